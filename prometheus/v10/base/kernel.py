@@ -1,0 +1,81 @@
+"""The kernel's file calls behind one object: the place where a test makes call number k fail (`base.faulty`).
+
+Nothing is decided here; what is durable when is decided in `base.files`. Standard library only.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+
+class Files:
+    """The kernel's file calls, one thin method each; raises ``OSError`` as they do."""
+
+    def open(self, path: Path, flags: int, mode: int = 0o640) -> int:
+        """``open(2)``, always close-on-exec and never through a final symbolic link."""
+        return os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
+
+    def close(self, fd: int) -> None:
+        """``close(2)``."""
+        os.close(fd)
+
+    def read(self, fd: int, size: int) -> bytes:
+        """``read(2)``: empty at the end of the file."""
+        return os.read(fd, size)
+
+    def write(self, fd: int, data: bytes | memoryview) -> int:
+        """``write(2)``: how many bytes were taken, which may be fewer than given."""
+        return os.write(fd, data)
+
+    def size(self, fd: int) -> int:
+        """The file's size in bytes."""
+        return os.fstat(fd).st_size
+
+    def ftruncate(self, fd: int, size: int) -> None:
+        """``ftruncate(2)``."""
+        os.ftruncate(fd, size)
+
+    def fchmod(self, fd: int, mode: int) -> None:
+        """``fchmod(2)``: modes do not depend on the caller's umask."""
+        os.fchmod(fd, mode)
+
+    def fdatasync(self, fd: int) -> None:
+        """``fdatasync(2)``: the bytes and the size are on the disk when it returns."""
+        os.fdatasync(fd)
+
+    def fsync(self, fd: int) -> None:
+        """``fsync(2)``."""
+        os.fsync(fd)
+
+    def fsync_dir(self, path: Path) -> None:
+        """Make a directory's entries durable: needed after create, rename, link and unlink."""
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+    def rename(self, source: Path, target: Path) -> None:
+        """``rename(2)``: atomic, replaces the target."""
+        os.replace(source, target)  # noqa: PTH105  (one thin call each)
+
+    def link(self, source: Path, target: Path) -> None:
+        """``link(2)``: fails when the target exists."""
+        os.link(source, target, follow_symlinks=False)
+
+    def unlink(self, path: Path) -> None:
+        """``unlink(2)``."""
+        os.unlink(path)  # noqa: PTH108  (one thin call each)
+
+    def mkdir(self, path: Path, mode: int = 0o750) -> None:
+        """``mkdir(2)``: fails when the directory exists."""
+        os.mkdir(path, mode)  # noqa: PTH102  (one thin call each)
+
+    def flock(self, fd: int, operation: int) -> None:
+        """``flock(2)``."""
+        fcntl.flock(fd, operation)
+
+
+FILES = Files()

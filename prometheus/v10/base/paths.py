@@ -1,0 +1,121 @@
+"""Where everything lies under one root (contracts, section 2).
+
+One definition; units and docs are checked against it.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from prometheus.v10.base.errors import UsageError, host_error
+from prometheus.v10.base.modes import Stage, Tier
+
+SYSTEM_CONFIG = Path("/etc/prometheus-quant")
+SYSTEM_STATE = Path("/var/lib/prometheus-quant")
+SYSTEM_LOGS = Path("/var/log/prometheus-quant")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The tree of one installation.
+
+    Attributes:
+        lib: runs, pools and state (``/var/lib/prometheus-quant`` on a host).
+        etc: profiles, credentials, STOP (``/etc/prometheus-quant`` on a host).
+        log: logs that are not evidence (``/var/log/prometheus-quant`` on a host).
+    """
+
+    lib: Path
+    etc: Path
+    log: Path
+
+    @classmethod
+    def system(cls) -> Layout:
+        """The places of an installed host."""
+        return cls(lib=SYSTEM_STATE, etc=SYSTEM_CONFIG, log=SYSTEM_LOGS)
+
+    @classmethod
+    def under(cls, root: Path) -> Layout:
+        """The same tree under ``--root DIR``: ``DIR/etc``, ``DIR/log``, and runs, pools and state in DIR itself.
+
+        Raises:
+            UsageError: when DIR is a symbolic link: evidence must not land somewhere else than the operator said.
+        """
+        if root.is_symlink():
+            raise UsageError(
+                f"--root {root} is a symbolic link to {os.readlink(root)}",  # noqa: PTH115  (readlink without resolving)
+                hint="give the real directory, so that the evidence lies where you say",
+            )
+        if root == Path("/"):
+            return cls.system()
+        root = Path(os.path.abspath(root))  # noqa: PTH100  (resolve() would follow links)
+        return cls(lib=root, etc=root / "etc", log=root / "log")
+
+    @property
+    def stop_file(self) -> Path:
+        """The kill switch."""
+        return self.etc / "STOP"
+
+    @property
+    def profiles(self) -> Path:
+        """``<INSTANCE>.toml`` files."""
+        return self.etc / "profiles"
+
+    @property
+    def state(self) -> Path:
+        """Counters, ledger of seals, collapse intervals, releases."""
+        return self.lib / "state"
+
+    @property
+    def ledger(self) -> Path:
+        """The hash-chained ledger of seals."""
+        return self.state / "ledger.jsonl"
+
+    @property
+    def market(self) -> Path:
+        """Imported bars."""
+        return self.lib / "market"
+
+    def runs(self, tier: Tier) -> Path:
+        """``runs_hf`` for Tier-1, ``runs`` for Tier-2."""
+        return self.lib / ("runs_hf" if tier is Tier.TIER1_HF else "runs")
+
+    def pool(self, stage: Stage) -> Path:
+        """The live pool of a stage."""
+        return self.lib / "pools" / stage.value / "pool.jsonl"
+
+    def snapshots(self, stage: Stage) -> Path:
+        """Immutable snapshots of a stage's pool."""
+        return self.lib / "pools" / stage.value / "snapshots"
+
+    def prepare(self) -> None:
+        """Create the tree where it is missing.
+
+        Raises:
+            HostError: when a directory cannot be made.
+            UsageError: when a place in the tree is a symbolic link that leads out of it.
+        """
+        made = [self.profiles, self.state, self.log, *(self.runs(t) for t in Tier), *(self.snapshots(s) for s in Stage)]
+        for place in made:
+            refuse_links_below(self.lib if place.is_relative_to(self.lib) else place, place)
+            try:
+                place.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise host_error(error, f"cannot create {place}") from error
+
+
+def refuse_links_below(top: Path, place: Path) -> None:
+    """Refuse a path that reaches ``place`` through a symbolic link at or below ``top``.
+
+    Raises:
+        UsageError: naming the link.
+    """
+    for part in [place, *place.parents]:
+        if not part.is_relative_to(top):
+            break
+        if part.is_symlink():
+            raise UsageError(
+                f"{part} is a symbolic link", hint="evidence is never written through links: use a real directory"
+            )

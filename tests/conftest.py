@@ -1,0 +1,105 @@
+"""Fixtures every test may ask for: real bars, a temporary tree, a clock that obeys, a manager that listens."""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from attrs import define, field
+
+from prometheus.v10.base.paths import Layout
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+@define
+class FakeClock:
+    """A clock that moves only when told, and gives tokens 0000, 0001, …"""
+
+    moment: datetime = START
+    ticks: float = 1000.0
+    tokens: int = field(default=0, init=False)
+
+    def now(self) -> datetime:
+        return self.moment
+
+    def monotonic(self) -> float:
+        return self.ticks
+
+    def token(self, n_hex: int) -> str:
+        text = f"{self.tokens:0{n_hex}x}"[-n_hex:]
+        self.tokens += 1
+        return text
+
+    def advance(self, seconds: float) -> None:
+        self.moment += timedelta(seconds=seconds)
+        self.ticks += seconds
+
+
+class NotifySocket:
+    """A service manager's notification socket that keeps every datagram with its sender's process id."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        self._socket.bind(os.fspath(path))
+
+    def read(self, timeout: float = 0.0) -> list[tuple[str, int]]:
+        """Every datagram waiting (or the first within ``timeout`` and what waits behind it), with the sender's pid."""
+        found = []
+        self._socket.settimeout(timeout)
+        while True:
+            try:
+                data, ancillary, _flags, _address = self._socket.recvmsg(4096, socket.CMSG_SPACE(12))
+            except (BlockingIOError, TimeoutError):
+                return found
+            pid = next(struct.unpack("iII", value)[0] for _level, _kind, value in ancillary)
+            found.append((data.decode(), pid))
+            self._socket.settimeout(0.0)
+
+    def datagrams(self, timeout: float = 0.0) -> list[str]:
+        return [text for text, _pid in self.read(timeout)]
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+@pytest.fixture
+def fake_clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    """A prepared tree under a temporary root."""
+    tree = Layout.under(tmp_path / "root")
+    tree.prepare()
+    return tree
+
+
+@pytest.fixture
+def notify_socket(tmp_path_factory: pytest.TempPathFactory):
+    listening = NotifySocket(tmp_path_factory.mktemp("n") / "s")
+    yield listening
+    listening.close()
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The checkout that is being tested."""
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """Real market bars: ``$PROMETHEUS_DATA``, or ``shared/data`` beside the checkout; skips where there are none."""
+    place = Path(os.environ.get("PROMETHEUS_DATA") or REPOSITORY.parent / "shared" / "data")
+    if not (place / "SHA256SUMS").is_file():
+        pytest.skip(f"no real bars: {place} has no SHA256SUMS (set PROMETHEUS_DATA to the folder that holds them)")
+    return place
