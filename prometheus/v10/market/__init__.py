@@ -1,0 +1,1 @@
+"""Where bars come from: importers, the synthetic market, windows, the null arm."""

@@ -1,0 +1,91 @@
+"""From what a profile says about its market to bars: the embedded market, a name in the library, or a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import attrs
+
+from prometheus.v10.base.errors import ConfigError
+from prometheus.v10.market.bars import Bars
+from prometheus.v10.market.importers import SUFFIXES, read_source
+from prometheus.v10.market.library import load_market
+from prometheus.v10.market.resample import resample
+from prometheus.v10.market.synthetic import DEFAULT_START, SYMBOL, synthetic
+
+SYNTHETIC: Final = "synthetic"
+DEFAULT_TIMEFRAME_S: Final = 300
+DEFAULT_BARS: Final = 20_000
+
+
+@attrs.frozen(kw_only=True)
+class MarketSpec:
+    """Which bars a run is to use.
+
+    Attributes:
+        source: ``synthetic``, a name in the library, or a path (it has a slash or a known suffix).
+        symbol: the instrument; None takes what the source says.
+        timeframe_s: seconds per bar; None takes the source's own (300 for the synthetic market). A stored market is
+            aggregated when this is a multiple of its timeframe.
+        seed: of the synthetic market; of no meaning to the others.
+        bars: how many bars, from the beginning; None takes all there are (20 000 of the synthetic market).
+        start: open time of the first bar, seconds UTC. None takes the source's first; a stored market begins at it.
+    """
+
+    source: str = SYNTHETIC
+    symbol: str | None = None
+    timeframe_s: int | None = None
+    seed: int = 0
+    bars: int | None = None
+    start: int | None = None
+
+
+def resolve_market(spec: MarketSpec, layout_market: Path) -> Bars:
+    """The bars that ``spec`` means.
+
+    Args:
+        spec: what the profile says.
+        layout_market: the library (``Layout.market``).
+
+    Raises:
+        ConfigError: when there is no such market, it is unsound, or it does not reach as far as asked.
+        EvidenceError: when a stored market is damaged.
+        UsageError: for a name that cannot be one, or a feather file without pyarrow.
+    """
+    if spec.source == SYNTHETIC:
+        return synthetic(
+            spec.seed,
+            DEFAULT_BARS if spec.bars is None else spec.bars,
+            DEFAULT_TIMEFRAME_S if spec.timeframe_s is None else spec.timeframe_s,
+            DEFAULT_START if spec.start is None else spec.start,
+            symbol=spec.symbol or SYMBOL,
+        )
+    if is_path(spec.source):
+        bars = read_source(Path(spec.source), symbol=spec.symbol).bars
+    else:
+        bars = load_market(spec.source, layout_market)
+        if spec.symbol is not None and spec.symbol != bars.symbol:
+            raise ConfigError(f"market {spec.source!r} holds {bars.symbol}, not {spec.symbol}")
+    if spec.timeframe_s is not None and spec.timeframe_s != bars.timeframe_s:
+        bars = resample(bars, spec.timeframe_s).bars
+    return _stretch(bars, spec)
+
+
+def is_path(source: str) -> bool:
+    """Whether a market's source means a file rather than a name in the library."""
+    return "/" in source or Path(source).suffix.lower() in SUFFIXES
+
+
+def _stretch(bars: Bars, spec: MarketSpec) -> Bars:
+    """The part of stored bars that ``start`` and ``bars`` ask for."""
+    first = 0
+    if spec.start is not None:
+        at = (bars.open_time == spec.start).nonzero()[0]
+        if len(at) == 0:
+            raise ConfigError(f"market {spec.source!r}: no bar opens at {spec.start} s")
+        first = int(at[0])
+    count = len(bars) - first if spec.bars is None else spec.bars
+    if count < 1 or first + count > len(bars):
+        raise ConfigError(f"market {spec.source!r}: {count} bars from row {first} asked for, it has {len(bars)} in all")
+    return bars if first == 0 and count == len(bars) else bars.slice(first, count)

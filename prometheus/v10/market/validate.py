@@ -1,0 +1,176 @@
+"""What makes bars unusable, each finding named with its row, time and column (issue 2, item 3).
+
+The rules, in the order in which they are checked: every number is finite (funding may be NaN: unknown); prices are
+positive; volume is not negative; low <= open, close <= high and low <= high; open times lie on the timeframe's own
+grid, rise, never repeat, and leave no gap. Nothing is filled, sorted or dropped here. A gap alone may be allowed by
+the caller, who then records how many there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+
+import attrs
+import numpy as np
+import numpy.typing as npt
+
+from prometheus.v10.base.errors import ConfigError
+from prometheus.v10.market.bars import PRICE_COLUMNS, Bars, Floats, Ints, bar_time
+
+
+class Fault(StrEnum):
+    """The ways in which a bar can be wrong."""
+
+    NOT_FINITE = "not_finite"
+    NOT_POSITIVE = "not_positive"
+    NEGATIVE_VOLUME = "negative_volume"
+    HIGH_BELOW_LOW = "high_below_low"
+    OUTSIDE_RANGE = "outside_range"
+    MISALIGNED = "misaligned"
+    DUPLICATE = "duplicate"
+    ORDER = "order"
+    GAP = "gap"
+
+
+@attrs.frozen(kw_only=True)
+class Finding:
+    """One thing that is wrong in one bar.
+
+    Attributes:
+        row: where the bar stands: 1-based row of the data, or the line of the file it was read from.
+        time: the bar's open time as text.
+        column: the column at fault.
+        fault: which rule is broken.
+        detail: the numbers that break it.
+    """
+
+    row: int
+    time: str
+    column: str
+    fault: Fault
+    detail: str
+
+    def text(self, row_word: str = "row") -> str:
+        """One line for a human."""
+        return f"{row_word} {self.row} ({self.time}), column {self.column}: {self.detail}"
+
+
+@attrs.frozen
+class _Sheet:
+    """The bars under inspection and the row numbers under which findings are reported."""
+
+    bars: Bars
+    rows: Ints
+
+    def name(self, mask: npt.NDArray[np.bool_], column: str, fault: Fault, say: Callable[[int], str]) -> list[Finding]:
+        """One finding for each row of ``mask``."""
+        return [
+            Finding(
+                row=int(self.rows[i]),
+                time=bar_time(int(self.bars.open_time[i])),
+                column=column,
+                fault=fault,
+                detail=say(int(i)),
+            )
+            for i in np.flatnonzero(mask)
+        ]
+
+
+def validate(bars: Bars, rows: Ints | None = None) -> list[Finding]:
+    """Everything that is wrong with ``bars``, ordered by row, then by the order of the rules.
+
+    Args:
+        bars: T bars.
+        rows: int64[T], the numbers under which rows are reported; 1..T when None.
+    """
+    sheet = _Sheet(bars, np.arange(1, len(bars) + 1, dtype=np.int64) if rows is None else rows)
+    found = [*_numbers(sheet), *_ranges(sheet), *_times(sheet)]
+    return sorted(found, key=lambda finding: finding.row)
+
+
+def require_valid(
+    bars: Bars, *, allow_gaps: bool = False, rows: Ints | None = None, row_word: str = "row"
+) -> list[Finding]:
+    """Refuse bars that are wrong.
+
+    Returns:
+        The gaps, when ``allow_gaps`` lets them pass; else an empty list.
+
+    Raises:
+        ConfigError: one line with the first finding and how many there are.
+    """
+    if len(bars) == 0:
+        raise ConfigError(f"{bars.source}: holds no bar")
+    found = validate(bars, rows)
+    refused = [f for f in found if not (allow_gaps and f.fault is Fault.GAP)]
+    if refused:
+        more = f" ({len(refused)} findings in all)" if len(refused) > 1 else ""
+        only_gaps = all(f.fault is Fault.GAP for f in refused)
+        raise ConfigError(
+            f"{bars.source}: {refused[0].text(row_word)}{more}",
+            hint="nothing is filled in: mend the source, or allow gaps" if only_gaps else "mend the source file",
+        )
+    return found
+
+
+def _numbers(sheet: _Sheet) -> list[Finding]:
+    """Finite, positive, not negative."""
+    bars = sheet.bars
+    found: list[Finding] = []
+    for column in (*PRICE_COLUMNS, "volume"):
+        values = getattr(bars, column)
+        found += sheet.name(~np.isfinite(values), column, Fault.NOT_FINITE, _say(values, "is not a number"))
+        if column == "volume":
+            found += sheet.name(values < 0, column, Fault.NEGATIVE_VOLUME, _say(values, "is negative"))
+        else:
+            found += sheet.name(values <= 0, column, Fault.NOT_POSITIVE, _say(values, "is not positive"))
+    unsound = np.isinf(bars.funding)
+    return found + sheet.name(unsound, "funding", Fault.NOT_FINITE, _say(bars.funding, "is not a number"))
+
+
+def _say(values: Floats, what: str) -> Callable[[int], str]:
+    """``<value> <what>`` for a row."""
+    return lambda i: f"{values[i]:.10g} {what}"
+
+
+def _ranges(sheet: _Sheet) -> list[Finding]:
+    """High over low, open and close between them. NaN compares false, and is named already."""
+    bars = sheet.bars
+    crossed = bars.high < bars.low
+    found = sheet.name(
+        crossed, "high", Fault.HIGH_BELOW_LOW, lambda i: f"high {bars.high[i]:g} is below low {bars.low[i]:g}"
+    )
+    for column in ("open", "close"):
+        values = getattr(bars, column)
+        outside = ((values < bars.low) | (values > bars.high)) & ~crossed
+        found += sheet.name(outside, column, Fault.OUTSIDE_RANGE, _outside(bars, values))
+    return found
+
+
+def _outside(bars: Bars, values: Floats) -> Callable[[int], str]:
+    return lambda i: f"{values[i]:.10g} lies outside [{bars.low[i]:.10g}, {bars.high[i]:.10g}]"
+
+
+def _times(sheet: _Sheet) -> list[Finding]:
+    """On the grid, rising, each once, none missing; a row is compared with the row before it."""
+    bars, step = sheet.bars, sheet.bars.timeframe_s
+    moved = np.diff(bars.open_time, prepend=bars.open_time[:1] - step)
+    found = sheet.name(
+        bars.open_time % step != 0,
+        "open_time",
+        Fault.MISALIGNED,
+        lambda _: f"is not a multiple of the {step} s timeframe",
+    )
+    found += sheet.name(moved == 0, "open_time", Fault.DUPLICATE, lambda _: "repeats the bar before it")
+    found += sheet.name(moved < 0, "open_time", Fault.ORDER, lambda _: "is earlier than the bar before it")
+    inside = (moved > 0) & (moved < step)
+    found += sheet.name(
+        inside, "open_time", Fault.ORDER, lambda i: f"comes {moved[i]} s after the bar before it, not {step}"
+    )
+    return found + sheet.name(
+        moved > step,
+        "open_time",
+        Fault.GAP,
+        lambda i: f"{-(-int(moved[i]) // step) - 1} bars are missing before it",
+    )
