@@ -1,0 +1,65 @@
+"""Capital: the triplet allocated / reserve / total, and its conservation (contracts, section 3).
+
+``current_total = allocated_capital + system_reserve``. Allocated capital is the equity of the living. It changes by
+profit, fees and funding, which are booked as they happen; births and deaths only move it. So at every tick
+
+    reserve + sum(equity)  ==  initial + realised + sum(unrealised) - fees - funding
+
+up to rounding, and the largest gap ever seen is kept. What the dead leave, and every debt, goes to the reserve.
+Capital is never injected.
+"""
+
+from __future__ import annotations
+
+from prometheus.v10.core.compiled import compiled
+from prometheus.v10.core.state import Agents, Books
+
+# Rows of Books.money, in USDT (RESIDUAL and DRAWDOWN are fractions of the total).
+INITIAL, RESERVE, REALISED, FEES, FUNDING, SLIPPAGE, TOTAL, ALLOCATED, PEAK, DRAWDOWN, RESIDUAL = range(11)
+MONEY_ROWS = 11
+
+# Rows of Books.count.
+ALIVE, BORN, DIED, ORDERS, ROUND_TRIPS, DYING, AGENT_TICKS, RECENT_DEATHS, OPEN_ORDERS = range(9)
+COUNT_ROWS = 9
+
+
+@compiled
+def unrealised(position: float, lot_btc: float, entry_price: float, price: float) -> float:
+    """Profit of an open position at ``price``, USDT."""
+    return position * lot_btc * (price - entry_price)
+
+
+@compiled
+def mark_to_market(agents: Agents, books: Books, n: int, close: float, lot_btc: float, tick: int) -> None:
+    """Revalue everyone at ``close``, write the triplet of this tick and keep the largest conservation gap."""
+    cash, position, entry, equity = agents.cash, agents.position, agents.entry_price, agents.equity
+    for i in range(n):
+        equity[i] = cash[i] + unrealised(position[i], lot_btc, entry[i], close)
+    allocated = 0.0
+    paper = 0.0
+    for i in range(n):
+        allocated += equity[i]
+        paper += unrealised(position[i], lot_btc, entry[i], close)
+    money = books.money
+    money[ALLOCATED] = allocated
+    money[TOTAL] = allocated + money[RESERVE]
+    booked = money[INITIAL] + money[REALISED] + paper - money[FEES] - money[FUNDING]
+    gap = abs(money[TOTAL] - booked) / max(abs(booked), 1.0)
+    money[RESIDUAL] = max(money[RESIDUAL], gap)
+    money[PEAK] = max(money[PEAK], money[TOTAL])
+    money[DRAWDOWN] = max(money[DRAWDOWN], 1.0 - money[TOTAL] / money[PEAK])
+    books.total_by_tick[tick] = money[TOTAL]
+
+
+@compiled
+def bury(agents: Agents, books: Books, slot: int) -> None:
+    """Move what a flat, dead agent leaves (or owes) to the reserve, and silence its slot."""
+    books.money[RESERVE] += agents.cash[slot]
+    agents.cash[slot] = 0.0
+    agents.equity[slot] = 0.0
+    agents.order[slot] = 0.0
+    agents.alive[slot] = 0
+    agents.period_capital[slot] = 1.0
+    agents.loci[:, slot] = 0.0
+    books.count[ALIVE] -= 1
+    books.count[DIED] += 1

@@ -1,0 +1,327 @@
+"""Exchange physics of a linear perpetual swap: fees, slippage, funding, margin, liquidation (contracts, section 3).
+
+* An order fills at the open of the tick after the one it was decided in, as taker, all or part, never later.
+* Fill price: open, plus half the quoted spread, plus impact by the square-root law from last tick's volatility and mean
+  volume, rounded to the tick size against the trader.
+* Nobody fills more than a share of the bar's volume, nor opens more than margin allows at the fill price.
+* Funding is paid at 00:00, 08:00 and 16:00 UTC on the position's notional: by longs when the rate is positive.
+* A position is liquidated when, at the bar's worst price, equity falls to the maintenance margin; it closes at the price
+  where that happened, or at the open when the bar opened beyond it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from prometheus.v10.core import capital, fences
+from prometheus.v10.core.compiled import compiled
+from prometheus.v10.core.config import WorldConfig
+from prometheus.v10.core.state import Agents, Array64, Books, Environment, IntArray, Market, OrderLog, Scratch
+
+FUNDING_PERIOD_S = 8 * 3600
+
+# Kinds of orders in the log.
+ENTRY, EXIT, REVIEW_FLATTEN, LIQUIDATION, SETTLEMENT = range(5)
+# Flags of an order: what happened to it besides a plain fill.
+FLAG_PARTIAL, FLAG_UNFILLED, FLAG_MARGIN_CAPPED, FLAG_BELOW_LOT, FLAG_FORCED = 1, 2, 4, 8, 16
+
+# Reasons for a death at once (lifecycle.py adds the review's).
+DEAD_LIQUIDATION = 2
+DEAD_DEPLETED = 1
+
+
+@compiled
+def lot_quantity(config: WorldConfig) -> float:
+    """BTC in one lot."""
+    return config.contract_btc * config.lot_contracts
+
+
+@compiled
+def lot_margin(price: float, config: WorldConfig) -> float:
+    """USDT that one lot at ``price`` ties up and costs at once: initial margin and taker fee."""
+    return price * lot_quantity(config) * (1.0 / config.leverage_cap + config.taker_fee)
+
+
+@compiled
+def largest_order(cash: float, margin_per_lot: float) -> float:
+    """Whole lots that ``cash`` can margin; 0 when not even one."""
+    return max(np.floor(cash / margin_per_lot), 0.0)
+
+
+@compiled
+def impact_fraction(quantity: float, volatility: float, mean_volume: float, config: WorldConfig) -> float:
+    """Price moved by an order of ``quantity`` BTC, as a fraction: square-root law, at most 10 %."""
+    if mean_volume <= 0.0:
+        return 0.1
+    return min(config.impact * volatility * np.sqrt(quantity / mean_volume), 0.1)
+
+
+@compiled
+def fill_price(reference: float, side: float, half_spread: float, impact: float, tick_size: float) -> float:
+    """Price a taker gets: ``side`` +1 buys above the reference, -1 sells below, rounded to a tick against the trader."""
+    if side > 0.0:
+        return np.ceil((reference + half_spread + reference * impact) / tick_size - 1e-6) * tick_size
+    price = np.floor((reference - half_spread - reference * impact) / tick_size + 1e-6) * tick_size
+    return max(price, tick_size)
+
+
+@compiled
+def average(previous: float, sample: float, first: bool, alpha: float) -> float:
+    """One step of an exponential moving average that starts at its first sample."""
+    before, now = np.float64(previous), np.float64(sample)
+    return now if first else before + alpha * (now - before)
+
+
+@compiled
+def log_order(
+    log: OrderLog, books: Books, tick: int, index: int, kind: int, flags: int,
+    ordered: float, filled: float, price: float, expected: float, fee: float, impact: float, realised: float, after: float,
+) -> None:  # fmt: skip
+    """Number an order and keep it if it was eventful or its number falls on the sample."""
+    number = books.count[capital.ORDERS]
+    books.count[capital.ORDERS] = number + 1
+    keep_one_in = log.state[1]
+    if flags == 0 and (keep_one_in <= 0 or number % keep_one_in != 0):
+        return
+    row = log.state[0]
+    log.state[0] = row + 1
+    ids, values = log.ids[row], log.values[row]
+    ids[0], ids[1], ids[2], ids[3], ids[4] = tick, index, kind, flags, number
+    values[0], values[1], values[2], values[3] = ordered, filled, price, expected
+    values[4], values[5], values[6], values[7] = fee, impact, realised, after
+
+
+@compiled
+def close_position(
+    agents: Agents, books: Books, slot: int, lots: float, price: float, fee_rate: float, lot_btc: float
+) -> float:
+    """Close ``lots`` (unsigned) of a position at ``price``; returns the realised profit before the fee."""
+    position = agents.position[slot]
+    side = 1.0 if position > 0.0 else -1.0
+    realised = capital.unrealised(side * lots, lot_btc, agents.entry_price[slot], price)
+    fee = lots * lot_btc * price * fee_rate
+    entry_fee = lots * lot_btc * agents.entry_price[slot] * fee_rate
+    agents.cash[slot] += realised - fee
+    agents.costs[0, slot] += fee
+    books.money[capital.REALISED] += realised
+    books.money[capital.FEES] += fee
+    rest = abs(position) - lots
+    agents.position[slot] = side * rest if rest > 0.0 else 0.0
+    if rest <= 0.0:
+        agents.trades[slot] += 1
+        agents.unfilled[slot] = 0
+        books.count[capital.ROUND_TRIPS] += 1
+        if realised > fee + entry_fee:
+            agents.wins[slot] += 1
+    return realised
+
+
+@compiled
+def note_fill(
+    agents: Agents, slot: int, first: bool, shortfall: float, delay: float, slip: float, impact: float, alpha: float
+) -> None:
+    """Feed one order's experience into the agent's impedance averages (M1, M2, M5, M6)."""
+    impedance = agents.impedance
+    impedance[0, slot] = average(impedance[0, slot], shortfall, first, alpha)
+    impedance[1, slot] = average(impedance[1, slot], delay, first, alpha)
+    impedance[2, slot] = average(impedance[2, slot], slip, first, alpha)
+    impedance[3, slot] = average(impedance[3, slot], impact, first, alpha)
+
+
+@compiled
+def doom(books: Books, scratch: Scratch, slot: int, reason: int) -> None:
+    """Put a slot on this tick's list of the dying."""
+    k = books.count[capital.DYING]
+    scratch.dying[k] = slot
+    scratch.reason[k] = reason
+    books.count[capital.DYING] = k + 1
+
+
+@compiled
+def fill_orders(
+    tick: int, market: Market, environment: Environment, agents: Agents, books: Books, log: OrderLog, scratch: Scratch,
+    config: WorldConfig,
+) -> None:  # fmt: skip
+    """Fill every order decided at the close of ``tick`` - 1 at the open of ``tick``.
+
+    An agent that is flat afterwards and cannot margin one lot is depleted: it dies in this tick.
+    """
+    lot_btc = lot_quantity(config)
+    reference = market.open[tick]
+    expected = market.close[tick - 1]
+    half_spread = 0.5 * environment.spread[tick - 1]
+    volatility = environment.volatility[tick - 1]
+    mean_volume = environment.mean_volume[tick - 1]
+    cap = np.floor(config.max_participation * market.volume[tick] / lot_btc)
+    margin_per_lot = lot_margin(reference, config)
+    fence = books.fence
+    for k in range(books.count[capital.OPEN_ORDERS]):
+        i = scratch.ordering[k]
+        wanted = agents.order[i]
+        if wanted == 0.0:  # withdrawn by a review
+            continue
+        agents.order[i] = 0.0
+        entering = agents.position[i] == 0.0
+        side = 1.0 if wanted > 0.0 else -1.0
+        lots = abs(wanted)
+        flags = 0
+        if entering:
+            fence[fences.MARGIN_CAP, fences.ATTEMPTS] += 1
+            affordable = largest_order(agents.cash[i], margin_per_lot)
+            if lots > affordable:
+                fence[fences.MARGIN_CAP, fences.TRIGGERS] += 1
+                flags |= FLAG_MARGIN_CAPPED
+                lots = affordable
+        fence[fences.PARTICIPATION_CAP, fences.ATTEMPTS] += 1
+        filled = min(lots, cap)
+        if filled < lots:
+            fence[fences.PARTICIPATION_CAP, fences.TRIGGERS] += 1
+            flags |= FLAG_PARTIAL
+        first = agents.trades[i] == 0 and agents.impedance[1, i] == 0.0
+        delay = min((1.0 + agents.unfilled[i]) / config.reference_fill_ticks, 1.0)
+        if filled <= 0.0:
+            flags |= FLAG_UNFILLED
+            if lots > 0.0:
+                fence[fences.PARTICIPATION_CAP, fences.BLOCKS] += 1
+            else:
+                fence[fences.MARGIN_CAP, fences.BLOCKS] += 1
+            note_fill(agents, i, first, 1.0, delay, 0.0, 0.0, config.ema_alpha)
+            agents.unfilled[i] += 1
+            log_order(log, books, tick, agents.index[i], ENTRY if entering else EXIT, flags,
+                      wanted, 0.0, 0.0, expected, 0.0, 0.0, 0.0, agents.position[i])  # fmt: skip
+        else:
+            impact = impact_fraction(filled * lot_btc, volatility, mean_volume, config)
+            price = fill_price(reference, side, half_spread, impact, config.tick_size)
+            slippage = abs(price - reference) * filled * lot_btc
+            agents.costs[2, i] += slippage
+            books.money[capital.SLIPPAGE] += slippage
+            fee = filled * lot_btc * price * config.taker_fee
+            realised = 0.0
+            if entering:
+                agents.cash[i] -= fee
+                agents.costs[0, i] += fee
+                books.money[capital.FEES] += fee
+                agents.position[i] = side * filled
+                agents.entry_price[i] = price
+                agents.entry_tick[i] = tick
+                agents.unfilled[i] = 0
+            else:
+                if filled < lots:
+                    agents.unfilled[i] += 1
+                realised = close_position(agents, books, i, filled, price, config.taker_fee, lot_btc)
+            note_fill(agents, i, first, 1.0 - filled / abs(wanted), delay, abs(price - expected) / expected, impact,
+                      config.ema_alpha)  # fmt: skip
+            log_order(log, books, tick, agents.index[i], ENTRY if entering else EXIT, flags,
+                      wanted, side * filled, price, expected, fee, impact, realised, agents.position[i])  # fmt: skip
+        if agents.position[i] == 0.0:
+            fence[fences.CAPITAL_DEPLETED, fences.ATTEMPTS] += 1
+            if largest_order(agents.cash[i], margin_per_lot) < 1.0:
+                fence[fences.CAPITAL_DEPLETED, fences.TRIGGERS] += 1
+                fence[fences.CAPITAL_DEPLETED, fences.BLOCKS] += 1
+                scratch.side[i] = 0.0
+                doom(books, scratch, i, DEAD_DEPLETED)
+
+
+@compiled
+def pay_funding(price: float, rate: float, agents: Agents, books: Books, n: int, lot_btc: float) -> None:
+    """Book funding on every open position at ``price``: longs pay a positive ``rate``, shorts receive it."""
+    total = 0.0
+    for i in range(n):
+        paid = agents.position[i] * lot_btc * price * rate
+        agents.cash[i] -= paid
+        agents.costs[1, i] += paid
+        total += paid
+    books.money[capital.FUNDING] += total
+
+
+@compiled
+def liquidation_price(cash: float, position: float, entry: float, lot_btc: float, maintenance: float) -> float:
+    """Price at which equity equals the maintenance margin of ``position`` (signed lots, not 0)."""
+    quantity = abs(position) * lot_btc
+    if position > 0.0:
+        return (quantity * entry - cash) / (quantity * (1.0 - maintenance))
+    return (quantity * entry + cash) / (quantity * (1.0 + maintenance))
+
+
+@compiled
+def margin_excess(
+    cash: float, position: float, entry: float, worst: float, lot_btc: float, maintenance: float
+) -> float:
+    """Equity above the maintenance margin at ``worst``, USDT; at or below 0 an open position is liquidated."""
+    return cash + capital.unrealised(position, lot_btc, entry, worst) - maintenance * abs(position) * lot_btc * worst
+
+
+@compiled
+def liquidate(
+    tick: int, market: Market, agents: Agents, books: Books, log: OrderLog, scratch: Scratch, n: int, config: WorldConfig
+) -> None:  # fmt: skip
+    """Close every position whose margin gave out within the bar; its agent dies, its debt is the reserve's."""
+    lot_btc = lot_quantity(config)
+    maintenance = config.maintenance_margin
+    low, high = market.low[tick], market.high[tick]
+    cash, position, entry, margin = agents.cash, agents.position, agents.entry_price, scratch.margin
+    for i in range(n):
+        worst = low if position[i] > 0.0 else high
+        excess = margin_excess(cash[i], position[i], entry[i], worst, lot_btc, maintenance)
+        margin[i] = excess if position[i] != 0.0 else 1.0
+    gone = 0
+    for i in range(n):
+        gone += 1 if margin[i] <= 0.0 else 0
+    if gone == 0:
+        return
+    fence = books.fence
+    for i in range(n):
+        if margin[i] > 0.0:
+            continue
+        limit = liquidation_price(cash[i], position[i], entry[i], lot_btc, maintenance)
+        opened = market.open[tick]
+        price = min(limit, opened) if position[i] > 0.0 else max(limit, opened)
+        price = max(price, config.tick_size)
+        lots = abs(position[i])
+        wanted = -position[i]
+        scratch.side[i] = 1.0 if position[i] > 0.0 else -1.0
+        realised = close_position(agents, books, i, lots, price, config.liquidation_fee, lot_btc)
+        fee = lots * lot_btc * price * config.liquidation_fee
+        log_order(log, books, tick, agents.index[i], LIQUIDATION, FLAG_FORCED, wanted, wanted, price, limit, fee, 0.0,
+                  realised, 0.0)  # fmt: skip
+        fence[fences.LIQUIDATION, fences.TRIGGERS] += 1
+        fence[fences.LIQUIDATION, fences.BLOCKS] += 1
+        doom(books, scratch, i, DEAD_LIQUIDATION)
+
+
+@compiled
+def flatten_all(
+    tick: int, market: Market, environment: Environment, agents: Agents, books: Books, log: OrderLog, n: int, kind: int,
+    config: WorldConfig,
+) -> None:  # fmt: skip
+    """Close every position at this tick's close, as taker with spread and impact, and drop every open order."""
+    lot_btc = lot_quantity(config)
+    reference = market.close[tick]
+    for i in range(n):
+        agents.order[i] = 0.0
+        position = agents.position[i]
+        if position == 0.0:
+            continue
+        lots = abs(position)
+        impact = impact_fraction(lots * lot_btc, environment.volatility[tick], environment.mean_volume[tick], config)
+        price = fill_price(reference, -position, 0.5 * environment.spread[tick], impact, config.tick_size)
+        slippage = abs(price - reference) * lots * lot_btc
+        agents.costs[2, i] += slippage
+        books.money[capital.SLIPPAGE] += slippage
+        realised = close_position(agents, books, i, lots, price, config.taker_fee, lot_btc)
+        fee = lots * lot_btc * price * config.taker_fee
+        log_order(log, books, tick, agents.index[i], kind, 0, -position, -position, price, reference, fee, impact, realised,
+                  0.0)  # fmt: skip
+
+
+def funding_by_tick(open_time: IntArray, series: Array64, config: WorldConfig) -> tuple[Array64, int]:
+    """Rate booked in each bar, and in how many bars the default stood in for a missing series.
+
+    A bar books the boundaries b (multiples of 8 h) with open_time <= b < open_time + timeframe.
+    """
+    first = -(-open_time // FUNDING_PERIOD_S)
+    last = -(-(open_time + config.timeframe_s) // FUNDING_PERIOD_S)
+    boundaries = (last - first).astype(np.float64)
+    missing = np.isnan(series)
+    rates = np.where(missing, boundaries * config.funding_default, series)
+    return rates, int(np.count_nonzero(missing & (boundaries > 0)))
