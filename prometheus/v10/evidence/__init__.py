@@ -1,0 +1,1 @@
+"""Everything that is written: manifest, events, raw parts, telemetry, pools, snapshots, seals, verify."""

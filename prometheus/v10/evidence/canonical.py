@@ -1,0 +1,95 @@
+"""Canonical bytes (contracts, section 5): one value has exactly one spelling, and that spelling is what gets hashed.
+
+Keys sorted, no spaces, ASCII, no NaN or Infinity, floats as ``repr`` spells them. Reading is as strict as writing:
+a repeated key, a constant such as ``NaN`` or bytes that are not ASCII are errors: two readers would disagree on them.
+Standard library only: the verifier imports this.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+spell = json.JSONEncoder(ensure_ascii=True, allow_nan=False, sort_keys=True, separators=(",", ":")).encode
+"""A value of plain JSON as its canonical text: the inner part of `canonical_bytes`, without its check of the keys."""
+
+
+def canonical_bytes(value: object) -> bytes:
+    """The one spelling of ``value``, without a newline.
+
+    Raises:
+        ValueError: for NaN and infinities.
+        TypeError: for what JSON cannot hold, and for keys that are not strings (JSON would turn them into strings).
+    """
+    _refuse_odd_keys(value)
+    return spell(value).encode("ascii")
+
+
+def canonical_line(value: Mapping[str, object]) -> bytes:
+    r"""``canonical_bytes`` and the newline: one line of a JSONL file."""
+    return canonical_bytes(value) + b"\n"
+
+
+def pretty_bytes(value: object) -> bytes:
+    """The spelling of artifacts that people open: sorted keys, indent 2, ASCII, no NaN, newline at the end.
+
+    Raises:
+        ValueError: for NaN and infinities.
+        TypeError: as `canonical_bytes`.
+    """
+    _refuse_odd_keys(value)
+    return json.dumps(value, ensure_ascii=True, allow_nan=False, sort_keys=True, indent=2).encode("ascii") + b"\n"
+
+
+def strict_loads(data: bytes) -> Any:
+    """Read JSON as strictly as `canonical_bytes` writes it; spaces and key order are left to `is_canonical`.
+
+    Raises:
+        ValueError: for bytes that are not ASCII, a repeated key, NaN or Infinity, and everything that is not JSON.
+    """
+    if not data.isascii():
+        raise ValueError("not ASCII")
+    try:
+        return _DECODER.decode(data.decode("ascii"))
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def is_canonical(data: bytes, value: object) -> bool:
+    """Whether ``data`` is the canonical spelling of ``value``, which was read from it."""
+    try:
+        return spell(value).encode("ascii") == data
+    except (ValueError, TypeError, RecursionError):
+        return False
+
+
+def _refuse_odd_keys(value: object) -> None:
+    """Refuse keys that are not strings: ``json`` would spell ``1`` and ``"1"`` alike."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise TypeError(f"key {key!r} is not a string")
+            _refuse_odd_keys(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            _refuse_odd_keys(item)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Build an object; a repeated key is an error."""
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise ValueError(f"key {key!r} is given twice")
+            seen.add(key)
+    return made
+
+
+def _no_constant(text: str) -> object:
+    raise ValueError(f"{text} is not JSON")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant)

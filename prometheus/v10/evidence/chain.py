@@ -1,0 +1,111 @@
+"""The hash chain of append-only files (contracts, section 5): pools, their snapshots, and the ledger of seals.
+
+1. A line is one canonical JSON object and a newline. Its hash is the sha256 of those bytes, newline included, so that
+   ``sed -n 7p pool.jsonl | sha256sum`` prints it.
+2. ``n`` counts lines from 0. ``prev`` is the hash of the line before; the first line's is 64 zeros.
+3. ``id`` is drawn from the line's own content (a version 8 UUID of its sha256, see `content_id`), so the last line,
+   which no later ``prev`` vouches for, cannot change unnoticed either. ``n`` and ``prev`` are not part of that content:
+   they are the line's place, and the chain itself checks them.
+
+Standard library only: the verifier imports this.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from typing import NamedTuple, Protocol
+
+GENESIS = "0" * 64
+MAX_LINE = 16 * 1024 * 1024
+"""Bytes of the longest line that is read: a file of zeros must not fill the memory."""
+BLOCK = 1024 * 1024
+"""Bytes that are read at once: large enough to be fast, small enough to stay in the processor's cache."""
+
+
+class Link(NamedTuple):
+    """Where a chain stands: the next line's ``n`` and ``prev``."""
+
+    n: int = 0
+    prev: str = GENESIS
+
+
+START = Link()
+"""What the first line of a file carries."""
+
+
+class LineFormat(Protocol):
+    """What a kind of chained line must look like."""
+
+    name: str
+
+    def links(self, line: bytes, link: Link) -> bool:
+        """Quickly: does ``line`` (newline included) carry exactly this ``n`` and ``prev``? False means: look closer."""
+        ...
+
+    def problem(self, line: bytes, link: Link | None) -> str | None:
+        """Closely: what is wrong with ``line``; None when every rule holds. ``link`` None checks the line by itself."""
+        ...
+
+    def link_of(self, line: bytes) -> Link | None:
+        """The ``n`` and ``prev`` that the line claims; None when it is no record at all."""
+        ...
+
+
+def line_hash(line: bytes) -> str:
+    """sha256 of a line's bytes, its newline included."""
+    return hashlib.sha256(line).hexdigest()
+
+
+def after(line: bytes, n: int) -> Link:
+    """The link that follows line number ``n``."""
+    return Link(n + 1, hashlib.sha256(line).hexdigest())
+
+
+def content_id(rest: bytes) -> str:
+    """The ``id`` of a record: a version 8 UUID (RFC 9562) of 122 bits of the sha256 of ``rest``.
+
+    ``rest`` is the record's canonical bytes without newline, ``id``, ``n`` and ``prev`` (and, in a pool, without
+    ``genome_vector_342``, for which ``genome_sha256`` speaks).
+    """
+    h = hashlib.sha256(rest).hexdigest()
+    return f"{h[:8]}-{h[8:12]}-8{h[13:16]}-{'89ab'[int(h[16], 16) & 3]}{h[17:20]}-{h[20:32]}"
+
+
+class Lines:
+    """Whole lines of an open file from ``start`` on, in flat memory; bytes after the last newline are the `tail`.
+
+    Reads what the file held when reading began: a writer may go on appending meanwhile.
+
+    Attributes:
+        offset: where the line that was yielded last begins.
+        end: after the iteration, the offset after the last newline.
+        size: the file's size when reading began.
+        overlong: after the iteration, whether it ended at a line longer than `MAX_LINE`.
+    """
+
+    def __init__(self, fd: int, *, start: int = 0, size: int | None = None) -> None:
+        self._fd = fd
+        self.offset = start
+        self.end = start
+        self.size = os.fstat(fd).st_size if size is None else size
+        self.overlong = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield each line with its newline."""
+        at, carry = self.end, b""
+        while at < self.size:
+            block = os.pread(self._fd, min(BLOCK, self.size - at), at)
+            if not block:
+                break
+            at += len(block)
+            pieces = (carry + block).split(b"\n") if carry else block.split(b"\n")
+            carry = pieces.pop()
+            for piece in pieces:
+                self.offset = self.end
+                self.end += len(piece) + 1
+                yield piece + b"\n"
+            if len(carry) > MAX_LINE:
+                self.overlong = True
+                return

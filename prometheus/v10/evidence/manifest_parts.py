@@ -1,0 +1,131 @@
+"""The tables within ``run_manifest.json`` (mission, sections 5, 5.1 and 7.1; contracts, section 4)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attrs import field, frozen
+
+
+@frozen(kw_only=True)
+class Meta:
+    """``meta.tier``: ``tier1_hf`` or ``tier2_full``."""
+
+    tier: str
+    extra: dict[str, Any] = field(factory=dict)
+
+
+@frozen(kw_only=True)
+class Window:
+    """The stretch of bars that every experiment lives in: ``start`` is the index of its first bar in the market."""
+
+    name: str
+    start: int
+    len: int
+    extra: dict[str, Any] = field(factory=dict)
+
+
+@frozen(kw_only=True)
+class Ablation:
+    """Which feature channels are zero; ``none`` where all are live."""
+
+    name: str
+    detail: str
+    extra: dict[str, Any] = field(factory=dict)
+
+
+@frozen(kw_only=True)
+class MarketSource:
+    """Where the bars come from; ``sha256`` identifies them, times are UTC opens of the first and last bar."""
+
+    source: str
+    sha256: str
+    symbol: str
+    timeframe: str
+    rows: int
+    first_time: str
+    last_time: str
+    extra: dict[str, Any] = field(factory=dict)
+
+
+@frozen(kw_only=True)
+class SelfTradePrevention:
+    """Mission, section 5; ``note`` says where the figures come from."""
+
+    stp_supported: bool | None
+    stp_enabled: bool | None
+    execution_netting_enabled: bool
+    self_trade_policy: str
+    self_trade_detection_capability: str
+    note: str
+    extra: dict[str, Any] = field(factory=dict)
+
+
+@frozen(kw_only=True)
+class ExperimentTiming:
+    """Wall-clock seconds that one experiment took in its process."""
+
+    experiment: int
+    wall_seconds: float
+    extra: dict[str, Any] = field(factory=dict)
+
+
+@frozen(kw_only=True)
+class Timing:
+    """How fast the run was; ``agent_ticks_per_second`` is over the whole run, evidence included."""
+
+    experiments: list[ExperimentTiming]
+    agent_ticks: int
+    agent_ticks_per_second: float
+    extra: dict[str, Any] = field(factory=dict)
+
+
+@frozen(kw_only=True)
+class InternalCollapse:
+    """One experiment's collapse: when it was detected (wall clock), and when it happened (tick, market time).
+
+    Attributes:
+        seconds: from the start of the run to the detection.
+    """
+
+    experiment: int
+    reason: str
+    tick: int
+    ticks_to_collapse: int
+    market_time: str
+    detected_at: str
+    seconds: float
+    extra: dict[str, Any] = field(factory=dict)
+
+
+@frozen(kw_only=True)
+class Counts:
+    """What the run's files must hold; zero is evidence too."""
+
+    experiments: int = 0
+    deaths: int = 0
+    births: int = 0
+    collapses: int = 0
+    interesting_deaths: int = 0
+    raw_samples: int = 0
+    pool_records: int = 0
+    extra: dict[str, Any] = field(factory=dict)
+
+
+@frozen(kw_only=True)
+class PoolAppends:
+    """The records that the run appended to its stage's pool: first and last ``n``, both included."""
+
+    pool: str
+    first_n: int | None
+    last_n: int | None
+    extra: dict[str, Any] = field(factory=dict)
+
+
+@frozen(kw_only=True)
+class EvidenceSize:
+    """Files and bytes of the run directory when the manifest was last written, the manifest itself left out."""
+
+    files: int
+    bytes: int
+    extra: dict[str, Any] = field(factory=dict)

@@ -1,0 +1,157 @@
+"""The gene pool (contracts, section 5): one writer, append only, durable before it is acknowledged, read by anyone.
+
+1. The writer holds a lock beside the pool for as long as it is open.
+2. At open the whole chain is checked; a torn tail is moved aside (`tail`), anything else wrong refuses.
+3. A group of records is one ``write`` and one ``fdatasync``; their numbers are returned after that, never before.
+4. Readers see whole lines only, and check the chain as they go.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from hashlib import sha256
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from prometheus.v10.base.clock import Clock
+from prometheus.v10.base.errors import HostError, UsageError
+from prometheus.v10.base.files import FILES, AppendFile, Files, Lock
+from prometheus.v10.evidence.chain import Link
+from prometheus.v10.evidence.pool_line import POOL_LINE
+from prometheus.v10.evidence.pool_record import PoolEntry, PoolRecord, record_of
+from prometheus.v10.evidence.reader import iter_lines
+from prometheus.v10.evidence.tail import OnTornTail, open_chain
+
+GROUPS_AHEAD = 3
+
+
+class PoolWriter:
+    """The one writer of a pool, as a context manager.
+
+    Attributes:
+        link: ``n`` and ``prev`` of the record that comes next: the count, and the head hash.
+    """
+
+    def __init__(self, path: Path, *, clock: Clock, on_torn: OnTornTail, files: Files = FILES) -> None:
+        """``on_torn`` hears of a torn tail that was moved aside at open: nothing is repaired silently."""
+        self.path = path
+        self.link = Link()
+        self._clock = clock
+        self._files = files
+        self._on_torn = on_torn
+        self._lock = Lock(path.with_name(f"{path.name}.lock"), who="a pool writer", files=files)
+        self._file: AppendFile | None = None
+
+    def __enter__(self) -> Self:
+        """Take the lock, check the chain, open.
+
+        Raises:
+            LockHeldError: when another process writes this pool.
+            EvidenceError: when the pool is damaged, with the byte offset.
+            HostError: when a call to the kernel fails.
+        """
+        self._lock.acquire()
+        try:
+            self._file, found = open_chain(
+                self.path, POOL_LINE, clock=self._clock, files=self._files, on_torn=self._on_torn
+            )
+        except BaseException:
+            self._lock.release()
+            raise
+        self.link = found.link
+        return self
+
+    def __exit__(self, _t: type[BaseException] | None, _e: BaseException | None, _b: TracebackType | None) -> None:
+        file, self._file = self._file, None
+        try:
+            if file is not None:
+                file.close()
+        finally:
+            self._lock.release()
+
+    @property
+    def size(self) -> int:
+        """Bytes of the pool that were acknowledged."""
+        return self._open_file().size
+
+    def append(self, entries: Sequence[PoolEntry]) -> list[int]:
+        """Append a group; returns the records' numbers when they are durable.
+
+        Raises:
+            HostError: when the disk refuses; none of the group is in the pool then, as far as the disk lets us.
+        """
+        file = self._open_file()
+        if not entries:
+            return []
+        data, link = _lines(entries, self.link)
+        file.append_durable(data)
+        first, self.link = self.link.n, link
+        return list(range(first, link.n))
+
+    def append_groups(self, groups: Iterable[Sequence[PoolEntry]]) -> Iterator[list[int]]:
+        """Append group after group, joining and hashing the next ones while the disk syncs the one before.
+
+        Yields each group's numbers when it is durable, in order; a group that was not yielded may be in the pool too.
+
+        Raises:
+            HostError: when the disk refuses; no group after the one that failed is written.
+        """
+        file = self._open_file()
+        failed: list[bool] = []
+
+        def write(data: bytes) -> None:
+            # A group that was joined to one that failed would not follow what the pool holds.
+            if failed:
+                raise HostError(f"{self.path}: a group before this one could not be written")
+            failed.append(True)
+            file.append_durable(data)
+            failed.clear()
+
+        waiting: deque[tuple[Future[None], Link]] = deque()
+        with ThreadPoolExecutor(1, thread_name_prefix="pool-sync") as disk:
+            link = self.link
+            try:
+                for entries in groups:
+                    if not entries:
+                        continue
+                    data, link = _lines(entries, link)
+                    waiting.append((disk.submit(write, data), link))
+                    if len(waiting) > GROUPS_AHEAD:
+                        yield self._acknowledge(*waiting.popleft())
+                while waiting:
+                    yield self._acknowledge(*waiting.popleft())
+            finally:
+                # Whoever stops early, or meets an error, must find the link where the file really ends.
+                for written, following in waiting:
+                    if written.exception() is None:
+                        self.link = following
+
+    def _acknowledge(self, written: Future[None], link: Link) -> list[int]:
+        written.result()
+        first, self.link = self.link.n, link
+        return list(range(first, link.n))
+
+    def _open_file(self) -> AppendFile:
+        if self._file is None:
+            raise UsageError(f"{self.path} is not open for writing")
+        return self._file
+
+
+def _lines(entries: Sequence[PoolEntry], link: Link) -> tuple[bytes, Link]:
+    """A group's bytes from ``link`` on, and the link after them."""
+    n, prev = link
+    lines = []
+    for entry in entries:
+        line = entry.encoded.line(n, prev)
+        lines.append(line)
+        n, prev = n + 1, sha256(line).hexdigest()
+    return b"".join(lines), Link(n, prev)
+
+
+def iter_records(path: Path) -> Iterator[PoolRecord]:
+    """Stream a pool's or snapshot's records; see `iter_lines` for what is checked and raised."""
+    for line in iter_lines(path):
+        yield record_of(line)

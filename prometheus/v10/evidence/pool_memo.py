@@ -1,0 +1,104 @@
+"""Most of a pool's line repeats: reasons and source of one run's records differ in one number. This remembers them.
+
+A line's small rest (`pool_line.split`) is ``A,"n":N,"null_reasons":R,"prev":"P",F``, with ``F`` from ``"schema"`` on.
+When ``R`` and ``F`` were found good in an earlier line, and ``A}`` is by itself a canonical object with the four fields
+that come first, then the whole is canonical too, and only ``A`` has to be parsed. ``genome_index`` may differ: a whole
+number in the place of another changes nothing that is checked. What this does not accept, the close check of
+`pool_line` decides; it never refuses anything. Standard library only.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from prometheus.v10.evidence.canonical import spell
+from prometheus.v10.evidence.chain import Link
+
+_INDEX = re.compile(rb'"genome_index":(?:0|[1-9][0-9]{0,17}),')
+_FRONT = ["created_at", "fingerprint_ref", "genome_sha256", "metrics_summary"]
+_UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
+MAX_KNOWN = 1024
+
+
+class Memo:
+    """Reasons and sources that were found good."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[bytes, bytes], frozenset[str]] = {}
+
+    def __reduce__(self) -> tuple[type[Memo], tuple[()]]:
+        """Another process begins with nothing known."""
+        return Memo, ()
+
+    def content(self, rest: bytes, link: Link, genome_sha256: str) -> bytes | None:
+        """What a line's id is drawn from, when every rule for ``rest`` holds; None when that is not certain."""
+        parts = _parts(rest, link)
+        if parts is None:
+            return None
+        front, reasons, foot = parts
+        nulls = self._known.get((reasons, _INDEX.sub(b"", foot, 1)))
+        if nulls is None or not _good_front(front, nulls, genome_sha256):
+            return None
+        return b'%b,"null_reasons":%b,%b' % (front, reasons, foot)
+
+    def learn(self, rest: bytes, link: Link, record: dict[str, Any]) -> None:
+        """Remember reasons and source of a line that the close check found good."""
+        parts = _parts(rest, link)
+        if parts is None or _INDEX.search(parts[2]) is None:
+            return
+        _, reasons, foot = parts
+        if reasons != spell(record["null_reasons"]).encode("ascii"):
+            return
+        if foot != f'"schema":{spell(record["schema"])},"source":{spell(record["source"])}}}'.encode("ascii"):
+            return
+        if len(self._known) >= MAX_KNOWN:
+            self._known.clear()
+        in_front = frozenset(path for path in record["null_reasons"] if not path.startswith("source."))
+        self._known[reasons, _INDEX.sub(b"", foot, 1)] = in_front
+
+
+def _parts(rest: bytes, link: Link) -> tuple[bytes, bytes, bytes] | None:
+    """``A``, ``R`` and ``F`` of a rest that carries ``link``."""
+    prev = b',"prev":"%b",' % link.prev.encode("ascii")
+    before, found, foot = rest.rpartition(prev)
+    front, found_n, reasons = before.rpartition(b',"n":%d,"null_reasons":' % link.n)
+    return (front, reasons, foot) if found and found_n else None
+
+
+def _good_front(front: bytes, nulls: frozenset[str], genome_sha256: str) -> bool:
+    """Whether ``front`` and a brace are a canonical object of the first four fields with exactly these nulls."""
+    try:
+        fields = json.loads(front + b"}")
+        if type(fields) is not dict or list(fields) != _FRONT or (spell(fields)[:-1]).encode("ascii") != front:
+            return False
+    except (ValueError, RecursionError):
+        return False
+    metrics, ref = fields["metrics_summary"], fields["fingerprint_ref"]
+    if (
+        type(metrics) is not dict
+        or fields["genome_sha256"] != genome_sha256
+        or not _UTC.fullmatch(str(fields["created_at"]))
+    ):
+        return False
+    if ref is not None and type(ref) is not str:
+        return False
+    found = ["fingerprint_ref"] if ref is None else []
+    return collect_nulls(metrics, "metrics_summary.", found) and nulls == set(found)
+
+
+def collect_nulls(tree: dict[str, Any], prefix: str, nulls: list[str]) -> bool:
+    """Paths of nulls in nested objects; False when a list or a nested ``null_reasons`` asks for the closer look."""
+    for key, value in tree.items():
+        if value is None:
+            nulls.append(prefix + key)
+        elif type(value) is dict:
+            if key == "null_reasons":
+                if prefix:
+                    return False
+            elif not collect_nulls(value, f"{prefix}{key}.", nulls):
+                return False
+        elif type(value) is list and not all(type(item) in {str, int, float, bool} for item in value):
+            return False
+    return True

@@ -1,0 +1,233 @@
+"""What a run's experiments came to (contracts, section 4): a row each, quantiles over the rows, invariants by name.
+
+The summary is a function of commit, config, seed and bars: it carries no wall-clock time (the manifest does). Quantiles
+are taken on sorted rows with written-out arithmetic, so that no library version can change a bit of them. A null in a
+row answers for itself within that row (``null_reasons`` of the row).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from attrs import field, frozen
+
+from prometheus.v10.base.names import Schema
+from prometheus.v10.evidence.codec import to_plain
+from prometheus.v10.evidence.events import CapitalTriplet, DeathReason
+from prometheus.v10.evidence.nulls import Nulls
+
+NO_COLLAPSE = "no internal collapse in this experiment"
+QUANTILES = (("q05", 0.05), ("q25", 0.25), ("median", 0.5), ("q75", 0.75), ("q95", 0.95))
+
+
+@frozen(kw_only=True)
+class Costs:
+    """What trading cost the population, USDT; funding is negative when it was received."""
+
+    fees: float
+    slippage: float
+    funding: float
+    extra: dict[str, Any] = field(factory=dict)
+
+
+@frozen(kw_only=True)
+class CollapseOutcome:
+    """Whether, when and why an experiment collapsed; ``market_time`` is the close of the bar ``tick``."""
+
+    detected: bool
+    reason: str | None
+    tick: int | None
+    market_time: str | None
+    extra: dict[str, Any] = field(factory=dict)
+
+
+@frozen(kw_only=True)
+class ExperimentStats:
+    """One row of ``all_stats``. Ratios are fractions of the agents that they name, money is USDT.
+
+    Attributes:
+        completed: whether it ran to the end of its window or to its collapse (False: it was stopped).
+        system_roi: current total / initial total - 1; ``max_drawdown`` is of the current total, a fraction.
+        total_agents_ever: founders and births.
+        trades: closed round trips of everyone; ``trades_median`` and ``zero_trade_share`` are over everyone who lived.
+        liquidated_share: liquidations / agents ever.
+        profitable_agents_all: agents, dead or alive, that ended with more than they were given.
+        roi_quantiles: of the lifetime ROI of everyone who lived (`quantiles`).
+        founder_out_in_correlation: Pearson's, of the founders' OUT and IN weights: near 0 if drawn independently.
+        gene_diversity: mean over loci of the standard deviation among the living; null when nobody lives.
+        lineages_alive: founders that still have a living descendant; ``lineage_diversity`` is their effective number,
+            1 / sum of squared shares; null when nobody lives.
+    """
+
+    experiment: int
+    seed: int
+    arm: str
+    completed: bool
+    ticks: int
+    reviews: int
+    system_roi: float
+    max_drawdown: float
+    founders: int
+    alive_agents: int
+    total_agents_ever: int
+    births: int
+    deaths: int
+    deaths_by_reason: dict[str, int]
+    trades: int
+    trades_median: float
+    zero_trade_share: float
+    liquidated_share: float
+    profitable_agents_all: int
+    profitable_agents_alive: int
+    costs: Costs
+    capital_triplet: CapitalTriplet
+    collapse: CollapseOutcome
+    roi_quantiles: dict[str, float]
+    founder_out_in_correlation: float | None
+    gene_diversity: float | None
+    lineages_alive: int
+    lineage_diversity: float | None
+    has_nan: bool
+    has_inf: bool
+    null_reasons: dict[str, str] = field(factory=dict)
+    extra: dict[str, Any] = field(factory=dict)
+
+
+@frozen(kw_only=True)
+class Invariant:
+    """A named promise with its measured residual; ``limit`` is the largest residual that passes."""
+
+    name: str
+    passed: bool
+    residual: float
+    limit: float
+    detail: str
+    extra: dict[str, Any] = field(factory=dict)
+
+
+@frozen(kw_only=True)
+class AuditDeclaration:
+    """What a reader must know before comparing runs.
+
+    Attributes:
+        capital_semantics: how the triplet is defined and who pays debts.
+        group_id: the arm.
+        null_hypothesis: what B2 stands for.
+        window: name, start and length, as in the manifest.
+    """
+
+    mode: str
+    capital_semantics: str
+    group_id: str
+    ablation: str
+    ablation_detail: str
+    null_hypothesis: str
+    window: dict[str, Any]
+    extra: dict[str, Any] = field(factory=dict)
+
+
+@frozen(kw_only=True)
+class MultipleExperimentsSummary:
+    """``multiple_experiments_summary.json``."""
+
+    schema: str = Schema.SUMMARY.value
+    run_id: str
+    config: dict[str, Any]
+    audit_declaration: AuditDeclaration
+    all_stats: list[ExperimentStats]
+    summary_stats: dict[str, dict[str, float]]
+    invariants: list[Invariant]
+    null_reasons: dict[str, str] = field(factory=dict)
+    extra: dict[str, Any] = field(factory=dict)
+
+
+def collapse_outcome(reason: str | None, tick: int | None, market_time: str | None, nulls: Nulls) -> CollapseOutcome:
+    """A row's collapse, with the reasons for its nulls put into the row's ``nulls``."""
+    return CollapseOutcome(
+        detected=reason is not None,
+        reason=nulls.known("collapse.reason", reason, NO_COLLAPSE),
+        tick=nulls.known("collapse.tick", tick, NO_COLLAPSE),
+        market_time=nulls.known("collapse.market_time", market_time, NO_COLLAPSE),
+    )
+
+
+def deaths_by_reason(counts: Sequence[int]) -> dict[str, int]:
+    """Death counts under their names, zeros included; ``counts`` follows the order of `DeathReason`.
+
+    Raises:
+        ValueError: when there is not one count for each reason.
+    """
+    return {reason.value: int(count) for reason, count in zip(DeathReason, counts, strict=True)}
+
+
+def quantiles(values: Sequence[float]) -> dict[str, float]:
+    """Count, mean, extremes and quantiles of at least one number.
+
+    A quantile q of n sorted values is read at position q * (n - 1), linearly between neighbours. Sums run in the order
+    of the values given.
+
+    Raises:
+        ValueError: for no values.
+    """
+    if not values:
+        raise ValueError("quantiles of nothing")
+    ordered = sorted(float(value) for value in values)
+    total = 0.0
+    for value in values:
+        total += float(value)
+    found = {"mean": total / len(ordered), "min": ordered[0], "max": ordered[-1]}
+    for name, q in QUANTILES:
+        place = q * (len(ordered) - 1)
+        low = int(place)
+        high = min(low + 1, len(ordered) - 1)
+        found[name] = ordered[low] + (ordered[high] - ordered[low]) * (place - low)
+    return found
+
+
+def summary_stats(rows: Sequence[ExperimentStats]) -> dict[str, dict[str, float]]:
+    """`quantiles` over experiments of every number of a row, by dotted name; ``n`` counts the rows that know it.
+
+    The experiment's index and seed are names, not figures, and are left out.
+    """
+    figures: dict[str, list[float]] = {}
+    for row in rows:
+        for name, value in _numbers(to_plain(row), ""):
+            figures.setdefault(name, []).append(value)
+    return {name: {"n": float(len(values)), **quantiles(values)} for name, values in sorted(figures.items())}
+
+
+def summarise(
+    run_id: str,
+    config: dict[str, Any],
+    declaration: AuditDeclaration,
+    rows: Sequence[ExperimentStats],
+    invariants: Sequence[Invariant],
+) -> MultipleExperimentsSummary:
+    """The summary of a run; ``rows`` in the order of their experiments.
+
+    Raises:
+        EvidenceError: for a row that carries NaN, or a null without a reason.
+    """
+    return MultipleExperimentsSummary(
+        run_id=run_id,
+        config=config,
+        audit_declaration=declaration,
+        all_stats=list(rows),
+        summary_stats=summary_stats(rows),
+        invariants=list(invariants),
+    )
+
+
+def _numbers(tree: dict[str, Any], path: str) -> list[tuple[str, float]]:
+    """Every figure in a row, with its dotted name."""
+    found: list[tuple[str, float]] = []
+    for name, value in tree.items():
+        if not path and name in {"experiment", "seed", "null_reasons"}:
+            continue
+        dotted = f"{path}.{name}" if path else name
+        if isinstance(value, dict):
+            found += _numbers(value, dotted)
+        elif isinstance(value, (int, float)) and not isinstance(value, bool):
+            found.append((dotted, float(value)))
+    return found

@@ -1,0 +1,373 @@
+"""Verification of a run's directory (contracts, sections 2 and 4): that it is whole, unchanged, and agrees with itself.
+
+In this order: the seal covers every file and nothing else; every hash, size and mode agrees, and what is not there as
+it was sealed is explained (`prometheus.v10.evidence.absences`); the manifest says what it must; the files that the tier
+owes are there; event files and summary agree with each other and with the manifest; the ledger knows the seal. A run
+that was cut off carries ``interrupted.json``, which must name exactly what is missing.
+
+Standard library only: a stranger runs this with nothing installed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from prometheus.v10.base.errors import PrometheusError
+from prometheus.v10.base.modes import Tier
+from prometheus.v10.base.names import SEAL_FILES, Artifact, LedgerEntryType, Schema, is_run_id, required
+from prometheus.v10.evidence.absences import (
+    PACKED_SUFFIX,
+    Packing,
+    find_codec,
+    is_raw_part,
+    packing_of,
+    unpack,
+)
+from prometheus.v10.evidence.canonical import strict_loads
+from prometheus.v10.evidence.findings import Progress, VerifyReport
+from prometheus.v10.evidence.ledger_line import LEDGER_LINE, parse
+from prometheus.v10.evidence.nulls import violations
+from prometheus.v10.evidence.scan import scan
+from prometheus.v10.evidence.seal import Listed, is_plain_name, parse_filelist, parse_sums, walk
+from prometheus.v10.evidence.snapshot import file_sha256
+from prometheus.v10.evidence.verify_events import STREAMS, Stream, check_summary, read_stream
+from prometheus.v10.evidence.verify_manifest import check_manifest
+from prometheus.v10.evidence.verify_parts import check_parts
+
+SEALS = frozenset([LedgerEntryType.RUN_SEALED.value, LedgerEntryType.RUN_INTERRUPTED.value])
+_UNHASHED = {seal.value for seal in SEAL_FILES} | {Artifact.MANIFEST.value}
+
+
+@dataclass
+class LedgerView:
+    """What a ledger says: the seals by run id, the deleted paths with their sha256, what was compressed by path."""
+
+    seals: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    deleted: dict[str, str] = field(default_factory=dict)
+    snapshots: list[dict[str, Any]] = field(default_factory=list)
+    packed: dict[str, list[Packing]] = field(default_factory=dict)
+
+    def add(self, line: bytes) -> None:
+        """Take one line of the ledger in."""
+        entry = parse(line)
+        payload = entry["payload"]
+        if entry["type"] in SEALS:
+            self.seals.setdefault(str(payload.get("run_id")), []).append(payload)
+        elif entry["type"] == LedgerEntryType.RETENTION_DELETION.value:
+            self.deleted[str(payload.get("path"))] = str(payload.get("sha256"))
+        elif entry["type"] == LedgerEntryType.COMPRESSION.value:
+            if (packing := packing_of(payload)) is not None:
+                self.packed.setdefault(packing.path, []).append(packing)
+        elif entry["type"] == LedgerEntryType.SNAPSHOT.value:
+            self.snapshots.append(payload)
+
+
+def read_ledger(path: Path, report: VerifyReport) -> LedgerView | None:
+    """The ledger's view of things; None, with an error in the report, when it cannot be believed."""
+    view = LedgerView()
+    try:
+        damages = scan(path, LEDGER_LINE, close=True, each=view.add).damages
+    except PrometheusError as error:
+        report.error(path, error.message)
+        return None
+    if damages:
+        report.error(path, f"the ledger is damaged at byte {damages[0].offset}: seals were not compared with it")
+        return None
+    return view
+
+
+def verify_run(
+    run_dir: Path, *, progress: Progress | None = None, ledger: LedgerView | None = None, look_for_ledger: bool = True
+) -> VerifyReport:
+    """Verify one run's directory.
+
+    Args:
+        run_dir: its name is the run id.
+        progress: called with numbers of bytes hashed.
+        ledger: what the ledger says, when the caller read it already.
+        look_for_ledger: read ``../../state/ledger.jsonl`` when there is one and ``ledger`` was not given.
+    """
+    run_dir = run_dir.absolute()
+    report = VerifyReport(run_dir, "run")
+    try:
+        with tempfile.TemporaryDirectory(prefix="verify-") as scratch:
+            view = _ledger_of(run_dir, report, ledger, look=look_for_ledger)
+            _Run(run_dir, report, progress, Path(scratch)).verify(view)
+    except PrometheusError as error:
+        report.error(run_dir, error.message)
+    except OSError as error:
+        report.error(error.filename or run_dir, f"cannot be read: {error.strerror}")
+    return report
+
+
+def _ledger_of(run_dir: Path, report: VerifyReport, given: LedgerView | None, *, look: bool) -> LedgerView | None:
+    place = run_dir.parent.parent / "state" / "ledger.jsonl"
+    if given is None and look and place.is_file():
+        return read_ledger(place, report)
+    if given is None and look:
+        report.note(run_dir, "not checked against a ledger: there is none at ../../state/ledger.jsonl")
+    return given
+
+
+class _Run:
+    """One verification: what was read so far, and where to say what is wrong."""
+
+    def __init__(self, run_dir: Path, report: VerifyReport, progress: Progress | None, scratch: Path) -> None:
+        self.dir = run_dir
+        self.scratch = scratch
+        self.report = report
+        self.progress = progress
+        self.present: dict[str, os.stat_result] = {}
+        self.streams: dict[Artifact, Stream] = {}
+        self.listed: dict[str, Listed] = {}
+        self.explained: set[str] = set()
+        self.unpacked: dict[str, Path] = {}
+        self.cut_off = False
+
+    def verify(self, ledger: LedgerView | None) -> None:
+        self._look_around()
+        self.cut_off = Artifact.INTERRUPTED in self.present
+        seal = self._check_seal(ledger)
+        manifest = self._object(Artifact.MANIFEST, Schema.MANIFEST)
+        if manifest is not None:
+            check_manifest(manifest, self.dir.name, self._say_about(Artifact.MANIFEST), cut_off=self.cut_off)
+        missing = self._missing(manifest)
+        if self.cut_off:
+            self._check_interrupted(missing)
+        self._read_artifacts(manifest)
+        self._check_counts(manifest)
+        check_parts(self.dir, set(self.present), self.report, explained=self.explained)
+        self._check_ledger(seal, ledger)
+        self.report.facts.update(files=len(self.present), bytes=sum(s.st_size for s in self.present.values()))
+
+    def _say_about(self, name: str) -> Any:
+        return lambda what: self.report.fail(self.dir / name, what)
+
+    def _look_around(self) -> None:
+        for name, status in walk(self.dir):
+            if not stat.S_ISREG(status.st_mode):
+                self.report.fail(self.dir / name, "not a regular file")
+            elif not is_plain_name(name):
+                self.report.fail(self.dir, f"the name {name!r} cannot be sealed")
+            else:
+                self.present[name] = status
+
+    def _check_seal(self, ledger: LedgerView | None) -> str | None:
+        """Hashes, coverage, sizes and modes; returns the sha256 of ``SHA256SUMS.txt``."""
+        data = self._bytes(Artifact.SHA256SUMS)
+        if data is None:
+            self.report.fail(self.dir, "not sealed: there is no SHA256SUMS.txt")
+            return None
+        try:
+            sums = parse_sums(data)
+        except ValueError as error:
+            self.report.fail(self.dir / Artifact.SHA256SUMS, str(error))
+            return None
+        self._check_filelist(sums)
+        for name, digest in sums.items():
+            self._check_file(name, digest, ledger)
+        for name in sorted(self.present.keys() - sums.keys() - {Artifact.SHA256SUMS.value}):
+            if name.removesuffix(PACKED_SUFFIX) not in sums:
+                self.report.fail(self.dir / name, "not covered by the seal: it was added later")
+        return hashlib.sha256(data).hexdigest()
+
+    def _check_file(self, name: str, digest: str, ledger: LedgerView | None) -> None:
+        packed = name + PACKED_SUFFIX in self.present
+        if packed:
+            self._check_packed(name, digest, ledger)
+        if name in self.present:
+            if file_sha256(self.dir / name, progress=self.progress) != digest:
+                self.report.fail(self.dir / name, "its sha256 is not the sealed one: it was changed")
+        elif ledger is not None and ledger.deleted.get(self._ledger_name(name)) == digest:
+            self.explained.add(name)
+            self.report.note(self.dir / name, "deleted by retention, as its tombstone in the ledger says")
+            if not is_raw_part(name):
+                self.report.fail(
+                    self.dir / name, "no policy may delete this: raw samples may go, and whole Tier-2 runs"
+                )
+        elif not packed:
+            self.report.fail(self.dir / name, "sealed, and not there")
+
+    def _check_packed(self, name: str, digest: str, ledger: LedgerView | None) -> None:
+        """What stands in for a compressed file: as the ledger names it, and the sealed bytes when unpacked."""
+        place = self.dir / (name + PACKED_SUFFIX)
+        self.explained.add(name)
+        known = False
+        if ledger is not None:
+            found = file_sha256(place, progress=self.progress)
+            entries = ledger.packed.get(self._ledger_name(name), [])
+            known = any((entry.sha256, entry.packed_sha256) == (digest, found) for entry in entries)
+            if not known:
+                self.report.fail(place, "the ledger does not know this compression of it")
+        codec = find_codec()
+        if codec is None:
+            held = "its own sha256 is the one in the ledger" if known else "no ledger vouches for it"
+            self.report.error(place, f"could not look inside: nothing here reads zstd; {held}")
+            return
+        self.unpacked[name] = self.scratch / str(len(self.unpacked))
+        size = self.listed[name].size if name in self.listed else 0
+        try:
+            with self.unpacked[name].open("wb") as target:
+                found = unpack(place, size, target.write, codec)
+        except ValueError as error:
+            self.report.fail(place, str(error))
+            return
+        if found != digest:
+            self.report.fail(place, "unpacked, its sha256 is not the sealed one: it was changed")
+
+    def _ledger_name(self, name: str) -> str:
+        return f"{self.dir.parent.name}/{self.dir.name}/{name}"
+
+    def _check_filelist(self, sums: dict[str, str]) -> None:
+        path = self.dir / Artifact.FILELIST
+        data = self._bytes(Artifact.FILELIST)
+        if data is None:
+            self.report.fail(path, "missing")
+            return
+        try:
+            listed = self.listed = parse_filelist(data)
+        except ValueError as error:
+            self.report.fail(path, str(error))
+            return
+        covered = sums.keys() - {Artifact.FILELIST.value}
+        for name in sorted(covered ^ listed.keys()):
+            self.report.fail(path, f"{name} is in only one of FILELIST and SHA256SUMS")
+        for name in sorted(covered & listed.keys() & self.present.keys()):
+            status = self.present[name]
+            if listed[name].size != status.st_size:
+                self.report.fail(self.dir / name, f"{status.st_size} bytes, listed with {listed[name].size}")
+            if listed[name].mode != stat.filemode(status.st_mode):
+                self.report.fail(self.dir / name, f"mode {stat.filemode(status.st_mode)}, listed {listed[name].mode}")
+
+    def _missing(self, manifest: dict[str, Any] | None) -> set[str]:
+        """Files that the run owes and does not have; said here, unless ``interrupted.json`` is to say it."""
+        tier = Tier.TIER2_FULL if self.dir.name.startswith(("PROMOTE_", "AUDIT_")) else Tier.TIER1_HF
+        owed = {str(artifact): artifact.file_name(run_id=self.dir.name) for artifact in required(tier)}
+        missing = {name for name in owed.values() if name not in self.present.keys() | self.explained}
+        excused = (manifest or {}).get("status") in {"failed", "aborted"}
+        for name in sorted(missing):
+            if excused:
+                self.report.note(
+                    self.dir / name, f"not there: the run {manifest['status']}" if manifest else "not there"
+                )
+            elif not self.cut_off:
+                self.report.fail(self.dir / name, f"missing: a {tier} run owes it")
+        return missing
+
+    def _check_interrupted(self, missing: set[str]) -> None:
+        say = self._say_about(Artifact.INTERRUPTED)
+        sidecar = self._object(Artifact.INTERRUPTED, Schema.INTERRUPTED)
+        if sidecar is None:
+            return
+        named = sidecar.get("missing")
+        if not isinstance(named, list):
+            say("missing is not a list")
+            return
+        names = {str(name).replace("{run_id}", self.dir.name) for name in named}
+        for name in sorted(missing - names):
+            self.report.fail(self.dir / name, "missing, and interrupted.json does not name it")
+        for name in sorted(names & self.present.keys()):
+            say(f"{name} is there, and named as missing")
+        for found in sidecar.get("found") or []:
+            name = str(found.get("name"))
+            if name in self.present and self.present[name].st_size != found.get("bytes"):
+                say(f"{name} had {found.get('bytes')} bytes when the run was closed, now {self.present[name].st_size}")
+
+    def _read_artifacts(self, manifest: dict[str, Any] | None) -> None:
+        for artifact in STREAMS:
+            if artifact in self.present or artifact in self.unpacked:
+                self.streams[artifact] = read_stream(
+                    self.dir / artifact,
+                    artifact,
+                    self.dir.name,
+                    self.report,
+                    cut_off=self.cut_off,
+                    source=None if artifact in self.present else self.unpacked[artifact],
+                )
+        summary = self._object(Artifact.SUMMARY, Schema.SUMMARY)
+        if summary is not None:
+            check_summary(summary, self.streams, self.report, self.dir / Artifact.SUMMARY)
+        fingerprint = self._object(Artifact.FINGERPRINT, Schema.FINGERPRINT)
+        telemetry = self._object(Artifact.TELEMETRY, Schema.TELEMETRY)
+        if telemetry is not None and not telemetry.get("counters"):
+            self.report.fail(self.dir / Artifact.TELEMETRY, "no fence is counted")
+        for name, found in ((Artifact.FINGERPRINT, fingerprint), (Artifact.TELEMETRY, telemetry)):
+            if found is not None and manifest is not None and found.get("mode") != manifest.get("mode"):
+                self.report.fail(self.dir / name, f"mode is {found.get('mode')!r}, the manifest's is another")
+
+    def _check_counts(self, manifest: dict[str, Any] | None) -> None:
+        if manifest is None or manifest.get("status") == "running":
+            return
+        say = self._say_about(Artifact.MANIFEST)
+        counts = manifest.get("counts")
+        for artifact, stream in self.streams.items():
+            name = STREAMS[artifact][1]
+            said = counts.get(name) if isinstance(counts, dict) else None
+            if said != stream.lines:
+                say(f"counts.{name} is {said!r}, {artifact} has {stream.lines} lines")
+        evidence = manifest.get("evidence")
+        if isinstance(evidence, dict) and not self.cut_off:
+            rest = self._sealed_sizes()
+            if (evidence.get("files"), evidence.get("bytes")) != (len(rest), sum(rest)):
+                said = f"{evidence.get('files')} files and {evidence.get('bytes')} bytes"
+                say(f"evidence says {said} beside the manifest, there are {len(rest)} and {sum(rest)}")
+
+    def _sealed_sizes(self) -> list[int]:
+        """Sizes of the files that were sealed beside the manifest, those included whose absence is explained."""
+        absent = self.explained - self.present.keys()
+        there = [
+            status.st_size for name, status in self.present.items() if name not in _UNHASHED and not self._packs(name)
+        ]
+        return there + [self.listed[name].size for name in absent if name in self.listed]
+
+    def _packs(self, name: str) -> bool:
+        return name.endswith(PACKED_SUFFIX) and name.removesuffix(PACKED_SUFFIX) in self.explained
+
+    def _check_ledger(self, seal: str | None, ledger: LedgerView | None) -> None:
+        if ledger is None:
+            return
+        entries = ledger.seals.get(self.dir.name, [])
+        if not entries:
+            self.report.fail(self.dir, "the ledger does not know this run's seal")
+        for entry in entries:
+            if seal is not None and entry.get("seal") != seal:
+                self.report.fail(
+                    self.dir, f"the ledger has the seal {entry.get('seal')}, the run's is {seal}: rewritten"
+                )
+
+    def _bytes(self, name: str) -> bytes | None:
+        return (self.dir / name).read_bytes() if name in self.present else None
+
+    def _object(self, artifact: Artifact, schema: Schema) -> dict[str, Any] | None:
+        """One JSON artifact with its schema, run id and null rule checked; None when there is none to be read."""
+        data = self._bytes(artifact)
+        if data is None:
+            return None
+        say = self._say_about(artifact)
+        try:
+            found = strict_loads(data)
+        except ValueError as error:
+            say(f"not strict JSON: {error}")
+            return None
+        if not isinstance(found, dict):
+            say("not an object")
+            return None
+        if found.get("schema") != schema.value:
+            say(f"schema is {found.get('schema')!r}, not {schema.value!r}")
+        if artifact is not Artifact.MANIFEST:
+            if found.get("run_id") != self.dir.name:
+                say(f"it belongs to {found.get('run_id')!r}")
+            for broken in violations(found):
+                say(f"null rule: {broken}")
+        return found
+
+
+def is_run(path: Path) -> bool:
+    """Whether a directory is a run's: by its name, or by what lies in it."""
+    return is_run_id(path.name) or (path / Artifact.MANIFEST).exists() or (path / Artifact.SHA256SUMS).exists()

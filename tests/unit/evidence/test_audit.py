@@ -1,0 +1,143 @@
+"""The audit: an installation in order passes; whatever was rewritten, deleted or never sealed is named."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+
+from prometheus.v10.base.modes import Stage, Tier
+from prometheus.v10.base.names import LedgerEntryType
+from prometheus.v10.evidence.audit import audit, audit_bytes
+from prometheus.v10.evidence.canonical import pretty_bytes
+from prometheus.v10.evidence.ledger import tombstone_payload
+from prometheus.v10.evidence.seal import read_seal, seal_run
+from prometheus.v10.evidence.snapshot import create_snapshot
+
+
+@pytest.fixture
+def house(layout, sealed_run, make_pool, ledger, clock):
+    """A run, a pool, a snapshot, all in the ledger."""
+    run_dir = sealed_run()
+    pool = make_pool(5, layout.pool(Stage.STAGE1))
+    info = create_snapshot(pool, layout.snapshots(Stage.STAGE1), clock=clock, git_commit=None)
+    ledger.append(LedgerEntryType.SNAPSHOT, info.ledger_payload())
+    make_pool(3, pool)
+    return layout, run_dir, pool, info
+
+
+def test_a_house_in_order_passes(house):
+    layout, *_ = house
+    seen = []
+    report = audit(layout, progress=seen.append)
+    assert report.exit_code == 0, report.lines()
+    assert report.facts == {"runs": 1, "pools": 1, "snapshots": 1, "ledger_entries": 2}
+    assert report.plain()["verdict"] == "PASS"
+    assert 0 < sum(seen) <= 2 * audit_bytes(layout)
+
+
+def edit(path, old, new):
+    data = path.read_bytes()
+    assert old in data
+    path.chmod(0o644)
+    path.write_bytes(data.replace(old, new, 1))
+
+
+def reseal(run_dir):
+    edit(run_dir / "gating_telemetry.json", b'"mode"', b'"note": "x",\n  "mode"')
+    (run_dir / "SHA256SUMS.txt").unlink()
+    seal_run(run_dir)
+
+
+def drop_line(path, number):
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:number] + lines[number + 1 :]))
+
+
+def cut_pool(pool):
+    pool.write_bytes(b"".join(pool.read_bytes().splitlines(keepends=True)[:3]))
+
+
+TAMPERING = {
+    "rewritten and sealed again": (lambda h: reseal(h[1]), "rewritten"),
+    "edited run": (lambda h: edit(h[1] / "death_events.jsonl", b"liquidation", b"unknown"), "its sha256"),
+    "deleted run": (lambda h: shutil.rmtree(h[1]), "gone without a tombstone"),
+    "unsealed run": (lambda h: (h[1] / "SHA256SUMS.txt").unlink(), "not sealed"),
+    "copied run": (
+        lambda h: shutil.copytree(h[1], h[1].with_name(h[1].name[:-1] + "1")),
+        "does not know this run's seal",
+    ),
+    "run turned into a running one": (
+        lambda h: (edit(h[1] / "run_manifest.json", b"completed", b"running"), (h[1] / "SHA256SUMS.txt").unlink()),
+        "not sealed",
+    ),
+    "edited ledger": (lambda h: edit(h[0].ledger, b'"bytes":', b'"bites":'), "ledger.jsonl: byte 0"),
+    "first ledger line deleted": (lambda h: drop_line(h[0].ledger, 0), "ledger.jsonl: byte 0"),
+    "last ledger line deleted": (lambda h: drop_line(h[0].ledger, 1), "the ledger does not know this snapshot"),
+    "ledger deleted": (lambda h: h[0].ledger.unlink(), "there are runs, and no ledger"),
+    "edited pool": (lambda h: edit(h[2], b'"alive":true', b'"alive":false'), "pool.jsonl: byte 0"),
+    "pool shorter than its snapshot": (lambda h: cut_pool(h[2]), "is not a prefix of"),
+    "pool deleted": (lambda h: h[2].unlink(), "is not a prefix of"),
+    "snapshot deleted": (lambda h: (h[3].path.unlink(), h[3].index_path.unlink()), "gone without a tombstone"),
+    "snapshot's file deleted": (lambda h: h[3].path.unlink(), "an index without its snapshot"),
+    "snapshot edited": (lambda h: edit(h[3].path, b"W1", b"W2"), "line 1"),
+    "snapshot's index edited": (lambda h: edit(h[3].index_path, h[3].sha256.encode(), b"0" * 64), "is not that of its"),
+}
+
+
+@pytest.mark.parametrize("name", TAMPERING)
+def test_tampering_is_found_and_named(house, name):
+    tamper, said = TAMPERING[name]
+    tamper(house)
+    report = audit(house[0])
+    assert report.exit_code == 1
+    assert said in "\n".join(report.lines())
+
+
+def bury(ledger, run_dir, seal):
+    payload = tombstone_payload(
+        kind="run",
+        run_id=run_dir.name,
+        path=f"runs_hf/{run_dir.name}",
+        sha256=seal,
+        size=1,
+        reason="older than its policy allows",
+        policy="tier1_days=30",
+    )
+    ledger.append(LedgerEntryType.RETENTION_DELETION, payload)
+
+
+def test_a_deletion_with_its_tombstone_passes(house, ledger):
+    layout, run_dir, *_ = house
+    bury(ledger, run_dir, read_seal(run_dir).sha256)
+    assert "deletion was not finished" in "\n".join(audit(layout).lines())
+    shutil.rmtree(run_dir)
+    assert audit(layout).exit_code == 0, audit(layout).lines()
+
+
+def test_a_tombstone_of_another_seal_fails(house, ledger):
+    layout, run_dir, *_ = house
+    bury(ledger, run_dir, "0" * 64)
+    shutil.rmtree(run_dir)
+    assert "its tombstone names the seal" in "\n".join(audit(layout).lines())
+
+
+def test_a_running_run_is_told_from_one_that_was_cut_off(house, write_run):
+    layout, *_ = house
+    run_dir = layout.runs(Tier.TIER1_HF) / "HF_20260102T030405Z_0123456_0002"
+    write_run(run_dir)
+    manifest = json.loads((run_dir / "run_manifest.json").read_bytes()) | {"status": "running"}
+    (run_dir / "run_manifest.json").write_bytes(pretty_bytes(manifest))
+    assert audit(layout).exit_code == 0
+    assert audit(layout, is_alive=lambda instance: instance == manifest["instance"]).exit_code == 0
+    assert audit(layout, is_alive=lambda _: False).exit_code == 1
+
+
+def test_an_empty_house_passes(layout):
+    assert audit(layout).exit_code == 0
+
+
+def test_a_house_that_is_not_there_passes_as_empty(layout):
+    shutil.rmtree(layout.lib)
+    assert audit(layout).facts["runs"] == 0
