@@ -1,0 +1,84 @@
+"""What a run tells its surroundings while it works, and how its surroundings ask it to stop.
+
+The service and the command line hand a `RunControl` down; the run polls `stop_requested` at least once a second and
+reports `Progress` whenever the tick loops moved. Nothing here reaches the world: a stop is honoured between ticks.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+from attrs import frozen
+
+
+class StopReason(StrEnum):
+    """Why a run ended before its work was done."""
+
+    STOP_FILE = "stop_file"
+    SIGTERM = "sigterm"
+    SIGINT = "sigint"
+    DISK_BUDGET = "disk_budget"
+
+
+@frozen
+class Progress:
+    """One look at a run's work.
+
+    Attributes:
+        agent_ticks: agent-ticks evolved so far in this run; grows only when a tick loop moved.
+        tick: ticks done by the experiment that is furthest behind among those running.
+        alive: agents alive in the experiments that are running, summed.
+        last_collapse: the last collapse seen in this run, as a short sentence, or None.
+    """
+
+    run_id: str
+    experiments_total: int
+    experiments_done: int
+    tick: int
+    ticks_total: int
+    agent_ticks: int
+    alive: int
+    deaths: int
+    births: int
+    seconds: float
+    last_collapse: str | None
+
+
+class RunControl(Protocol):
+    """What a run needs from whoever started it."""
+
+    def run_opened(self, run_id: str, path: Path) -> None:
+        """The run directory and its manifest exist: the moment for READY=1."""
+        ...
+
+    def progress(self, progress: Progress) -> None:
+        """Called a few times a second while the run works."""
+        ...
+
+    def sealing(self) -> None:
+        """The run stopped evolving and is being sealed: the moment for STOPPING=1 or an extension."""
+        ...
+
+    def stop_requested(self) -> StopReason | None:
+        """Whether to stop now, and why."""
+        ...
+
+
+@frozen
+class RunOutcome:
+    """How a run ended.
+
+    Attributes:
+        collapses: internal collapses in this run (experiments that went extinct or ran out of reserve).
+    """
+
+    run_id: str
+    path: Path
+    status: str
+    stop_reason: StopReason | None
+    experiments: int
+    collapses: int
+    agent_ticks: int
+    seconds: float

@@ -1,0 +1,200 @@
+"""Experiments in parallel processes, handed back in their order, so that no result depends on how many there are.
+
+Each worker process loads the world once, then runs one experiment after another in steps of a few hundred ticks.
+Between steps it writes what it has done to a table of shared memory and looks at one shared flag; so progress is seen,
+and a stop is obeyed, without a word to the tick loop. With one worker everything runs in the caller's own process.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import wait as wait_for_process
+from multiprocessing.sharedctypes import RawArray
+from typing import Any
+
+import numpy as np
+from attrs import frozen
+
+from prometheus.v10.base.errors import HostError
+from prometheus.v10.core.world import Experiment
+from prometheus.v10.evidence.interesting import InterestingTable
+from prometheus.v10.runs.ablation import mask
+from prometheus.v10.runs.harvest import Harvest, Identity, harvest
+from prometheus.v10.runs.observe import Scene
+from prometheus.v10.runs.setup import World, arm_bars, market_arrays
+
+POLL_SECONDS = 0.1
+STEP_AGENT_TICKS = 250_000  # a step of this size takes some tens of milliseconds: that is how fast a stop is seen
+MAX_STEP_TICKS = 512
+
+# Columns of the progress table, one row an experiment.
+TICK, AGENT_TICKS, ALIVE, DEATHS, BIRTHS = range(5)
+COLUMNS = 5
+
+
+@frozen(kw_only=True)
+class Job:
+    """One experiment to run.
+
+    Attributes:
+        who: its identity, for its records.
+        keep_orders_one_in: sample of plain orders to keep.
+        interesting: thresholds of the patterns among deaths.
+        stop_after: run only this many ticks (a replay of a stopped experiment); None runs the whole window.
+    """
+
+    who: Identity
+    keep_orders_one_in: int
+    interesting: InterestingTable
+    stop_after: int | None = None
+
+
+class ProgressTable:
+    """Shared memory: a row an experiment, and the stop flag behind the last row."""
+
+    def __init__(self, experiments: int, memory: Any = None) -> None:
+        self.experiments = experiments
+        self.memory = memory if memory is not None else RawArray("q", experiments * COLUMNS + 1)
+        self._flat = np.frombuffer(self.memory, dtype=np.int64)
+        self.rows = self._flat[:-1].reshape(experiments, COLUMNS)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the run is to stop."""
+        return bool(self._flat[-1])
+
+    def stop(self) -> None:
+        """Ask every worker to stop at its next look."""
+        self._flat[-1] = 1
+
+
+def run_job(world: World, job: Job, table: ProgressTable, look: Callable[[], None]) -> Harvest:
+    """Run one experiment, showing its progress in ``table`` and calling ``look`` between steps."""
+    started = time.perf_counter()
+    bars = arm_bars(world, job.who.seed)
+    market, _ = market_arrays(bars, world.config)
+    experiment = Experiment(
+        market, world.config, job.who.seed, mask=mask(world.ablation), keep_orders_one_in=job.keep_orders_one_in
+    )
+    last = experiment.total_ticks if job.stop_after is None else job.stop_after
+    row = table.rows[job.who.experiment]
+    while experiment.tick < last and not experiment.done and not (table.stopped and job.stop_after is None):
+        step = min(MAX_STEP_TICKS, max(1, STEP_AGENT_TICKS // max(experiment.alive, 1)))
+        experiment.step(min(step, last - experiment.tick))
+        row[:] = experiment.figures()
+        look()
+    result = experiment.result()
+    scene = Scene(
+        symbol=world.market.symbol,
+        environment=experiment.environment,
+        close=market.close,
+        config=world.config,
+        keep_orders_one_in=job.keep_orders_one_in,
+        interesting=job.interesting,
+    )
+    return harvest(result, job.who, bars.open_time, scene, time.perf_counter() - started)
+
+
+# ---- worker processes
+# ---------------------------------------------------------------------------------------------------
+
+_world: World | None = None
+_table: ProgressTable | None = None
+
+
+def _begin_worker(world: World, experiments: int, memory: Any) -> None:
+    """Set up a worker: the parent alone hears signals, and a worker whose parent is gone goes too."""
+    global _world, _table
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    _world, _table = world, ProgressTable(experiments, memory)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_follow, args=(parent.sentinel,), daemon=True).start()
+
+
+def _follow(sentinel: int) -> None:
+    wait_for_process([sentinel])
+    os._exit(1)
+
+
+def _work(job: Job) -> Harvest:
+    if _world is None or _table is None:
+        raise RuntimeError("this worker was not set up")
+    return run_job(_world, job, _table, lambda: None)
+
+
+# ---- the caller's side
+# ----------------------------------------------------------------------------------------------------
+
+
+def workers_for(asked: int, jobs: int) -> int:
+    """How many processes: what was asked, else one a processor that this process may use; never more than jobs."""
+    available = len(os.sched_getaffinity(0))
+    return max(1, min(asked or available, jobs))
+
+
+def run_jobs(
+    world: World, jobs: Sequence[Job], workers: int, table: ProgressTable, look: Callable[[], None]
+) -> Iterator[Harvest]:
+    """Run all jobs and yield their harvests in the jobs' order, each as soon as it and all before it are done.
+
+    Args:
+        world: what all share.
+        jobs: experiments, numbered from 0 in order.
+        workers: processes.
+        table: where progress is seen; its stop flag ends what is running and skips what has not begun.
+        look: called at least every tenth of a second.
+
+    Raises:
+        HostError: when a worker process dies.
+    """
+    if workers == 1:
+        for job in jobs:
+            if table.stopped:
+                return
+            yield run_job(world, job, table, look)
+        return
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["prometheus.v10.runs.executor"])
+    pool = ProcessPoolExecutor(
+        workers, mp_context=context, initializer=_begin_worker, initargs=(world, len(jobs), table.memory)
+    )
+    try:
+        yield from _in_order(pool, jobs, workers, table, look)
+    except BrokenProcessPool as error:
+        raise HostError(
+            "a worker process died", hint="look for the kernel's out-of-memory killer; lower workers or founders"
+        ) from error
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _in_order(
+    pool: ProcessPoolExecutor, jobs: Sequence[Job], workers: int, table: ProgressTable, look: Callable[[], None]
+) -> Iterator[Harvest]:
+    """Keep a few jobs ahead of the workers, and yield finished ones in order."""
+    waiting = list(jobs)
+    running: dict[Future[Harvest], int] = {}
+    finished: dict[int, Harvest] = {}
+    following = 0
+    while waiting or running:
+        while waiting and len(running) < 2 * workers and not table.stopped:
+            job = waiting.pop(0)
+            running[pool.submit(_work, job)] = job.who.experiment
+        if table.stopped:
+            waiting.clear()
+        done, _ = wait(running, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
+        look()
+        for future in done:
+            finished[running.pop(future)] = future.result()
+        while following in finished:
+            yield finished.pop(following)
+            following += 1

@@ -1,0 +1,386 @@
+"""From what one experiment left behind to what is written about it: a pure function, run where the experiment ran.
+
+Nothing here knows wall-clock time, files or other experiments, so the bytes depend on commit, config, seed, bars and
+run id alone, and a replay gives them again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import numpy as np
+from attrs import frozen
+
+from prometheus.v10.core import capital, fences, genome, lifecycle
+from prometheus.v10.core.world import Result
+from prometheus.v10.evidence.codec import to_line
+from prometheus.v10.evidence.event_lines import (
+    BirthColumns,
+    DeathColumns,
+    EventContext,
+    FenceBlocks,
+    encode_births,
+    encode_deaths,
+    utc_texts,
+)
+from prometheus.v10.evidence.events import CapitalTriplet, CollapseEvent, InterestingDeath
+from prometheus.v10.evidence.nulls import Nulls
+from prometheus.v10.evidence.pool_record import PoolEntry, PoolSource, genome_bytes
+from prometheus.v10.evidence.raw_lines import RawBlocks
+from prometheus.v10.evidence.summary import (
+    Costs,
+    ExperimentStats,
+    collapse_outcome,
+    deaths_by_reason,
+    quantiles,
+)
+from prometheus.v10.runs.observe import Scene, patterns, raw_orders
+
+SURVIVED = "the agent survived the experiment"
+
+
+@frozen(kw_only=True)
+class ReviewNote:
+    """One review in a few figures, for the journal."""
+
+    tick: int
+    died: int
+    born: int
+    counts: str
+    worst_roi: float
+    best_roi: float
+
+
+@frozen(kw_only=True)
+class Harvest:
+    """Everything that is written about one experiment.
+
+    Attributes:
+        fence: core counters, shape (fences, 4).
+        raw: raw records of the orders that the log kept.
+        interesting: patterns among the deaths; their references count this experiment's deaths from 1.
+        total_by_tick: equity curve of the whole system, USDT, shape (ticks,).
+        residual: largest conservation gap seen, as a fraction of the total.
+    """
+
+    experiment: int
+    stats: ExperimentStats
+    deaths: bytes
+    births: bytes
+    collapses: bytes
+    collapse: CollapseEvent | None
+    pool: tuple[PoolEntry, ...]
+    reviews: tuple[ReviewNote, ...]
+    fence: np.ndarray[Any, Any]
+    raw: RawBlocks
+    interesting: tuple[InterestingDeath, ...]
+    total_by_tick: np.ndarray[Any, Any]
+    residual: float
+    agent_ticks: int
+    seconds: float
+
+
+@frozen(kw_only=True)
+class Identity:
+    """Whose experiment this is: what its records say beside its own figures.
+
+    Attributes:
+        created_at: start of the run, for the pool's records.
+        ticks_planned: length of the window.
+        timeframe_s: seconds a bar.
+    """
+
+    run_id: str
+    experiment: int
+    seed: int
+    arm: str
+    mode: str
+    git_commit: str | None
+    docker_image: str | None
+    created_at: str
+    window: dict[str, Any]
+    ablation: dict[str, Any]
+    fingerprint_ref: str
+    ticks_planned: int
+    timeframe_s: int
+    best_of_the_dead: int
+    null_reasons: dict[str, str]
+
+
+def harvest(result: Result, who: Identity, open_time: np.ndarray[Any, Any], scene: Scene, seconds: float) -> Harvest:
+    """Make the records of one finished (or stopped) experiment.
+
+    Args:
+        result: what the core left.
+        who: identity of run and experiment.
+        open_time: UTC epoch seconds of the window's bars, shape (ticks,).
+        scene: what the experiment happened in.
+        seconds: wall-clock time the experiment took; goes to the manifest only.
+    """
+    lives = result.lives
+    sha256 = [hashlib.sha256(row.astype("<f4").tobytes()).hexdigest() for row in lives.genomes]
+    context = EventContext(run_id=who.run_id, experiment=who.experiment, seed=who.seed, arm=who.arm)
+    closes = open_time + who.timeframe_s
+    event = _collapse_event(result, who, closes)
+    return Harvest(
+        experiment=who.experiment,
+        stats=_stats(result, who, event),
+        deaths=encode_deaths(context, _death_columns(result, closes, sha256)),
+        births=encode_births(context, _birth_columns(result, closes, sha256)),
+        collapses=to_line(event) if event else b"",
+        collapse=event,
+        pool=_pool_entries(result, who),
+        reviews=_review_notes(result),
+        fence=result.fence,
+        raw=raw_orders(result, context, scene, closes),
+        interesting=patterns(result, context, scene, closes),
+        total_by_tick=result.total_by_tick,
+        residual=float(result.money[capital.RESIDUAL]),
+        agent_ticks=int(result.count[capital.AGENT_TICKS]),
+        seconds=seconds,
+    )
+
+
+def _table(column: np.ndarray[Any, Any], width: int) -> np.ndarray[Any, Any]:
+    """A column of rows of ``width``; a table without rows has its width too."""
+    return column.reshape(len(column), width)
+
+
+def _death_columns(result: Result, closes: np.ndarray[Any, Any], sha256: list[str]) -> DeathColumns:
+    deaths, lives = result.deaths, result.lives
+    who = deaths.index
+    return DeathColumns(
+        tick=deaths.tick,
+        market_time=closes[deaths.tick],
+        agent=who,
+        parent=lives.parent[who],
+        genome_sha256=[sha256[i] for i in who],
+        birth_tick=lives.birth_tick[who],
+        age_ticks=deaths.age_ticks,
+        reason=deaths.reason,
+        initial_capital=lives.initial_capital[who],
+        final_capital=deaths.final_capital,
+        roi_lifetime=deaths.roi_lifetime,
+        roi_period=deaths.roi_period,
+        trades=deaths.trades,
+        wins=lives.wins[who],
+        costs=lives.costs[who],
+        side=deaths.side,
+        last_signal=deaths.last_signal,
+        triplet=_table(deaths.triplet, 3),
+        fences=FenceBlocks(
+            names=fences.NAMES,
+            fence=_table(deaths.fence, 3),
+            blocks=_table(deaths.fence_blocks, 3),
+            attempts=_table(deaths.fence_attempts, 3),
+        ),
+    )
+
+
+def _birth_columns(result: Result, closes: np.ndarray[Any, Any], sha256: list[str]) -> BirthColumns:
+    births = result.births
+    return BirthColumns(
+        tick=births.tick,
+        market_time=closes[births.tick],
+        agent=births.child,
+        parent=births.parent,
+        founder=result.lives.founder[births.child],
+        genome_sha256=[sha256[i] for i in births.child],
+        parent_genome_sha256=[sha256[i] for i in births.parent],
+        mutated_loci=births.mutated_loci,
+        initial_capital=births.capital,
+        parent_roi_period=births.parent_roi,
+    )
+
+
+def _triplet(result: Result) -> CapitalTriplet:
+    money = result.money
+    return CapitalTriplet(
+        allocated_capital=float(money[capital.ALLOCATED]),
+        system_reserve=float(money[capital.RESERVE]),
+        current_total=float(money[capital.TOTAL]),
+    )
+
+
+def _deaths_by_reason(result: Result) -> dict[str, int]:
+    return deaths_by_reason(np.bincount(result.deaths.reason, minlength=len(lifecycle.REASONS)).tolist())
+
+
+def _collapse_event(result: Result, who: Identity, closes: np.ndarray[Any, Any]) -> CollapseEvent | None:
+    reason = lifecycle.COLLAPSE_NAMES[result.collapse]
+    if reason is None:
+        return None
+    rows, blocks, attempts = (np.array([column]) for column in result.top_fences)
+    shares = FenceBlocks(names=fences.NAMES, fence=rows, blocks=blocks, attempts=attempts).shares()[0]
+    return CollapseEvent(
+        run_id=who.run_id,
+        experiment=who.experiment,
+        seed=who.seed,
+        arm=who.arm,
+        ts_utc=utc_texts(closes[[result.collapse_tick]])[0],
+        tick=result.collapse_tick,
+        ticks_to_collapse=result.collapse_tick + 1,
+        ticks_planned=who.ticks_planned,
+        reason=reason,
+        alive_agents=int(result.count[capital.ALIVE]),
+        total_agents_ever=len(result.lives.parent),
+        births=int(result.count[capital.BORN]),
+        deaths=int(result.count[capital.DIED]),
+        deaths_by_reason=_deaths_by_reason(result),
+        reviews=len(result.reviews.tick),
+        capital_triplet=_triplet(result),
+        fence_block_rate_summary=shares,
+    )
+
+
+def _stats(result: Result, who: Identity, event: CollapseEvent | None) -> ExperimentStats:
+    lives, money, nulls = result.lives, result.money, Nulls()
+    everyone = len(lives.parent)
+    alive = lives.death_tick < 0
+    roi = lives.final_capital / lives.initial_capital - 1.0
+    living = np.flatnonzero(alive)
+    numbers = np.concatenate([money, result.total_by_tick, roi, lives.genomes.ravel()])
+    nobody = "nobody is alive"
+    return ExperimentStats(
+        experiment=who.experiment,
+        seed=who.seed,
+        arm=who.arm,
+        completed=event is not None or result.ticks == who.ticks_planned,
+        ticks=result.ticks,
+        reviews=len(result.reviews.tick),
+        system_roi=float(money[capital.TOTAL] / money[capital.INITIAL] - 1.0),
+        max_drawdown=float(money[capital.DRAWDOWN]),
+        founders=int(np.count_nonzero(lives.parent < 0)),
+        alive_agents=len(living),
+        total_agents_ever=everyone,
+        births=int(result.count[capital.BORN]),
+        deaths=int(result.count[capital.DIED]),
+        deaths_by_reason=_deaths_by_reason(result),
+        trades=int(result.count[capital.ROUND_TRIPS]),
+        trades_median=float(np.sort(lives.trades)[everyone // 2]),
+        zero_trade_share=float(np.count_nonzero(lives.trades == 0) / everyone),
+        liquidated_share=float(np.count_nonzero(lives.reason == lifecycle.REASONS.index("liquidation")) / everyone),
+        profitable_agents_all=int(np.count_nonzero(roi > 0.0)),
+        profitable_agents_alive=int(np.count_nonzero(roi[living] > 0.0)),
+        costs=Costs(
+            fees=float(money[capital.FEES]),
+            slippage=float(money[capital.SLIPPAGE]),
+            funding=float(money[capital.FUNDING]),
+        ),
+        capital_triplet=_triplet(result),
+        collapse=collapse_outcome(
+            event.reason if event else None, event.tick if event else None, event.ts_utc if event else None, nulls
+        ),
+        roi_quantiles=quantiles(roi.tolist()),
+        founder_out_in_correlation=_correlation(
+            lives.genomes[lives.parent < 0, : genome.NET_LOCI],
+            lives.genomes[lives.parent < 0, genome.IN_NET : genome.ENTRY_THRESHOLD],
+        ),
+        gene_diversity=nulls.known("gene_diversity", _gene_diversity(lives.genomes[living]), nobody),
+        lineages_alive=len(set(lives.founder[living].tolist())),
+        lineage_diversity=nulls.known("lineage_diversity", _effective_lineages(lives.founder[living]), nobody),
+        has_nan=bool(np.isnan(numbers).any()),
+        has_inf=bool(np.isinf(numbers).any()),
+        null_reasons=nulls.reasons,
+    )
+
+
+def _in_order(values: np.ndarray[Any, Any]) -> float:
+    """Sum in index order (cumsum adds one by one; np.sum's grouping is numpy's own affair)."""
+    return float(np.cumsum(values, dtype=np.float64)[-1])
+
+
+def _correlation(left: np.ndarray[Any, Any], right: np.ndarray[Any, Any]) -> float:
+    """Pearson's correlation of two equal-shaped tables, flattened."""
+    x, y = left.astype(np.float64).ravel(), right.astype(np.float64).ravel()
+    x, y = x - _in_order(x) / len(x), y - _in_order(y) / len(y)
+    scale = np.sqrt(_in_order(x * x) * _in_order(y * y))
+    return float(_in_order(x * y) / scale) if scale > 0.0 else 0.0
+
+
+def _gene_diversity(genomes: np.ndarray[Any, Any]) -> float | None:
+    """Mean over loci of the population standard deviation; None of nobody."""
+    if not len(genomes):
+        return None
+    values = genomes.astype(np.float64)
+    mean = np.cumsum(values, axis=0)[-1] / len(values)
+    spread = np.sqrt(np.cumsum((values - mean) ** 2, axis=0)[-1] / len(values))
+    return _in_order(spread) / len(spread)
+
+
+def _effective_lineages(founders: np.ndarray[Any, Any]) -> float | None:
+    """1 / sum of squared shares of founder lineages; None of nobody."""
+    if not len(founders):
+        return None
+    shares = np.bincount(founders) / len(founders)
+    return 1.0 / _in_order(shares * shares)
+
+
+def _review_notes(result: Result) -> tuple[ReviewNote, ...]:
+    reviews = result.reviews
+    notes = []
+    first = 0
+    for tick, died, born, worst, best in zip(
+        reviews.tick.tolist(), reviews.died.tolist(), reviews.born.tolist(), reviews.worst_roi.tolist(),
+        reviews.best_roi.tolist(), strict=True,
+    ):  # fmt: skip
+        since = (result.deaths.tick >= first) & (result.deaths.tick <= tick)
+        counts = np.bincount(result.deaths.reason[since], minlength=len(lifecycle.REASONS))
+        said = " ".join(f"{name}={count}" for name, count in zip(lifecycle.REASONS, counts, strict=True) if count)
+        notes.append(ReviewNote(tick=tick, died=died, born=born, counts=said or "none", worst_roi=worst, best_roi=best))
+        first = tick + 1
+    return tuple(notes)
+
+
+def _pool_entries(result: Result, who: Identity) -> tuple[PoolEntry, ...]:
+    """Survivors in order of birth, then the best of the dead that traded, best first."""
+    lives = result.lives
+    roi = lives.final_capital / lives.initial_capital - 1.0
+    survivors = np.flatnonzero(lives.death_tick < 0)
+    dead = np.flatnonzero((lives.death_tick >= 0) & (lives.trades > 0))
+    best = dead[np.argsort(-roi[dead], kind="stable")][: who.best_of_the_dead]
+    system_roi = float(result.money[capital.TOTAL] / result.money[capital.INITIAL] - 1.0)
+    return tuple(_pool_entry(result, who, int(i), float(roi[i]), system_roi) for i in np.concatenate([survivors, best]))
+
+
+def _pool_entry(result: Result, who: Identity, i: int, roi: float, system_roi: float) -> PoolEntry:
+    lives, nulls = result.lives, Nulls(who.null_reasons)
+    died = lives.death_tick[i] >= 0
+    fees, funding, slippage = lives.costs[i].tolist()
+    return PoolEntry(
+        genome=genome_bytes(lives.genomes[i]),
+        created_at=who.created_at,
+        source=PoolSource(
+            git_commit=who.git_commit,
+            docker_image=who.docker_image,
+            run_id=who.run_id,
+            seed=who.seed,
+            mode=who.mode,
+            window=who.window,
+            ablation=who.ablation,
+            experiment=who.experiment,
+            genome_index=i,
+            arm=who.arm,
+        ),
+        metrics_summary={
+            "survived": not died,
+            "death_reason": nulls.known(
+                "metrics_summary.death_reason", lifecycle.REASONS[lives.reason[i]] if died else None, SURVIVED
+            ),
+            "death_tick": nulls.known(
+                "metrics_summary.death_tick", int(lives.death_tick[i]) if died else None, SURVIVED
+            ),
+            "birth_tick": int(lives.birth_tick[i]),
+            "initial_capital": float(lives.initial_capital[i]),
+            "final_capital": float(lives.final_capital[i]),
+            "roi_lifetime": roi,
+            "trades": int(lives.trades[i]),
+            "wins": int(lives.wins[i]),
+            "costs": {"fees": fees, "funding": funding, "slippage": slippage},
+            "system_roi": system_roi,
+            "sanity": {"finite": bool(np.isfinite(lives.genomes[i]).all()), "has_traded": bool(lives.trades[i] > 0)},
+        },
+        fingerprint_ref=who.fingerprint_ref,
+        null_reasons=nulls.reasons,
+    )

@@ -1,0 +1,411 @@
+"""Stage 1: one run, from a profile to a sealed directory.
+
+1. Settle the world (bars, physics, seeds) and check the core; open the pool; make the directory; write the manifest.
+2. Run the experiments; write each one's events, then its pool records, then tell the journal, in the experiments'
+   order.
+3. Write summary, telemetry and fingerprint; rewrite the manifest with how it ended; seal; enter the seal into the
+   ledger.
+
+A stop ends step 2 at the next look; what is running keeps the ticks it has done, what has not begun is left out, and
+step 3 follows as always. A disk that refuses ends the run as ``failed``, sealed as far as the disk lets us.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+
+from prometheus.v10.base.clock import Clock, new_run_id, utc_text
+from prometheus.v10.base.errors import HostError, PrometheusError
+from prometheus.v10.base.modes import Mode, RunPrefix, Tier
+from prometheus.v10.base.names import Artifact, Event
+from prometheus.v10.base.paths import Layout
+from prometheus.v10.core import fences
+from prometheus.v10.core.config import WorldConfig
+from prometheus.v10.evidence.codec import dump_config
+from prometheus.v10.evidence.environment import probe
+from prometheus.v10.evidence.fences import inventory_hash
+from prometheus.v10.evidence.fingerprint import offline_fingerprint
+from prometheus.v10.evidence.interesting import placed
+from prometheus.v10.evidence.journal import Journal, JournalState
+from prometheus.v10.evidence.ledger import Ledger
+from prometheus.v10.evidence.manifest import RunFigures, RunManifest, RunPlan, Status, finish, start_manifest
+from prometheus.v10.evidence.manifest_parts import (
+    Ablation,
+    Counts,
+    ExperimentTiming,
+    InternalCollapse,
+    PoolAppends,
+    Window,
+)
+from prometheus.v10.evidence.nulls import Nulls
+from prometheus.v10.evidence.pool import PoolWriter
+from prometheus.v10.evidence.raw import RawWriter
+from prometheus.v10.evidence.rundir import RunDirectory
+from prometheus.v10.evidence.summary import ExperimentStats, summarise
+from prometheus.v10.evidence.tail import TornTail
+from prometheus.v10.runs import executor, observe, setup
+from prometheus.v10.runs.ablation import ABLATIONS
+from prometheus.v10.runs.account import declaration, invariants, telemetry
+from prometheus.v10.runs.control import Progress, RunControl, RunOutcome, StopReason
+from prometheus.v10.runs.harvest import Harvest, Identity
+from prometheus.v10.runs.invariance import check_core
+from prometheus.v10.runs.profile import Profile
+
+
+def run_stage1(
+    profile: Profile,
+    layout: Layout,
+    *,
+    clock: Clock,
+    mode: Mode,
+    instance: str,
+    control: RunControl,
+    journal: Journal,
+    seed_offset: int = 0,
+    prefix: RunPrefix = RunPrefix.HF,
+    previous_run_id: str | None = None,
+    restart_seconds: float | None = None,
+) -> RunOutcome:
+    """Do one run.
+
+    Args:
+        profile: what to run.
+        layout: where everything lies; must have been prepared.
+        clock: time and ids.
+        mode: as asked on the command line; must be the profile's.
+        instance: whose run it is.
+        control: hears of progress, and says when to stop.
+        journal: the second witness.
+        seed_offset: how many runs of this profile went before: seeds go on where they ended.
+        prefix: decides tier and root.
+        previous_run_id: the run whose collapse this one is the reboot of, with the seconds since.
+        restart_seconds: see there.
+
+    Raises:
+        PrometheusError: whatever stood in the way. If a directory had been made by then, it is sealed as ``failed``.
+    """
+    core = check_core()
+    world = setup.prepare(profile, layout)
+    environment = probe()
+    run_id = new_run_id(prefix.value, clock, environment.git_commit)
+    first = profile.experiments.seed + seed_offset * profile.experiments.count
+    seeds = list(range(first, first + profile.experiments.count))
+    plan = RunPlan(
+        run_id=run_id,
+        instance=instance,
+        stage=profile.stage.value,
+        tier=prefix.tier.value,
+        mode=mode.value,
+        arm=world.arm.value,
+        window=Window(name=world.window.name, start=world.window.start, len=world.window.len),
+        ablation=Ablation(name=world.ablation, detail=ABLATIONS[world.ablation][0]),
+        config=dump_config(profile),
+        seeds=seeds,
+        world=setup.world_numbers(world.config),
+        market=world.market,
+        core_hash=core,
+        fence_inventory_hash=inventory_hash(),
+        retention={"raw_days": profile.retention.raw_days},
+        results_dir=str(layout.runs(prefix.tier) / run_id),
+        previous_run_id=previous_run_id,
+        restart_seconds=restart_seconds,
+    )
+    own = journal.for_run(run_id)
+    manifest = start_manifest(plan, environment, journal_state(own, nulls := Nulls()), nulls, clock)
+    return Stage1Run(manifest, profile, world, layout, clock, control, own).go()
+
+
+class Stage1Run:
+    """One run at work: what it has counted so far, and what it writes next.
+
+    Everything that its records say of the run comes from ``manifest`` as it was at the start, so a replay that is given
+    the same manifest writes the same records. ``limits`` (replay only) runs just these experiments, each for so many
+    ticks at most; None runs all of them to their end.
+    """
+
+    def __init__(
+        self,
+        manifest: RunManifest,
+        profile: Profile,
+        world: setup.World,
+        layout: Layout,
+        clock: Clock,
+        control: RunControl,
+        journal: Journal,
+        limits: Mapping[int, int] | None = None,
+    ) -> None:
+        self.manifest, self.profile, self.world, self.limits = manifest, profile, world, limits
+        self.layout, self.clock, self.control, self.journal = layout, clock, control, journal
+        self.started = clock.monotonic()
+        self.rows: list[ExperimentStats] = []
+        self.timing: list[ExperimentTiming] = []
+        self.collapses: list[InternalCollapse] = []
+        self.fence = np.zeros((len(fences.NAMES), fences.COLUMNS), dtype=np.int64)
+        self.residual = 0.0
+        self.agent_ticks = 0
+        self.appended: tuple[int, int] | None = None
+        self.pool_records = 0
+        self.last_collapse: str | None = None
+        self.stop: tuple[StopReason, str] | None = None
+        self.table = executor.ProgressTable(len(manifest.seeds))
+        self.raw: RawWriter
+
+    # ---- the three steps
+    # ----------------------------------------------------------------------------------------------
+
+    def go(self) -> RunOutcome:
+        """Steps 1 to 3 (see the head of the module)."""
+        with ExitStack() as stack:
+            pool = stack.enter_context(
+                PoolWriter(self.layout.pool(self.profile.stage), clock=self.clock, on_torn=self._torn)
+            )
+            directory = stack.enter_context(
+                RunDirectory.create(self.layout, Tier(self.manifest.meta.tier), self.manifest.run_id)
+            )
+            directory.write_manifest(self.manifest)
+            table = self.profile.evidence
+            self.raw = observe.open_raw(
+                directory, self.manifest.start_time, self.journal,
+                sample_one_in=table.order_sample_one_in, budget_bytes=table.raw_budget_bytes,
+            )  # fmt: skip
+            self.journal.send(
+                Event.RUN_STARTED,
+                f"{self.manifest.run_id}: {len(self.manifest.seeds)} experiments over {self.manifest.window.len} bars",
+                path=str(directory.path), experiments=len(self.manifest.seeds), core_hash=self.manifest.core_hash,
+            )  # fmt: skip
+            self.control.run_opened(self.manifest.run_id, directory.path)
+            try:
+                self._evolve(directory, pool)
+                self.control.sealing()
+                status = Status.INTERRUPTED if self.stop else Status.COMPLETED
+                self._write_artifacts(directory)
+            except PrometheusError:
+                self._give_up(directory)
+                raise
+            return self._close(directory, status)
+
+    def _evolve(self, directory: RunDirectory, pool: PoolWriter) -> None:
+        workers = executor.workers_for(self.profile.workers, len(self.manifest.seeds))
+        jobs = [
+            executor.Job(
+                who=who,
+                keep_orders_one_in=self.profile.evidence.order_sample_one_in,
+                interesting=self.profile.interesting,
+                stop_after=None if self.limits is None else self.limits[who.experiment],
+            )
+            for who in identities(self.manifest, self.world.config, self.profile.pool.best_of_the_dead)
+            if self.limits is None or who.experiment in self.limits
+        ]
+        for harvest in executor.run_jobs(self.world, jobs, workers, self.table, self._look):
+            self._write(harvest, directory, pool)
+        self._look()
+
+    def _write(self, harvest: Harvest, directory: RunDirectory, pool: PoolWriter) -> None:
+        """One experiment: its files first, then the pool, then the journal."""
+        self.raw.add(harvest.experiment, harvest.raw)
+        directory.append(Artifact.INTERESTING_DEATHS, placed(harvest.interesting, directory.lines[Artifact.DEATHS]))
+        directory.append(Artifact.DEATHS, harvest.deaths)
+        directory.append(Artifact.BIRTHS, harvest.births)
+        directory.append(Artifact.COLLAPSES, harvest.collapses)
+        directory.commit()
+        numbers = pool.append(harvest.pool)
+        if numbers:
+            self.appended = (self.appended[0] if self.appended else numbers[0], numbers[-1])
+            self.pool_records += len(numbers)
+        self.rows.append(harvest.stats)
+        self.timing.append(ExperimentTiming(experiment=harvest.experiment, wall_seconds=harvest.seconds))
+        self.fence += harvest.fence
+        self.residual = max(self.residual, harvest.residual)
+        self.agent_ticks += harvest.agent_ticks
+        self._tell(harvest)
+        self._look()
+
+    def _tell(self, harvest: Harvest) -> None:
+        for note in harvest.reviews:
+            self.journal.send(
+                Event.REVIEW_DEATHS,
+                f"experiment {harvest.experiment}, review at tick {note.tick}: {note.died} died, {note.born} born",
+                experiment=harvest.experiment, tick=note.tick, deaths=note.died, counts=note.counts,
+                worst_roi=note.worst_roi, best_roi=note.best_roi,
+            )  # fmt: skip
+        observe.tell_patterns(self.journal, harvest.interesting)
+        event = harvest.collapse
+        if event is None:
+            return
+        self.last_collapse = f"{event.reason} in experiment {harvest.experiment} at tick {event.tick}"
+        self.collapses.append(
+            InternalCollapse(
+                experiment=harvest.experiment,
+                reason=event.reason,
+                tick=event.tick,
+                ticks_to_collapse=event.ticks_to_collapse,
+                market_time=event.ts_utc,
+                detected_at=utc_text(self.clock.now()),
+                seconds=self._elapsed(),
+            )
+        )
+        self.journal.send(
+            Event.COLLAPSE, f"internal collapse: {self.last_collapse}",
+            experiment=harvest.experiment, reason=event.reason, tick=event.tick,
+        )  # fmt: skip
+
+    def _write_artifacts(self, directory: RunDirectory) -> None:
+        self.raw.finish()
+        summary = summarise(
+            self.manifest.run_id,
+            self.manifest.config,
+            declaration(self.manifest),
+            self.rows,
+            invariants(self.rows, self.residual),
+        )
+        directory.write_artifact(Artifact.SUMMARY, summary)
+        directory.write_artifact(Artifact.FINGERPRINT, offline_fingerprint(self.manifest.run_id))
+        directory.write_artifact(Artifact.TELEMETRY, telemetry(self.manifest, self.world, self.fence, len(self.rows)))
+
+    def _close(self, directory: RunDirectory, status: Status) -> RunOutcome:
+        reason, when = self.stop or (None, None)
+        nulls = Nulls(self.manifest.null_reasons)
+        self.journal.send(
+            Event.RUN_ENDED, f"{self.manifest.run_id} {status.value}: {len(self.rows)} experiments",
+            status=status.value, experiments=len(self.rows), deaths=sum(row.deaths for row in self.rows),
+            births=sum(row.births for row in self.rows), collapses=len(self.collapses), seconds=self._elapsed(),
+        )  # fmt: skip
+        figures = RunFigures(
+            timing=self.timing,
+            agent_ticks=self.agent_ticks,
+            elapsed=max(self._elapsed(), 1e-6),
+            collapses=self.collapses,
+            counts=self._counts(directory),
+            evidence=directory.size(),
+            pool_appends=PoolAppends(
+                pool=str(self.layout.pool(self.profile.stage).relative_to(self.layout.lib)),
+                first_n=self.appended[0] if self.appended else None,
+                last_n=self.appended[1] if self.appended else None,
+            ),
+            stop_reason=reason.value if reason else None,
+            stop_time=when,
+        )
+        # What the manifest counts as sent is what was sent before it was closed: all but the announcement of the seal,
+        # which covers the manifest and so can only follow it.
+        said = journal_state(self.journal, nulls)
+        directory.write_manifest(finish(self.manifest, status, figures, said, nulls, self.clock))
+        seal = directory.seal(
+            self._ledger(), complete=status is not Status.FAILED, on_file=self._sealing, status=status.value
+        )
+        self.journal.send(
+            Event.RUN_SEALED, f"{self.manifest.run_id} is sealed: {seal.files} files",
+            path=str(directory.path), files=seal.files, bytes=seal.bytes, seal_sha256=seal.sha256,
+        )  # fmt: skip
+        return RunOutcome(
+            run_id=self.manifest.run_id,
+            path=directory.path,
+            status=status.value,
+            stop_reason=reason,
+            experiments=len(self.rows),
+            collapses=len(self.collapses),
+            agent_ticks=self.agent_ticks,
+            seconds=self._elapsed(),
+        )
+
+    def _give_up(self, directory: RunDirectory) -> None:
+        """Seal what there is as ``failed``; if the disk refuses even that, the next start closes the run."""
+        self.table.stop()
+        try:
+            self._close(directory, Status.FAILED)
+        except PrometheusError as error:
+            if not isinstance(error, HostError):
+                raise
+
+    # ---- small things
+    # ---------------------------------------------------------------------------------------------------
+
+    def _elapsed(self) -> float:
+        return self.clock.monotonic() - self.started
+
+    def _ledger(self) -> Ledger:
+        return Ledger(self.layout.ledger, clock=self.clock, instance=self.manifest.instance, on_torn=self._torn)
+
+    def _sealing(self, _name: str) -> None:
+        self.control.sealing()
+
+    def _torn(self, tail: TornTail) -> None:
+        self.journal.send(
+            Event.TORN_TAIL, f"{tail.path}: torn tail moved to {tail.moved_to.name}",
+            path=str(tail.path), kept=str(tail.moved_to), offset=tail.offset, bytes=tail.length,
+        )  # fmt: skip
+
+    def _look(self) -> None:
+        """Report progress, and pass a stop on to the workers."""
+        rows = self.table.rows
+        working = (rows[:, executor.TICK] > 0) & (rows[:, executor.TICK] < self.manifest.window.len)
+        ticks = rows[working, executor.TICK]
+        self.control.progress(
+            Progress(
+                run_id=self.manifest.run_id,
+                experiments_total=len(self.manifest.seeds),
+                experiments_done=len(self.rows),
+                tick=int(ticks.min()) if len(ticks) else 0,
+                ticks_total=self.manifest.window.len,
+                agent_ticks=int(rows[:, executor.AGENT_TICKS].sum()),
+                alive=int(rows[working, executor.ALIVE].sum()),
+                deaths=int(rows[:, executor.DEATHS].sum()),
+                births=int(rows[:, executor.BIRTHS].sum()),
+                seconds=self._elapsed(),
+                last_collapse=self.last_collapse,
+            )
+        )
+        if self.stop is None and (reason := self.control.stop_requested()) is not None:
+            self.stop = reason, utc_text(self.clock.now())
+            self.table.stop()
+
+    def _counts(self, directory: RunDirectory) -> Counts:
+        lines = directory.lines
+        return Counts(
+            experiments=len(self.rows),
+            deaths=lines[Artifact.DEATHS],
+            births=lines[Artifact.BIRTHS],
+            collapses=lines[Artifact.COLLAPSES],
+            interesting_deaths=lines[Artifact.INTERESTING_DEATHS],
+            raw_samples=self.raw.records,
+            pool_records=self.pool_records,
+        )
+
+
+def journal_state(journal: Journal, nulls: Nulls) -> JournalState:
+    """What the manifest says about the journal, with systemd's id of this start of the unit if there is one."""
+    return journal.state(nulls, os.environ.get("INVOCATION_ID"))
+
+
+def identities(manifest: RunManifest, config: WorldConfig, best_of_the_dead: int) -> list[Identity]:
+    """Who each experiment of a run is; a replay reads the same from the same manifest."""
+    reasons = {
+        f"source.{name}": manifest.null_reasons[name]
+        for name in ("git_commit", "docker_image")
+        if getattr(manifest, name) is None
+    }
+    window = {"name": manifest.window.name, "start": manifest.window.start, "len": manifest.window.len}
+    return [
+        Identity(
+            run_id=manifest.run_id,
+            experiment=number,
+            seed=seed,
+            arm=manifest.arm,
+            mode=manifest.mode,
+            git_commit=manifest.git_commit,
+            docker_image=manifest.docker_image,
+            created_at=manifest.start_time,
+            window=window,
+            ablation={"name": manifest.ablation.name, "detail": manifest.ablation.detail},
+            fingerprint_ref=f"{Path(manifest.results_dir).parent.name}/{manifest.run_id}/{Artifact.FINGERPRINT}",
+            ticks_planned=manifest.window.len,
+            timeframe_s=config.timeframe_s,
+            best_of_the_dead=best_of_the_dead,
+            null_reasons=reasons,
+        )
+        for number, seed in enumerate(manifest.seeds)
+    ]
