@@ -1,0 +1,1 @@
+"""What keeps a run alive: the service, liveness, stop, retention, releases."""

@@ -1,0 +1,31 @@
+"""Options that many commands share, and how a command's help ends with examples."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from prometheus.v10.base.modes import Stage
+
+COMMAND = "prometheus-quant"
+DEFAULT_ROOT = Path("var")
+
+Root = Annotated[
+    Path,
+    typer.Option("--root", metavar="DIR", help="The tree with runs, pools, market and state; / is an installed host."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object instead of text.")]
+StageOption = Annotated[Stage, typer.Option("--stage", help="Whose pool.")]
+InstanceOption = Annotated[str, typer.Option("--instance", help="In whose name it is entered into the ledger.")]
+
+
+def examples(*lines: str) -> str:
+    """The end of a command's help."""
+    return "Examples:\n\n" + "\n\n".join(f"$ {COMMAND} {line}" for line in lines)
+
+
+def group(text: str) -> typer.Typer:
+    """A group of commands that shows its help when it is called bare."""
+    return typer.Typer(help=text, no_args_is_help=True, rich_markup_mode="rich")

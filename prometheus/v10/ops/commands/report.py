@@ -1,0 +1,71 @@
+"""What a command found, once as data for scripts (``--json``) and once as something to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from attrs import evolve, field, frozen
+from rich.box import SIMPLE_HEAD
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from prometheus.v10.base.errors import ExitCode
+
+
+@frozen
+class Report:
+    """The outcome of a command.
+
+    Attributes:
+        data: plain JSON values; what ``--json`` prints, one object.
+        shown: what a person sees, from top to bottom.
+        code: the process's exit code.
+        as_json: whether the caller asked for the data.
+    """
+
+    data: Mapping[str, Any]
+    shown: Sequence[RenderableType] = field(factory=list)
+    code: ExitCode = ExitCode.DONE
+    as_json: bool = False
+
+    def asked(self, *, as_json: bool) -> Report:
+        """The same report, to be printed as the caller asked."""
+        return evolve(self, as_json=as_json)
+
+
+def cell(value: object) -> str:
+    """A value as a table shows it: numbers short, unknown as a dash."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:,.6g}" if isinstance(value, float) else str(value)
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
+    """A table; columns whose every value is a number stand to the right, and only the last one is folded."""
+    rows = [list(row) for row in rows]
+    made = Table(title=title, box=SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    for at, name in enumerate(columns):
+        numbers = bool(rows) and all(isinstance(row[at], int | float) or row[at] is None for row in rows)
+        last = at == len(columns) - 1
+        made.add_column(
+            name, justify="right" if numbers else "left", overflow="fold" if last else "ellipsis", no_wrap=not last
+        )
+    for row in rows:
+        made.add_row(*(Text(cell(value)) for value in row))
+    return made
+
+
+def facts(title: str, pairs: Mapping[str, object]) -> Table:
+    """Name and value, one pair a line."""
+    made = Table(title=title, box=None, show_header=False, title_justify="left", pad_edge=False)
+    made.add_column(style="bold")
+    made.add_column(overflow="fold")
+    for name, value in pairs.items():
+        made.add_row(name, Text(cell(value)))
+    return made

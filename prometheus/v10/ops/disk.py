@@ -1,0 +1,196 @@
+"""Room on the disk: two bounds that hold together, the machine's and ours (contracts, sections 6 and 7).
+
+``keep_free_bytes`` belongs to the file system: below it nothing new is started, and a run in flight is sealed and
+stopped. ``budget_bytes`` belongs to us: what lies under the installation's root may not exceed it. Both are looked at
+before a start; in flight only the first, which costs one ``statvfs``. A reserve (`prometheus.v10.ops.reserve`) is given
+up when keep-free is reached in flight, and made anew before the next run: until there is room for it, none begins.
+"""
+
+from __future__ import annotations
+
+import os
+from enum import StrEnum
+from pathlib import Path
+
+from attrs import evolve, frozen
+
+from prometheus.v10.base.clock import Clock
+from prometheus.v10.base.errors import HostError, host_error
+from prometheus.v10.ops.reserve import Reserve
+
+LOOK_SECONDS = 1.0
+
+
+class Room(StrEnum):
+    """What a look at the disk found."""
+
+    ENOUGH = "enough"
+    BELOW_KEEP_FREE = "below_keep_free"
+    OVER_BUDGET = "over_budget"
+    REFUSED = "refused"
+
+
+@frozen
+class DiskLook:
+    """One look at the disk; all figures in bytes.
+
+    Attributes:
+        used_bytes: bytes allocated under the root, or None when they were not counted.
+        refusal: why the disk refused a write although the bounds hold (a quota, no inodes, a burst), or None.
+    """
+
+    place: Path
+    free_bytes: int
+    keep_free_bytes: int
+    used_bytes: int | None
+    budget_bytes: int | None
+    refusal: str | None = None
+
+    @property
+    def room(self) -> Room:
+        """The verdict; keep-free first, because it is the machine's and not only ours."""
+        if self.free_bytes < self.keep_free_bytes:
+            return Room.BELOW_KEEP_FREE
+        if self.used_bytes is not None and self.budget_bytes is not None and self.used_bytes > self.budget_bytes:
+            return Room.OVER_BUDGET
+        return Room.ENOUGH if self.refusal is None else Room.REFUSED
+
+    def sentence(self) -> str:
+        """The verdict in words, with its figures."""
+        if self.room is Room.BELOW_KEEP_FREE:
+            return f"{self.place} has {mib(self.free_bytes)} free, and {mib(self.keep_free_bytes)} must stay free"
+        if self.room is Room.OVER_BUDGET:
+            return f"{self.place} holds {mib(self.used_bytes or 0)}, the budget is {mib(self.budget_bytes or 0)}"
+        free = f"{self.place} has {mib(self.free_bytes)} free"
+        return free if self.refusal is None else f"{free}, and yet: {self.refusal}"
+
+
+def mib(number: int) -> str:
+    """Bytes as a person reads them."""
+    return f"{number / 2**20:,.1f} MiB"
+
+
+def free_bytes(place: Path) -> int:
+    """Bytes an unprivileged process may still write on the file system of ``place``.
+
+    Raises:
+        HostError: when the place cannot be looked at.
+    """
+    try:
+        figures = os.statvfs(place)
+    except OSError as error:
+        raise host_error(error, f"cannot look at the file system of {place}") from error
+    return figures.f_bavail * figures.f_frsize
+
+
+def bytes_under(root: Path) -> int:
+    """Bytes allocated under ``root``: each file once however many names it has, links not followed.
+
+    A file that goes while we count is not an error: retention may be at work.
+
+    Raises:
+        HostError: when a directory cannot be read.
+    """
+    total = 0
+    seen: set[tuple[int, int]] = set()
+    waiting = [root]
+    while waiting:
+        folder = waiting.pop()
+        try:
+            entries = list(os.scandir(folder))
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise host_error(error, f"cannot count the bytes under {root}") from error
+        for entry in entries:
+            try:
+                found = entry.stat(follow_symlinks=False)
+            except FileNotFoundError:
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                waiting.append(Path(entry.path))
+            elif (found.st_dev, found.st_ino) not in seen:
+                seen.add((found.st_dev, found.st_ino))
+                total += found.st_blocks * 512
+    return total
+
+
+def look(root: Path, *, keep_free_bytes: int, budget_bytes: int | None) -> DiskLook:
+    """Look at both bounds; walks everything under ``root`` when there is a budget.
+
+    Raises:
+        HostError: when the disk cannot be looked at.
+    """
+    used = None if budget_bytes is None else bytes_under(root)
+    return DiskLook(root, free_bytes(root), keep_free_bytes, used, budget_bytes)
+
+
+def require_room(root: Path, *, keep_free_bytes: int, budget_bytes: int | None) -> DiskLook:
+    """Refuse to start without room.
+
+    Raises:
+        HostError: saying which bound is hurt and by how much.
+    """
+    found = look(root, keep_free_bytes=keep_free_bytes, budget_bytes=budget_bytes)
+    if found.room is not Room.ENOUGH:
+        raise HostError(
+            f"no room on the disk: {found.sentence()}",
+            hint="free disk space, run retention, or change [disk] in the profile",
+        )
+    return found
+
+
+class DiskGuard:
+    """The looks of one service at its disk, and what it does with its reserve about them."""
+
+    def __init__(
+        self,
+        root: Path,
+        keep_free_bytes: int,
+        clock: Clock,
+        *,
+        budget_bytes: int | None = None,
+        reserve: Reserve | None = None,
+    ) -> None:
+        self._root = root
+        self._keep_free_bytes = keep_free_bytes
+        self._budget_bytes = budget_bytes
+        self._clock = clock
+        self._reserve = reserve
+        self._looked_at: float | None = None
+        self._last: DiskLook | None = None
+
+    def look(self) -> DiskLook:
+        """In flight: the newest look at keep-free, at most one second old, and whether the disk refused a write.
+
+        The reserve is given up when keep-free is reached.
+
+        Raises:
+            HostError: when the disk cannot be looked at.
+        """
+        moment = self._clock.monotonic()
+        if self._last is None or self._looked_at is None or moment - self._looked_at >= LOOK_SECONDS:
+            self._looked_at = moment
+            self._last = look(self._root, keep_free_bytes=self._keep_free_bytes, budget_bytes=None)
+        if self._reserve is not None:
+            if self._last.room is Room.BELOW_KEEP_FREE:
+                self._reserve.give_up(self._last.sentence())
+            elif self._last.refusal != self._reserve.spent:
+                self._last = evolve(self._last, refusal=self._reserve.spent)
+        return self._last
+
+    def before_run(self) -> DiskLook:
+        """Between runs: both bounds, with room for the reserve, which is made when it is missing.
+
+        Raises:
+            HostError: when the disk cannot be looked at.
+        """
+        self._last = None
+        missing = 0 if self._reserve is None else self._reserve.missing
+        found = look(self._root, keep_free_bytes=self._keep_free_bytes + missing, budget_bytes=self._budget_bytes)
+        if self._reserve is not None and found.room is Room.ENOUGH:
+            try:
+                self._reserve.make()
+            except HostError as error:
+                return evolve(found, refusal=error.message)
+        return found

@@ -1,0 +1,312 @@
+"""The long-lived service: run after run for one instance, until somebody says stop.
+
+    python -m prometheus.v10.ops.run_v10_service --mode offline --stage stage1 --instance HF [--root DIR]
+
+set-up: STOP file, core, profile, room on the disk, the instance's lock, cut-off runs closed as interrupted
+cycle:  a new number for the seeds, one run (opened, evolved, sealed), its collapses into the ledger, a pause
+stop:   SIGTERM, SIGINT or the STOP file, honoured between ticks; whatever is open is sealed; exit 0
+
+The mode comes from the command line and from nowhere else: the environment variable MODE is never read, and there is
+no default (contracts, section 1). Exit codes are those of contracts, section 6.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import importlib.util
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import NoReturn
+
+from attrs import frozen
+
+from prometheus.v10.base.clock import Clock, SystemClock
+from prometheus.v10.base.errors import CoreInvarianceError, ExitCode, PrometheusError, UsageError
+from prometheus.v10.base.modes import MODE_SPELLINGS, Mode, Stage, parse_mode
+from prometheus.v10.base.names import Event
+from prometheus.v10.base.paths import Layout
+from prometheus.v10.evidence.journal import Journal
+from prometheus.v10.ops.control import ServiceControl, tell_disk, tell_torn
+from prometheus.v10.ops.disk import DiskGuard, Room, look, require_room
+from prometheus.v10.ops.instance import Instance
+from prometheus.v10.ops.interrupted import close_interrupted
+from prometheus.v10.ops.liveness import Liveness
+from prometheus.v10.ops.report import as_host_error, error_lines
+from prometheus.v10.ops.stop import StopWatch, stop_file_present
+from prometheus.v10.ops.survival import collapses_of, ticks_of
+from prometheus.v10.runs.control import RunOutcome
+from prometheus.v10.runs.invariance import check_core
+from prometheus.v10.runs.profile import Profile, load_profile
+
+IDLE_SECONDS = 0.1  # how long the loop sleeps at a time; STOP is looked at each time it wakes
+ROOM_LOOK_SECONDS = 10.0  # counting all bytes under the root is a walk
+
+STAGE_RUNNERS = {
+    Stage.STAGE1: ("prometheus.v10.runs.stage1", "run_stage1"),
+    Stage.STAGE2: ("prometheus.v10.runs.stage2", "run_stage2"),
+}
+
+
+@frozen
+class Request:
+    """What the command line asks for."""
+
+    mode: Mode
+    stage: Stage
+    instance: str
+    layout: Layout
+    profile: str
+    max_runs: int | None
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Exit 64 instead of argparse's 2, through the one way errors take."""
+        raise UsageError(message, hint=f"{self.prog} --help")
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
+
+
+def parse(arguments: Sequence[str]) -> Request:
+    """Read the command line.
+
+    Raises:
+        UsageError: for anything on it that cannot be meant.
+    """
+    parser = _Parser(prog="python -m prometheus.v10.ops.run_v10_service", description=(__doc__ or "").split("\n", 1)[0])
+    parser.add_argument("--mode", help=f"required, no default: {', '.join(MODE_SPELLINGS)}")
+    parser.add_argument("--stage", choices=[stage.value for stage in Stage], required=True)
+    parser.add_argument("--instance", required=True, help="for example HF; names the profile unless --profile does")
+    parser.add_argument("--root", type=Path, help="the tree to work in; the system's own places by default")
+    parser.add_argument("--profile", help="a profile's name or file")
+    parser.add_argument("--max-runs", type=_positive, metavar="N", help="end after N runs")
+    asked = parser.parse_args(arguments)
+    return Request(
+        mode=parse_mode(asked.mode),
+        stage=Stage(asked.stage),
+        instance=asked.instance,
+        layout=Layout.system() if asked.root is None else Layout.under(asked.root),
+        profile=asked.profile or asked.instance,
+        max_runs=asked.max_runs,
+    )
+
+
+def runner_of(stage: Stage) -> Callable[..., RunOutcome]:
+    """The function that does one run of ``stage``.
+
+    Raises:
+        UsageError: when this version has no such stage.
+    """
+    module, name = STAGE_RUNNERS[stage]
+    if importlib.util.find_spec(module) is None:
+        have = [known.value for known, (place, _) in STAGE_RUNNERS.items() if importlib.util.find_spec(place)]
+        raise UsageError(f"this version has no runs of {stage.value}", hint=f"it has: {', '.join(have)}")
+    runner: Callable[..., RunOutcome] = getattr(importlib.import_module(module), name)
+    return runner
+
+
+class Service:
+    """One service process: set-up, cycles, shutdown."""
+
+    def __init__(self, request: Request, clock: Clock, stop: StopWatch, live: Liveness, journal: Journal) -> None:
+        self._request = request
+        self._layout = request.layout
+        self._clock = clock
+        self._stop = stop
+        self._live = live
+        self._journal = journal
+        self._turns = 0
+
+    def run(self) -> None:
+        """Work until stopped, or until the asked number of runs is done.
+
+        Raises:
+            PrometheusError: whatever makes going on wrong; everything that can be sealed is sealed then.
+        """
+        runner = runner_of(self._request.stage)
+        self._check_core()
+        profile = self._load_profile()
+        self._layout.prepare()
+        require_room(
+            self._layout.lib, keep_free_bytes=profile.disk.keep_free_bytes, budget_bytes=profile.disk.budget_bytes
+        )
+        torn = partial(tell_torn, self._journal)
+        with Instance(self._layout, self._request.instance, self._clock, torn) as instance:
+            disk = DiskGuard(self._layout.lib, profile.disk.keep_free_bytes, self._clock)
+            control = ServiceControl(
+                stop=self._stop,
+                live=self._live,
+                disk=disk,
+                intervals=instance.intervals,
+                journal=self._journal,
+                profile=self._request.profile,
+            )
+            self._live.status("closing runs that were cut off", now=True)
+            close_interrupted(self._layout, instance, self._clock, self._journal, torn)
+            self._cycles(profile, instance, control, runner)
+            control.tell_stop()
+        self._shutdown()
+
+    def _check_core(self) -> None:
+        try:
+            check_core()
+        except CoreInvarianceError as error:
+            self._journal.send(Event.CORE_MISMATCH, error.message, expected="CORE.lock", found=error.message)
+            raise
+
+    def _load_profile(self) -> Profile:
+        request = self._request
+        profile = load_profile(request.profile, self._layout)
+        for name, asked, said in (("mode", request.mode, profile.mode), ("stage", request.stage, profile.stage)):
+            if asked != said:
+                raise UsageError(
+                    f"profile {request.profile} is for {name} {said}, the command line says {asked}",
+                    hint=f"give --{name} {said}, or another --profile",
+                )
+        return profile
+
+    def _cycles(
+        self, profile: Profile, instance: Instance, control: ServiceControl, runner: Callable[..., RunOutcome]
+    ) -> None:
+        done = 0
+        while self._stop.stop_requested() is None and self._wait_for_room(profile, control):
+            follows, since = instance.intervals.pending_restart() or (None, None)
+            outcome = runner(
+                profile,
+                self._layout,
+                clock=self._clock,
+                mode=self._request.mode,
+                instance=instance.name,
+                control=control,
+                journal=self._journal,
+                seed_offset=instance.begin_run(),
+                previous_run_id=follows,
+                restart_seconds=since,
+            )
+            control.run_closed()
+            self._record_collapses(instance, outcome)
+            done += 1
+            if done == self._request.max_runs:
+                return
+            self._pause(profile.service.pause_seconds, control, f"{outcome.run_id} {outcome.status}; pausing")
+
+    def _record_collapses(self, instance: Instance, outcome: RunOutcome) -> None:
+        added = instance.intervals.record_run(
+            outcome.run_id, outcome.status, collapses_of(outcome.path), ticks_of(outcome.path)
+        )
+        for line in added:
+            since = line.ticks_since_previous
+            self._journal.for_run(line.run_id).send(
+                Event.COLLAPSE_INTERVAL,
+                f"internal collapse ({line.reason}) in experiment {line.experiment} at tick {line.tick}, "
+                + ("the first of this instance" if since is None else f"{since} ticks after the one before"),
+                interval_seconds=line.seconds_since_previous,
+                interval_ticks=since,
+                reason=line.reason,
+            )
+
+    # ---- waiting -----------------------------------------------------------------------------------------------------
+
+    def _turn(self, control: ServiceControl, work: str) -> bool:
+        """Sleep a little and show life; False when somebody says stop."""
+        self._turns += 1
+        control.idle(work, self._turns)
+        if self._stop.stop_requested() is not None:
+            return False
+        time.sleep(IDLE_SECONDS)
+        return True
+
+    def _pause(self, seconds: float, control: ServiceControl, sentence: str) -> None:
+        self._live.status(sentence, now=True)
+        until = self._clock.monotonic() + seconds
+        while self._clock.monotonic() < until and self._turn(control, "pause"):
+            pass
+
+    def _wait_for_room(self, profile: Profile, control: ServiceControl) -> bool:
+        """Wait until both bounds of the disk hold; False when somebody says stop first."""
+        told = False
+        while True:
+            found = look(
+                self._layout.lib,
+                keep_free_bytes=profile.disk.keep_free_bytes,
+                budget_bytes=profile.disk.budget_bytes,
+            )
+            if found.room is Room.ENOUGH:
+                return True
+            if not told:
+                told = True
+                tell_disk(self._journal, found, "no run is begun")
+            self._live.status(f"waiting for room: {found.sentence()}", now=True)
+            until = self._clock.monotonic() + ROOM_LOOK_SECONDS
+            while self._clock.monotonic() < until:
+                if not self._turn(control, "waiting for room"):
+                    return False
+
+    def _shutdown(self) -> None:
+        self._live.stopping()
+        reason = self._stop.reason.value if self._stop.reason else "the asked number of runs is done"
+        self._live.status(f"stopped ({reason}); everything is sealed", now=True)
+        self._journal.send(Event.SERVICE_STOPPING, f"stopped: {reason}", reason=reason)
+
+
+# ---- the entry: the only place that turns errors into a message and a code -------------------------------------------
+
+
+def say(text: str) -> None:
+    """One line on standard error, which the journal keeps."""
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+def serve(request: Request, clock: Clock, environ: Mapping[str, str]) -> ExitCode:
+    """Run the service for ``request`` with signals and manager attached.
+
+    Raises:
+        PrometheusError: whatever ended it before its time.
+    """
+    stop_file = request.layout.stop_file
+    if stop_file_present(stop_file):
+        say(f"stopped: {stop_file} exists, so nothing is started; remove it to start again")
+        return ExitCode.DONE
+    with StopWatch(stop_file, clock) as stop:
+        live = Liveness(environ, clock)
+        try:
+            journal = Journal.open(instance=request.instance, mode=request.mode, stage=request.stage, run_id=None)
+            Service(request, clock, stop, live, journal).run()
+        except PrometheusError as error:
+            live.status(f"failed: {error.message}", now=True)
+            raise
+        finally:
+            live.close()
+    return ExitCode.DONE
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point; returns the exit code."""
+    try:
+        return serve(parse(sys.argv[1:] if arguments is None else arguments), SystemClock(), os.environ)
+    except PrometheusError as error:
+        say("\n".join(error_lines(error)))
+        return error.exit_code
+    except Exception as error:  # noqa: BLE001  (the last resort, and it says everything it knows)
+        fault = as_host_error(error) if isinstance(error, OSError) else None
+        if fault is not None:
+            say("\n".join(error_lines(fault)))
+            return fault.exit_code
+        traceback.print_exc()
+        return ExitCode.BUG
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

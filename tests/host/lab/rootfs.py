@@ -1,0 +1,78 @@
+"""The test host's file tree: a Debian 13 tarball, made once by mmdebstrap and kept until its recipe changes.
+
+The name of the tarball holds a hash of the recipe, so a changed package list makes a new one. Nothing of the project
+is in it: a test installs the project as an operator would.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+SUITE = "trixie"
+PACKAGES = (
+    *("systemd", "systemd-sysv", "dbus", "dbus-user-session", "libpam-systemd", "kmod", "iproute2", "procps"),
+    *("podman", "crun", "conmon", "uidmap", "passt", "netavark", "python3", "e2fsprogs", "quota"),
+)
+OPTIONS = (
+    "--variant=minbase",
+    '--aptopt=Apt::Install-Recommends "false"',
+    '--aptopt=Acquire::Languages "none"',
+    "--dpkgopt=path-exclude=/usr/share/doc/*",
+    "--dpkgopt=path-exclude=/usr/share/locale/*",
+    '--customize-hook=rm -rf "$1"/var/cache/apt/archives/*.deb "$1"/var/lib/apt/lists/*',
+)
+QUIET_UNITS = ("apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "netavark-dhcp-proxy.socket")
+"""Units of the tree that would do work of their own in the middle of a test."""
+
+NO_CONTROLLERS = (
+    "# This machine hands no cgroup controllers down; a normal host has them.\n[containers]\npids_limit = 0\n"
+)
+
+
+def cache_dir() -> Path:
+    """Where tarballs are kept between sessions: ``$PROMETHEUS_LAB_CACHE``, else a folder of /var/tmp."""
+    place = Path(os.environ.get("PROMETHEUS_LAB_CACHE", "/var/tmp/prometheus-quant-lab"))
+    place.mkdir(parents=True, exist_ok=True)
+    return place
+
+
+def tarball() -> Path:
+    """The tree as a tarball, made if it is not there (half a minute)."""
+    recipe = "\n".join([SUITE, *PACKAGES, *OPTIONS])
+    kept = cache_dir() / f"rootfs-{SUITE}-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}.tar"
+    if not kept.exists():
+        part = kept.with_suffix(f".{os.getpid()}.part.tar")
+        try:
+            subprocess.run(
+                ["mmdebstrap", "--quiet", *OPTIONS, "--include=" + ",".join(PACKAGES), SUITE, str(part)], check=True
+            )
+            part.rename(kept)
+        finally:
+            part.unlink(missing_ok=True)
+    return kept
+
+
+def unpack(root: Path) -> None:
+    """A fresh tree in ``root``, which must not exist yet: its own machine id, no timers of Debian's own."""
+    tar = tarball()
+    root.mkdir(parents=True)
+    subprocess.run(["tar", "-C", str(root), "--numeric-owner", "-xpf", str(tar)], check=True)
+    settings = root / "etc/containers/containers.conf.d"
+    settings.mkdir(parents=True, exist_ok=True)
+    (settings / "90-lab.conf").write_text(NO_CONTROLLERS)
+    (root / "etc/hostname").write_text("lab\n")
+    (root / "etc/machine-id").write_text("")  # systemd makes a fresh one at the first boot
+    for unit in QUIET_UNITS:
+        mask = root / "etc/systemd/system" / unit
+        if not mask.is_symlink():
+            mask.symlink_to("/dev/null")
+
+
+def remove(root: Path) -> None:
+    """Remove a tree, mount points excluded: one that is still in use must fail loudly."""
+    if root.exists():
+        shutil.rmtree(root)

@@ -1,0 +1,165 @@
+"""What holds for the checkout as a whole: sizes, words, links, and one definition of every name."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+
+from prometheus.v10.base.errors import ExitCode
+from prometheus.v10.base.modes import MODE_SPELLINGS
+from prometheus.v10.base.names import Event
+from prometheus.v10.base.paths import SYSTEM_CONFIG, SYSTEM_STATE, Layout
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+MOST_LINES = 450
+
+MACHINE_PATHS = re.compile(r"(?<![\w.])/(?:work|root|home/(?!<)\w+|Users/\w+)/(?=\w|\.)")
+HOSTS = re.compile(
+    r"https?://(?:[\w-]+\.)*(?:pypi\.org|pythonhosted\.org|npmjs\.org|docker\.io|quay\.io|ghcr\.io)|file:///opt/"
+)
+UNFINISHED = re.compile(r"\b(?:TODO|FIXME|XXX|NotImplementedError)\b")
+SIGNATURES = re.compile(r"co-authored-by|generated with |\blanguage model\b|\bassistant\b", re.IGNORECASE)
+
+
+def listed(*, but: set[str] = frozenset()) -> list[Path]:
+    """Files of the project (tracked, or new and not ignored), without those of ``but``."""
+    names = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=REPOSITORY, capture_output=True, check=True,
+    ).stdout.decode()  # fmt: skip
+    places = [REPOSITORY / name for name in names.split("\0") if name and name not in but]
+    return sorted(place for place in places if place.is_file() and not place.is_symlink())
+
+
+def text_of(place: Path) -> str:
+    """The file as text; empty for what is not text."""
+    try:
+        return place.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        return ""
+
+
+def hits(pattern: re.Pattern[str], places: list[Path]) -> list[str]:
+    """Every line that matches, as file:line: text."""
+    return [
+        f"{place.relative_to(REPOSITORY)}:{number}: {line.strip()[:120]}"
+        for place in places
+        for number, line in enumerate(text_of(place).splitlines(), 1)
+        if pattern.search(line)
+    ]
+
+
+THIS = "tests/test_repository.py"
+
+
+def test_no_module_is_too_long():
+    lengths = {place: len(text_of(place).splitlines()) for place in listed() if place.suffix == ".py"}
+    assert lengths
+    assert {str(place): n for place, n in lengths.items() if n >= MOST_LINES} == {}
+
+
+def test_no_path_of_a_machine_is_written_down():
+    assert hits(MACHINE_PATHS, listed(but={THIS, "LICENSE"})) == []
+
+
+def test_no_registry_is_named():
+    assert hits(HOSTS, listed(but={THIS})) == []
+
+
+def test_nothing_is_left_unfinished():
+    assert hits(UNFINISHED, listed(but={THIS})) == []
+
+
+def test_the_project_speaks_of_itself_alone():
+    assert hits(SIGNATURES, listed(but={THIS, "LICENSE", "poetry.lock"})) == []
+
+
+def test_evidence_and_bars_are_not_part_of_the_checkout():
+    kinds = {".feather", ".parquet", ".npy", ".zst"}
+    assert [str(place) for place in listed() if place.suffix in kinds or place.stat().st_size > 2_000_000] == []
+
+
+# ---- documents -----------------------------------------------------------------------------------------------------
+
+
+def documents() -> list[Path]:
+    return [place for place in listed() if place.suffix == ".md"]
+
+
+def without_code(text: str) -> str:
+    return re.sub(r"`[^`\n]*`", "", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL))
+
+
+@pytest.mark.parametrize("document", documents(), ids=lambda place: str(place.relative_to(REPOSITORY)))
+def test_links_lead_somewhere(document):
+    broken = []
+    for target in re.findall(r"\]\(([^)\s]+)\)", without_code(text_of(document))):
+        if re.match(r"[a-z]+:", target) or target.startswith("#"):
+            continue
+        place = unquote(target.partition("#")[0])
+        if not (document.parent / place).exists():
+            broken.append(target)
+    assert broken == []
+
+
+# ---- one definition of every name ------------------------------------------------------------------------------------
+
+
+def spoken() -> list[Path]:
+    """Where people and systemd read our names: documents, units, container and packaging files."""
+    rooms = ("docs", "units", "containers", "packaging")
+    return [
+        place
+        for place in listed()
+        if place == REPOSITORY / "README.md" or place.relative_to(REPOSITORY).parts[0] in rooms
+    ]
+
+
+def test_places_are_those_of_the_layout():
+    tree = Layout.system()
+    below_state = {"runs", "runs_hf", "pools", "state", "market"}
+    assert {place.relative_to(SYSTEM_STATE).parts[0] for place in (tree.state, tree.market)} <= below_state
+    below_config = {tree.stop_file.name, tree.profiles.name, "release.env", "credentials"}
+    wrong = []
+    for place in spoken():
+        for top, below in re.findall(r"(/var/lib|/etc)/prometheus-quant/([A-Za-z_][\w.]*)", text_of(place)):
+            known = below_state if Path(top, "prometheus-quant") == SYSTEM_STATE else below_config
+            assert Path(top, "prometheus-quant") in {SYSTEM_STATE, SYSTEM_CONFIG}
+            if below not in known:
+                wrong.append(f"{place.relative_to(REPOSITORY)}: {top}/prometheus-quant/{below}")
+    assert wrong == []
+
+
+def test_modes_are_those_that_are_accepted():
+    wrong = [
+        f"{place.relative_to(REPOSITORY)}: --mode {mode}"
+        for place in spoken()
+        for mode in re.findall(r"--mode[ =]([a-z]\w*)", text_of(place))
+        if mode not in MODE_SPELLINGS
+    ]
+    assert wrong == []
+
+
+def test_units_never_restart_what_a_restart_cannot_mend():
+    never = {int(ExitCode.USAGE), int(ExitCode.EVIDENCE_DAMAGED), int(ExitCode.CONFIG)}
+    wrong = []
+    for place in spoken():
+        text = text_of(place)
+        if place.suffix == ".service" and re.search(r"^Restart=(?!no$)", text, re.MULTILINE) and "stage" in place.name:
+            codes = re.findall(r"^RestartPreventExitStatus=(.*)$", text, re.MULTILINE)
+            if {int(code) for line in codes for code in line.split() if code.isdigit()} != never:
+                wrong.append(place.name)
+    assert wrong == []
+
+
+def test_every_event_has_its_catalog_entry_and_no_other():
+    catalogs = [place for place in listed() if place.suffix == ".catalog"]
+    entries = [i for place in catalogs for i in re.findall(r"^-- ([0-9a-f]{32})$", text_of(place), re.MULTILINE)]
+    ids = [event.message_id for event in Event]
+    assert len(set(ids)) == len(ids)
+    if catalogs:
+        assert sorted(entries) == sorted(ids)
