@@ -16,7 +16,18 @@ from rich.console import Console
 
 from prometheus import __version__
 from prometheus.v10.base.errors import ExitCode, PrometheusError, UsageError
-from prometheus.v10.ops.commands import core, evidence, fences, ledger, market, pools, runs, snapshots
+from prometheus.v10.ops.commands import (
+    core,
+    evidence,
+    fences,
+    ledger,
+    market,
+    pools,
+    replays,
+    retention,
+    runs,
+    snapshots,
+)
 from prometheus.v10.ops.commands.options import COMMAND
 from prometheus.v10.ops.commands.report import Report
 from prometheus.v10.ops.report import as_host_error, error_lines
@@ -33,6 +44,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command(epilog=runs.RUN_EXAMPLES)(runs.run)
+app.command("replay", epilog=replays.REPLAY_EXAMPLES)(replays.replay_command)
 app.command("verify", epilog=evidence.VERIFY_EXAMPLES)(evidence.verify_command)
 app.command("audit", epilog=evidence.VERIFY_EXAMPLES)(evidence.audit_command)
 app.command()(fences.fences)
@@ -42,6 +54,7 @@ for _name, _group in {
     "snapshot": snapshots.app,
     "ledger": ledger.app,
     "core": core.app,
+    "retention": retention.app,
 }.items():
     app.add_typer(_group, name=_name)
 

@@ -56,40 +56,37 @@ def audit_bytes(layout: Layout) -> int:
     return sum(path.stat().st_size for root in roots for path in root.rglob("*") if path.is_file())
 
 
-def _audit_ledger(layout: Layout, report: VerifyReport, progress: Progress | None) -> LedgerView:
-    """The ledger by itself; a damaged one still says what its good lines say, and the audit fails for it."""
+def _audit_ledger(layout: Layout, report: VerifyReport, progress: Progress | None) -> LedgerView | None:
+    """The ledger by itself; None when nothing can be held against it. Before a torn tail, every line still counts."""
     if not layout.ledger.exists():
         if any(True for tier in Tier for _ in _run_dirs(layout, tier)):
             report.fail(layout.ledger, "there are runs, and no ledger")
+            return None
         return LedgerView()
     found = verify_ledger(layout.ledger, progress=progress)
     report.findings += found.findings
     report.facts["ledger_entries"] = found.facts.get("records", 0)
-    if found.exit_code:
-        return LedgerView()
-    return read_ledger(layout.ledger, report) or LedgerView()
+    return read_ledger(layout.ledger, report)
 
 
 def _audit_runs(
-    layout: Layout, view: LedgerView, report: VerifyReport, progress: Progress | None, is_alive: IsAlive | None
+    layout: Layout, view: LedgerView | None, report: VerifyReport, progress: Progress | None, is_alive: IsAlive | None
 ) -> None:
     there: set[str] = set()
-    ledger_is_good = not any(finding.where == str(layout.ledger) for finding in report.findings)
     for tier in Tier:
         for run_dir in _run_dirs(layout, tier):
             there.add(run_dir.name)
             report.facts["runs"] += 1
-            if _is_buried(run_dir, layout, view):
+            if view is not None and _is_buried(run_dir, layout, view):
                 continue
-            if run_dir.name not in view.seals and _tell_unsealed(run_dir, report, is_alive):
+            if (view is None or run_dir.name not in view.seals) and _tell_unsealed(run_dir, report, is_alive):
                 continue
-            ledger = view if ledger_is_good else None
             report.findings += [
                 finding
-                for finding in verify_run(run_dir, progress=progress, ledger=ledger, look_for_ledger=False).findings
+                for finding in verify_run(run_dir, progress=progress, ledger=view, look_for_ledger=False).findings
                 if finding.level is not Level.NOTE
             ]
-    if ledger_is_good:
+    if view is not None:
         _find_deleted_runs(layout, view, there, report)
 
 
@@ -113,7 +110,7 @@ def _find_deleted_runs(layout: Layout, view: LedgerView, there: set[str], report
 
 
 def _audit_stage(
-    layout: Layout, stage: Stage, view: LedgerView, report: VerifyReport, progress: Progress | None
+    layout: Layout, stage: Stage, view: LedgerView | None, report: VerifyReport, progress: Progress | None
 ) -> None:
     pool = layout.pool(stage)
     if pool.exists():
@@ -122,7 +119,7 @@ def _audit_stage(
         report.facts["pools"] += 1
     folder = layout.snapshots(stage)
     snapshots = sorted(folder.glob(f"{SNAPSHOT_PREFIX}*.jsonl")) if folder.is_dir() else []
-    buried = _buried_snapshots(folder, view)
+    buried = set() if view is None else _buried_snapshots(folder, view)
     for path in snapshots:
         report.facts["snapshots"] += 1
         if path.name in buried:
@@ -131,7 +128,8 @@ def _audit_stage(
         report.findings += [f for f in verify_snapshot(path, progress=progress).findings if f.level is not Level.NOTE]
         if not pool.exists() or not _is_prefix(path, pool):
             report.fail(path, f"is not a prefix of {pool}")
-    _check_snapshot_entries(folder, {path.name for path in snapshots}, view, report)
+    if view is not None:
+        _check_snapshot_entries(folder, {path.name for path in snapshots}, view, report)
     if folder.is_dir():
         for path in sorted(folder.iterdir()):
             if path.suffix == ".json" and not path.with_suffix(".jsonl").exists():

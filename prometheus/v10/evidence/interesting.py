@@ -277,7 +277,7 @@ def _clusters(deaths: DeathsSeen, around: Surroundings, table: InterestingTable)
 
 
 def _windows(deaths: DeathsSeen, around: Surroundings, table: InterestingTable) -> list[_Cluster]:
-    """Stretches of deaths outside reviews in which some window takes its share; windows that touch are one stretch."""
+    """Stretches of deaths outside reviews in which some window takes its share; windows that share a death are one."""
     others = np.flatnonzero(~deaths.by_review)
     ticks = deaths.tick[others]
     ends = np.searchsorted(ticks, ticks + table.mass_death_window_ticks, side="left")
@@ -287,7 +287,7 @@ def _windows(deaths: DeathsSeen, around: Surroundings, table: InterestingTable) 
             continue
         if end - start < table.mass_death_share * _alive_before(deaths, around, int(others[start])):
             continue
-        if found and start <= found[-1][1]:
+        if found and start < found[-1][1]:
             found[-1] = (found[-1][0], end)
         else:
             found.append((start, end))

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -142,13 +141,14 @@ class PoolWriter:
 
 def _lines(entries: Sequence[PoolEntry], link: Link) -> tuple[bytes, Link]:
     """A group's bytes from ``link`` on, and the link after them."""
-    n, prev = link
-    lines = []
+    n, prev = link.n, link.prev.encode("ascii")
+    pieces = []
     for entry in entries:
-        line = entry.encoded.line(n, prev)
-        lines.append(line)
-        n, prev = n + 1, sha256(line).hexdigest()
-    return b"".join(lines), Link(n, prev)
+        encoded = entry.encoded
+        rest, prev = encoded.place(n, prev)
+        pieces += (encoded.before_n, rest)
+        n += 1
+    return b"".join(pieces), Link(n, prev.decode("ascii"))
 
 
 def iter_records(path: Path) -> Iterator[PoolRecord]:

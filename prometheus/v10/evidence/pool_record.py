@@ -1,7 +1,8 @@
 """A genome's record in a pool (mission, section 6; contracts, section 5): what a run hands in, and what is read back.
 
 The run knows everything but the record's place in the chain: only ``n`` and ``prev`` are given when it is appended. A
-`PoolEntry` therefore encodes itself once, ahead of the append; the append joins three pieces of bytes and hashes them.
+`PoolEntry` therefore encodes itself once, ahead of the append, and hashes what stands before ``n`` (the genome, and most
+of the bytes); the append hashes the small rest and joins.
 """
 
 from __future__ import annotations
@@ -47,16 +48,36 @@ class PoolSource:
 
 @frozen
 class Encoded:
-    """A line's canonical bytes around its place in the chain: ``before_n`` n ``before_prev`` prev ``after_prev``."""
+    """A line's canonical bytes around its place in the chain: ``before_n`` n ``before_prev`` prev ``after_prev``.
+
+    Attributes:
+        begun: the sha256 of ``before_n``, to be copied and gone on with.
+    """
 
     id: str
     before_n: bytes
     before_prev: bytes
     after_prev: bytes
+    begun: Any = field(init=False, repr=False, eq=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Hash what does not depend on the place."""
+        object.__setattr__(self, "begun", hashlib.sha256(self.before_n))
+
+    def __reduce__(self) -> tuple[type[Encoded], tuple[str, bytes, bytes, bytes]]:
+        """A begun hash cannot travel between processes; whoever receives the entry begins it anew."""
+        return Encoded, (self.id, self.before_n, self.before_prev, self.after_prev)
+
+    def place(self, n: int, prev: bytes) -> tuple[bytes, bytes]:
+        """What follows ``before_n`` at this place, newline included, and the hash of the whole line (hexadecimal)."""
+        rest = b"%d%b%b%b" % (n, self.before_prev, prev, self.after_prev)
+        digest = self.begun.copy()
+        digest.update(rest)
+        return rest, digest.hexdigest().encode("ascii")
 
     def line(self, n: int, prev: str) -> bytes:
         """The line at its place, newline included."""
-        return b"".join((self.before_n, b"%d" % n, self.before_prev, prev.encode(), self.after_prev))
+        return self.before_n + self.place(n, prev.encode("ascii"))[0]
 
 
 @frozen

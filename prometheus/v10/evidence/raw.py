@@ -285,12 +285,13 @@ class RawWriter:
         written = []
         try:
             for name, data in parts.items():
+                written.append(name)
                 try:
                     write_new(self._dir / name, data, files=self._files)
                 except FileExistsError:
+                    written.remove(name)  # it is not ours
                     hint = "a closed part is never modified"
                     raise EvidenceError(f"{self._dir / name} exists already", hint=hint) from None
-                written.append(name)
             self._write_index()
         except PrometheusError:
             named = (self._dir / Artifact.EXECUTION_RAW_INDEX.file_name()).read_bytes()

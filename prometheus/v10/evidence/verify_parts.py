@@ -14,6 +14,7 @@ from prometheus.v10.base.names import Artifact
 from prometheus.v10.evidence.canonical import strict_loads
 from prometheus.v10.evidence.findings import VerifyReport
 from prometheus.v10.evidence.snapshot import file_sha256
+from prometheus.v10.evidence.verify_raw import check_raw, is_raw_index
 
 INDEXES = {
     Artifact.DECISION_TRACE_INDEX: Artifact.DECISION_TRACE,
@@ -22,13 +23,21 @@ INDEXES = {
 }
 
 
-def check_parts(run_dir: Path, present: set[str], report: VerifyReport, *, explained: Set[str] = frozenset()) -> None:
+def check_parts(
+    run_dir: Path,
+    present: set[str],
+    report: VerifyReport,
+    *,
+    explained: Set[str] = frozenset(),
+    cut_off: bool = False,
+) -> None:
     """Check every sharded artifact of a run against its index.
 
     Args:
         run_dir: the run.
         present: names of its files.
         report: where findings go.
+        cut_off: the run carries ``interrupted.json``.
         explained: names of files that are gone, and whose absence the ledger explains (`evidence.absences`).
 
     Raises:
@@ -36,7 +45,9 @@ def check_parts(run_dir: Path, present: set[str], report: VerifyReport, *, expla
     """
     for index, part in INDEXES.items():
         parts = {name for name in present if re.fullmatch(_pattern(part), name)}
-        if index in present:
+        if index in present and is_raw_index(run_dir / index):
+            report.findings += check_raw(run_dir, cut_off=cut_off, explained=explained)
+        elif index in present:
             _check_index(run_dir, index, parts, report, explained)
         elif parts:
             report.fail(run_dir / index, f"missing, and there are {len(parts)} parts of it")

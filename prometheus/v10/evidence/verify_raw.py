@@ -59,6 +59,19 @@ def check_raw(run_dir: Path, *, cut_off: bool = False, explained: Set[str] = fro
     return report.findings
 
 
+def is_raw_index(path: Path) -> bool:
+    """Whether an index says that it is one of raw execution records, and so promises all that `check_raw` looks at.
+
+    Raises:
+        OSError: when it cannot be read.
+    """
+    try:
+        found = strict_loads(path.read_bytes())
+    except ValueError:
+        return False
+    return isinstance(found, dict) and found.get("schema") == Schema.EXECUTION_RAW_INDEX.value
+
+
 def _read_index(data: bytes) -> dict[str, Any]:
     index = strict_loads(data)
     index["policy"]["budget_bytes"] + index["policy"]["threshold"] + index["over_budget_bytes"]

@@ -49,6 +49,10 @@ class ServiceControl:
         self._told = False
         self._seal_steps = 0
 
+    def preparing(self, what: str) -> None:
+        """Before a run: say what takes a while."""
+        self._live.status(what, now=True)
+
     def run_opened(self, run_id: str, path: Path) -> None:
         """The run's directory and manifest exist: READY=1, and the end of a restart."""
         self.run_id, self.disk_full = run_id, None

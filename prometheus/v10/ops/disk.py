@@ -16,7 +16,9 @@ from attrs import evolve, frozen
 
 from prometheus.v10.base.clock import Clock
 from prometheus.v10.base.errors import HostError, host_error
-from prometheus.v10.ops.reserve import Reserve
+from prometheus.v10.base.paths import Layout
+from prometheus.v10.ops.reserve import FILE_NAME, Reserve
+from prometheus.v10.runs.profile import DiskTable
 
 LOOK_SECONDS = 1.0
 
@@ -131,7 +133,15 @@ def require_room(root: Path, *, keep_free_bytes: int, budget_bytes: int | None) 
     Raises:
         HostError: saying which bound is hurt and by how much.
     """
-    found = look(root, keep_free_bytes=keep_free_bytes, budget_bytes=budget_bytes)
+    return refuse_without_room(look(root, keep_free_bytes=keep_free_bytes, budget_bytes=budget_bytes))
+
+
+def refuse_without_room(found: DiskLook) -> DiskLook:
+    """Turn a look that found no room into an error.
+
+    Raises:
+        HostError: saying which bound is hurt and by how much.
+    """
     if found.room is not Room.ENOUGH:
         raise HostError(
             f"no room on the disk: {found.sentence()}",
@@ -141,7 +151,11 @@ def require_room(root: Path, *, keep_free_bytes: int, budget_bytes: int | None) 
 
 
 class DiskGuard:
-    """The looks of one service at its disk, and what it does with its reserve about them."""
+    """The looks of one service at its disk, and what it does with its reserve about them.
+
+    Attributes:
+        reserve: given up when keep-free is reached in flight; `ReserveFiles` gives it up when a write is refused.
+    """
 
     def __init__(
         self,
@@ -152,13 +166,20 @@ class DiskGuard:
         budget_bytes: int | None = None,
         reserve: Reserve | None = None,
     ) -> None:
+        self.reserve = Reserve(root / FILE_NAME, 0) if reserve is None else reserve
         self._root = root
         self._keep_free_bytes = keep_free_bytes
         self._budget_bytes = budget_bytes
         self._clock = clock
-        self._reserve = reserve
         self._looked_at: float | None = None
         self._last: DiskLook | None = None
+
+    @classmethod
+    def of(cls, layout: Layout, instance: str, bounds: DiskTable, clock: Clock) -> DiskGuard:
+        """The guard of one instance, its reserve in ``state/<instance>``."""
+        reserve = Reserve(layout.state / instance / FILE_NAME, bounds.reserve_bytes)
+        keep_free, budget = bounds.keep_free_bytes, bounds.budget_bytes
+        return cls(layout.lib, keep_free, clock, budget_bytes=budget, reserve=reserve)
 
     def look(self) -> DiskLook:
         """In flight: the newest look at keep-free, at most one second old, and whether the disk refused a write.
@@ -172,12 +193,19 @@ class DiskGuard:
         if self._last is None or self._looked_at is None or moment - self._looked_at >= LOOK_SECONDS:
             self._looked_at = moment
             self._last = look(self._root, keep_free_bytes=self._keep_free_bytes, budget_bytes=None)
-        if self._reserve is not None:
-            if self._last.room is Room.BELOW_KEEP_FREE:
-                self._reserve.give_up(self._last.sentence())
-            elif self._last.refusal != self._reserve.spent:
-                self._last = evolve(self._last, refusal=self._reserve.spent)
+        if self._last.room is Room.BELOW_KEEP_FREE:
+            self.reserve.give_up(self._last.sentence())
+        elif self._last.refusal != self.reserve.spent:
+            self._last = evolve(self._last, refusal=self.reserve.spent)
         return self._last
+
+    def require(self) -> None:
+        """Refuse to start without room, for the reserve as well; nothing is made yet.
+
+        Raises:
+            HostError: saying which bound is hurt and by how much.
+        """
+        refuse_without_room(self._room())
 
     def before_run(self) -> DiskLook:
         """Between runs: both bounds, with room for the reserve, which is made when it is missing.
@@ -186,11 +214,22 @@ class DiskGuard:
             HostError: when the disk cannot be looked at.
         """
         self._last = None
-        missing = 0 if self._reserve is None else self._reserve.missing
-        found = look(self._root, keep_free_bytes=self._keep_free_bytes + missing, budget_bytes=self._budget_bytes)
-        if self._reserve is not None and found.room is Room.ENOUGH:
+        found = self._room()
+        if found.room is Room.ENOUGH:
             try:
-                self._reserve.make()
+                self.reserve.make()
             except HostError as error:
                 return evolve(found, refusal=error.message)
+        return found
+
+    def _room(self) -> DiskLook:
+        """Both bounds; the walk that counts our bytes only when the cheap look finds room.
+
+        However little is to stay free, no run is begun with less than the reserve's size: the first writes of a run
+        and what the service notes between two runs must not be what fills the disk.
+        """
+        needed = max(self._keep_free_bytes, self.reserve.size) + self.reserve.missing
+        found = look(self._root, keep_free_bytes=needed, budget_bytes=None)
+        if found.room is Room.ENOUGH and self._budget_bytes is not None:
+            return look(self._root, keep_free_bytes=needed, budget_bytes=self._budget_bytes)
         return found

@@ -4,13 +4,15 @@
 2. Its tombstone is entered into the ledger, durable; then it is unlinked, and the directory synced; then the journal
    hears of it. So a file is missing only with a tombstone, and its run's seal still verifies.
 3. Cut off in between, the next pass finishes: what has a tombstone gets no second one.
-4. One pass at a time, under a lock that a promotion takes as well: the ledger is read again under it, so that a run that
-   was promoted meanwhile stays.
+4. One pass at a time, under a lock that a promotion takes as well: the ledger is read again under it, so that a run
+   that was promoted meanwhile stays.
 """
 
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
 
@@ -72,14 +74,24 @@ def apply(
         EvidenceError: when the ledger is damaged.
         HostError: when the disk refuses; what was done by then is done, and the next pass goes on.
     """
-    with retention_lock(layout).acquire(attempts=LOCK_ATTEMPTS):
+    with _alone(layout):
         return _Pass(plan, layout, ledger, journal, files).go()
 
 
 def restore(layout: Layout, run_id: str, *, files: Files = FILES) -> list[Packed]:
     """Unpack what was compressed of a run, so that plain ``sha256sum -c`` passes again; errors as `restore_run`."""
-    with retention_lock(layout).acquire(attempts=LOCK_ATTEMPTS):
+    with _alone(layout):
         return restore_run(layout, run_id, files=files)
+
+
+@contextmanager
+def _alone(layout: Layout) -> Iterator[None]:
+    """The lock, with a short wait for whoever is in its last moments."""
+    lock = retention_lock(layout).acquire(attempts=LOCK_ATTEMPTS)
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 class _Pass:

@@ -33,11 +33,12 @@ from prometheus.v10.base.names import Event
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.evidence.journal import Journal
 from prometheus.v10.ops.control import ServiceControl, tell_disk, tell_torn
-from prometheus.v10.ops.disk import DiskGuard, Room, look, require_room
+from prometheus.v10.ops.disk import LOOK_SECONDS, DiskGuard, Room
 from prometheus.v10.ops.instance import Instance
 from prometheus.v10.ops.interrupted import close_interrupted
 from prometheus.v10.ops.liveness import Liveness
 from prometheus.v10.ops.report import as_host_error, error_lines
+from prometheus.v10.ops.reserve import ReserveFiles
 from prometheus.v10.ops.stop import StopWatch, stop_file_present
 from prometheus.v10.ops.survival import collapses_of, ticks_of
 from prometheus.v10.runs.control import RunOutcome
@@ -45,7 +46,7 @@ from prometheus.v10.runs.invariance import check_core
 from prometheus.v10.runs.profile import Profile, load_profile
 
 IDLE_SECONDS = 0.1  # how long the loop sleeps at a time; STOP is looked at each time it wakes
-ROOM_LOOK_SECONDS = 10.0  # counting all bytes under the root is a walk
+ROOM_LOOK_SECONDS = 10.0  # counting all bytes under the root is a walk, and making a reserve in vain is work
 
 STAGE_RUNNERS = {
     Stage.STAGE1: ("prometheus.v10.runs.stage1", "run_stage1"),
@@ -138,12 +139,10 @@ class Service:
         self._check_core()
         profile = self._load_profile()
         self._layout.prepare()
-        require_room(
-            self._layout.lib, keep_free_bytes=profile.disk.keep_free_bytes, budget_bytes=profile.disk.budget_bytes
-        )
+        disk = DiskGuard.of(self._layout, self._request.instance, profile.disk, self._clock)
+        disk.require()
         torn = partial(tell_torn, self._journal)
         with Instance(self._layout, self._request.instance, self._clock, torn) as instance:
-            disk = DiskGuard(self._layout.lib, profile.disk.keep_free_bytes, self._clock)
             control = ServiceControl(
                 stop=self._stop,
                 live=self._live,
@@ -154,7 +153,8 @@ class Service:
             )
             self._live.status("closing runs that were cut off", now=True)
             close_interrupted(self._layout, instance, self._clock, self._journal, torn)
-            self._cycles(profile, instance, control, runner)
+            run_one = partial(runner, files=ReserveFiles(disk.reserve))
+            self._cycles(profile, instance, control, disk, run_one)
             control.tell_stop()
         self._shutdown()
 
@@ -177,10 +177,15 @@ class Service:
         return profile
 
     def _cycles(
-        self, profile: Profile, instance: Instance, control: ServiceControl, runner: Callable[..., RunOutcome]
+        self,
+        profile: Profile,
+        instance: Instance,
+        control: ServiceControl,
+        disk: DiskGuard,
+        runner: Callable[..., RunOutcome],
     ) -> None:
         done = 0
-        while self._stop.stop_requested() is None and self._wait_for_room(profile, control):
+        while self._stop.stop_requested() is None and self._wait_for_room(disk, control):
             follows, since = instance.intervals.pending_restart() or (None, None)
             outcome = runner(
                 profile,
@@ -233,22 +238,19 @@ class Service:
         while self._clock.monotonic() < until and self._turn(control, "pause"):
             pass
 
-    def _wait_for_room(self, profile: Profile, control: ServiceControl) -> bool:
-        """Wait until both bounds of the disk hold; False when somebody says stop first."""
+    def _wait_for_room(self, disk: DiskGuard, control: ServiceControl) -> bool:
+        """Wait until both bounds of the disk hold and the reserve is made; False when somebody says stop first."""
         told = False
         while True:
-            found = look(
-                self._layout.lib,
-                keep_free_bytes=profile.disk.keep_free_bytes,
-                budget_bytes=profile.disk.budget_bytes,
-            )
+            found = disk.before_run()
             if found.room is Room.ENOUGH:
                 return True
             if not told:
                 told = True
                 tell_disk(self._journal, found, "no run is begun")
             self._live.status(f"waiting for room: {found.sentence()}", now=True)
-            until = self._clock.monotonic() + ROOM_LOOK_SECONDS
+            cheap = found.room is Room.BELOW_KEEP_FREE
+            until = self._clock.monotonic() + (LOOK_SECONDS if cheap else ROOM_LOOK_SECONDS)
             while self._clock.monotonic() < until:
                 if not self._turn(control, "waiting for room"):
                     return False

@@ -49,6 +49,10 @@ class Progress:
 class RunControl(Protocol):
     """What a run needs from whoever started it."""
 
+    def preparing(self, what: str) -> None:
+        """Something that may take a while happens before there is a run: a sentence for whoever waits."""
+        ...
+
     def run_opened(self, run_id: str, path: Path) -> None:
         """The run directory and its manifest exist: the moment for READY=1."""
         ...

@@ -75,8 +75,12 @@ class ProgressTable:
         self._flat[-1] = 1
 
 
-def run_job(world: World, job: Job, table: ProgressTable, look: Callable[[], None]) -> Harvest:
-    """Run one experiment, showing its progress in ``table`` and calling ``look`` between steps."""
+def run_job(world: World, job: Job, table: ProgressTable, look: Callable[[], None]) -> Harvest | None:
+    """Run one experiment, showing its progress in ``table`` and calling ``look`` between steps.
+
+    Returns:
+        What it came to; None where a stop came before its first tick.
+    """
     started = time.perf_counter()
     bars = arm_bars(world, job.who.seed)
     market, _ = market_arrays(bars, world.config)
@@ -90,6 +94,8 @@ def run_job(world: World, job: Job, table: ProgressTable, look: Callable[[], Non
         experiment.step(min(step, last - experiment.tick))
         row[:] = experiment.figures()
         look()
+    if experiment.tick == 0 and not experiment.done:
+        return None
     result = experiment.result()
     scene = Scene(
         symbol=world.market.symbol,
@@ -100,6 +106,20 @@ def run_job(world: World, job: Job, table: ProgressTable, look: Callable[[], Non
         interesting=job.interesting,
     )
     return harvest(result, job.who, bars.open_time, scene, time.perf_counter() - started)
+
+
+def warm_up(world: World) -> None:
+    """Compile the world's code, or load what an earlier process compiled, before anything waits for the run to move.
+
+    Two tiny experiments pass every compiled function: one in which everyone breeds, one in which everyone dies.
+    """
+    market, _ = market_arrays(world.bars.slice(0, min(3, len(world.bars))), world.config)
+    tiny = world.config._replace(founders=2, review_ticks=1)
+    for ecology in (tiny._replace(death_roi=-2.0, breed_roi=-1.0), tiny._replace(death_roi=2.0, breed_roi=3.0)):
+        experiment = Experiment(market, ecology, 0, mask=mask(world.ablation))
+        while experiment.step(1):
+            pass
+        experiment.result()
 
 
 # ---- worker processes
@@ -125,7 +145,7 @@ def _follow(sentinel: int) -> None:
     os._exit(1)
 
 
-def _work(job: Job) -> Harvest:
+def _work(job: Job) -> Harvest | None:
     if _world is None or _table is None:
         raise RuntimeError("this worker was not set up")
     return run_job(_world, job, _table, lambda: None)
@@ -160,7 +180,9 @@ def run_jobs(
         for job in jobs:
             if table.stopped:
                 return
-            yield run_job(world, job, table, look)
+            harvested = run_job(world, job, table, look)
+            if harvested is not None:
+                yield harvested
         return
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["prometheus.v10.runs.executor"])
@@ -181,14 +203,14 @@ def _in_order(
     pool: ProcessPoolExecutor, jobs: Sequence[Job], workers: int, table: ProgressTable, look: Callable[[], None]
 ) -> Iterator[Harvest]:
     """Keep a few jobs ahead of the workers, and yield finished ones in order."""
-    waiting = list(jobs)
-    running: dict[Future[Harvest], int] = {}
-    finished: dict[int, Harvest] = {}
+    waiting = list(enumerate(jobs))  # places in the order, not experiments' numbers: a replay may leave some out
+    running: dict[Future[Harvest | None], int] = {}
+    finished: dict[int, Harvest | None] = {}
     following = 0
     while waiting or running:
         while waiting and len(running) < 2 * workers and not table.stopped:
-            job = waiting.pop(0)
-            running[pool.submit(_work, job)] = job.who.experiment
+            place, job = waiting.pop(0)
+            running[pool.submit(_work, job)] = place
         if table.stopped:
             waiting.clear()
         done, _ = wait(running, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
@@ -196,5 +218,7 @@ def _in_order(
         for future in done:
             finished[running.pop(future)] = future.result()
         while following in finished:
-            yield finished.pop(following)
+            harvested = finished.pop(following)
             following += 1
+            if harvested is not None:
+                yield harvested

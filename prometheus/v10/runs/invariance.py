@@ -116,8 +116,9 @@ def _essence(value: Any, module: str) -> Iterator[Any]:
     """What makes a module's member what it is, in comparable form."""
     function = getattr(value, "py_func", value)  # a compiled function's source
     if isinstance(function, types.FunctionType):
+        # Version 2: later ones write how often an object is referred to, which differs after loading from bytecode.
         code, defaults = function.__code__, (function.__defaults__, function.__kwdefaults__)
-        yield from ("function", function.__module__, marshal.dumps(code), repr(defaults))
+        yield from ("function", function.__module__, marshal.dumps(code, 2), repr(defaults))
         yield repr(sorted(getattr(value, "targetoptions", {}).items()))
     elif isinstance(value, type) and value.__module__ == module:
         yield ("class", value.__qualname__, [base.__qualname__ for base in value.__mro__])

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from attrs import frozen
 
+from prometheus.v10.base.files import FILES, Files
 from prometheus.v10.base.names import Event
 from prometheus.v10.core import exchange, lifecycle
 from prometheus.v10.core.config import WorldConfig
@@ -97,10 +98,16 @@ def patterns(result: Result, context: EventContext, scene: Scene, closes: Array)
         founders=int(np.count_nonzero(result.lives.parent < 0)),
         birth_tick=result.births.tick,
         closes=closes,
-        trend=scene.environment.trend,
+        trend=trend(scene),
         friction=friction(scene),
     )
     return interesting_deaths(context, seen, around, scene.interesting)
+
+
+def trend(scene: Scene) -> Array:
+    """Signed efficiency ratio of the last day, (ticks,); 0 until there has been a day to speak of."""
+    values = scene.environment.trend
+    return np.where(np.arange(len(values)) < scene.config.day_ticks, 0.0, values)
 
 
 def friction(scene: Scene) -> Array:
@@ -118,8 +125,9 @@ def friction(scene: Scene) -> Array:
 
 
 def open_raw(
-    directory: RunDirectory, created_at: str, journal: Journal, *, sample_one_in: int, budget_bytes: int
-) -> RawWriter:
+    directory: RunDirectory, created_at: str, journal: Journal, *, sample_one_in: int, budget_bytes: int,
+    files: Files = FILES,
+) -> RawWriter:  # fmt: skip
     """The raw evidence of a run, its deletions told to the journal.
 
     Raises:
@@ -149,6 +157,7 @@ def open_raw(
         created_at=created_at,
         policy=RawPolicy(sample_one_in=sample_one_in, budget_bytes=budget_bytes),
         on_rotation=rotated,
+        files=files,
     )
 
 

@@ -23,7 +23,8 @@ from prometheus.v10.base.names import SEAL_FILES, Artifact
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.evidence.codec import from_json_bytes, structure_config
 from prometheus.v10.evidence.journal import Journal
-from prometheus.v10.evidence.manifest import RunManifest, Status
+from prometheus.v10.evidence.manifest import NOT_STOPPED, RunManifest, Status
+from prometheus.v10.evidence.nulls import Nulls
 from prometheus.v10.evidence.pool import iter_records
 from prometheus.v10.evidence.pool_record import PoolRecord
 from prometheus.v10.evidence.summary import MultipleExperimentsSummary
@@ -100,7 +101,9 @@ def replay(
         instance=manifest.instance, mode=profile.mode, stage=profile.stage, run_id=manifest.run_id, sender=None,
         absent_reason="a replay tells the journal nothing",
     )  # fmt: skip
-    run = Stage1Run(manifest, profile, world, elsewhere, clock, control, silent, limits=_limits(run_dir, manifest))
+    run = Stage1Run(
+        _as_started(manifest), profile, world, elsewhere, clock, control, silent, limits=_limits(run_dir, manifest)
+    )
     outcome = run.go()
     return Replay(
         run_id=manifest.run_id,
@@ -126,6 +129,20 @@ def _manifest(run_dir: Path) -> RunManifest:
             hint="replay a run that completed or was stopped",
         )
     return manifest
+
+
+def _as_started(manifest: RunManifest) -> RunManifest:
+    """The manifest as it was before anybody asked the run to stop."""
+    nulls = Nulls(manifest.null_reasons)
+    nulls.forget("stop_time", "stop_reason")
+    return evolve(
+        manifest,
+        status=Status.RUNNING.value,
+        stop_detected=False,
+        stop_time=nulls.unknown("stop_time", NOT_STOPPED),
+        stop_reason=nulls.unknown("stop_reason", NOT_STOPPED),
+        null_reasons=nulls.reasons,
+    )
 
 
 def _limits(run_dir: Path, manifest: RunManifest) -> Mapping[int, int] | None:

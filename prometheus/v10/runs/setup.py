@@ -113,6 +113,11 @@ def world_config(profile: Profile, timeframe_s: int) -> WorldConfig:
             raise ConfigError(f"[world] {name} = {getattr(config, name)}: expected a fraction between 0 and 1")
     if not 0 < config.allocation_ratio < 1:
         raise ConfigError(f"[world] allocation_ratio = {config.allocation_ratio}: expected a fraction between 0 and 1")
+    if not config.breed_roi > max(0.0, config.death_roi):
+        raise ConfigError(
+            f"[world] breed_roi = {config.breed_roi}: expected more than 0 and than death_roi ({config.death_roi})",
+            hint="who earns nothing and still breeds doubles the population at every review",
+        )
     if config.maintenance_margin * config.leverage_cap >= 1:
         raise ConfigError(
             "[world] maintenance_margin x leverage_cap must be below 1, or every entry is liquidated at once"

@@ -21,6 +21,7 @@ import numpy as np
 
 from prometheus.v10.base.clock import Clock, new_run_id, utc_text
 from prometheus.v10.base.errors import HostError, PrometheusError
+from prometheus.v10.base.files import FILES, Files
 from prometheus.v10.base.modes import Mode, RunPrefix, Tier
 from prometheus.v10.base.names import Artifact, Event
 from prometheus.v10.base.paths import Layout
@@ -70,6 +71,7 @@ def run_stage1(
     prefix: RunPrefix = RunPrefix.HF,
     previous_run_id: str | None = None,
     restart_seconds: float | None = None,
+    files: Files = FILES,
 ) -> RunOutcome:
     """Do one run.
 
@@ -85,12 +87,15 @@ def run_stage1(
         prefix: decides tier and root.
         previous_run_id: the run whose collapse this one is the reboot of, with the seconds since.
         restart_seconds: see there.
+        files: the file layer of everything that the run writes.
 
     Raises:
         PrometheusError: whatever stood in the way. If a directory had been made by then, it is sealed as ``failed``.
     """
     core = check_core()
     world = setup.prepare(profile, layout)
+    control.preparing("loading the world's compiled code (compiled now if this is the first run)")
+    executor.warm_up(world)
     environment = probe()
     run_id = new_run_id(prefix.value, clock, environment.git_commit)
     first = profile.experiments.seed + seed_offset * profile.experiments.count
@@ -117,7 +122,7 @@ def run_stage1(
     )
     own = journal.for_run(run_id)
     manifest = start_manifest(plan, environment, journal_state(own, nulls := Nulls()), nulls, clock)
-    return Stage1Run(manifest, profile, world, layout, clock, control, own).go()
+    return Stage1Run(manifest, profile, world, layout, clock, control, own, files=files).go()
 
 
 class Stage1Run:
@@ -138,9 +143,11 @@ class Stage1Run:
         control: RunControl,
         journal: Journal,
         limits: Mapping[int, int] | None = None,
+        files: Files = FILES,
     ) -> None:
         self.manifest, self.profile, self.world, self.limits = manifest, profile, world, limits
         self.layout, self.clock, self.control, self.journal = layout, clock, control, journal
+        self.files = files
         self.started = clock.monotonic()
         self.rows: list[ExperimentStats] = []
         self.timing: list[ExperimentTiming] = []
@@ -162,16 +169,16 @@ class Stage1Run:
         """Steps 1 to 3 (see the head of the module)."""
         with ExitStack() as stack:
             pool = stack.enter_context(
-                PoolWriter(self.layout.pool(self.profile.stage), clock=self.clock, on_torn=self._torn)
+                PoolWriter(self.layout.pool(self.profile.stage), clock=self.clock, on_torn=self._torn, files=self.files)
             )
             directory = stack.enter_context(
-                RunDirectory.create(self.layout, Tier(self.manifest.meta.tier), self.manifest.run_id)
+                RunDirectory.create(self.layout, Tier(self.manifest.meta.tier), self.manifest.run_id, files=self.files)
             )
             directory.write_manifest(self.manifest)
             table = self.profile.evidence
             self.raw = observe.open_raw(
                 directory, self.manifest.start_time, self.journal,
-                sample_one_in=table.order_sample_one_in, budget_bytes=table.raw_budget_bytes,
+                sample_one_in=table.order_sample_one_in, budget_bytes=table.raw_budget_bytes, files=self.files,
             )  # fmt: skip
             self.journal.send(
                 Event.RUN_STARTED,
@@ -184,7 +191,7 @@ class Stage1Run:
                 self.control.sealing()
                 status = Status.INTERRUPTED if self.stop else Status.COMPLETED
                 self._write_artifacts(directory)
-            except PrometheusError:
+            except Exception:  # a bug too leaves a sealed run behind
                 self._give_up(directory)
                 raise
             return self._close(directory, status)
@@ -328,7 +335,13 @@ class Stage1Run:
         return self.clock.monotonic() - self.started
 
     def _ledger(self) -> Ledger:
-        return Ledger(self.layout.ledger, clock=self.clock, instance=self.manifest.instance, on_torn=self._torn)
+        return Ledger(
+            self.layout.ledger,
+            clock=self.clock,
+            instance=self.manifest.instance,
+            on_torn=self._torn,
+            files=self.files,
+        )
 
     def _sealing(self, _name: str) -> None:
         self.control.sealing()

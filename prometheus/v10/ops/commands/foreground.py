@@ -14,15 +14,34 @@ from prometheus.v10.base.names import Artifact
 from prometheus.v10.evidence.canonical import strict_loads
 from prometheus.v10.ops.collapse_intervals import IntervalFigures
 from prometheus.v10.ops.commands.report import facts, table
-from prometheus.v10.ops.control import ServiceControl
 from prometheus.v10.runs.control import Progress as RunProgress
-from prometheus.v10.runs.control import RunOutcome, StopReason
+from prometheus.v10.runs.control import RunControl, RunOutcome, StopReason
+
+
+class Undisturbed:
+    """A `RunControl` for work that nobody stops and no manager hears of; Ctrl-C ends the command itself."""
+
+    def preparing(self, what: str) -> None:
+        """See `RunControl`."""
+
+    def run_opened(self, run_id: str, path: Path) -> None:
+        """See `RunControl`."""
+
+    def progress(self, progress: RunProgress) -> None:
+        """See `RunControl`."""
+
+    def sealing(self) -> None:
+        """See `RunControl`."""
+
+    def stop_requested(self) -> StopReason | None:
+        """See `RunControl`: never."""
+        return None
 
 
 class Bar:
-    """A `RunControl` that draws what it passes on to the service's; silent unless the console is a terminal."""
+    """A `RunControl` that draws what it passes on to another; silent unless the console is a terminal."""
 
-    def __init__(self, control: ServiceControl, console: Console) -> None:
+    def __init__(self, control: RunControl, console: Console) -> None:
         self._control = control
         self._bar = Progress(
             TextColumn("{task.description}"),
@@ -45,6 +64,11 @@ class Bar:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._bar.stop()
+
+    def preparing(self, what: str) -> None:
+        """See `RunControl`."""
+        self._control.preparing(what)
+        self._bar.update(self._task, description=what)
 
     def run_opened(self, run_id: str, path: Path) -> None:
         """See `RunControl`."""

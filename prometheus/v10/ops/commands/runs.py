@@ -13,7 +13,7 @@ from attrs import frozen
 from rich.console import Console
 
 from prometheus.v10.base.clock import Clock, SystemClock
-from prometheus.v10.base.errors import UsageError
+from prometheus.v10.base.errors import ExitCode, UsageError
 from prometheus.v10.base.modes import Stage
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.evidence.journal import Journal
@@ -21,12 +21,14 @@ from prometheus.v10.ops.commands.foreground import Bar, verdicts
 from prometheus.v10.ops.commands.options import DEFAULT_ROOT, AsJson, Root, examples
 from prometheus.v10.ops.commands.report import Report
 from prometheus.v10.ops.control import ServiceControl, tell_torn
-from prometheus.v10.ops.disk import DiskGuard, require_room
+from prometheus.v10.ops.disk import DiskGuard, refuse_without_room
 from prometheus.v10.ops.instance import Instance
 from prometheus.v10.ops.interrupted import close_interrupted
 from prometheus.v10.ops.liveness import Liveness
+from prometheus.v10.ops.reserve import ReserveFiles
 from prometheus.v10.ops.stop import StopWatch, stop_file_present
 from prometheus.v10.ops.survival import collapses_of, ticks_of
+from prometheus.v10.runs.control import StopReason
 from prometheus.v10.runs.invariance import check_core
 from prometheus.v10.runs.profile import Profile, load_profile
 from prometheus.v10.runs.stage1 import run_stage1
@@ -69,7 +71,8 @@ def run_once(
 ) -> Report:  # fmt: skip
     """One run, sealed; stopped by Ctrl-C, SIGTERM, the STOP file or a full disk, and sealed then as well.
 
-    The seeds are the profile's, so the same command gives the same result; the service draws new ones each time.
+    The seeds are the profile's, so the same command gives the same result; the service draws new ones each time. A run
+    that a full disk ended reports 74.
 
     Raises:
         PrometheusError: whatever makes the run impossible; its hint says what to do.
@@ -81,17 +84,19 @@ def run_once(
     if profile.stage is not Stage.STAGE1:
         raise UsageError(f"profile {name} is for {profile.stage.value}", hint="this command runs stage1")
     layout.prepare()
-    require_room(layout.lib, keep_free_bytes=profile.disk.keep_free_bytes, budget_bytes=profile.disk.budget_bytes)
+    disk = DiskGuard.of(layout, instance, profile.disk, clock)
+    disk.require()
     journal = Journal.open(instance=instance, mode=profile.mode, stage=profile.stage, run_id=None)
     torn = partial(tell_torn, journal)
     with StopWatch(layout.stop_file, clock) as stop, Instance(layout, instance, clock, torn) as own:
         live = Liveness(environ, clock)
         try:
+            refuse_without_room(disk.before_run())
             close_interrupted(layout, own, clock, journal, torn)
             control = ServiceControl(
                 stop=stop,
                 live=live,
-                disk=DiskGuard(layout.lib, profile.disk.keep_free_bytes, clock),
+                disk=disk,
                 intervals=own.intervals,
                 journal=journal,
                 profile=name,
@@ -110,12 +115,13 @@ def run_once(
                     seed_offset=0,
                     previous_run_id=follows,
                     restart_seconds=since,
+                    files=ReserveFiles(disk.reserve),
                 )
             own.intervals.record_run(outcome.run_id, outcome.status, collapses_of(outcome.path), ticks_of(outcome.path))
         finally:
             live.close()
         data, shown = verdicts(outcome, own.intervals.figures())
-    return Report(data, shown)
+    return Report(data, shown, ExitCode.IO if outcome.stop_reason is StopReason.DISK_BUDGET else ExitCode.DONE)
 
 
 # ---- on the command line ---------------------------------------------------------------------------------------------

@@ -1,0 +1,105 @@
+"""Same commit, config, seed and bars: same bits, compiled or not, whatever the processor offers, with 1 or 2 threads."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from prometheus.v10.core import decision, world
+
+from .conftest import make_market, small, wild
+
+SCRIPT = Path(__file__).with_name("digest_of_world.py")
+TICKS = 200
+
+# Changes only with the core's rules. When it does, say why in docs/adr and take the new one from the failing test.
+GOLDEN = "da9b29b2692f5992dabb7ce6927aa64ee8aa17e695ea70557afa5e2e0687ee01"
+
+BASELINE = ["X86_V3", "X86_V4", "AVX512_ICL", "AVX512_SPR"]
+
+
+def features_in_use() -> list[str]:
+    """Those of BASELINE that this numpy dispatches on this processor."""
+    from numpy._core._multiarray_umath import __cpu_dispatch__, __cpu_features__
+
+    return [name for name in BASELINE if name in __cpu_dispatch__ and __cpu_features__.get(name)]
+
+
+def digest(*arguments: str, **environment: str) -> str:
+    """The digest that a fresh process prints."""
+    found = subprocess.run(
+        [sys.executable, "-W", "ignore", str(SCRIPT), str(TICKS), *arguments],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert found.returncode == 0, found.stderr
+    return found.stdout.split()[0]
+
+
+def test_the_golden_digest_holds() -> None:
+    assert digest() == GOLDEN
+
+
+def test_uncompiled_source_gives_the_same_bits() -> None:
+    assert digest(NUMBA_DISABLE_JIT="1") == GOLDEN
+
+
+def test_a_generic_processor_gives_the_same_bits(tmp_path: Path) -> None:
+    assert digest(NUMBA_CPU_NAME="generic", NUMBA_CPU_FEATURES="", NUMBA_CACHE_DIR=str(tmp_path)) == GOLDEN
+
+
+def test_numpy_without_vector_extensions_gives_the_same_bits() -> None:
+    masked = features_in_use()
+    if not masked:
+        pytest.skip("numpy uses none of the vector extensions on this processor")
+    assert digest(*masked, NPY_DISABLE_CPU_FEATURES=" ".join(masked)) == GOLDEN
+
+
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_thread_counts_and_blas_kernels_change_nothing(threads: str) -> None:
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+    assert digest(OPENBLAS_CORETYPE="Nehalem", **dict.fromkeys(names, threads)) == GOLDEN
+
+
+def test_no_multiply_add_is_fused(tmp_path: Path) -> None:
+    """The compiler may not contract: the machine code of the tick loop holds no fused multiply-add."""
+    code = (
+        "import sys; sys.argv=['x','40'];"
+        f"exec(open({str(SCRIPT)!r}).read().replace(\"if __name__ == '__main__':\", 'if False:')"
+        f".replace('if __name__ == \"__main__\":', 'if False:').replace('__file__', {str(SCRIPT)!r}.__repr__()));"
+        "main();"
+        "from prometheus.v10.core import world;"
+        "text=''.join(world.advance.inspect_asm().values());"
+        "assert len(text) > 100_000, len(text);"
+        "import re; found=re.findall(r'\\tv?fn?m(?:add|sub)\\w*', text); assert not found, found[:3]"
+    )
+    found = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code],
+        env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert found.returncode == 0, found.stderr[-2000:]
+
+
+def test_the_environments_share_is_what_a_tick_by_tick_sum_would_start_with() -> None:
+    """Summing E ahead of time keeps the order of the sum: I, M and C follow it as they would tick by tick."""
+    config = small()
+    experiment = world.Experiment(wild(make_market(5, 120, config), 3.0), config, 2)
+    experiment.step(70)
+    features = np.zeros(33, dtype=np.float32)
+    features[:12] = experiment.environment.features[69]
+    features[28:] = experiment.scratch.shared[28:]
+    for slot in range(12):
+        features[12:28] = experiment.scratch.own[:, slot]
+        genome = experiment.agents.loci[:, slot]
+        for unit in range(10):
+            total = np.float32(0.0)
+            for feature in range(33):
+                total = np.float32(total + np.float32(features[feature] * genome[decision.locus(unit, feature)]))
+            assert decision.tanh32(total) == experiment.scratch.hidden[unit, slot]

@@ -1,0 +1,134 @@
+"""A run from profile to sealed directory: complete, independent of workers, replayable to the same bytes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from attrs import evolve
+
+from prometheus.v10.base.clock import SystemClock
+from prometheus.v10.base.errors import ConfigError, CoreInvarianceError, PrometheusError, UsageError
+from prometheus.v10.base.modes import Stage
+from prometheus.v10.base.names import Artifact
+from prometheus.v10.base.paths import Layout
+from prometheus.v10.evidence.pool import iter_records
+from prometheus.v10.evidence.verify import verify_path
+from prometheus.v10.runs import stage1
+from prometheus.v10.runs.replay import Replay, replay
+
+from .conftest import Watcher, do_run, profile
+
+
+def manifest_of(run: Path) -> dict[str, object]:
+    return json.loads((run / Artifact.MANIFEST).read_text())
+
+
+def again(run: Path, layout: Layout, scratch: Path, workers: int = 1) -> Replay:
+    return replay(run, layout, scratch, clock=SystemClock(), control=Watcher(), workers=workers)
+
+
+def test_a_run_is_complete_verifiable_and_counts_what_it_holds(layout: Layout) -> None:
+    watcher = Watcher()
+    outcome = do_run(layout, profile(), watcher)
+    assert outcome.status == "completed"
+    assert watcher.opened == [outcome.path]
+    assert watcher.seen == outcome.agent_ticks > 0
+    assert verify_path(outcome.path).exit_code == 0
+    manifest = manifest_of(outcome.path)
+    deaths = [json.loads(line) for line in (outcome.path / Artifact.DEATHS).read_text().splitlines()]
+    assert manifest["counts"]["deaths"] == len(deaths) > 0
+    assert {event["ts_basis"] for event in deaths} == {"market"}
+    records = list(iter_records(layout.pool(Stage.STAGE1)))
+    assert manifest["pool_appends"]["last_n"] == records[-1].n
+    assert len(records) == manifest["counts"]["pool_records"] > 0
+
+
+def test_results_do_not_depend_on_the_number_of_workers(layout: Layout, tmp_path: Path) -> None:
+    one = do_run(layout, profile())
+    found = again(one.path, layout, tmp_path / "scratch", workers=2)
+    assert found.identical, found.comparisons
+    assert {Artifact.DEATHS, Artifact.BIRTHS, Artifact.SUMMARY, Artifact.TELEMETRY} <= {
+        c.name for c in found.comparisons
+    }
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_stopped_run_is_sealed_and_replays_to_the_tick(layout: Layout, tmp_path: Path, workers: int) -> None:
+    chosen = profile(workers=workers, experiments={"count": 6})
+    outcome = do_run(layout, chosen, Watcher(stop_after=6_000))
+    assert outcome.status == "interrupted"
+    manifest = manifest_of(outcome.path)
+    assert manifest["stop_detected"] is True
+    assert manifest["stop_reason"] == "sigterm"
+    assert verify_path(outcome.path).exit_code == 0
+    assert again(outcome.path, layout, tmp_path / "scratch").identical
+
+
+def test_two_arms_of_a_seed_differ_and_each_replays(layout: Layout, tmp_path: Path) -> None:
+    real = do_run(layout, profile())
+    null = do_run(layout, profile(experiments={"arm": "B2_shuffle_returns"}))
+    assert (real.path / Artifact.DEATHS).read_bytes() != (null.path / Artifact.DEATHS).read_bytes()
+    assert again(null.path, layout, tmp_path / "scratch").identical
+
+
+def test_an_ablated_run_says_so_and_replays(layout: Layout, tmp_path: Path) -> None:
+    outcome = do_run(layout, profile(experiments={"ablation": "M_zeroed"}))
+    assert manifest_of(outcome.path)["ablation"]["name"] == "M_zeroed"
+    telemetry = json.loads((outcome.path / Artifact.TELEMETRY).read_text())
+    assert telemetry["counters"]["FENCE_RUNNER_ABLATION_MASK"]["enabled"] is True
+    assert again(outcome.path, layout, tmp_path / "scratch").identical
+
+
+def test_a_replay_finds_one_changed_byte(layout: Layout, tmp_path: Path) -> None:
+    outcome = do_run(layout, profile())
+    forged = tmp_path / outcome.run_id
+    shutil.copytree(outcome.path, forged)
+    deaths = bytearray((forged / Artifact.DEATHS).read_bytes())
+    deaths[len(deaths) // 2] ^= 1
+    (forged / Artifact.DEATHS).write_bytes(bytes(deaths))
+    found = again(forged, layout, tmp_path / "scratch")
+    assert [one.name for one in found.comparisons if not one.same] == [Artifact.DEATHS]
+
+
+def test_a_replay_refuses_another_core_another_market_and_a_run_that_was_cut_off(
+    layout: Layout, tmp_path: Path
+) -> None:
+    outcome = do_run(layout, profile())
+    for key, value, error in (
+        ("core_hash", "0" * 64, CoreInvarianceError),
+        ("market", {"sha256": "0" * 64}, ConfigError),
+        ("status", "running", UsageError),
+    ):
+        forged = tmp_path / key / outcome.run_id
+        shutil.copytree(outcome.path, forged)
+        manifest = manifest_of(forged)
+        manifest[key] = {**manifest[key], **value} if isinstance(value, dict) else value
+        (forged / Artifact.MANIFEST).write_text(json.dumps(manifest))
+        with pytest.raises(error):
+            again(forged, layout, tmp_path / f"scratch-{key}")
+
+
+def test_seeds_go_on_where_the_last_run_ended(layout: Layout) -> None:
+    layout.prepare()
+    first = manifest_of(do_run(layout, profile()).path)
+    assert first["seeds"] == [11, 12, 13]
+    plain = profile()
+    later = evolve(plain, experiments=evolve(plain.experiments, seed=11 + 3))
+    assert manifest_of(do_run(layout, later).path)["seeds"] == [14, 15, 16]
+
+
+def test_a_run_that_fails_on_the_way_is_sealed_as_failed(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> np.ndarray:
+        raise PrometheusError("the telemetry cannot be true")
+
+    monkeypatch.setattr(stage1, "telemetry", broken)
+    watcher = Watcher()
+    with pytest.raises(PrometheusError, match="cannot be true"):
+        do_run(layout, profile(), watcher)
+    run = watcher.opened[0]
+    assert manifest_of(run)["status"] == "failed"
+    assert (run / Artifact.SHA256SUMS).exists()
