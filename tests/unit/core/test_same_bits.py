@@ -1,4 +1,4 @@
-"""Same commit, config, seed and bars: same bits, compiled or not, whatever the processor offers, with 1 or 2 threads."""
+"""Same commit, config, seed and bars give the same bits: compiled or not, on any processor, with 1 or 2 threads."""
 
 from __future__ import annotations
 
