@@ -108,20 +108,6 @@ def run_job(world: World, job: Job, table: ProgressTable, look: Callable[[], Non
     return harvest(result, job.who, bars.open_time, scene, time.perf_counter() - started)
 
 
-def warm_up(world: World) -> None:
-    """Compile the world's code, or load what an earlier process compiled, before anything waits for the run to move.
-
-    Two tiny experiments pass every compiled function: one in which everyone breeds, one in which everyone dies.
-    """
-    market, _ = market_arrays(world.bars.slice(0, min(3, len(world.bars))), world.config)
-    tiny = world.config._replace(founders=2, review_ticks=1)
-    for ecology in (tiny._replace(death_roi=-2.0, breed_roi=-1.0), tiny._replace(death_roi=2.0, breed_roi=3.0)):
-        experiment = Experiment(market, ecology, 0, mask=mask(world.ablation))
-        while experiment.step(1):
-            pass
-        experiment.result()
-
-
 # ---- worker processes
 # ---------------------------------------------------------------------------------------------------
 
@@ -185,7 +171,7 @@ def run_jobs(
                 yield harvested
         return
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["prometheus.v10.runs.executor"])
+    context.set_forkserver_preload(["prometheus.v10.runs.executor", "prometheus.v10.runs.preload"])
     pool = ProcessPoolExecutor(
         workers, mp_context=context, initializer=_begin_worker, initargs=(world, len(jobs), table.memory)
     )

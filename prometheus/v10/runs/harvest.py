@@ -334,10 +334,13 @@ def _review_notes(result: Result) -> tuple[ReviewNote, ...]:
 
 
 def _pool_entries(result: Result, who: Identity) -> tuple[PoolEntry, ...]:
-    """Survivors in order of birth, then the best of the dead that traded, best first."""
+    """Survivors in order of birth, then the best of the dead that traded, best first.
+
+    Who was born at the last tick has not lived: of it nothing is known but its parent.
+    """
     lives = result.lives
     roi = lives.final_capital / lives.initial_capital - 1.0
-    survivors = np.flatnonzero(lives.death_tick < 0)
+    survivors = np.flatnonzero((lives.death_tick < 0) & (lives.birth_tick < result.ticks - 1))
     dead = np.flatnonzero((lives.death_tick >= 0) & (lives.trades > 0))
     best = dead[np.argsort(-roi[dead], kind="stable")][: who.best_of_the_dead]
     system_roi = float(result.money[capital.TOTAL] / result.money[capital.INITIAL] - 1.0)

@@ -56,6 +56,7 @@ from prometheus.v10.runs.control import Progress, RunControl, RunOutcome, StopRe
 from prometheus.v10.runs.harvest import Harvest, Identity
 from prometheus.v10.runs.invariance import check_core
 from prometheus.v10.runs.profile import Profile
+from prometheus.v10.runs.warm import warm_up
 
 
 def run_stage1(
@@ -95,7 +96,7 @@ def run_stage1(
     core = check_core()
     world = setup.prepare(profile, layout)
     control.preparing("loading the world's compiled code (compiled now if this is the first run)")
-    executor.warm_up(world)
+    warm_up()
     environment = probe()
     run_id = new_run_id(prefix.value, clock, environment.git_commit)
     first = profile.experiments.seed + seed_offset * profile.experiments.count
