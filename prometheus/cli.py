@@ -18,6 +18,7 @@ from prometheus import __version__
 from prometheus.v10.base.errors import ExitCode, PrometheusError, UsageError
 from prometheus.v10.ops.commands import (
     core,
+    ecology,
     evidence,
     fences,
     ledger,
@@ -44,6 +45,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command(epilog=runs.RUN_EXAMPLES)(runs.run)
+app.command("report", epilog=ecology.REPORT_EXAMPLES)(ecology.report_command)
 app.command("replay", epilog=replays.REPLAY_EXAMPLES)(replays.replay_command)
 app.command("verify", epilog=evidence.VERIFY_EXAMPLES)(evidence.verify_command)
 app.command("audit", epilog=evidence.VERIFY_EXAMPLES)(evidence.audit_command)

@@ -159,6 +159,25 @@ def test_verify_fails_on_what_was_changed_and_cannot_check_what_is_not_there(tre
     assert ask("verify", tree.root / "nowhere")[0] == 2
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_replay_gives_the_same_bytes(lived, ask_json, workers):
+    (run,) = lived.runs()
+    said = ask_json("replay", run, "--workers", workers)
+    assert said["identical"] is True
+    assert {one["name"] for one in said["comparisons"]} >= {"death_events.jsonl", "multiple_experiments_summary.json"}
+
+
+def test_a_replay_of_a_changed_run_differs(tree, ask, ask_json):
+    tree.write_profile(small_profile(count=1, workers=1))
+    ask_json("run", "--root", tree.root)
+    (run,) = tree.runs()
+    events = run / "death_events.jsonl"
+    events.write_bytes(events.read_bytes().replace(b'"trades":', b'"trades_":').replace(b"quarterly", b"quarterlx"))
+    code, out, _ = ask("replay", run)
+    assert code == 1
+    assert "DIFFERENT" in out
+
+
 def test_pool_show_sorts_filters_and_limits(lived, ask, ask_json):
     best = ask_json("pool", "show", "--root", lived.root, "--sort", "roi_lifetime", "--limit", 5)["records"]
     rois = [record["roi_lifetime"] for record in best]

@@ -32,6 +32,7 @@ __all__ = [
     "Lock",
     "aside_name",
     "discard",
+    "open_aside",
     "publish_new",
     "write_all",
     "write_aside",
@@ -59,6 +60,23 @@ def aside_name(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}{ASIDE_SUFFIX}")
 
 
+def open_aside(aside: Path, files: Files) -> int:
+    """Create the file that is prepared aside; one that a killed process left under this name goes first.
+
+    It is unlinked, never truncated: process ids come back (a container's first process always has the same), and what
+    was left between a link and the unlink after it is the very file that was published.
+
+    Raises:
+        OSError: as the kernel's calls.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    try:
+        return files.open(aside, flags, 0o600)
+    except FileExistsError:
+        files.unlink(aside)
+        return files.open(aside, flags, 0o600)
+
+
 def write_aside(path: Path, data: bytes, *, mode: int, files: Files) -> Path:
     """Prepare ``data`` beside ``path``, durable, and say where. The caller renames or links it, or unlinks it.
 
@@ -66,7 +84,7 @@ def write_aside(path: Path, data: bytes, *, mode: int, files: Files) -> Path:
         OSError: as the kernel's calls; nothing is left behind then, unless unlink fails as well.
     """
     aside = aside_name(path)
-    fd = files.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    fd = open_aside(aside, files)
     try:
         try:
             files.fchmod(fd, mode)
@@ -307,11 +325,10 @@ class Lock:
             self._wait(fd, attempts, pause)
             self._files.ftruncate(fd, 0)
             self._files.write(fd, f"{self._who}, pid {os.getpid()} on {socket.gethostname()}\n".encode())
-        except OSError as error:
+        except BaseException as error:
             self._files.close(fd)
-            raise host_error(error, f"cannot lock {self.path}") from error
-        except LockHeldError:
-            self._files.close(fd)
+            if isinstance(error, OSError):
+                raise host_error(error, f"cannot lock {self.path}") from error
             raise
         self._fd = fd
         _held.add(self)

@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from prometheus.v10.base.errors import EvidenceError, host_error
-from prometheus.v10.base.files import FILES, Files, write_atomic
-from prometheus.v10.base.names import Artifact
+from prometheus.v10.base.files import FILES, Files, aside_name, write_atomic
+from prometheus.v10.base.names import SEAL_FILES, Artifact
 from prometheus.v10.evidence.snapshot import file_sha256
 
 _NAME = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.+=@,-]*")
@@ -80,7 +80,10 @@ def seal_run(run_dir: Path, *, files: Files = FILES, on_file: Callable[[str], No
     """
     if (run_dir / Artifact.SHA256SUMS).exists():
         raise EvidenceError(f"{run_dir} is sealed already", hint="a sealed run is never changed; verify it")
-    covered = [listed for listed in list_files(run_dir) if listed.name != Artifact.FILELIST]
+    # A process that was killed while it sealed may have had our process id, as the first of every container has: what
+    # it left aside under our names goes when we write there.
+    passing = {aside_name(run_dir / name).name for name in SEAL_FILES} | {Artifact.FILELIST.value}
+    covered = [listed for listed in list_files(run_dir) if listed.name not in passing]
     text = "".join(f"{item.mode} {item.size:>12} {item.name}\n" for item in covered)
     write_atomic(run_dir / Artifact.FILELIST, text.encode("ascii"), files=files)
     names = sorted([item.name for item in covered] + [Artifact.FILELIST.value])

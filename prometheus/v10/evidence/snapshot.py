@@ -21,7 +21,7 @@ from typing import Any
 
 from prometheus.v10.base.clock import Clock, utc_text
 from prometheus.v10.base.errors import EvidenceError, UsageError, host_error
-from prometheus.v10.base.files import FILES, Files, aside_name, discard, publish_new, write_all, write_new
+from prometheus.v10.base.files import FILES, Files, aside_name, discard, open_aside, publish_new, write_all, write_new
 from prometheus.v10.base.names import SNAPSHOT_PREFIX, Schema
 from prometheus.v10.evidence.canonical import pretty_bytes, strict_loads
 from prometheus.v10.evidence.chain import BLOCK, Link
@@ -213,7 +213,7 @@ def _copy_prefix(pool_path: Path, aside: Path, files: Files) -> _Copied:
     try:
         size = files.size(source)
         files.fdatasync(source)
-        target = files.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        target = open_aside(aside, files)
         try:
             copied = _copy_lines(source, pool_path, size, target, files)
             files.fchmod(target, MODE)

@@ -116,7 +116,7 @@ def run_stage1(
         market=world.market,
         core_hash=core,
         fence_inventory_hash=inventory_hash(),
-        retention={"raw_days": profile.retention.raw_days},
+        retention=dump_config(profile.retention),
         results_dir=str(layout.runs(prefix.tier) / run_id),
         previous_run_id=previous_run_id,
         restart_seconds=restart_seconds,
