@@ -11,8 +11,9 @@ Capital is never injected.
 
 from __future__ import annotations
 
+from prometheus.v10.core import genome
 from prometheus.v10.core.compiled import compiled
-from prometheus.v10.core.state import Agents, Books
+from prometheus.v10.core.state import LANES, Agents, Books
 
 # Rows of Books.money, in USDT (RESIDUAL and DRAWDOWN are fractions of the total).
 INITIAL, RESERVE, REALISED, FEES, FUNDING, SLIPPAGE, TOTAL, ALLOCATED, PEAK, DRAWDOWN, RESIDUAL = range(11)
@@ -52,6 +53,14 @@ def mark_to_market(agents: Agents, books: Books, n: int, close: float, lot_btc: 
 
 
 @compiled
+def silence(agents: Agents, slot: int) -> None:
+    """A genome of zeros: its nets say 0 whatever they see."""
+    loci, lane = agents.nets[slot // LANES]["loci"], slot % LANES
+    for locus in range(genome.LOCI):
+        loci[locus, lane] = 0.0
+
+
+@compiled
 def bury(agents: Agents, books: Books, slot: int) -> None:
     """Move what a flat, dead agent leaves (or owes) to the reserve, and silence its slot."""
     books.money[RESERVE] += agents.cash[slot]
@@ -60,6 +69,6 @@ def bury(agents: Agents, books: Books, slot: int) -> None:
     agents.order[slot] = 0.0
     agents.alive[slot] = 0
     agents.period_capital[slot] = 1.0
-    agents.loci[:, slot] = 0.0
+    silence(agents, slot)
     books.count[ALIVE] -= 1
     books.count[DIED] += 1

@@ -13,17 +13,19 @@ counterfactual arms. What is decided at the close of t is filled at the open of 
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from prometheus.v10.core import capital, exchange, fences, genome
 from prometheus.v10.core.compiled import compiled
 from prometheus.v10.core.config import WorldConfig
 from prometheus.v10.core.features import C_FIRST, I_FIRST, M7, M9, OWN_COUNT
 from prometheus.v10.core.numeric import tanh32
-from prometheus.v10.core.state import Agents, Array32, Books, IntArray, Scratch
+from prometheus.v10.core.state import HIDDEN_UNITS, LANES, Agents, Array32, Books, IntArray, Scratch
 
 ZERO = np.float32(0.0)
-UNITS = 2 * genome.HIDDEN  # hidden units of both nets: OUT's five, then IN's five
-DRIVE_TICKS = 16  # how many ticks the environment's share is computed ahead
+
+# Hidden units of one net, added to feature by feature.
+Hidden = tuple[np.float32, np.float32, np.float32, np.float32, np.float32]
 
 
 @compiled
@@ -34,112 +36,126 @@ def locus(unit: int, feature: int) -> int:
 
 
 @compiled
-def environment_drive(environment: Array32, first: int, ticks: int, loci: Array32, drive: Array32, n: int) -> None:
-    """The environment's share of every hidden unit for ``ticks`` ticks from ``first``: drive[k, unit, agent].
+def environment_drive(environment: Array32, first: int, ticks: int, nets: npt.NDArray[np.void]) -> None:
+    """The environment's share of every hidden unit for ``ticks`` ticks from ``first``: each tile's drive[k, unit, lane].
 
     E comes first in feature order and is the same for every agent and state, so these partial sums are the very ones
     a tick-by-tick sum would start with; computing them ahead reads the weights once for many ticks.
     """
-    for unit in range(UNITS):
-        w0, w1, w2, w3 = loci[locus(unit, 0)], loci[locus(unit, 1)], loci[locus(unit, 2)], loci[locus(unit, 3)]
-        w4, w5, w6, w7 = loci[locus(unit, 4)], loci[locus(unit, 5)], loci[locus(unit, 6)], loci[locus(unit, 7)]
-        w8, w9, w10, w11 = loci[locus(unit, 8)], loci[locus(unit, 9)], loci[locus(unit, 10)], loci[locus(unit, 11)]
-        for k in range(ticks):
-            x = environment[first + k]
-            out = drive[k, unit]
-            x0, x1, x2, x3, x4, x5 = x[0], x[1], x[2], x[3], x[4], x[5]
-            for i in range(n):
-                out[i] = ((((x0 * w0[i] + x1 * w1[i]) + x2 * w2[i]) + x3 * w3[i]) + x4 * w4[i]) + x5 * w5[i]
-            x6, x7, x8, x9, x10, x11 = x[6], x[7], x[8], x[9], x[10], x[11]
-            for i in range(n):
-                out[i] = (
-                    ((((out[i] + x6 * w6[i]) + x7 * w7[i]) + x8 * w8[i]) + x9 * w9[i]) + x10 * w10[i]
-                ) + x11 * w11[i]
+    for tile in range(nets.shape[0]):
+        w, drive = nets[tile]["loci"], nets[tile]["drive"]
+        for unit in range(HIDDEN_UNITS):
+            at = locus(unit, 0)
+            for k in range(ticks):
+                x = environment[first + k]
+                x0, x1, x2, x3, x4, x5 = x[0], x[1], x[2], x[3], x[4], x[5]
+                x6, x7, x8, x9, x10, x11 = x[6], x[7], x[8], x[9], x[10], x[11]
+                for i in range(LANES):
+                    half = (x0 * w[at, i] + x1 * w[at + 5, i]) + x2 * w[at + 10, i]
+                    half = ((half + x3 * w[at + 15, i]) + x4 * w[at + 20, i]) + x5 * w[at + 25, i]
+                    half = ((half + x6 * w[at + 30, i]) + x7 * w[at + 35, i]) + x8 * w[at + 40, i]
+                    drive[k, unit, i] = ((half + x9 * w[at + 45, i]) + x10 * w[at + 50, i]) + x11 * w[at + 55, i]
 
 
 @compiled
-def own_drive(unit: int, own: Array32, loci: Array32, hidden: Array32, n: int) -> None:
-    """Add I and M, in feature order, four at a time."""
-    for row in range(0, OWN_COUNT, 4):
-        x0, x1, x2, x3 = own[row], own[row + 1], own[row + 2], own[row + 3]
-        feature = I_FIRST + row
-        w0, w1 = loci[locus(unit, feature)], loci[locus(unit, feature + 1)]
-        w2, w3 = loci[locus(unit, feature + 2)], loci[locus(unit, feature + 3)]
-        for i in range(n):
-            hidden[i] = (((hidden[i] + x0[i] * w0[i]) + x1[i] * w1[i]) + x2[i] * w2[i]) + x3[i] * w3[i]
-
-
-@compiled
-def community_drive(unit: int, shared: Array32, loci: Array32, hidden: Array32, n: int) -> None:
-    """Add C, in feature order."""
-    w0, w1, w2 = loci[locus(unit, C_FIRST)], loci[locus(unit, C_FIRST + 1)], loci[locus(unit, C_FIRST + 2)]
-    w3, w4 = loci[locus(unit, C_FIRST + 3)], loci[locus(unit, C_FIRST + 4)]
-    x0, x1, x2, x3, x4 = (
-        shared[C_FIRST], shared[C_FIRST + 1], shared[C_FIRST + 2], shared[C_FIRST + 3], shared[C_FIRST + 4],
+def add(h: Hidden, x: np.float32, w: Array32, at: int, i: int) -> Hidden:
+    """Add one feature to the five hidden units of a net, whose weights for it begin at locus ``at``."""
+    return (
+        h[0] + x * w[at, i], h[1] + x * w[at + 1, i], h[2] + x * w[at + 2, i], h[3] + x * w[at + 3, i],
+        h[4] + x * w[at + 4, i],
     )  # fmt: skip
-    for i in range(n):
-        hidden[i] = ((((hidden[i] + x0 * w0[i]) + x1 * w1[i]) + x2 * w2[i]) + x3 * w3[i]) + x4 * w4[i]
 
 
 @compiled
-def second_layer(hidden: Array32, loci: Array32, base: int, first: int, signal: Array32, n: int) -> None:
-    """signal = tanh(W2 h) of the net at ``base`` whose hidden units start at row ``first``."""
-    h0, h1, h2, h3, h4 = hidden[first], hidden[first + 1], hidden[first + 2], hidden[first + 3], hidden[first + 4]
-    at = base + genome.W1_LOCI
-    w0, w1, w2, w3, w4 = loci[at], loci[at + 1], loci[at + 2], loci[at + 3], loci[at + 4]
-    for i in range(n):
-        signal[i] = h0[i] * w0[i] + h1[i] * w1[i]
-    for i in range(n):
-        signal[i] = (signal[i] + h2[i] * w2[i]) + h3[i] * w3[i]
-    for i in range(n):
-        signal[i] = tanh32(signal[i] + h4[i] * w4[i])
+def net(tile: np.void, base: int, first: int, shared: Array32, signal: Array32) -> None:
+    """Signal = tanh(W2 tanh(W1 x)) of the net at ``base``, whose hidden units begin at row ``first``, for every lane.
+
+    E is in ``now`` already; I and M, each agent's own, and C, everyone's, follow in feature order.
+    """
+    w, now, own = tile["loci"], tile["now"], tile["own"]
+    c1, c2, c3 = shared[C_FIRST], shared[C_FIRST + 1], shared[C_FIRST + 2]
+    c4, c5 = shared[C_FIRST + 3], shared[C_FIRST + 4]
+    at, c, v = base + I_FIRST * 5, base + C_FIRST * 5, base + genome.W1_LOCI
+    for i in range(LANES):
+        h = (now[first, i], now[first + 1, i], now[first + 2, i], now[first + 3, i], now[first + 4, i])
+        h = add(add(h, own[0, i], w, at, i), own[1, i], w, at + 5, i)
+        h = add(add(h, own[2, i], w, at + 10, i), own[3, i], w, at + 15, i)
+        h = add(add(h, own[4, i], w, at + 20, i), own[5, i], w, at + 25, i)
+        h = add(add(h, own[6, i], w, at + 30, i), own[7, i], w, at + 35, i)
+        h = add(add(h, own[8, i], w, at + 40, i), own[9, i], w, at + 45, i)
+        h = add(add(h, own[10, i], w, at + 50, i), own[11, i], w, at + 55, i)
+        h = add(add(h, own[12, i], w, at + 60, i), own[13, i], w, at + 65, i)
+        h = add(add(h, own[14, i], w, at + 70, i), own[15, i], w, at + 75, i)
+        h = add(add(add(h, c1, w, c, i), c2, w, c + 5, i), c3, w, c + 10, i)
+        h = add(add(h, c4, w, c + 15, i), c5, w, c + 20, i)
+        s = tanh32(h[0]) * w[v, i] + tanh32(h[1]) * w[v + 1, i]
+        s = (s + tanh32(h[2]) * w[v + 2, i]) + tanh32(h[3]) * w[v + 3, i]
+        signal[i] = tanh32(s + tanh32(h[4]) * w[v + 4, i])
 
 
 @compiled
-def signals(scratch: Scratch, ahead: int, loci: Array32, n: int) -> None:
+def signals(scratch: Scratch, ahead: int, nets: npt.NDArray[np.void]) -> None:
     """Both nets of every agent: ``scratch.signal_out`` and ``scratch.signal_in``; ``ahead`` is the row of the drive."""
-    hidden = scratch.hidden
-    for unit in range(UNITS):
-        row = hidden[unit]
-        drive = scratch.drive[ahead, unit]
-        for i in range(n):
-            row[i] = drive[i]
-        own_drive(unit, scratch.own, loci, row, n)
-        community_drive(unit, scratch.shared, loci, row, n)
-        for i in range(n):
-            row[i] = tanh32(row[i])
-    second_layer(hidden, loci, genome.OUT_NET, 0, scratch.signal_out, n)
-    second_layer(hidden, loci, genome.IN_NET, genome.HIDDEN, scratch.signal_in, n)
+    features, result = scratch.own_by_tile, scratch.signals_by_tile
+    for k in range(nets.shape[0]):
+        tile = nets[k]
+        now, drive, own, signal_out, signal_in = (
+            tile["now"], tile["drive"], tile["own"], tile["signal_out"], tile["signal_in"]
+        )  # fmt: skip
+        for unit in range(HIDDEN_UNITS):
+            for i in range(LANES):
+                now[unit, i] = drive[ahead, unit, i]
+        for row in range(OWN_COUNT):
+            for i in range(LANES):
+                own[row, i] = features[row, k, i]
+        net(tile, genome.OUT_NET, 0, scratch.shared, signal_out)
+        net(tile, genome.IN_NET, genome.HIDDEN, scratch.shared, signal_in)
+        for i in range(LANES):
+            result[0, k, i] = signal_out[i]
+        for i in range(LANES):
+            result[1, k, i] = signal_in[i]
+
+
+@compiled
+def deciding(agents: Agents, scratch: Scratch, n: int, config: WorldConfig) -> int:
+    """List in ``ordering`` who wants to enter and who leaves; returns how many.
+
+    Nothing branches here: who trades cannot be predicted, and a wrong guess costs more than the whole test.
+    """
+    position, ordering, m9 = agents.position, scratch.ordering, scratch.own[M9]
+    signal_out, signal_in = scratch.signal_out, scratch.signal_in
+    all_leave = scratch.shared[C_FIRST + 3] > config.exit_c4_above
+    count = 0
+    for i in range(n):
+        enters = signal_out[i] > ZERO
+        leaves = (position[i] * signal_in[i] <= 0.0) | (m9[i] > config.exit_m9_above) | all_leave
+        ordering[count] = i
+        count += 1 if (enters if position[i] == 0.0 else leaves) else 0
+    return count
 
 
 @compiled
 def intents(agents: Agents, books: Books, scratch: Scratch, n: int, close: float, config: WorldConfig) -> None:
     """Turn signals into orders for the next open, and remember the signal each agent acted on."""
-    position, order, cash = agents.position, agents.order, agents.cash
-    signal_out, signal_in, last_signal = scratch.signal_out, scratch.signal_in, agents.last_signal
+    position, cash, last_signal, ordering = agents.position, agents.cash, agents.last_signal, scratch.ordering
+    signal_out, signal_in = scratch.signal_out, scratch.signal_in
     m7, m9 = scratch.own[M7], scratch.own[M9]
-    c4 = scratch.shared[C_FIRST + 3]
-    fence = books.fence
     for i in range(n):
         last_signal[i] = signal_out[i] if position[i] == 0.0 else signal_in[i]
     margin_per_lot = exchange.lot_margin(close, config)
     open_orders = 0
-    for i in range(n):
-        wanted = 0.0
-        if position[i] != 0.0:
-            if position[i] * signal_in[i] <= 0.0:
-                wanted = -position[i]
-            elif m9[i] > config.exit_m9_above:
-                fence[fences.EXIT_M9, fences.TRIGGERS] += 1
-                wanted = -position[i]
-            elif c4 > config.exit_c4_above:
-                fence[fences.EXIT_C4, fences.TRIGGERS] += 1
-                wanted = -position[i]
-        elif signal_out[i] > ZERO:
-            wanted = entry_order(cash[i], signal_in[i], m7[i], fence, margin_per_lot, config)
+    for k in range(deciding(agents, scratch, n, config)):
+        i = ordering[k]
+        if position[i] == 0.0:
+            wanted = entry_order(cash[i], signal_in[i], m7[i], books.fence, margin_per_lot, config)
+        else:
+            wanted = -position[i]
+            if position[i] * signal_in[i] > 0.0:
+                by = fences.EXIT_M9 if m9[i] > config.exit_m9_above else fences.EXIT_C4
+                books.fence[by, fences.TRIGGERS] += 1
         if wanted != 0.0:
-            order[i] = wanted
-            scratch.ordering[open_orders] = i
+            agents.order[i] = wanted
+            ordering[open_orders] = i
             open_orders += 1
     books.count[capital.OPEN_ORDERS] = open_orders
 

@@ -58,7 +58,16 @@ import numpy as np
 from prometheus.v10.core import capital, exchange, fences, genome
 from prometheus.v10.core.compiled import compiled
 from prometheus.v10.core.config import WorldConfig
-from prometheus.v10.core.state import Agents, Array32, Array64, IntArray, Books, Environment, Market, Scratch
+from prometheus.v10.core.state import (
+    Agents,
+    Array32,
+    Array64,
+    Books,
+    Environment,
+    IntArray,
+    Market,
+    Scratch,
+)
 
 FEATURE_CONTRACT = "v10/features-33/1"
 NAMES = (
@@ -216,10 +225,10 @@ def identity(agents: Agents, own: Array32, n: int) -> None:
 @compiled
 def experienced_impedance(agents: Agents, own: Array32, n: int, fee: np.float32) -> None:
     """M1, M2, M5, M6 (moving averages the fills have fed), and M4 and M7, which are made of them."""
-    own[M1, :n] = agents.impedance[0, :n]
-    own[M2, :n] = agents.impedance[1, :n]
-    own[M5, :n] = agents.impedance[2, :n]
-    own[M6, :n] = agents.impedance[3, :n]
+    for average, row in enumerate((M1, M2, M5, M6)):
+        experienced, mine = agents.impedance[average], own[row]
+        for i in range(n):
+            mine[i] = experienced[i]
     last_signal, slippage, impact, m4, m7 = agents.last_signal, own[M5], own[M6], own[M4], own[M7]
     for i in range(n):
         m4[i] = abs(last_signal[i]) * (slippage[i] + impact[i])
@@ -246,7 +255,9 @@ def leverage_risk(agents: Agents, own: Array32, n: int, lot_value: np.float32, k
 
 
 @compiled
-def liquidation_nearness(agents: Agents, own: Array32, n: int, close: float, lot_btc: float, maintenance: float) -> None:
+def liquidation_nearness(
+    agents: Agents, own: Array32, n: int, close: float, lot_btc: float, maintenance: float
+) -> None:
     """M9: inverse distance to the liquidation price as a fraction of the close; 0 when flat.
 
     Solved for the distance: margin excess at the close, over how fast it shrinks per unit of price.
@@ -367,12 +378,31 @@ def kth_largest(values: Array32, n: int, k: int) -> float:
 
 
 @compiled
+def threshold_of_the_best(roi: Array32, ranked: Array32, cut: Array32, n: int, k: int) -> float:
+    """The ``k``-th largest ROI.
+
+    ``cut[0]`` is a ROI that, on earlier ticks, between k and 3 k of them reached. Where it still is, only those are
+    ranked; else all are, and the cut is moved. It spares time and has no say in the result.
+    """
+    mark = cut[0]
+    count = 0
+    for i in range(n):
+        ranked[count] = roi[i]
+        count += 1 if roi[i] >= mark else 0
+    if count < k:
+        for i in range(n):
+            ranked[i] = roi[i]
+        count = n
+    if count > 3 * k:
+        cut[0] = kth_largest(ranked, count, 2 * k)
+    return kth_largest(ranked, count, k)
+
+
+@compiled
 def top_signal(agents: Agents, scratch: Scratch, n: int, alive: int, share: float) -> float:
     """C5: mean last signal of the best ``share`` of the living by period ROI; everyone at the threshold counts."""
-    ranked, roi, last_signal, alive_flag = scratch.ranked, scratch.roi, agents.last_signal, agents.alive
-    for i in range(n):
-        ranked[i] = roi[i]
-    threshold = kth_largest(ranked, n, max(1, np.int64(alive * share)))
+    roi, last_signal, alive_flag = scratch.roi, agents.last_signal, agents.alive
+    threshold = threshold_of_the_best(roi, scratch.ranked, scratch.cut, n, max(1, np.int64(alive * share)))
     steps = 0
     count = 0
     for i in range(n):

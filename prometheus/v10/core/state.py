@@ -19,6 +19,25 @@ IntArray = npt.NDArray[np.int64]
 
 LANES = 16  # slots come in multiples of this, so that vector loops have no scalar rest
 
+HIDDEN_UNITS = 2 * genome.HIDDEN  # of both nets: OUT's five, then IN's five
+OWN_ROWS = 16  # I1-I4, M1-M12
+DRIVE_TICKS = 16  # how many ticks the environment's share of the hidden units is computed ahead
+
+# The nets of LANES agents: their genomes, and beside them what a decision works on. One record a tile, because rows at
+# fixed distances from one another are known not to overlap: whole nets then become straight vector code.
+NETS = np.dtype(
+    [
+        ("loci", np.float32, (genome.LOCI, LANES)),  # genomes, locus-major
+        ("drive", np.float32, (DRIVE_TICKS, HIDDEN_UNITS, LANES)),  # the environment's share, computed ahead
+        ("now", np.float32, (HIDDEN_UNITS, LANES)),  # the environment's share of this tick
+        ("own", np.float32, (OWN_ROWS, LANES)),  # I and M of this tick
+        ("signal_out", np.float32, (LANES,)),
+        ("signal_in", np.float32, (LANES,)),
+    ],
+    align=True,
+)
+CACHE_LINE = 64  # bytes
+
 
 class Market(NamedTuple):
     """Bars of one window, one row a tick: shape (T,) each. ``funding`` is NaN where the market has no series."""
@@ -62,20 +81,21 @@ class Agents(NamedTuple):
     unfilled: IntArray  # (n,) ticks an exit has waited
     trades: IntArray  # (n,) closed round trips
     wins: IntArray  # (n,) of which with a profit after both fees
-    loci: Array32  # (342, n) genomes, locus-major
+    nets: npt.NDArray[np.void]  # (n / LANES,) of NETS
 
 
 class Scratch(NamedTuple):
-    """Working memory of one tick; nothing in it outlives the tick but ``drive``."""
+    """Working memory of one tick."""
 
     own: Array32  # (16, n): I1-I4, M1-M12
+    own_by_tile: Array32  # (16, n / LANES, LANES): the same memory
     shared: Array32  # (33,): E and C of this tick at their feature index
-    drive: Array32  # (DRIVE_TICKS, 10, n): the environment's share of every hidden unit, computed ahead
-    hidden: Array32  # (10, n)
     signal_out: Array32  # (n,)
     signal_in: Array32  # (n,)
+    signals_by_tile: Array32  # (2, n / LANES, LANES): the memory of both
     roi: Array32  # (n,) period ROI
-    ranked: Array32  # (n,) the same, being sorted
+    ranked: Array32  # (n,) the best of them, being sorted
+    cut: Array32  # (1,) see features.threshold_of_the_best; the one thing that outlives a tick, and only for speed
     margin: Array64  # (n,) equity above maintenance at the bar's worst price
     side: Array64  # (n,) side of the position a dying agent held
     dying: IntArray  # (n,): slots that died in this tick
@@ -106,6 +126,14 @@ def padded(slots: int) -> int:
     return max(LANES, (slots + LANES - 1) // LANES * LANES)
 
 
+def empty_nets(n: int) -> npt.NDArray[np.void]:
+    """Nets of ``n`` slots, all zero, beginning on a cache line: vectors that straddle two lines cost twice."""
+    size = n // LANES * NETS.itemsize
+    raw = np.zeros(size + CACHE_LINE, dtype=np.uint8)
+    start = -raw.ctypes.data % CACHE_LINE
+    return raw[start : start + size].view(NETS)
+
+
 def empty_agents(n: int) -> Agents:
     """``n`` dead slots."""
 
@@ -117,11 +145,11 @@ def empty_agents(n: int) -> Agents:
 
     return Agents(
         f(n), f(n), f(n), f(n), f(n), np.ones(n), np.ones(n), f(3, n), np.zeros((4, n), dtype=np.float32), np.zeros(n, dtype=np.float32),
-        np.zeros(n, dtype=np.uint8), i() - 1, i(), i(), i(), i(), i(), np.zeros((genome.LOCI, n), dtype=np.float32),
+        np.zeros(n, dtype=np.uint8), i() - 1, i(), i(), i(), i(), i(), empty_nets(n),
     )  # fmt: skip
 
 
-def empty_scratch(n: int, drive_ticks: int) -> Scratch:
+def empty_scratch(n: int) -> Scratch:
     """Working memory for ``n`` slots."""
 
     def f32(*shape: int) -> Array32:
@@ -130,9 +158,11 @@ def empty_scratch(n: int, drive_ticks: int) -> Scratch:
     def integers() -> IntArray:
         return np.zeros(n, dtype=np.int64)
 
+    own, both = f32(OWN_ROWS, n), f32(2, n)
     return Scratch(
-        f32(16, n), f32(genome.FEATURES), f32(drive_ticks, 2 * genome.HIDDEN, n), f32(2 * genome.HIDDEN, n), f32(n),
-        f32(n), f32(n), f32(n), np.zeros(n), np.zeros(n), integers(), integers(), integers(),
+        own, own.reshape(OWN_ROWS, -1, LANES), f32(genome.FEATURES), both[0], both[1], both.reshape(2, -1, LANES),
+        f32(n), f32(n), np.full(1, np.inf, dtype=np.float32), np.zeros(n), np.zeros(n), integers(), integers(),
+        integers(),
     )  # fmt: skip
 
 

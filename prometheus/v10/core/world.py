@@ -32,6 +32,8 @@ from prometheus.v10.core import capital, decision, exchange, features, fences, g
 from prometheus.v10.core.compiled import compiled
 from prometheus.v10.core.config import WorldConfig
 from prometheus.v10.core.state import (
+    DRIVE_TICKS,
+    LANES,
     Agents,
     Array32,
     Array64,
@@ -53,7 +55,7 @@ NO_MASK = np.ones(genome.FEATURES, dtype=np.float32)
 TOP_FENCES = 3
 
 # The log of orders is emptied every LOG_TICKS; a tick fills, liquidates and flattens each agent at most once.
-LOG_TICKS = 64
+LOG_TICKS = 64  # a multiple of DRIVE_TICKS, so that no drive is computed twice
 ORDERS_A_TICK = 3
 
 
@@ -82,7 +84,7 @@ def close_tick(
     lifecycle.forget_old_deaths(books, tick, config.community_ticks)
     features.community(agents, books, scratch, n, config, mask)
     features.own_features(tick, market, environment, agents, books, scratch.own, n, config, mask)
-    decision.signals(scratch, tick % decision.DRIVE_TICKS, agents.loci, n)
+    decision.signals(scratch, tick % DRIVE_TICKS, agents.nets)
     decision.intents(agents, books, scratch, n, market.close[tick], config)
     decision.count_steps(books)
     books.count[capital.AGENT_TICKS] += books.count[capital.ALIVE]
@@ -103,11 +105,11 @@ def advance(
             dying = open_tick(tick, market, environment, agents, books, scratch, log, n, config)
             if dying > 0 or lifecycle.review_due(tick, config):
                 return tick, True
-        ahead = tick % decision.DRIVE_TICKS
+        ahead = tick % DRIVE_TICKS
         if fresh or ahead == 0:
             start = tick - ahead
-            ticks = min(decision.DRIVE_TICKS, environment.features.shape[0] - start)
-            decision.environment_drive(environment.features, start, ticks, agents.loci, scratch.drive, n)
+            ticks = min(DRIVE_TICKS, environment.features.shape[0] - start)
+            decision.environment_drive(environment.features, start, ticks, agents.nets)
             fresh = False
         close_tick(tick, market, environment, agents, books, scratch, n, mask, config)
     return last, False
@@ -240,7 +242,7 @@ class Experiment:
         self.agents = empty_agents(padded(count))
         for slot in range(count):
             self._settle_in(self.agents, slot, slot, stake)
-        self.scratch = empty_scratch(len(self.agents.cash), decision.DRIVE_TICKS)
+        self.scratch = empty_scratch(len(self.agents.cash))
         self.fence_at_review = self.books.fence.copy()
         self.death_rows: list[tuple[object, ...]] = []
         self.birth_rows: list[tuple[object, ...]] = []
@@ -274,7 +276,7 @@ class Experiment:
             n = len(self.agents.cash)
             if len(self.log.ids) < LOG_TICKS * ORDERS_A_TICK * n:
                 self.log = order_log(LOG_TICKS * ORDERS_A_TICK * n, self.keep_orders_one_in)
-            end = min(last, self.tick + LOG_TICKS)
+            end = min(last, (self.tick // LOG_TICKS + 1) * LOG_TICKS)
             self.tick, waiting = advance(
                 self.tick, end, resume, self.market, self.environment, self.agents, self.books, self.scratch, self.log, n,
                 self.mask, self.config,
@@ -415,14 +417,16 @@ class Experiment:
             self.birth_tick.append(self.tick)
             self.initial_capital.append(stake)
             children.append((child, stake))
-        for was, now in zip(old, packed, strict=True):
+        for was, now in zip(old[:-1], packed[:-1], strict=True):
             now[..., : len(survivors)] = was[..., survivors]
+        for place, index in enumerate(packed.index[: len(survivors)].tolist()):
+            self._give_genome(packed, place, index)
         for place, (child, stake) in enumerate(children, start=len(survivors)):
             self._settle_in(packed, place, child, stake)
         self.books.count[capital.ALIVE] += len(children)
         self.books.count[capital.BORN] += len(children)
         self.agents = packed
-        self.scratch = empty_scratch(len(packed.cash), decision.DRIVE_TICKS)
+        self.scratch = empty_scratch(len(packed.cash))
 
     # ------------------------------------------------------------------------------------------- bookkeeping
 
@@ -432,7 +436,11 @@ class Experiment:
         agents.alive[slot] = 1
         agents.index[slot] = index
         agents.birth_tick[slot] = self.birth_tick[index]
-        agents.loci[:, slot] = self.genomes[index]
+        self._give_genome(agents, slot, index)
+
+    def _give_genome(self, agents: Agents, slot: int, index: int) -> None:
+        """Copy a genome to its place among the nets."""
+        agents.nets["loci"][slot // LANES, :, slot % LANES] = self.genomes[index]
 
     def _remember(self, slot: int, tick: int, reason: int) -> None:
         """Keep a life's final figures before its slot is silenced."""
