@@ -19,7 +19,7 @@ from prometheus.v10.core.state import LANES, Agents, Books
 INITIAL, RESERVE, REALISED, FEES, FUNDING, SLIPPAGE, TOTAL, ALLOCATED, PEAK, DRAWDOWN, RESIDUAL = range(11)
 MONEY_ROWS = 11
 
-# Rows of Books.count.
+# Rows of Books.tally.
 ALIVE, BORN, DIED, ORDERS, ROUND_TRIPS, DYING, AGENT_TICKS, RECENT_DEATHS, OPEN_ORDERS = range(9)
 COUNT_ROWS = 9
 
@@ -70,5 +70,5 @@ def bury(agents: Agents, books: Books, slot: int) -> None:
     agents.alive[slot] = 0
     agents.period_capital[slot] = 1.0
     silence(agents, slot)
-    books.count[ALIVE] -= 1
-    books.count[DIED] += 1
+    books.tally[ALIVE] -= 1
+    books.tally[DIED] += 1

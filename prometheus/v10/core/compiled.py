@@ -8,17 +8,19 @@ multiply-add; sums run in index order; division follows IEEE 754 (``error_model=
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from numba import config, njit
 from numba.core.codegen import get_host_cpu_features
 
 # LLVM avoids 512-bit vectors on processors that have them, for the sake of mixed code; a tick is long enough to gain an
 # eighth from them. This chooses instructions, not arithmetic, and yields to features that numba was given by name.
-if config.CPU_FEATURES is None and "+avx512f" in get_host_cpu_features():
-    config.CPU_FEATURES = get_host_cpu_features() + ",-prefer-256-bit"
+SETTINGS: Any = config
+HOST: str = get_host_cpu_features()  # type: ignore[no-untyped-call]
+if SETTINGS.CPU_FEATURES is None and "+avx512f" in HOST:
+    SETTINGS.CPU_FEATURES = HOST + ",-prefer-256-bit"
 
-OPTIONS = {
+OPTIONS: dict[str, Any] = {
     "error_model": "numpy",
     "fastmath": False,
     "boundscheck": False,

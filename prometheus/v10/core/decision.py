@@ -37,7 +37,7 @@ def locus(unit: int, feature: int) -> int:
 
 @compiled
 def environment_drive(environment: Array32, first: int, ticks: int, nets: npt.NDArray[np.void]) -> None:
-    """The environment's share of every hidden unit for ``ticks`` ticks from ``first``: each tile's drive[k, unit, lane].
+    """The environment's share of every hidden unit for ``ticks`` ticks from ``first``: a tile's drive[k, unit, lane].
 
     E comes first in feature order and is the same for every agent and state, so these partial sums are the very ones
     a tick-by-tick sum would start with; computing them ahead reads the weights once for many ticks.
@@ -157,7 +157,7 @@ def intents(agents: Agents, books: Books, scratch: Scratch, n: int, close: float
             agents.order[i] = wanted
             ordering[open_orders] = i
             open_orders += 1
-    books.count[capital.OPEN_ORDERS] = open_orders
+    books.tally[capital.OPEN_ORDERS] = open_orders
 
 
 @compiled
@@ -193,6 +193,6 @@ def entry_order(
 @compiled
 def count_steps(books: Books) -> None:
     """Denominators: one step per living agent and tick for every fence."""
-    alive = books.count[capital.ALIVE]
+    alive = books.tally[capital.ALIVE]
     for row in range(books.fence.shape[0]):
         books.fence[row, fences.STEPS] += alive

@@ -5,11 +5,13 @@
   volume, rounded to the tick size against the trader.
 * Nobody fills more than a share of the bar's volume, nor opens more than margin allows at the fill price.
 * Funding is paid at 00:00, 08:00 and 16:00 UTC on the position's notional: by longs when the rate is positive.
-* A position is liquidated when, at the bar's worst price, equity falls to the maintenance margin; it closes at the price
-  where that happened, or at the open when the bar opened beyond it.
+* A position is liquidated when, at the bar's worst price, equity falls to the maintenance margin; it closes at the
+  price where that happened, or at the open when the bar opened beyond it.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 
@@ -58,7 +60,7 @@ def impact_fraction(quantity: float, volatility: float, mean_volume: float, conf
 
 @compiled
 def fill_price(reference: float, side: float, half_spread: float, impact: float, tick_size: float) -> float:
-    """Price a taker gets: ``side`` +1 buys above the reference, -1 sells below, rounded to a tick against the trader."""
+    """Price a taker gets: side +1 buys above the reference, -1 sells below, rounded to a tick against it."""
     if side > 0.0:
         return np.ceil((reference + half_spread + reference * impact) / tick_size - 1e-6) * tick_size
     price = np.floor((reference - half_spread - reference * impact) / tick_size + 1e-6) * tick_size
@@ -66,20 +68,14 @@ def fill_price(reference: float, side: float, half_spread: float, impact: float,
 
 
 @compiled
-def average(previous: float, sample: float, first: bool, alpha: float) -> float:
-    """One step of an exponential moving average that starts at its first sample."""
-    before, now = np.float64(previous), np.float64(sample)
-    return now if first else before + alpha * (now - before)
-
-
-@compiled
 def log_order(
     log: OrderLog, books: Books, tick: int, index: int, kind: int, flags: int,
-    ordered: float, filled: float, price: float, expected: float, fee: float, impact: float, realised: float, after: float,
+    ordered: float, filled: float, price: float, expected: float, fee: float, impact: float, realised: float,
+    after: float,
 ) -> None:  # fmt: skip
     """Number an order and keep it if it was eventful or its number falls on the sample."""
-    number = books.count[capital.ORDERS]
-    books.count[capital.ORDERS] = number + 1
+    number = books.tally[capital.ORDERS]
+    books.tally[capital.ORDERS] = number + 1
     keep_one_in = log.state[1]
     if flags == 0 and (keep_one_in <= 0 or number % keep_one_in != 0):
         return
@@ -110,7 +106,7 @@ def close_position(
     if rest <= 0.0:
         agents.trades[slot] += 1
         agents.unfilled[slot] = 0
-        books.count[capital.ROUND_TRIPS] += 1
+        books.tally[capital.ROUND_TRIPS] += 1
         if realised > fee + entry_fee:
             agents.wins[slot] += 1
     return realised
@@ -118,23 +114,50 @@ def close_position(
 
 @compiled
 def note_fill(
-    agents: Agents, slot: int, first: bool, shortfall: float, delay: float, slip: float, impact: float, alpha: float
+    agents: Agents, slot: int, shortfall: float, delay: float, slip: float, impact: float, alpha: float
 ) -> None:
-    """Feed one order's experience into the agent's impedance averages (M1, M2, M5, M6)."""
+    """Feed one order's experience into the agent's impedance averages (M1, M2, M5, M6).
+
+    Exponential moving averages that start at their first sample; before it the delay is 0, after it never.
+    """
     impedance = agents.impedance
-    impedance[0, slot] = average(impedance[0, slot], shortfall, first, alpha)
-    impedance[1, slot] = average(impedance[1, slot], delay, first, alpha)
-    impedance[2, slot] = average(impedance[2, slot], slip, first, alpha)
-    impedance[3, slot] = average(impedance[3, slot], impact, first, alpha)
+    weight = 1.0 if impedance[1, slot] == 0.0 else alpha
+    for row, sample in enumerate((shortfall, delay, slip, impact)):
+        before = np.float64(impedance[row, slot])
+        impedance[row, slot] = before + weight * (sample - before)
 
 
 @compiled
 def doom(books: Books, scratch: Scratch, slot: int, reason: int) -> None:
     """Put a slot on this tick's list of the dying."""
-    k = books.count[capital.DYING]
+    k = books.tally[capital.DYING]
     scratch.dying[k] = slot
     scratch.reason[k] = reason
-    books.count[capital.DYING] = k + 1
+    books.tally[capital.DYING] = k + 1
+
+
+class Terms(NamedTuple):
+    """What every order that fills at one open meets."""
+
+    tick: int
+    reference: float  # the open
+    expected: float  # the close the orders were decided at
+    half_spread: float  # USDT
+    volatility: float
+    mean_volume: float  # BTC
+    most_lots: float  # nobody fills more
+    margin_per_lot: float
+
+
+@compiled
+def terms_of(tick: int, market: Market, environment: Environment, config: WorldConfig) -> Terms:
+    """The terms at the open of ``tick``: liquidity as it was known at the close before, volume as it came."""
+    most = np.floor(config.max_participation * market.volume[tick] / lot_quantity(config))
+    return Terms(
+        tick, market.open[tick], market.close[tick - 1], 0.5 * environment.spread[tick - 1],
+        environment.volatility[tick - 1], environment.mean_volume[tick - 1], most,
+        lot_margin(market.open[tick], config),
+    )  # fmt: skip
 
 
 @compiled
@@ -146,80 +169,137 @@ def fill_orders(
 
     An agent that is flat afterwards and cannot margin one lot is depleted: it dies in this tick.
     """
-    lot_btc = lot_quantity(config)
-    reference = market.open[tick]
-    expected = market.close[tick - 1]
-    half_spread = 0.5 * environment.spread[tick - 1]
-    volatility = environment.volatility[tick - 1]
-    mean_volume = environment.mean_volume[tick - 1]
-    cap = np.floor(config.max_participation * market.volume[tick] / lot_btc)
-    margin_per_lot = lot_margin(reference, config)
+    terms = terms_of(tick, market, environment, config)
     fence = books.fence
-    for k in range(books.count[capital.OPEN_ORDERS]):
+    for k in range(books.tally[capital.OPEN_ORDERS]):
         i = scratch.ordering[k]
         wanted = agents.order[i]
         if wanted == 0.0:  # withdrawn by a review
             continue
         agents.order[i] = 0.0
-        entering = agents.position[i] == 0.0
-        side = 1.0 if wanted > 0.0 else -1.0
-        lots = abs(wanted)
-        flags = 0
-        if entering:
-            fence[fences.MARGIN_CAP, fences.ATTEMPTS] += 1
-            affordable = largest_order(agents.cash[i], margin_per_lot)
-            if lots > affordable:
-                fence[fences.MARGIN_CAP, fences.TRIGGERS] += 1
-                flags |= FLAG_MARGIN_CAPPED
-                lots = affordable
-        fence[fences.PARTICIPATION_CAP, fences.ATTEMPTS] += 1
-        filled = min(lots, cap)
-        if filled < lots:
-            fence[fences.PARTICIPATION_CAP, fences.TRIGGERS] += 1
-            flags |= FLAG_PARTIAL
-        first = agents.trades[i] == 0 and agents.impedance[1, i] == 0.0
-        delay = min((1.0 + agents.unfilled[i]) / config.reference_fill_ticks, 1.0)
-        if filled <= 0.0:
-            flags |= FLAG_UNFILLED
-            if lots > 0.0:
-                fence[fences.PARTICIPATION_CAP, fences.BLOCKS] += 1
-            else:
-                fence[fences.MARGIN_CAP, fences.BLOCKS] += 1
-            note_fill(agents, i, first, 1.0, delay, 0.0, 0.0, config.ema_alpha)
-            agents.unfilled[i] += 1
-            log_order(log, books, tick, agents.index[i], ENTRY if entering else EXIT, flags,
-                      wanted, 0.0, 0.0, expected, 0.0, 0.0, 0.0, agents.position[i])  # fmt: skip
+        if agents.position[i] == 0.0:
+            enter(i, wanted, terms, agents, books, log, config)
         else:
-            impact = impact_fraction(filled * lot_btc, volatility, mean_volume, config)
-            price = fill_price(reference, side, half_spread, impact, config.tick_size)
-            slippage = abs(price - reference) * filled * lot_btc
-            agents.costs[2, i] += slippage
-            books.money[capital.SLIPPAGE] += slippage
-            fee = filled * lot_btc * price * config.taker_fee
-            realised = 0.0
-            if entering:
-                agents.cash[i] -= fee
-                agents.costs[0, i] += fee
-                books.money[capital.FEES] += fee
-                agents.position[i] = side * filled
-                agents.entry_price[i] = price
-                agents.entry_tick[i] = tick
-                agents.unfilled[i] = 0
-            else:
-                if filled < lots:
-                    agents.unfilled[i] += 1
-                realised = close_position(agents, books, i, filled, price, config.taker_fee, lot_btc)
-            note_fill(agents, i, first, 1.0 - filled / abs(wanted), delay, abs(price - expected) / expected, impact,
-                      config.ema_alpha)  # fmt: skip
-            log_order(log, books, tick, agents.index[i], ENTRY if entering else EXIT, flags,
-                      wanted, side * filled, price, expected, fee, impact, realised, agents.position[i])  # fmt: skip
+            leave(i, wanted, terms, agents, books, log, config)
         if agents.position[i] == 0.0:
             fence[fences.CAPITAL_DEPLETED, fences.ATTEMPTS] += 1
-            if largest_order(agents.cash[i], margin_per_lot) < 1.0:
+            if largest_order(agents.cash[i], terms.margin_per_lot) < 1.0:
                 fence[fences.CAPITAL_DEPLETED, fences.TRIGGERS] += 1
                 fence[fences.CAPITAL_DEPLETED, fences.BLOCKS] += 1
                 scratch.side[i] = 0.0
                 doom(books, scratch, i, DEAD_DEPLETED)
+
+
+@compiled
+def enter(
+    slot: int, wanted: float, terms: Terms, agents: Agents, books: Books, log: OrderLog, config: WorldConfig
+) -> None:
+    """Open a position: as much of the order as margin at the fill price and the bar's volume allow."""
+    fence, flags, lots = books.fence, 0, abs(wanted)
+    fence[fences.MARGIN_CAP, fences.ATTEMPTS] += 1
+    affordable = largest_order(agents.cash[slot], terms.margin_per_lot)
+    if lots > affordable:
+        fence[fences.MARGIN_CAP, fences.TRIGGERS] += 1
+        flags |= FLAG_MARGIN_CAPPED
+        lots = affordable
+    if lots <= 0.0:
+        fence[fences.MARGIN_CAP, fences.BLOCKS] += 1
+    filled = within_volume(lots, terms, books)
+    if filled < lots:
+        flags |= FLAG_PARTIAL
+    if filled <= 0.0:
+        refuse(slot, wanted, ENTRY, flags, terms, agents, books, log, config)
+        return
+    side = 1.0 if wanted > 0.0 else -1.0
+    price, impact = taken_price(slot, side, filled, terms, agents, books, config)
+    fee = filled * lot_quantity(config) * price * config.taker_fee
+    agents.cash[slot] -= fee
+    agents.costs[0, slot] += fee
+    books.money[capital.FEES] += fee
+    experience(slot, wanted, filled, price, impact, terms, agents, config)
+    agents.position[slot] = side * filled
+    agents.entry_price[slot] = price
+    agents.entry_tick[slot] = terms.tick
+    agents.unfilled[slot] = 0
+    log_order(log, books, terms.tick, agents.genome_index[slot], ENTRY, flags, wanted, side * filled, price,
+              terms.expected, fee, impact, 0.0, agents.position[slot])  # fmt: skip
+
+
+@compiled
+def leave(
+    slot: int, wanted: float, terms: Terms, agents: Agents, books: Books, log: OrderLog, config: WorldConfig
+) -> None:
+    """Close a position: as much of it as the bar's volume allows; the rest stays and waits."""
+    lots, lot_btc = abs(wanted), lot_quantity(config)
+    filled = within_volume(lots, terms, books)
+    flags = FLAG_PARTIAL if filled < lots else 0
+    if filled <= 0.0:
+        refuse(slot, wanted, EXIT, flags, terms, agents, books, log, config)
+        return
+    side = 1.0 if wanted > 0.0 else -1.0
+    price, impact = taken_price(slot, side, filled, terms, agents, books, config)
+    fee = filled * lot_btc * price * config.taker_fee
+    experience(slot, wanted, filled, price, impact, terms, agents, config)
+    if filled < lots:
+        agents.unfilled[slot] += 1
+    realised = close_position(agents, books, slot, filled, price, config.taker_fee, lot_btc)
+    log_order(log, books, terms.tick, agents.genome_index[slot], EXIT, flags, wanted, side * filled, price,
+              terms.expected, fee, impact, realised, agents.position[slot])  # fmt: skip
+
+
+@compiled
+def within_volume(lots: float, terms: Terms, books: Books) -> float:
+    """How many of ``lots`` the bar's volume lets one order have."""
+    fence = books.fence
+    fence[fences.PARTICIPATION_CAP, fences.ATTEMPTS] += 1
+    filled = min(lots, terms.most_lots)
+    if filled < lots:
+        fence[fences.PARTICIPATION_CAP, fences.TRIGGERS] += 1
+        if filled <= 0.0:
+            fence[fences.PARTICIPATION_CAP, fences.BLOCKS] += 1
+    return filled
+
+
+@compiled
+def taken_price(
+    slot: int, side: float, filled: float, terms: Terms, agents: Agents, books: Books, config: WorldConfig
+) -> tuple[float, float]:
+    """Price and impact fraction of ``filled`` lots taken at the open; books what they cost against the reference."""
+    quantity = filled * lot_quantity(config)
+    impact = impact_fraction(quantity, terms.volatility, terms.mean_volume, config)
+    price = fill_price(terms.reference, side, terms.half_spread, impact, config.tick_size)
+    slippage = abs(price - terms.reference) * quantity
+    agents.costs[2, slot] += slippage
+    books.money[capital.SLIPPAGE] += slippage
+    return price, impact
+
+
+@compiled
+def waited(slot: int, agents: Agents, config: WorldConfig) -> float:
+    """M2's sample: ticks since the order was first wanted, against the reference, at most 1."""
+    return min((1.0 + agents.unfilled[slot]) / config.reference_fill_ticks, 1.0)
+
+
+@compiled
+def experience(
+    slot: int, wanted: float, filled: float, price: float, impact: float, terms: Terms, agents: Agents,
+    config: WorldConfig,
+) -> None:  # fmt: skip
+    """Feed a fill into the agent's impedance averages."""
+    slip = abs(price - terms.expected) / terms.expected
+    note_fill(agents, slot, 1.0 - filled / abs(wanted), waited(slot, agents, config), slip, impact, config.ema_alpha)
+
+
+@compiled
+def refuse(
+    slot: int, wanted: float, kind: int, flags: int, terms: Terms, agents: Agents, books: Books, log: OrderLog,
+    config: WorldConfig,
+) -> None:  # fmt: skip
+    """Record an order of which nothing was filled."""
+    note_fill(agents, slot, 1.0, waited(slot, agents, config), 0.0, 0.0, config.ema_alpha)
+    agents.unfilled[slot] += 1
+    log_order(log, books, terms.tick, agents.genome_index[slot], kind, flags | FLAG_UNFILLED, wanted, 0.0, 0.0,
+              terms.expected, 0.0, 0.0, 0.0, agents.position[slot])  # fmt: skip
 
 
 @compiled
@@ -253,7 +333,8 @@ def margin_excess(
 
 @compiled
 def liquidate(
-    tick: int, market: Market, agents: Agents, books: Books, log: OrderLog, scratch: Scratch, n: int, config: WorldConfig
+    tick: int, market: Market, agents: Agents, books: Books, log: OrderLog, scratch: Scratch, n: int,
+    config: WorldConfig,
 ) -> None:  # fmt: skip
     """Close every position whose margin gave out within the bar; its agent dies, its debt is the reserve's."""
     lot_btc = lot_quantity(config)
@@ -282,8 +363,10 @@ def liquidate(
         scratch.side[i] = 1.0 if position[i] > 0.0 else -1.0
         realised = close_position(agents, books, i, lots, price, config.liquidation_fee, lot_btc)
         fee = lots * lot_btc * price * config.liquidation_fee
-        log_order(log, books, tick, agents.index[i], LIQUIDATION, FLAG_FORCED, wanted, wanted, price, limit, fee, 0.0,
-                  realised, 0.0)  # fmt: skip
+        log_order(log, books, tick, agents.genome_index[i], LIQUIDATION, FLAG_FORCED, wanted, wanted, price, limit,
+                  fee, 0.0, realised, 0.0)  # fmt: skip
+        # Who holds at the close is counted there (features.community); who does not live to see it, here.
+        fence[fences.LIQUIDATION, fences.ATTEMPTS] += 1
         fence[fences.LIQUIDATION, fences.TRIGGERS] += 1
         fence[fences.LIQUIDATION, fences.BLOCKS] += 1
         doom(books, scratch, i, DEAD_LIQUIDATION)
@@ -310,8 +393,8 @@ def flatten_all(
         books.money[capital.SLIPPAGE] += slippage
         realised = close_position(agents, books, i, lots, price, config.taker_fee, lot_btc)
         fee = lots * lot_btc * price * config.taker_fee
-        log_order(log, books, tick, agents.index[i], kind, 0, -position, -position, price, reference, fee, impact, realised,
-                  0.0)  # fmt: skip
+        log_order(log, books, tick, agents.genome_index[i], kind, 0, -position, -position, price, reference, fee,
+                  impact, realised, 0.0)  # fmt: skip
 
 
 def funding_by_tick(open_time: IntArray, series: Array64, config: WorldConfig) -> tuple[Array64, int]:

@@ -1,11 +1,11 @@
 """The 33 feature channels, in the order E1-E12, I1-I4, M1-M12, C1-C5 (contracts, section 3; version below).
 
-All are known at the close of tick t: trailing windows only. They are built from + - * / sqrt and comparisons, each within
-[-1, 1] or [0, 1] (M9, the inverse liquidation distance, within [0, 100]). No indicators.
+All are known at the close of tick t: trailing windows only. They are built from + - * / sqrt and comparisons, each
+within [-1, 1] or [0, 1] (M9, the inverse liquidation distance, within [0, 100]). No indicators.
 
 E, the environment, is the same for everyone and for the whole run. ``position in range`` of a price p is
-``2 (p - lo) / (hi - lo) - 1`` with lo and hi the extremes of the last ``range_ticks`` bars, clipped to [-1, 1] and 0 when
-hi = lo. The offline world has no order book: E6-E10 are stated approximations from the bar.
+``2 (p - lo) / (hi - lo) - 1`` with lo and hi the extremes of the last ``range_ticks`` bars, clipped to [-1, 1] and 0
+when hi = lo. The offline world has no order book: E6-E10 are stated approximations from the bar.
 
 ====  ==========================  ====================================================================================
 E1    close                       position in range of the close
@@ -323,8 +323,8 @@ def count_clips(own: Array32, books: Books, n: int) -> None:
 
 @compiled
 def own_features(
-    tick: int, market: Market, environment: Environment, agents: Agents, books: Books, own: Array32, n: int, config: WorldConfig,
-    mask: Array32,
+    tick: int, market: Market, environment: Environment, agents: Agents, books: Books, own: Array32, n: int,
+    config: WorldConfig, mask: Array32,
 ) -> None:  # fmt: skip
     """All of I and M at the close of ``tick``; ablated rows are zero."""
     close = market.close[tick]
@@ -402,12 +402,12 @@ def threshold_of_the_best(roi: Array32, ranked: Array32, cut: Array32, n: int, k
 def top_signal(agents: Agents, scratch: Scratch, n: int, alive: int, share: float) -> float:
     """C5: mean last signal of the best ``share`` of the living by period ROI; everyone at the threshold counts."""
     roi, last_signal, alive_flag = scratch.roi, agents.last_signal, agents.alive
-    threshold = threshold_of_the_best(roi, scratch.ranked, scratch.cut, n, max(1, np.int64(alive * share)))
+    threshold = threshold_of_the_best(roi, scratch.ranked, scratch.cut, n, max(1, int(alive * share)))
     steps = 0
     count = 0
     for i in range(n):
         if roi[i] >= threshold and alive_flag[i] == 1:
-            steps += np.int64(np.floor(last_signal[i] * STEPS_PER_UNIT + HALF))
+            steps += int(np.floor(last_signal[i] * STEPS_PER_UNIT + HALF))
             count += 1
     return steps / STEPS_PER_UNIT_64 / max(count, 1)
 
@@ -415,7 +415,7 @@ def top_signal(agents: Agents, scratch: Scratch, n: int, alive: int, share: floa
 @compiled
 def community(agents: Agents, books: Books, scratch: Scratch, n: int, config: WorldConfig, mask: Array32) -> None:
     """C1-C5 at the close of this tick, written to their places in ``scratch.shared``."""
-    alive = books.count[capital.ALIVE]
+    alive = books.tally[capital.ALIVE]
     position, equity, period_capital, roi = agents.position, agents.equity, agents.period_capital, scratch.roi
     for i in range(n):
         roi[i] = F32(equity[i]) / F32(period_capital[i]) - ONE
@@ -428,11 +428,11 @@ def community(agents: Agents, books: Books, scratch: Scratch, n: int, config: Wo
     steps = 0
     for i in range(n):
         # A dead slot has an ROI of exactly -1; it is taken out again below.
-        steps += np.int32(np.floor(min(max(roi[i], -ONE), ONE) * STEPS_PER_UNIT + HALF))
-    steps += np.int64(STEPS_PER_UNIT_64) * (n - alive)
+        steps += int(np.floor(min(max(roi[i], -ONE), ONE) * STEPS_PER_UNIT + HALF))
+    steps += int(STEPS_PER_UNIT_64) * (n - alive)
     holders = longs + shorts
     books.fence[fences.LIQUIDATION, fences.ATTEMPTS] += holders
-    recent = books.count[capital.RECENT_DEATHS]
+    recent = books.tally[capital.RECENT_DEATHS]
     shared = scratch.shared
     shared[C_FIRST] = F32(holders / max(alive, 1))
     shared[C_FIRST + 1] = F32((longs - shorts) / max(holders, 1))

@@ -17,6 +17,8 @@ no birth depends on how many were drawn before it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -47,20 +49,20 @@ def xavier_scale() -> npt.NDArray[np.float64]:
     return np.concatenate([w1, w2, w1, w2])
 
 
-def founder(seed: int, birth: int) -> Genomes:
-    """One founder's genome, shape (342,), a function of (seed, birth) alone."""
-    weights = normals(uniforms(seed, birth, 2 * NET_LOCI)) * xavier_scale()
-    thresholds = [FOUNDER_ENTRY_THRESHOLD, FOUNDER_EXIT_THRESHOLD]
-    return np.concatenate([weights.astype(np.float32), np.array(thresholds, dtype=np.float32)])
-
-
 def founders(seed: int, count: int) -> Genomes:
-    """The founding population, shape (count, 342): births 0 .. count-1 of ``seed``."""
-    return np.stack([founder(seed, birth) for birth in range(count)])
+    """The founding population, shape (count, 342): births 0 .. count-1 of ``seed``, each a function of both alone."""
+    u = np.stack([uniforms(seed, birth, 2 * NET_LOCI) for birth in range(count)])
+    weights = (normals(u) * xavier_scale()).astype(np.float32)
+    thresholds = np.tile(np.array([FOUNDER_ENTRY_THRESHOLD, FOUNDER_EXIT_THRESHOLD], dtype=np.float32), (count, 1))
+    return np.concatenate([weights, thresholds], axis=1)
 
 
-def mutated(parent: Genomes, seed: int, birth: int, rate: float, scale: float) -> Genomes:
-    """A child's genome, shape (342,): each locus of ``parent`` moves with probability ``rate`` by N(0, ``scale``)."""
-    u = uniforms(seed, birth, 2 * LOCI)
-    step = normals(u[LOCI:]) * scale
-    return parent + np.where(u[:LOCI] < rate, step, 0.0).astype(np.float32)
+def mutated(parents: Genomes, seed: int, births: Sequence[int], rate: float, scale: float) -> Genomes:
+    """Children of ``parents`` (n, 342), row by row, the k-th keyed by (``seed``, ``births[k]``).
+
+    Each locus moves with probability ``rate`` by N(0, ``scale``).
+    """
+    u = np.stack([uniforms(seed, birth, 2 * LOCI) for birth in births])
+    step = normals(u[:, LOCI:]) * scale
+    moves: Genomes = np.where(u[:, :LOCI] < rate, step, 0.0).astype(np.float32)
+    return parents + moves

@@ -76,7 +76,7 @@ def split_capital(agents: Agents, parent: int) -> float:
 @compiled
 def collapse(books: Books) -> int:
     """Which internal collapse holds now: none, extinction, financial, or both."""
-    extinct = books.count[capital.ALIVE] == 0
+    extinct = books.tally[capital.ALIVE] == 0
     broke = books.money[capital.RESERVE] <= 0.0
     books.fence[fences.EXTINCTION, fences.TRIGGERS] += extinct
     books.fence[fences.RESERVE_COLLAPSE, fences.TRIGGERS] += broke
@@ -92,7 +92,7 @@ def collapse(books: Books) -> int:
 @compiled
 def forget_old_deaths(books: Books, tick: int, window: int) -> None:
     """Keep the count of deaths within the last ``window`` ticks (C4)."""
-    recent = books.count[capital.RECENT_DEATHS] + books.deaths_by_tick[tick]
+    recent = books.tally[capital.RECENT_DEATHS] + books.deaths_by_tick[tick]
     if tick >= window:
         recent -= books.deaths_by_tick[tick - window]
-    books.count[capital.RECENT_DEATHS] = recent
+    books.tally[capital.RECENT_DEATHS] = recent

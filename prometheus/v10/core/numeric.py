@@ -88,9 +88,9 @@ def natural_log(x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 
 def uniforms(seed: int, birth: int, count: int) -> npt.NDArray[np.float64]:
-    """``count`` uniforms in (0, 1) of 32-bit resolution from Philox keyed by (seed, birth): no shared stream to order."""
+    """Uniforms in (0, 1), 32 bits each, from Philox keyed by (seed, birth): there is no shared stream to order."""
     key = np.array([seed, birth], dtype=np.uint64)
-    raw = np.random.Philox(key=key).random_raw(count)  # type: ignore[arg-type]
+    raw = np.random.Philox(key=key).random_raw(count)
     return ((raw >> np.uint64(32)).astype(np.float64) + 0.5) / 4294967296.0
 
 

@@ -75,7 +75,7 @@ class Agents(NamedTuple):
     impedance: Array32  # (4, n): moving averages of shortfall, delay, slippage, impact (M1, M2, M5, M6)
     last_signal: Array32  # (n,)
     alive: npt.NDArray[np.uint8]  # (n,)
-    index: IntArray  # (n,) genome_index: everyone who ever lived, in order of birth
+    genome_index: IntArray  # (n,) everyone who ever lived, in order of birth
     birth_tick: IntArray  # (n,)
     entry_tick: IntArray  # (n,)
     unfilled: IntArray  # (n,) ticks an exit has waited
@@ -107,7 +107,7 @@ class Books(NamedTuple):
     """Running totals of the experiment."""
 
     money: Array64  # see capital.py for the rows
-    count: IntArray  # see capital.py for the rows
+    tally: IntArray  # see capital.py for the rows
     fence: IntArray  # (fences, 4): steps, attempts, triggers, blocks
     total_by_tick: Array64  # (T,): current_total after each tick
     deaths_by_tick: IntArray  # (T,)
@@ -144,7 +144,8 @@ def empty_agents(n: int) -> Agents:
         return np.zeros(n, dtype=np.int64)
 
     return Agents(
-        f(n), f(n), f(n), f(n), f(n), np.ones(n), np.ones(n), f(3, n), np.zeros((4, n), dtype=np.float32), np.zeros(n, dtype=np.float32),
+        f(n), f(n), f(n), f(n), f(n), np.ones(n), np.ones(n), f(3, n), np.zeros((4, n), dtype=np.float32),
+        np.zeros(n, dtype=np.float32),
         np.zeros(n, dtype=np.uint8), i() - 1, i(), i(), i(), i(), i(), empty_nets(n),
     )  # fmt: skip
 

@@ -11,26 +11,28 @@ Time is the index of a bar. What happens at tick t, in this order, for every age
     5. review       every review_ticks: flatten all, judge, bury, breed                  lifecycle.judge
     6. collapse     nobody alive, or no reserve: the experiment ends here                lifecycle.collapse
     7. mark         equity at the close, the triplet, and the conservation check         capital.mark_to_market
-    8. features     what is known at the close of t, and nothing later                   features.own_features, community
+    8. features     what is known at the close of t, and nothing later                   features.own_features,
+       community
     9. decision     both nets of every agent; orders for the open of t+1                 decision.signals, intents
 
-After the last tick everything is settled at its close. Steps 1-3 and 7-9 are compiled loops over agents; 4-6 are rare and
-happen between them. Nothing here reads a clock, a file, a mode or a name, and nothing calls out: the caller asks for a
-number of ticks (`Experiment.step`) and looks at the arrays afterwards.
+After the last tick everything is settled at its close. Steps 1-3 and 7-9 are compiled loops over agents; 4-6 are rare
+and happen between them. Nothing here reads a clock, a file, a mode or a name, and nothing calls out: the caller asks
+for a number of ticks (`Experiment.step`) and looks at the arrays afterwards.
 
-The same commit, config, seed and bars give the same bits on any machine, compiled or not, however the ticks are grouped.
+The same commit, config, seed and bars give the same bits on any machine, compiled or not, however the ticks are
+grouped.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from prometheus.v10.core import capital, decision, exchange, features, fences, genome, lifecycle
 from prometheus.v10.core.compiled import compiled
 from prometheus.v10.core.config import WorldConfig
+from prometheus.v10.core.records import TOP_FENCES, Births, Deaths, Lives, Result, Reviews, TopFences, columns
 from prometheus.v10.core.state import (
     DRIVE_TICKS,
     LANES,
@@ -52,7 +54,6 @@ from prometheus.v10.core.state import (
 
 WORLD_VERSION = "v10/world/1"
 NO_MASK = np.ones(genome.FEATURES, dtype=np.float32)
-TOP_FENCES = 3
 
 # The log of orders is emptied every LOG_TICKS; a tick fills, liquidates and flattens each agent at most once.
 LOG_TICKS = 64  # a multiple of DRIVE_TICKS, so that no drive is computed twice
@@ -61,23 +62,23 @@ ORDERS_A_TICK = 3
 
 @compiled
 def open_tick(
-    tick: int, market: Market, environment: Environment, agents: Agents, books: Books, scratch: Scratch, log: OrderLog, n: int,
-    config: WorldConfig,
+    tick: int, market: Market, environment: Environment, agents: Agents, books: Books, scratch: Scratch, log: OrderLog,
+    n: int, config: WorldConfig,
 ) -> int:  # fmt: skip
     """Steps 1-3; returns how many are dying."""
-    books.count[capital.DYING] = 0
+    books.tally[capital.DYING] = 0
     if tick > 0:
         exchange.fill_orders(tick, market, environment, agents, books, log, scratch, config)
     if market.funding[tick] != 0.0:
         exchange.pay_funding(market.open[tick], market.funding[tick], agents, books, n, exchange.lot_quantity(config))
     exchange.liquidate(tick, market, agents, books, log, scratch, n, config)
-    return books.count[capital.DYING]
+    return books.tally[capital.DYING]
 
 
 @compiled
 def close_tick(
-    tick: int, market: Market, environment: Environment, agents: Agents, books: Books, scratch: Scratch, n: int, mask: Array32,
-    config: WorldConfig,
+    tick: int, market: Market, environment: Environment, agents: Agents, books: Books, scratch: Scratch, n: int,
+    mask: Array32, config: WorldConfig,
 ) -> None:  # fmt: skip
     """Steps 7-9."""
     capital.mark_to_market(agents, books, n, market.close[tick], exchange.lot_quantity(config), tick)
@@ -87,13 +88,13 @@ def close_tick(
     decision.signals(scratch, tick % DRIVE_TICKS, agents.nets)
     decision.intents(agents, books, scratch, n, market.close[tick], config)
     decision.count_steps(books)
-    books.count[capital.AGENT_TICKS] += books.count[capital.ALIVE]
+    books.tally[capital.AGENT_TICKS] += books.tally[capital.ALIVE]
 
 
 @compiled
 def advance(
-    first: int, last: int, resume: bool, market: Market, environment: Environment, agents: Agents, books: Books, scratch: Scratch,
-    log: OrderLog, n: int, mask: Array32, config: WorldConfig,
+    first: int, last: int, resume: bool, market: Market, environment: Environment, agents: Agents,  # noqa: FBT001
+    books: Books, scratch: Scratch, log: OrderLog, n: int, mask: Array32, config: WorldConfig,
 ) -> tuple[int, bool]:  # fmt: skip
     """Run ticks ``first`` .. ``last`` - 1; stop in the middle of a tick that has steps 4-6 to do.
 
@@ -113,93 +114,6 @@ def advance(
             fresh = False
         close_tick(tick, market, environment, agents, books, scratch, n, mask, config)
     return last, False
-
-
-class Lives(NamedTuple):
-    """Everyone who ever lived, row ``genome_index``."""
-
-    parent: IntArray  # (m,) genome_index, -1 for founders
-    founder: IntArray  # (m,) the founder it descends from
-    birth_tick: IntArray  # (m,) -1 for founders
-    death_tick: IntArray  # (m,) -1 for the living
-    reason: IntArray  # (m,) index into lifecycle.REASONS, -1 for the living
-    initial_capital: Array64  # (m,)
-    final_capital: Array64  # (m,)
-    trades: IntArray  # (m,)
-    wins: IntArray  # (m,)
-    costs: Array64  # (m, 3): fees, funding, slippage
-    last_signal: Array32  # (m,)
-    genomes: genome.Genomes  # (m, 342)
-
-
-class Deaths(NamedTuple):
-    """One row a death, in the order they happened."""
-
-    tick: IntArray
-    index: IntArray
-    reason: IntArray
-    side: IntArray  # of the position held when it died: -1, 0, +1
-    age_ticks: IntArray
-    trades: IntArray
-    final_capital: Array64
-    roi_lifetime: Array64
-    roi_period: Array64
-    last_signal: Array64
-    triplet: Array64  # (d, 3): allocated, reserve, total, after the burial
-    fence: IntArray  # (d, TOP_FENCES): fences with most blocks since the last review, -1 where none
-    fence_blocks: IntArray  # (d, TOP_FENCES)
-    fence_attempts: IntArray  # (d, TOP_FENCES)
-
-
-class Births(NamedTuple):
-    """One row a birth after the founding, in the order they happened."""
-
-    tick: IntArray
-    parent: IntArray
-    child: IntArray
-    capital: Array64  # each half, USDT
-    parent_roi: Array64
-    mutated_loci: IntArray
-
-
-class Reviews(NamedTuple):
-    """One row a review."""
-
-    tick: IntArray
-    alive_before: IntArray
-    died: IntArray
-    born: IntArray
-    worst_roi: Array64
-    median_roi: Array64
-    best_roi: Array64
-    no_trade: IntArray  # how many of alive_before had not closed a trade
-
-
-class Result(NamedTuple):
-    """What one experiment leaves behind."""
-
-    ticks: int
-    collapse: int  # lifecycle.NO_COLLAPSE ...
-    collapse_tick: int  # -1 where none
-    money: Array64
-    count: IntArray
-    fence: IntArray
-    total_by_tick: Array64
-    deaths_by_tick: IntArray
-    lives: Lives
-    deaths: Deaths
-    births: Births
-    reviews: Reviews
-    top_fences: tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]  # at the end: row, blocks, attempts
-    order_ids: IntArray
-    order_values: Array64
-
-
-def columns(rows: list[tuple[object, ...]], dtypes: tuple[type, ...]) -> list[npt.NDArray[np.generic]]:
-    """Rows of records to one array a column."""
-    if not rows:
-        return [np.zeros(0, dtype=dtype) for dtype in dtypes]
-    return [np.array(column, dtype=dtype) for column, dtype in zip(zip(*rows, strict=True), dtypes, strict=True)]
 
 
 class Experiment:
@@ -238,7 +152,7 @@ class Experiment:
         self.books.money[capital.INITIAL] = config.initial_total
         self.books.money[capital.RESERVE] = config.initial_total - stake * count
         self.books.money[capital.PEAK] = config.initial_total
-        self.books.count[capital.ALIVE] = count
+        self.books.tally[capital.ALIVE] = count
         self.agents = empty_agents(padded(count))
         for slot in range(count):
             self._settle_in(self.agents, slot, slot, stake)
@@ -259,11 +173,11 @@ class Experiment:
     @property
     def alive(self) -> int:
         """Agents alive now."""
-        return int(self.books.count[capital.ALIVE])
+        return int(self.books.tally[capital.ALIVE])
 
     def figures(self) -> tuple[int, int, int, int, int]:
         """Where it stands: ticks done, agent-ticks, alive, deaths, births."""
-        count = self.books.count
+        count = self.books.tally
         rows = (capital.AGENT_TICKS, capital.ALIVE, capital.DIED, capital.BORN)
         ticks = self.tick + (self.collapse != lifecycle.NO_COLLAPSE)
         return ticks, *(int(count[row]) for row in rows)  # type: ignore[return-value]
@@ -278,8 +192,8 @@ class Experiment:
                 self.log = order_log(LOG_TICKS * ORDERS_A_TICK * n, self.keep_orders_one_in)
             end = min(last, (self.tick // LOG_TICKS + 1) * LOG_TICKS)
             self.tick, waiting = advance(
-                self.tick, end, resume, self.market, self.environment, self.agents, self.books, self.scratch, self.log, n,
-                self.mask, self.config,
+                self.tick, end, resume, self.market, self.environment, self.agents, self.books, self.scratch, self.log,
+                n, self.mask, self.config,
             )  # fmt: skip
             resume = waiting
             if waiting:
@@ -287,8 +201,8 @@ class Experiment:
             self._take_orders()
         return not self.done
 
-    def top_fences(self) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
-        """The TOP_FENCES fences that blocked most since the last review (-1 where fewer blocked): row, blocks, attempts."""
+    def top_fences(self) -> TopFences:
+        """Row, blocks and attempts of the fences that blocked most since the last review; -1 where fewer blocked."""
         since = self.books.fence - self.fence_at_review
         blocks = since[:, fences.BLOCKS]
         order = [int(f) for f in np.argsort(-blocks, kind="stable")[:TOP_FENCES]]
@@ -320,11 +234,11 @@ class Experiment:
             self._remember(int(slot), -1, -1)
         ticks = tick + 1
         return Result(
-            ticks, self.collapse, self.collapse_tick, self.books.money, self.books.count, self.books.fence,
+            ticks, self.collapse, self.collapse_tick, self.books.money, self.books.tally, self.books.fence,
             self.books.total_by_tick[:ticks], self.books.deaths_by_tick[:ticks], self._lives(),
-            Deaths(*columns(self.death_rows, (*[np.int64] * 6, *[np.float64] * 5, *[np.int64] * 3))),  # type: ignore[arg-type]
-            Births(*columns(self.birth_rows, (np.int64, np.int64, np.int64, np.float64, np.float64, np.int64))),  # type: ignore[arg-type]
-            Reviews(*columns(self.review_rows, (*[np.int64] * 4, *[np.float64] * 3, np.int64))),  # type: ignore[arg-type]
+            Deaths(*columns(self.death_rows, (*[np.int64] * 6, *[np.float64] * 5, *[np.int64] * 3))),
+            Births(*columns(self.birth_rows, (np.int64, np.int64, np.int64, np.float64, np.float64, np.int64))),
+            Reviews(*columns(self.review_rows, (*[np.int64] * 4, *[np.float64] * 3, np.int64))),
             self.top_fences(),
             np.concatenate([ids for ids, _ in self.orders]) if self.orders else np.zeros((0, 5), np.int64),
             np.concatenate([values for _, values in self.orders]) if self.orders else np.zeros((0, 8)),
@@ -343,21 +257,21 @@ class Experiment:
 
     def _bury_the_dying(self) -> None:
         top = self.top_fences()
-        count = int(self.books.count[capital.DYING])
+        count = int(self.books.tally[capital.DYING])
         before = len(self.death_rows)
         for slot, reason in zip(self.scratch.dying[:count].tolist(), self.scratch.reason[:count].tolist(), strict=True):
-            agents, index = self.agents, int(self.agents.index[slot])
+            agents, index = self.agents, int(self.agents.genome_index[slot])
             final = float(agents.cash[slot])
             born = max(int(agents.birth_tick[slot]), 0)
             self._remember(slot, self.tick, reason)
             self.death_rows.append((
-                self.tick, index, reason, int(self.scratch.side[slot]), self.tick - born + 1, int(agents.trades[slot]), final,
-                final / float(agents.birth_capital[slot]) - 1.0, final / float(agents.period_capital[slot]) - 1.0,
-                float(agents.last_signal[slot]), (), *top,
+                self.tick, index, reason, int(self.scratch.side[slot]), self.tick - born + 1, int(agents.trades[slot]),
+                final, final / float(agents.birth_capital[slot]) - 1.0, final / float(agents.period_capital[slot]) -
+                1.0, float(agents.last_signal[slot]), (), *top,
             ))  # fmt: skip
             capital.bury(agents, self.books, slot)
         self.books.deaths_by_tick[self.tick] += count
-        self.books.count[capital.DYING] = 0
+        self.books.tally[capital.DYING] = 0
         lot_btc = exchange.lot_quantity(self.config)
         capital.mark_to_market(
             self.agents, self.books, len(self.agents.cash), self.market.close[self.tick], lot_btc, self.tick
@@ -384,7 +298,7 @@ class Experiment:
         idle = int(np.count_nonzero(self.agents.trades[living] == 0))
         verdicts = np.zeros(n, dtype=np.int64)
         born = lifecycle.judge(self.agents, self.books, self.scratch, verdicts, n, self.config)
-        died = int(self.books.count[capital.DYING])
+        died = int(self.books.tally[capital.DYING])
         self._bury_the_dying()
         spread = (
             (float(rois.min()), float(np.sort(rois)[len(rois) // 2]), float(rois.max()))
@@ -400,31 +314,32 @@ class Experiment:
         survivors = np.flatnonzero(self.agents.alive)
         old = self.agents
         packed = empty_agents(padded(len(survivors) + len(parents)))
+        births = [len(self.genomes) + k for k in range(len(parents))]
+        lineage = [self.genomes[old.genome_index[slot]] for slot in parents]
+        rate, scale = self.config.mutation_rate, self.config.mutation_scale
+        newborn = list(genome.mutated(np.stack(lineage), self.seed, births, rate, scale)) if births else []
         children = []
-        for slot in parents.tolist():
+        for slot, child, before, new in zip(parents.tolist(), births, lineage, newborn, strict=True):
             roi = lifecycle.period_roi(old, slot)
             stake = float(lifecycle.split_capital(old, slot))
-            parent, child = int(old.index[slot]), len(self.genomes)
-            new = genome.mutated(
-                self.genomes[parent], self.seed, child, self.config.mutation_rate, self.config.mutation_scale
-            )
-            self.birth_rows.append(
-                (self.tick, parent, child, stake, float(roi), int(np.count_nonzero(new != self.genomes[parent])))
-            )
+            parent = int(old.genome_index[slot])
+            moved = int(np.count_nonzero(new != before))
+            self.birth_rows.append((self.tick, parent, child, stake, float(roi), moved))
             self.genomes.append(new)
             self.parent.append(parent)
             self.founder.append(self.founder[parent])
             self.birth_tick.append(self.tick)
             self.initial_capital.append(stake)
             children.append((child, stake))
-        for was, now in zip(old[:-1], packed[:-1], strict=True):
+        columns_of: Any = zip(old[:-1], packed[:-1], strict=True)  # all but the nets, which follow by genome
+        for was, now in columns_of:
             now[..., : len(survivors)] = was[..., survivors]
-        for place, index in enumerate(packed.index[: len(survivors)].tolist()):
+        for place, index in enumerate(packed.genome_index[: len(survivors)].tolist()):
             self._give_genome(packed, place, index)
         for place, (child, stake) in enumerate(children, start=len(survivors)):
             self._settle_in(packed, place, child, stake)
-        self.books.count[capital.ALIVE] += len(children)
-        self.books.count[capital.BORN] += len(children)
+        self.books.tally[capital.ALIVE] += len(children)
+        self.books.tally[capital.BORN] += len(children)
         self.agents = packed
         self.scratch = empty_scratch(len(packed.cash))
 
@@ -434,7 +349,7 @@ class Experiment:
         """Give a slot to a newborn: flat, OUT_MARKET, with its stake."""
         agents.cash[slot] = agents.equity[slot] = agents.period_capital[slot] = agents.birth_capital[slot] = stake
         agents.alive[slot] = 1
-        agents.index[slot] = index
+        agents.genome_index[slot] = index
         agents.birth_tick[slot] = self.birth_tick[index]
         self._give_genome(agents, slot, index)
 
@@ -445,7 +360,7 @@ class Experiment:
     def _remember(self, slot: int, tick: int, reason: int) -> None:
         """Keep a life's final figures before its slot is silenced."""
         a = self.agents
-        self.last_words[int(a.index[slot])] = (
+        self.last_words[int(a.genome_index[slot])] = (
             tick, reason, float(a.cash[slot]), int(a.trades[slot]), int(a.wins[slot]), tuple(a.costs[:, slot].tolist()),
             float(a.last_signal[slot]),
         )  # fmt: skip
@@ -456,8 +371,8 @@ class Experiment:
             words, (np.int64, np.int64, np.float64, np.int64, np.int64, np.float64, np.float32)
         )
         return Lives(
-            np.array(self.parent), np.array(self.founder), np.array(self.birth_tick), tick, reason,  # type: ignore[arg-type]
-            np.array(self.initial_capital), final, trades, wins, costs, signal, np.stack(self.genomes),  # type: ignore[arg-type]
+            np.array(self.parent), np.array(self.founder), np.array(self.birth_tick), tick, reason,
+            np.array(self.initial_capital), final, trades, wins, costs, signal, np.stack(self.genomes),
         )  # fmt: skip
 
     def _take_orders(self) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from attrs import frozen
 
 from prometheus.v10.core import capital, fences, genome, lifecycle
-from prometheus.v10.core.world import Result
+from prometheus.v10.core.records import Result
 from prometheus.v10.evidence.codec import to_line
 from prometheus.v10.evidence.event_lines import (
     BirthColumns,
@@ -137,7 +137,7 @@ def harvest(result: Result, who: Identity, open_time: np.ndarray[Any, Any], scen
         interesting=patterns(result, context, scene, closes),
         total_by_tick=result.total_by_tick,
         residual=float(result.money[capital.RESIDUAL]),
-        agent_ticks=int(result.count[capital.AGENT_TICKS]),
+        agent_ticks=int(result.tally[capital.AGENT_TICKS]),
         seconds=seconds,
     )
 
@@ -149,7 +149,7 @@ def _table(column: np.ndarray[Any, Any], width: int) -> np.ndarray[Any, Any]:
 
 def _death_columns(result: Result, closes: np.ndarray[Any, Any], sha256: list[str]) -> DeathColumns:
     deaths, lives = result.deaths, result.lives
-    who = deaths.index
+    who = deaths.genome_index
     return DeathColumns(
         tick=deaths.tick,
         market_time=closes[deaths.tick],
@@ -223,10 +223,10 @@ def _collapse_event(result: Result, who: Identity, closes: np.ndarray[Any, Any])
         ticks_to_collapse=result.collapse_tick + 1,
         ticks_planned=who.ticks_planned,
         reason=reason,
-        alive_agents=int(result.count[capital.ALIVE]),
+        alive_agents=int(result.tally[capital.ALIVE]),
         total_agents_ever=len(result.lives.parent),
-        births=int(result.count[capital.BORN]),
-        deaths=int(result.count[capital.DIED]),
+        births=int(result.tally[capital.BORN]),
+        deaths=int(result.tally[capital.DIED]),
         deaths_by_reason=_deaths_by_reason(result),
         reviews=len(result.reviews.tick),
         capital_triplet=_triplet(result),
@@ -254,10 +254,10 @@ def _stats(result: Result, who: Identity, event: CollapseEvent | None) -> Experi
         founders=int(np.count_nonzero(lives.parent < 0)),
         alive_agents=len(living),
         total_agents_ever=everyone,
-        births=int(result.count[capital.BORN]),
-        deaths=int(result.count[capital.DIED]),
+        births=int(result.tally[capital.BORN]),
+        deaths=int(result.tally[capital.DIED]),
         deaths_by_reason=_deaths_by_reason(result),
-        trades=int(result.count[capital.ROUND_TRIPS]),
+        trades=int(result.tally[capital.ROUND_TRIPS]),
         trades_median=float(np.sort(lives.trades)[everyone // 2]),
         zero_trade_share=float(np.count_nonzero(lives.trades == 0) / everyone),
         liquidated_share=float(np.count_nonzero(lives.reason == lifecycle.REASONS.index("liquidation")) / everyone),

@@ -16,8 +16,8 @@ from prometheus.v10.base.files import FILES, Files
 from prometheus.v10.base.names import Event
 from prometheus.v10.core import exchange, lifecycle
 from prometheus.v10.core.config import WorldConfig
+from prometheus.v10.core.records import Result
 from prometheus.v10.core.state import Environment
-from prometheus.v10.core.world import Result
 from prometheus.v10.evidence.event_lines import EventContext
 from prometheus.v10.evidence.events import InterestingDeath
 from prometheus.v10.evidence.interesting import DeathsSeen, InterestingTable, Surroundings, interesting_deaths
@@ -89,10 +89,10 @@ def patterns(result: Result, context: EventContext, scene: Scene, closes: Array)
     rejects = np.bincount(rejected, minlength=len(result.lives.parent))
     seen = DeathsSeen(
         tick=deaths.tick,
-        agent=deaths.index,
+        agent=deaths.genome_index,
         by_review=deaths.reason == lifecycle.REASONS.index("quarterly_review"),
         trades=deaths.trades,
-        rejects=rejects[deaths.index],
+        rejects=rejects[deaths.genome_index],
     )
     around = Surroundings(
         founders=int(np.count_nonzero(result.lives.parent < 0)),

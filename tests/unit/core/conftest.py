@@ -10,8 +10,9 @@ import pytest
 
 from prometheus.v10.core.config import WorldConfig, for_timeframe
 from prometheus.v10.core.exchange import funding_by_tick
+from prometheus.v10.core.records import Result
 from prometheus.v10.core.state import Market
-from prometheus.v10.core.world import Experiment, Result
+from prometheus.v10.core.world import Experiment
 from prometheus.v10.market.synthetic import synthetic
 
 

@@ -21,7 +21,7 @@ def test_founders_are_drawn_by_birth_and_out_and_in_are_independent() -> None:
     population = genome.founders(5, 200)
     assert population.shape == (200, 342)
     assert population.dtype == np.float32
-    assert (population[17] == genome.founder(5, 17)).all()
+    assert (population[:17] == genome.founders(5, 17)).all()
     out, inside = population[:, :170].ravel(), population[:, 170:340].ravel()
     assert abs(np.corrcoef(out, inside)[0, 1]) < 0.02
     assert abs(population[:, :165].std() - np.sqrt(2 / 38)) < 0.003
@@ -31,12 +31,12 @@ def test_founders_are_drawn_by_birth_and_out_and_in_are_independent() -> None:
 
 
 def test_mutation_moves_a_tenth_of_the_loci_by_a_twentieth() -> None:
-    parent = genome.founder(1, 0)
-    children = np.stack([genome.mutated(parent, 1, birth, 0.10, 0.05) for birth in range(100, 500)])
+    parent = genome.founders(1, 1)[0]
+    children = genome.mutated(np.tile(parent, (400, 1)), 1, range(100, 500), 0.10, 0.05)
     moved = children != parent
     assert abs(moved.mean() - 0.10) < 0.005
     assert abs((children - parent)[moved].std() - 0.05) < 0.001
-    assert (genome.mutated(parent, 1, 100, 0.10, 0.05) == children[0]).all()
+    assert (genome.mutated(parent[None], 1, [103], 0.10, 0.05) == children[3]).all()
 
 
 def test_dead_genes_are_inert(market: object, config: object) -> None:

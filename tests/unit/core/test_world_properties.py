@@ -44,7 +44,7 @@ def test_capital_is_conserved_and_finite_in_any_world(
     assert result.money[capital.RESIDUAL] <= 1e-9
     triplet = result.money[[capital.ALLOCATED, capital.RESERVE, capital.TOTAL]]
     assert triplet[0] + triplet[1] == pytest.approx(triplet[2], rel=1e-12)
-    assert result.count[capital.ALIVE] == 12 + result.count[capital.BORN] - result.count[capital.DIED]
+    assert result.tally[capital.ALIVE] == 12 + result.tally[capital.BORN] - result.tally[capital.DIED]
     for path, array in arrays(result).items():
         assert np.isfinite(array.astype(np.float64)).all(), path
 
@@ -93,7 +93,7 @@ def test_a_stopped_experiment_is_the_same_as_one_over_fewer_bars(market: Market)
 
 def test_recording_orders_changes_nothing_else(market: Market) -> None:
     silent, full = run(market, small()), run(market, small(), keep_orders_one_in=1)
-    assert len(full.order_ids) == full.count[capital.ORDERS] + (full.order_ids[:, 2] < 0).sum()
+    assert len(full.order_ids) == full.tally[capital.ORDERS] + (full.order_ids[:, 2] < 0).sum()
     assert digest(full._replace(order_ids=silent.order_ids, order_values=silent.order_values)) == digest(silent)
 
 

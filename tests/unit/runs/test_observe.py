@@ -106,7 +106,7 @@ def test_liquidations_are_event_records_and_agree_with_the_deaths(world: setup.W
     result, scene, closes = lived(world, 20)
     events = records(observe.raw_orders(result, CONTEXT, scene, closes).events)
     forced = {record["agent_id"] for record in events if record["kind"] == "liquidation"}
-    dead = {f"e0000a{index:06d}" for index in result.deaths.index[result.deaths.reason == 2]}
+    dead = {f"e0000a{index:06d}" for index in result.deaths.genome_index[result.deaths.reason == 2]}
     assert forced == dead
     assert len(forced) > 3
     assert all("forced" in record["flags"] for record in events if record["kind"] == "liquidation")
