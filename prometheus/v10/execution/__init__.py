@@ -1,0 +1,1 @@
+"""The exchange world (okx_demo, okx_live)."""
