@@ -62,6 +62,7 @@ class Host:
         Raises:
             HostError: when it does not come up in time, with the end of its console.
         """
+        os.umask(0o022)  # what is put into the host must be readable there, whoever's session this is
         self._take_lock()
         if self._leader() is not None:
             return

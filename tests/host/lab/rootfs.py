@@ -10,6 +10,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 SUITE = "trixie"
@@ -27,6 +28,8 @@ OPTIONS = (
 )
 QUIET_UNITS = ("apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "netavark-dhcp-proxy.socket")
 """Units of the tree that would do work of their own in the middle of a test."""
+
+REMOVE_ATTEMPTS = 20
 
 NO_CONTROLLERS = (
     "# This machine hands no cgroup controllers down; a normal host has them.\n[containers]\npids_limit = 0\n"
@@ -73,6 +76,14 @@ def unpack(root: Path) -> None:
 
 
 def remove(root: Path) -> None:
-    """Remove a tree, mount points excluded: one that is still in use must fail loudly."""
-    if root.exists():
-        shutil.rmtree(root)
+    """Remove a tree; the last processes of a host may still be on their way out, so it is tried for a while.
+
+    Raises:
+        OSError: when something in it is still in use.
+    """
+    for _ in range(REMOVE_ATTEMPTS):
+        shutil.rmtree(root, ignore_errors=True)
+        if not root.exists():
+            return
+        time.sleep(0.2)
+    shutil.rmtree(root)

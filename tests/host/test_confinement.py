@@ -1,0 +1,126 @@
+"""What a stage's process can and cannot do, asked from inside, with the unit's whole sandbox around it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from lab.host import SERVICE_USER
+from lab.stage import STATE, Stage
+
+PROBE = """\
+#!/usr/local/bin/python3
+import json, os, socket
+
+def works(act, *given):
+    try:
+        act(*given)
+        return True
+    except OSError:
+        return False
+
+def write(place):
+    open(place + "/probe", "w").close()
+    os.unlink(place + "/probe")
+
+def reach(address):
+    socket.create_connection((address, 80), 1).close()
+
+def of_kind(name):
+    socket.socket(getattr(socket, name), socket.SOCK_DGRAM).close()
+
+status = dict(line.split(":", 1) for line in open("/proc/self/status") if ":" in line)
+places = ("/", "/usr", "/etc/prometheus-quant", "/opt", "/tmp", "/var/log/prometheus-quant", "LIB", "LIB/runs_hf",
+          "LIB/pools/stage1", "LIB/pools/stage1/snapshots", "LIB/pools/stage2")
+print("PROBE " + json.dumps({
+    "uid": os.getuid(),
+    "no_new_privileges": int(status["NoNewPrivs"]),
+    "capabilities": [int(status[name], 16) for name in ("CapPrm", "CapEff", "CapBnd", "CapAmb")],
+    "seccomp": int(status["Seccomp"]),
+    "environment": sorted(os.environ),
+    "interfaces": [name for _, name in socket.if_nameindex()],
+    "reaches": [address for address in ("1.1.1.1", "127.0.0.1", "169.254.1.2") if works(reach, address)],
+    "writes": [place for place in places if works(write, place)],
+    "sees": {place: sorted(os.listdir(place)) for place in places if place.startswith("LIB/pools")},
+    "reads_credentials": works(os.listdir, "/etc/prometheus-quant/credentials"),
+    "sockets": [name for name in ("AF_INET", "AF_PACKET", "AF_VSOCK") if works(of_kind, name)],
+    "reads_shadow": works(open, "/etc/shadow"),
+}), flush=True)
+""".replace("LIB", STATE)
+
+
+def ask_inside(host, stage: int) -> dict[str, Any]:
+    """Start the stage's own unit with the probe instead of the service; returns what the probe saw."""
+    program = f"/var/lib/{SERVICE_USER}-podman/probe"
+    host.write(program, PROBE, 0o755)
+    host.write("/etc/prometheus-quant/profiles/PROBE.toml", f'mode = "offline"\nstage = "stage{stage}"\n')
+    host.write(
+        f"/etc/systemd/system/prometheus-stage{stage}@PROBE.service.d/probe.conf",
+        "[Service]\nType=exec\nRestart=no\nWatchdogSec=0\n"
+        f'Environment="PQ_PODMAN_EXTRA=--volume={program}:/probe:ro --entrypoint=/probe"\n',
+    )
+    host.do("systemctl", "daemon-reload")
+    unit = Stage(host, "PROBE", stage)
+    host.do("systemctl", "start", unit.unit)
+    unit.wait_until_gone()
+    said = [str(entry["MESSAGE"]) for entry in unit.journal()]
+    found = [line.removeprefix("PROBE ") for line in said if line.startswith("PROBE ")]
+    assert found, said[-20:]
+    return dict(json.loads(found[-1]))
+
+
+@pytest.fixture(scope="module")
+def pools(host):
+    """Live pools and a snapshot for the stages to look for."""
+    for stage in ("stage1", "stage2"):
+        host.shell(f"cd {STATE}/pools/{stage}; echo x >pool.jsonl; echo x >snapshots/snapshot_a.jsonl")
+    host.do("chown", "-R", f"{SERVICE_USER}:", f"{STATE}/pools")
+    yield
+    host.shell(f"rm {STATE}/pools/*/pool.jsonl {STATE}/pools/*/snapshots/*")
+
+
+@pytest.fixture(scope="module")
+def seen(host, pools):
+    return {stage: ask_inside(host, stage) for stage in (1, 2)}
+
+
+@pytest.mark.parametrize("stage", [1, 2])
+def test_it_has_no_privilege_and_can_get_none(seen, stage):
+    found = seen[stage]
+    assert found["uid"] == 1000
+    assert found["capabilities"] == [0, 0, 0, 0]
+    assert found["no_new_privileges"] == 1
+    assert found["seccomp"] == 2
+    assert not found["reads_shadow"]
+
+
+@pytest.mark.parametrize("stage", [1, 2])
+def test_offline_it_has_no_network(seen, stage):
+    assert seen[stage]["interfaces"] == ["lo"]
+    assert seen[stage]["reaches"] == []
+    assert seen[stage]["sockets"] == ["AF_INET"]
+
+
+@pytest.mark.parametrize("stage", [1, 2])
+def test_it_writes_evidence_logs_and_scratch_and_nothing_else(seen, stage):
+    lib = {STATE, f"{STATE}/runs_hf", f"{STATE}/pools/stage1", f"{STATE}/pools/stage2"}
+    both = {*lib, "/var/log/prometheus-quant", "/tmp"}
+    assert set(seen[stage]["writes"]) == both | ({f"{STATE}/pools/stage1/snapshots"} if stage == 1 else set())
+
+
+@pytest.mark.parametrize("stage", [1, 2])
+def test_the_environment_tells_no_mode_and_no_secret(seen, stage):
+    assert "MODE" not in seen[stage]["environment"]
+    assert not seen[stage]["reads_credentials"]
+
+
+def test_stage_1_sees_its_own_pool_and_nothing_of_stage_2(seen):
+    assert seen[1]["sees"][f"{STATE}/pools/stage1"] == ["pool.jsonl", "snapshots"]
+    assert seen[1]["sees"][f"{STATE}/pools/stage2"] == []
+
+
+def test_stage_2_sees_the_snapshots_of_stage_1_but_never_the_live_pool(seen):
+    assert seen[2]["sees"][f"{STATE}/pools/stage1"] == ["snapshots"]
+    assert seen[2]["sees"][f"{STATE}/pools/stage1/snapshots"] == ["snapshot_a.jsonl"]
+    assert seen[2]["sees"][f"{STATE}/pools/stage2"] == ["pool.jsonl", "snapshots"]

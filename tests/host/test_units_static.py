@@ -1,0 +1,128 @@
+"""The units by their text: systemd's own verdict, the sandbox, and promises that a reader must be able to rely on."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+UNITS = REPOSITORY / "units"
+CONTAINERS = ("prometheus-stage1@", "prometheus-stage2@", "prometheus-snapshot", "prometheus-retention",
+              "prometheus-audit")  # fmt: skip
+STAGES = CONTAINERS[:2]
+
+
+def text_of(unit: str) -> str:
+    return (UNITS / f"{unit}.service").read_text()
+
+
+def directives(text: str) -> list[tuple[str, str]]:
+    """Every ``name=value`` in order, continued lines joined, comments left out."""
+    joined = re.sub(r"\\\n", " ", re.sub(r"^#.*\n", "", text, flags=re.MULTILINE))
+    return [(line.partition("=")[0], line.partition("=")[2].strip()) for line in joined.splitlines() if "=" in line]
+
+
+def value(unit: str, name: str) -> str:
+    (found,) = [value for key, value in directives(text_of(unit)) if key == name]
+    return found
+
+
+def sandbox(unit: str) -> str:
+    text = text_of(unit)
+    return text[text.index("# --- sandbox") :].partition("\n[Install]")[0].strip()
+
+
+# ---- what systemd says -----------------------------------------------------------------------------------------------
+
+
+def test_systemd_finds_nothing_wrong(installed):
+    names = [path.name.replace("@.", "@HF.") for path in UNITS.iterdir() if path.suffix != ".conf" and path.is_file()]
+    ended = installed.ask("systemd-analyze", "verify", *(f"/usr/lib/systemd/system/{name}" for name in names))
+    ours = [line for line in ended.stderr.splitlines() if "prometheus" in line]
+    assert (ended.returncode, ours) == (0, [])
+
+
+@pytest.mark.parametrize(
+    ("unit", "most"),
+    [
+        ("prometheus-stage1@HF.service", 22),
+        ("prometheus-stage2@HF.service", 22),
+        ("prometheus-snapshot.service", 22),
+        ("prometheus-retention.service", 22),
+        ("prometheus-audit.service", 22),
+    ],
+)
+def test_exposure_stays_below_its_bound(installed, unit, most):
+    """In tenths, as systemd-analyze counts."""
+    ended = installed.ask("systemd-analyze", "security", f"--threshold={most}", "--no-pager", unit)
+    assert ended.returncode == 0, ended.stdout.splitlines()[-1]
+
+
+# ---- what we promise -------------------------------------------------------------------------------------------------
+
+
+def test_all_containers_have_the_same_sandbox():
+    assert {sandbox(unit) for unit in CONTAINERS} == {sandbox("prometheus-stage1@")}
+
+
+def test_every_stage_names_its_mode_on_the_command_line_and_no_unit_names_one():
+    for unit in STAGES:
+        assert " --mode ${PQ_MODE} " in value(unit, "ExecStart")
+    for path in UNITS.rglob("*"):
+        if path.is_file():
+            assert not re.search(r"(?<!PQ_)\bMODE=", path.read_text()), path
+            assert not re.search(r"--mode[ =]\w", path.read_text()), path
+
+
+@pytest.mark.parametrize("unit", CONTAINERS)
+def test_images_are_named_by_release_env_alone(unit):
+    assert value(unit, "ExecStart").count("${PQ_IMAGE_STAGE") >= 1
+    assert "--pull=never" in value(unit, "ExecStart")
+    assert "localhost/" not in text_of(unit)
+
+
+@pytest.mark.parametrize("unit", CONTAINERS)
+def test_a_container_has_no_privilege(unit):
+    words = value(unit, "ExecStart").split()
+    for word in (
+        "--read-only",
+        "--cap-drop=all",
+        "--security-opt=no-new-privileges",
+        "--userns=keep-id:uid=1000,gid=1000",
+    ):
+        assert word in words
+
+
+def test_offline_stages_have_neither_network_nor_credential():
+    for unit in STAGES:
+        assert "PQ_NETWORK=none" in value(unit, "Environment").split()
+        assert "Credential" not in text_of(unit).replace("credentials", "")
+    networked = directives((UNITS / "networked.conf").read_text())
+    assert any(name == "LoadCredential" for name, _ in networked)
+
+
+def test_stage_2_reads_snapshots_only_and_never_sees_the_live_pool():
+    words = value("prometheus-stage2@", "ExecStart").split()
+    pool = "/var/lib/prometheus-quant/pools/stage1"
+    assert f"--tmpfs={pool}:rw,size=1m,mode=0777,notmpcopyup" in words
+    assert f"--volume={pool}/snapshots:{pool}/snapshots:ro" in words
+
+
+def test_a_pulled_kill_switch_refuses_every_start_aloud():
+    for unit in STAGES:
+        assert value(unit, "AssertPathExists") == "!/etc/prometheus-quant/STOP"
+        assert value(unit, "PartOf") == "prometheus.target"
+
+
+def test_no_unit_knows_the_number_of_the_user():
+    for path in UNITS.rglob("*"):
+        if path.is_file():
+            assert not re.search(r"/run/user/\d|user@\d", path.read_text()), path
+
+
+def test_a_restart_never_repeats_what_it_cannot_mend():
+    for unit in STAGES:
+        assert value(unit, "Restart") == "on-failure"
+        assert value(unit, "RestartPreventExitStatus").split() == ["64", "65", "78"]
