@@ -5,51 +5,45 @@ There is no logic here. Help: ``prometheus-quant --help``; completion: ``prometh
 
 from __future__ import annotations
 
-import json
 import sys
-import traceback
-from collections.abc import Callable, Sequence
-from typing import Annotated, Any
+from collections.abc import Sequence
 
-import typer
-from rich.console import Console
-
-from prometheus import __version__
-from prometheus.v10.base.errors import ExitCode, PrometheusError, UsageError
+from prometheus.front import new_app, run_app
 from prometheus.v10.ops.commands import (
+    bench,
     core,
+    doctor,
     ecology,
     evidence,
     fences,
+    incident,
     ledger,
     market,
     pools,
+    release,
     replays,
     retention,
     runs,
     snapshots,
+    status,
+    stopping,
 )
-from prometheus.v10.ops.commands.options import COMMAND
-from prometheus.v10.ops.commands.report import Report
-from prometheus.v10.ops.report import as_host_error, error_lines
 
-PIPE_WIDTH = 200  # a file or a pager is not as narrow as rich takes it to be
 ABOUT = "Evolve populations of tiny trading agents, and prove what ran."
 
-app = typer.Typer(
-    name=COMMAND,
-    help=ABOUT,
-    no_args_is_help=True,
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+app = new_app(ABOUT)
 app.command(epilog=runs.RUN_EXAMPLES)(runs.run)
 app.command("report", epilog=ecology.REPORT_EXAMPLES)(ecology.report_command)
 app.command("replay", epilog=replays.REPLAY_EXAMPLES)(replays.replay_command)
 app.command("verify", epilog=evidence.VERIFY_EXAMPLES)(evidence.verify_command)
 app.command("audit", epilog=evidence.VERIFY_EXAMPLES)(evidence.audit_command)
+app.command(epilog=incident.INCIDENT_EXAMPLES)(incident.incident)
 app.command()(fences.fences)
+app.command(epilog=bench.BENCH_EXAMPLES)(bench.bench)
+app.command("status", epilog=status.STATUS_EXAMPLES)(status.status_command)
+app.command("doctor", epilog=doctor.DOCTOR_EXAMPLES)(doctor.doctor_command)
+app.command("stop", epilog=stopping.STOP_EXAMPLES)(stopping.stop_command)
+app.command("clear-stop", epilog=stopping.CLEAR_EXAMPLES)(stopping.clear_command)
 for _name, _group in {
     "pool": pools.app,
     "market": market.app,
@@ -57,77 +51,14 @@ for _name, _group in {
     "ledger": ledger.app,
     "core": core.app,
     "retention": retention.app,
+    "release": release.app,
 }.items():
     app.add_typer(_group, name=_name)
 
 
-def _print_version(asked: bool) -> None:  # noqa: FBT001  (typer's signature)
-    if asked:
-        typer.echo(f"{COMMAND} {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def _top(
-    *,
-    version: Annotated[
-        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
-    ] = False,
-) -> None:
-    """Options of the command as a whole."""
-
-
-# The base of typer's own complaints about a command line; its place among typer's modules differs between versions.
-_BAD_COMMAND_LINE: type[Exception] = typer.BadParameter.__bases__[0]
-
-
-def _show(report: Report) -> None:
-    if report.as_json:
-        typer.echo(json.dumps(report.data, indent=2, sort_keys=True, allow_nan=False))
-        return
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = PIPE_WIDTH
-    for part in report.shown:
-        console.print(part, markup=False, soft_wrap=isinstance(part, str))
-
-
-def _complaint(error: Any) -> UsageError | None:
-    """Typer's complaint in our words; None when a bare group was called, whose help is the answer."""
-    if type(error).__name__ == "NoArgsIsHelpError":
-        error.show()
-        return None
-    where = error.ctx.command_path if getattr(error, "ctx", None) is not None else COMMAND
-    return UsageError(str(error.format_message()), hint=f"{where} --help")
-
-
-def _fail(error: PrometheusError) -> int:
-    for line in error_lines(error):
-        typer.echo(line, err=True)
-    return error.exit_code
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line; returns the exit code (contracts, section 6)."""
-    command: Callable[..., Any] = typer.main.get_command(app).main
-    progress = Console(stderr=True, highlight=False)
-    try:
-        outcome = command(args=arguments, prog_name=COMMAND, standalone_mode=False, obj=progress)
-        if isinstance(outcome, Report):
-            _show(outcome)
-            return outcome.code
-        return int(outcome or 0)
-    except PrometheusError as error:
-        return _fail(error)
-    except _BAD_COMMAND_LINE as error:
-        complaint = _complaint(error)
-        return ExitCode.USAGE if complaint is None else _fail(complaint)
-    except Exception as error:  # noqa: BLE001  (the last resort, and it says everything it knows)
-        fault = as_host_error(error) if isinstance(error, OSError) else None
-        if fault is not None:
-            return _fail(fault)
-        traceback.print_exc()
-        return ExitCode.BUG
+    return run_app(app, arguments)
 
 
 if __name__ == "__main__":

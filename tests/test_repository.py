@@ -8,7 +8,9 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
+import typer.main
 
+from prometheus import cli
 from prometheus.v10.base.errors import ExitCode
 from prometheus.v10.base.modes import MODE_SPELLINGS
 from prometheus.v10.base.names import Event
@@ -141,6 +143,21 @@ def test_modes_are_those_that_are_accepted():
         for mode in re.findall(r"--mode[ =]([a-z]\w*)", text_of(place))
         if mode not in MODE_SPELLINGS
     ]
+    assert wrong == []
+
+
+def test_commands_in_documents_exist():
+    """Every ``prometheus-quant WORD`` in a document's code names a command."""
+    known = typer.main.get_command(cli.app).commands  # type: ignore[attr-defined]
+    wrong = []
+    for document in documents():
+        code = re.findall(r"^```.*?^```|`[^`\n]+`", text_of(document), flags=re.MULTILINE | re.DOTALL)
+        for first, second in re.findall(
+            r"(?:^|[\s`/$])prometheus-quant ([a-z][\w-]*)(?: ([a-z][\w-]*))?", "\n".join(code)
+        ):
+            inner = getattr(known.get(first), "commands", None)
+            if first not in known or (inner is not None and second and second not in inner):
+                wrong.append(f"{document.relative_to(REPOSITORY)}: prometheus-quant {first} {second}".rstrip())
     assert wrong == []
 
 

@@ -216,16 +216,22 @@ class AppendFile:
         self._size = start + len(data)
         return start
 
-    def append_durable(self, data: bytes) -> int:
+    def append_durable(self, data: bytes, *, meanwhile: Callable[[], None] | None = None) -> int:
         """Append and sync; returns the offset at which ``data`` begins. Acknowledge only after the return.
+
+        Args:
+            data: what is appended.
+            meanwhile: called when the bytes are written, before the disk is waited for; must not touch this file.
 
         Raises:
             HostError: on any failure; the file is cut back to what was there before, as far as the disk lets us.
         """
         start = self.append(data)
         try:
+            if meanwhile is not None:
+                meanwhile()
             self.sync()
-        except HostError:
+        except BaseException:
             self._cut_back(start)
             raise
         return start

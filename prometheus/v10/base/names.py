@@ -120,6 +120,8 @@ class LedgerEntryType(StrEnum):
     TORN_TAIL = "torn_tail"
     CHECKPOINT = "checkpoint"
     INCIDENT = "incident"
+    STOP = "stop"
+    STOP_CLEARED = "stop_cleared"
 
 
 class Event(Enum):
@@ -135,6 +137,7 @@ class Event(Enum):
     COLLAPSE_INTERVAL = ("collapse_interval", "1b55f26e404c421e9d73d941d1af43a1")
     REBOOT = ("reboot", "733a8028a87a46e084ebda4405902a62")
     STOP_REQUESTED = ("stop_requested", "356bf5ebde274d09ba1a8cd82759bc44")
+    STOP_CLEARED = ("stop_cleared", "4a8f6c2e91d74b0fa3c5d8e7b6019f24")
     WATCHDOG_STALL = ("watchdog_stall", "f574f1ea96bc4320bd6df137c5f7453e")
     REVIEW_DEATHS = ("review_deaths", "dbce86f2be124968a4685f12044ade12")
     INTERESTING_DEATH = ("interesting_death", "c1e53595de364274b7311d1d5a56b72d")
@@ -170,6 +173,7 @@ EVENT_FIELDS: dict[Event, tuple[str, ...]] = {
     Event.COLLAPSE_INTERVAL: ("interval_seconds", "interval_ticks", "reason"),
     Event.REBOOT: ("after_run_id", "restart_seconds"),
     Event.STOP_REQUESTED: ("reason",),
+    Event.STOP_CLEARED: ("reason", "who"),
     Event.WATCHDOG_STALL: ("seconds", "progress"),
     Event.REVIEW_DEATHS: ("experiment", "tick", "deaths", "counts", "worst_roi", "best_roi"),
     Event.INTERESTING_DEATH: ("experiment", "tick", "pattern", "deaths", "detail"),

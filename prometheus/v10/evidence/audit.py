@@ -1,9 +1,10 @@
 """The audit of an installation: every run, pool, snapshot, ledger line and tombstone, held against each other.
 
 It finds: a rewritten run (its seal is not the ledger's), a deleted run without a tombstone, a run that was never sealed
-or that the ledger does not know, a damaged pool or ledger, a snapshot that is no prefix of its pool, differs from its
-ledger entry or is gone, and what a verification of each finds by itself. One line a finding; exit 0, 1 or 2 (contracts,
-section 6). It reads, and never writes. Standard library only.
+or that the ledger does not know, a damaged pool or ledger, a pool that lacks records or is not the one that seals and
+snapshots speak of, a snapshot that is no prefix of its pool, differs from its ledger entry or is gone, and what a
+verification of each finds by itself. One line a finding; exit 0, 1 or 2 (contracts, section 6). It reads, and never
+writes. Standard library only.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from prometheus.v10.base.files import ASIDE_SUFFIX
 from prometheus.v10.base.modes import Stage, Tier
 from prometheus.v10.base.names import SNAPSHOT_PREFIX, Artifact
 from prometheus.v10.base.paths import Layout
+from prometheus.v10.evidence.anchors import pool_anchors
 from prometheus.v10.evidence.canonical import strict_loads
 from prometheus.v10.evidence.chain import BLOCK
 from prometheus.v10.evidence.findings import Level, Progress, VerifyReport
@@ -113,10 +115,13 @@ def _audit_stage(
     layout: Layout, stage: Stage, view: LedgerView | None, report: VerifyReport, progress: Progress | None
 ) -> None:
     pool = layout.pool(stage)
+    anchors = [] if view is None else pool_anchors(layout, stage, view.seals, view.snapshots)
     if pool.exists():
-        found = verify_pool(pool, progress=progress)
+        found = verify_pool(pool, progress=progress, anchors=anchors)
         report.findings += found.findings
         report.facts["pools"] += 1
+    elif anchors:
+        report.fail(pool, f"it is gone; {anchors[-1].who} says that it held {anchors[-1].records} records")
     folder = layout.snapshots(stage)
     snapshots = sorted(folder.glob(f"{SNAPSHOT_PREFIX}*.jsonl")) if folder.is_dir() else []
     buried = set() if view is None else _buried_snapshots(folder, view)

@@ -8,23 +8,22 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
 from types import TracebackType
 from typing import Self
 
 from prometheus.v10.base.clock import Clock
-from prometheus.v10.base.errors import HostError, UsageError
+from prometheus.v10.base.errors import UsageError
 from prometheus.v10.base.files import FILES, AppendFile, Files, Lock
 from prometheus.v10.evidence.chain import Link
 from prometheus.v10.evidence.pool_line import POOL_LINE
 from prometheus.v10.evidence.pool_record import PoolEntry, PoolRecord, record_of
 from prometheus.v10.evidence.reader import iter_lines
 from prometheus.v10.evidence.tail import OnTornTail, open_chain
-
-GROUPS_AHEAD = 3
 
 
 class PoolWriter:
@@ -91,47 +90,27 @@ class PoolWriter:
         return list(range(first, link.n))
 
     def append_groups(self, groups: Iterable[Sequence[PoolEntry]]) -> Iterator[list[int]]:
-        """Append group after group, joining and hashing the next ones while the disk syncs the one before.
+        """Append group after group, joining and hashing the next one while the disk syncs the one before.
 
-        Yields each group's numbers when it is durable, in order; a group that was not yielded may be in the pool too.
+        Yields each group's numbers when it is durable, in order; nothing that was not yielded is in the pool.
 
         Raises:
             HostError: when the disk refuses; no group after the one that failed is written.
         """
         file = self._open_file()
-        failed: list[bool] = []
-
-        def write(data: bytes) -> None:
-            # A group that was joined to one that failed would not follow what the pool holds.
-            if failed:
-                raise HostError(f"{self.path}: a group before this one could not be written")
-            failed.append(True)
-            file.append_durable(data)
-            failed.clear()
-
-        waiting: deque[tuple[Future[None], Link]] = deque()
-        with ThreadPoolExecutor(1, thread_name_prefix="pool-sync") as disk:
-            link = self.link
-            try:
-                for entries in groups:
-                    if not entries:
-                        continue
-                    data, link = _lines(entries, link)
-                    waiting.append((disk.submit(write, data), link))
-                    if len(waiting) > GROUPS_AHEAD:
-                        yield self._acknowledge(*waiting.popleft())
-                while waiting:
-                    yield self._acknowledge(*waiting.popleft())
-            finally:
-                # Whoever stops early, or meets an error, must find the link where the file really ends.
-                for written, following in waiting:
-                    if written.exception() is None:
-                        self.link = following
-
-    def _acknowledge(self, written: Future[None], link: Link) -> list[int]:
-        written.result()
-        first, self.link = self.link.n, link
-        return list(range(first, link.n))
+        waiting = filter(None, groups)
+        following = next(waiting, None)
+        if following is None:
+            return
+        with _Joiner() as joiner:
+            data, link = _lines(following, self.link)
+            while data:
+                following = next(waiting, None)
+                ahead = None if following is None else partial(joiner.begin, following, link)
+                file.append_durable(data, meanwhile=ahead)
+                first, self.link = self.link.n, link
+                yield list(range(first, link.n))
+                data, link = (b"", link) if ahead is None else joiner.result()
 
     def _open_file(self) -> AppendFile:
         if self._file is None:
@@ -139,10 +118,49 @@ class PoolWriter:
         return self._file
 
 
+class _Joiner:
+    """A thread that joins and hashes one group at a time; it is given one when its caller begins to wait for the disk.
+
+    Not earlier: hashing small pieces keeps the interpreter's lock, and a caller who has to wait for that lock between
+    its write and its sync leaves the disk idle.
+    """
+
+    def __init__(self) -> None:
+        self._given: SimpleQueue[tuple[Sequence[PoolEntry], Link] | None] = SimpleQueue()
+        self._made: SimpleQueue[tuple[bytes, Link] | BaseException] = SimpleQueue()
+        self._thread = Thread(target=self._work, name="pool-joiner", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, _t: type[BaseException] | None, _e: BaseException | None, _b: TracebackType | None) -> None:
+        self._given.put(None)
+        self._thread.join()
+
+    def begin(self, entries: Sequence[PoolEntry], link: Link) -> None:
+        """Hand over the group that comes next."""
+        self._given.put((entries, link))
+
+    def result(self) -> tuple[bytes, Link]:
+        """The group that was handed over, as `_lines` makes it; waits for it."""
+        made = self._made.get()
+        if isinstance(made, BaseException):
+            raise made
+        return made
+
+    def _work(self) -> None:
+        while (given := self._given.get()) is not None:
+            try:
+                self._made.put(_lines(*given))
+            except BaseException as error:  # noqa: BLE001  (it is raised where the result is asked for)
+                self._made.put(error)
+
+
 def _lines(entries: Sequence[PoolEntry], link: Link) -> tuple[bytes, Link]:
     """A group's bytes from ``link`` on, and the link after them."""
     n, prev = link.n, link.prev.encode("ascii")
-    pieces = []
+    pieces: list[bytes] = []
     for entry in entries:
         encoded = entry.encoded
         rest, prev = encoded.place(n, prev)

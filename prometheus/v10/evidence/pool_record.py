@@ -1,8 +1,8 @@
 """A genome's record in a pool (mission, section 6; contracts, section 5): what a run hands in, and what is read back.
 
 The run knows everything but the record's place in the chain: only ``n`` and ``prev`` are given when it is appended. A
-`PoolEntry` therefore encodes itself once, ahead of the append, and hashes what stands before ``n`` (the genome, and most
-of the bytes); the append hashes the small rest and joins.
+`PoolEntry` therefore encodes itself once, ahead of the append, and hashes what stands before ``n`` (the genome, and
+most of the bytes); the append hashes the small rest and joins.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ both. Anything else that is wrong is damage, and damage is never repaired (contr
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -51,6 +51,7 @@ class Scan:
         good: offset after the last good line.
         size: the file's size when the pass began.
         last: the last good line, empty when there is none.
+        heads: for the counts that were asked for, the hash of the last line of so many.
     """
 
     path: Path
@@ -60,6 +61,7 @@ class Scan:
     last: bytes = b""
     tail: Tail | None = None
     damages: list[Damage] = field(default_factory=list)
+    heads: dict[int, str] = field(default_factory=dict)
 
     def refuse_damage(self) -> None:
         """Raise for the first damage.
@@ -97,6 +99,7 @@ def scan(
     link: Link = START,
     each: Callable[[bytes], None] | None = None,
     progress: Callable[[int], None] | None = None,
+    heads_at: Set[int] = frozenset(),
 ) -> Scan:
     """Pass over ``path`` from byte ``start``, where the next line should carry ``link``.
 
@@ -109,6 +112,7 @@ def scan(
         link: what that line should carry.
         each: called with every good line, newline included.
         progress: called now and then with the number of bytes passed since the last call.
+        heads_at: counts of lines whose head hash is wanted (`Scan.heads`); a close pass only.
 
     Raises:
         HostError: when the file cannot be read.
@@ -118,7 +122,10 @@ def scan(
     try:
         lines = Lines(fd, start=start, size=end)
         found.size = lines.size
-        (_close_pass if close else _quick_pass)(found, lines, form, each, _meter(progress, start))
+        if close:
+            _close_pass(found, lines, form, each, _meter(progress, start), heads_at)
+        else:
+            _quick_pass(found, lines, form, each, _meter(progress, start))
         if not found.damages or close:
             _look_at_tail(found, fd, lines, form)
     except OSError as error:
@@ -179,7 +186,12 @@ def _zeros(line: bytes) -> bool:
 
 
 def _close_pass(
-    found: Scan, lines: Lines, form: LineFormat, each: Callable[[bytes], None] | None, at: Callable[[int], None]
+    found: Scan,
+    lines: Lines,
+    form: LineFormat,
+    each: Callable[[bytes], None] | None,
+    at: Callable[[int], None],
+    heads_at: Set[int],
 ) -> None:
     link = found.link
     good = found.good
@@ -196,6 +208,8 @@ def _close_pass(
             claimed = form.link_of(line)
             n = claimed.n if claimed is not None else link.n
         link = after(line, n)
+        if link.n in heads_at:
+            found.heads[link.n] = link.prev
         at(lines.offset)
     found.link, found.good = link, good
 

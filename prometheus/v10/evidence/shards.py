@@ -10,7 +10,7 @@ Standard library only.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import current_process, get_context
@@ -25,7 +25,13 @@ LARGE = 64 * 1024 * 1024
 PIECE = 32 * 1024 * 1024
 
 
-def scan_close(path: Path, form: LineFormat, *, progress: Callable[[int], None] | None = None) -> Scan:
+def scan_close(
+    path: Path,
+    form: LineFormat,
+    *,
+    progress: Callable[[int], None] | None = None,
+    heads_at: Set[int] = frozenset(),
+) -> Scan:
     """`scan` with ``close=True``, by as many processes as there are processors when the file is large.
 
     Raises:
@@ -37,15 +43,20 @@ def scan_close(path: Path, form: LineFormat, *, progress: Callable[[int], None] 
         raise host_error(error, f"cannot read {path}") from error
     workers = len(os.sched_getaffinity(0))
     if size >= LARGE and workers > 1 and not current_process().daemon:
-        found = _in_pieces(path, form, size, workers, progress)
+        found = _in_pieces(path, form, size, workers, progress, heads_at)
         if found is not None:
             return found
         progress = None  # the bytes were counted already
-    return scan(path, form, close=True, progress=progress)
+    return scan(path, form, close=True, progress=progress, heads_at=heads_at)
 
 
 def _in_pieces(
-    path: Path, form: LineFormat, size: int, workers: int, progress: Callable[[int], None] | None
+    path: Path,
+    form: LineFormat,
+    size: int,
+    workers: int,
+    progress: Callable[[int], None] | None,
+    heads_at: Set[int],
 ) -> Scan | None:
     """The file's scan, put together from its pieces; None when anything asks for a single pass."""
     cuts = _cuts(path, size)
@@ -54,7 +65,7 @@ def _in_pieces(
     firsts: dict[int, Link] = {}
     try:
         with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            waiting = {pool.submit(_piece, path, form, start, end): start for start, end in spans}
+            waiting = {pool.submit(_piece, path, form, start, end, heads_at): start for start, end in spans}
             for done in as_completed(waiting):
                 start = waiting[done]
                 answer = done.result()
@@ -73,10 +84,11 @@ def _in_pieces(
         link = pieces[start].link
     whole = pieces[spans[-1][0]]
     whole.size = size
+    whole.heads = {count: head for piece in pieces.values() for count, head in piece.heads.items()}
     return whole
 
 
-def _piece(path: Path, form: LineFormat, start: int, end: int) -> tuple[Link, Scan] | None:
+def _piece(path: Path, form: LineFormat, start: int, end: int, heads_at: Set[int]) -> tuple[Link, Scan] | None:
     """One piece: the link that it claims to begin with, and its scan; None when something is wrong in it."""
     fd = open_for_reading(path)
     try:
@@ -86,7 +98,7 @@ def _piece(path: Path, form: LineFormat, start: int, end: int) -> tuple[Link, Sc
     first = form.link_of(head[: head.find(b"\n") + 1])
     if first is None:
         return None
-    found = scan(path, form, close=True, start=start, end=end, link=first)
+    found = scan(path, form, close=True, start=start, end=end, link=first, heads_at=heads_at)
     return None if found.damages else (first, found)
 
 

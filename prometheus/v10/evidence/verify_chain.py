@@ -6,10 +6,12 @@ Standard library only.
 from __future__ import annotations
 
 import stat
+from collections.abc import Sequence, Set
 from pathlib import Path
 
 from prometheus.v10.base.errors import PrometheusError
 from prometheus.v10.base.names import SNAPSHOT_PREFIX
+from prometheus.v10.evidence.anchors import Anchor
 from prometheus.v10.evidence.chain import LineFormat
 from prometheus.v10.evidence.findings import Progress, VerifyReport
 from prometheus.v10.evidence.ledger_line import LEDGER_LINE
@@ -19,10 +21,14 @@ from prometheus.v10.evidence.shards import scan_close
 from prometheus.v10.evidence.snapshot import MODE, SnapshotInfo, file_sha256, read_index
 
 
-def verify_pool(path: Path, *, progress: Progress | None = None) -> VerifyReport:
-    """Verify a live pool: chain, numbers, canonical form, ids, genome hashes, null rule."""
+def verify_pool(path: Path, *, progress: Progress | None = None, anchors: Sequence[Anchor] = ()) -> VerifyReport:
+    """Verify a live pool: chain, numbers, canonical form, ids, genome hashes, null rule; and what ``anchors`` say."""
     report = VerifyReport(path, "pool")
-    _verify_chain(report, path, POOL_LINE, progress)
+    found = _verify_chain(report, path, POOL_LINE, progress, frozenset(anchor.records for anchor in anchors))
+    if found is not None and not found.damages:
+        problems = [what for anchor in anchors if (what := anchor.problem(found.link.n, found.heads)) is not None]
+        for what in problems[:MAX_DAMAGES]:
+            report.fail(path, what)
     return report
 
 
@@ -70,9 +76,15 @@ def _against_index(report: VerifyReport, info: SnapshotInfo, found: Scan, path: 
         report.error(path, f"cannot be looked at: {error.strerror}")
 
 
-def _verify_chain(report: VerifyReport, path: Path, form: LineFormat, progress: Progress | None) -> Scan | None:
+def _verify_chain(
+    report: VerifyReport,
+    path: Path,
+    form: LineFormat,
+    progress: Progress | None,
+    heads_at: Set[int] = frozenset(),
+) -> Scan | None:
     try:
-        found = scan_close(path, form, progress=progress)
+        found = scan_close(path, form, progress=progress, heads_at=heads_at)
         grew = path.stat().st_size != found.size
     except PrometheusError as error:
         report.error(path, error.message)

@@ -8,19 +8,21 @@ up when keep-free is reached in flight, and made anew before the next run: until
 
 from __future__ import annotations
 
-import os
 from enum import StrEnum
 from pathlib import Path
 
 from attrs import evolve, frozen
 
 from prometheus.v10.base.clock import Clock
-from prometheus.v10.base.errors import HostError, host_error
+from prometheus.v10.base.errors import HostError
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.ops.reserve import FILE_NAME, Reserve
+from prometheus.v10.ops.sizes import bytes_under, free_bytes, mib
 from prometheus.v10.runs.profile import DiskTable
 
 LOOK_SECONDS = 1.0
+
+__all__ = ["LOOK_SECONDS", "DiskGuard", "DiskLook", "Room", "bytes_under", "free_bytes", "look", "require_room"]
 
 
 class Room(StrEnum):
@@ -65,56 +67,6 @@ class DiskLook:
             return f"{self.place} holds {mib(self.used_bytes or 0)}, the budget is {mib(self.budget_bytes or 0)}"
         free = f"{self.place} has {mib(self.free_bytes)} free"
         return free if self.refusal is None else f"{free}, and yet: {self.refusal}"
-
-
-def mib(number: int) -> str:
-    """Bytes as a person reads them."""
-    return f"{number / 2**20:,.1f} MiB"
-
-
-def free_bytes(place: Path) -> int:
-    """Bytes an unprivileged process may still write on the file system of ``place``.
-
-    Raises:
-        HostError: when the place cannot be looked at.
-    """
-    try:
-        figures = os.statvfs(place)
-    except OSError as error:
-        raise host_error(error, f"cannot look at the file system of {place}") from error
-    return figures.f_bavail * figures.f_frsize
-
-
-def bytes_under(root: Path) -> int:
-    """Bytes allocated under ``root``: each file once however many names it has, links not followed.
-
-    A file that goes while we count is not an error: retention may be at work.
-
-    Raises:
-        HostError: when a directory cannot be read.
-    """
-    total = 0
-    seen: set[tuple[int, int]] = set()
-    waiting = [root]
-    while waiting:
-        folder = waiting.pop()
-        try:
-            entries = list(os.scandir(folder))
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            raise host_error(error, f"cannot count the bytes under {root}") from error
-        for entry in entries:
-            try:
-                found = entry.stat(follow_symlinks=False)
-            except FileNotFoundError:
-                continue
-            if entry.is_dir(follow_symlinks=False):
-                waiting.append(Path(entry.path))
-            elif (found.st_dev, found.st_ino) not in seen:
-                seen.add((found.st_dev, found.st_ino))
-                total += found.st_blocks * 512
-    return total
 
 
 def look(root: Path, *, keep_free_bytes: int, budget_bytes: int | None) -> DiskLook:

@@ -1,10 +1,13 @@
-"""What the world did to a run's population, read from the run's own summary and events: who lived, who died, and of what.
+"""What the world did to a run's population, from the run's own summary and events: who lived, who died, and of what.
 
 Rules of the figures:
 
 * Profit before costs (``gross``) is net profit + fees + slippage + funding paid: what the same fills would have made at
   the reference prices, for nothing. Rounding to the tick is in the slippage.
 * A period is what lies between two reviews. Who is alive at its start follows from founders, births and deaths.
+* Lifetime ROI is what an agent left over what it was given (`ExperimentStats`): the half that a parent hands to its
+  child is gone from it, so whoever breeds looks poorer than it was. Period ROI, which reviews judge by, does not.
+* Who is born at the last tick has not lived, and is left out of the share that never traded.
 * Of an agent's own costs only the dead tell (a survivor's are in the pool). Where a return is split into profit before
   costs and costs, only those are counted whom a review buried and who had never bred: their period is their life.
 * Two arms are compared by Cliff's delta: how much more often a run of the first lies above one of the second than
@@ -143,7 +146,7 @@ def read_ecology(run: Path) -> Ecology:
             window=f"{manifest.window.name}: {manifest.window.len} bars from {manifest.window.start}",
             experiments=len(rows),
             rules={name: world[name] for name in ("founders", "review_ticks", "death_roi", "breed_roi")},
-            figures={name: tuple(read(row) for row in rows) for name, read in FIGURES.items()},
+            figures=_figures(rows, births),
             periods=tuple(_periods(rows, deaths, births, int(world["review_ticks"]))),
             deaths={reason.value: sum(row.deaths_by_reason[reason.value] for row in rows) for reason in DeathReason},
             collapses=dict(sorted(Counter(str(row.collapse.reason) for row in collapsed).items())),
@@ -187,7 +190,6 @@ def _costs(row: ExperimentStats) -> float:
 FIGURES: dict[str, Callable[[ExperimentStats], float]] = {
     "system_roi": lambda row: row.system_roi,
     "max_drawdown": lambda row: row.max_drawdown,
-    "zero_trade_share": lambda row: row.zero_trade_share,
     "trades_median": lambda row: row.trades_median,
     "liquidated_share": lambda row: row.liquidated_share,
     "roi_q05": lambda row: row.roi_quantiles["q05"],
@@ -196,6 +198,7 @@ FIGURES: dict[str, Callable[[ExperimentStats], float]] = {
     "deaths": lambda row: float(row.deaths),
     "births": lambda row: float(row.births),
     "alive_agents": lambda row: float(row.alive_agents),
+    "lineages_alive": lambda row: float(row.lineages_alive),
     "gross": lambda row: _net(row) + _costs(row),
     "fees": lambda row: row.costs.fees,
     "slippage": lambda row: row.costs.slippage,
@@ -203,7 +206,20 @@ FIGURES: dict[str, Callable[[ExperimentStats], float]] = {
     "costs": _costs,
     "net": _net,
 }
-"""What `Ecology.figures` holds; shares and returns are fractions, money is USDT an experiment."""
+"""What `Ecology.figures` reads off a row; shares and returns are fractions, money is USDT an experiment."""
+
+
+def _figures(rows: Sequence[ExperimentStats], births: list[Event]) -> dict[str, tuple[float, ...]]:
+    last = {row.experiment: row.ticks - 1 for row in rows}
+    unlived = Counter(event["experiment"] for event in births if event["tick"] == last[event["experiment"]])
+    found = {name: tuple(read(row) for row in rows) for name, read in FIGURES.items()}
+    return {"never_traded": tuple(_never_traded(row, unlived[row.experiment]) for row in rows), **found}
+
+
+def _never_traded(row: ExperimentStats, unlived: int) -> float:
+    """Share of those who lived a tick; ``unlived`` were born at the last one, and the summary's share counts them."""
+    idle = round(row.zero_trade_share * row.total_agents_ever) - unlived
+    return idle / (row.total_agents_ever - unlived)
 
 
 # ---- reviews ---------------------------------------------------------------------------------------------------------
@@ -279,4 +295,4 @@ def cliffs_delta(first: Sequence[float], second: Sequence[float]) -> float:
 
 def compare(first: Ecology, second: Ecology) -> Mapping[str, float]:
     """Cliff's delta of every figure, ``first`` against ``second``."""
-    return {name: cliffs_delta(first.figures[name], second.figures[name]) for name in FIGURES}
+    return {name: cliffs_delta(values, second.figures[name]) for name, values in first.figures.items()}

@@ -41,7 +41,8 @@ def draw(runs: Sequence[Ecology]) -> str:
         at = x(k * step)
         dash = "" if k == 0 else ' stroke-dasharray="2 4"'
         parts.append(f'<line x1="{at:.1f}" y1="{TOP}" x2="{at:.1f}" y2="{base}" stroke="{INK}"{dash}/>')
-        parts.append(f'<text x="{at:.1f}" y="{base + 18}" text-anchor="middle">{k * step:+.0%}</text>')
+        label = f"{k * step:+.0%}" if k else "0"
+        parts.append(f'<text x="{at:.1f}" y="{base + 18}" text-anchor="middle">{label}</text>')
     middle = (LEFT + WIDTH - RIGHT) / 2
     parts.append(
         f'<text x="{middle:.0f}" y="{base + 36}" text-anchor="middle">system ROI, one mark an experiment</text>'
@@ -63,8 +64,6 @@ def _strip(run: Ecology, top: int, colour: str, x: Callable[[float], float]) -> 
     for number, roi in enumerate(rois):
         y = top + 24 + (number * 7 % 13) / 12 * band
         parts.append(f'<circle cx="{x(roi):.1f}" cy="{y:.1f}" r="3.2" fill="{colour}" fill-opacity="0.55"/>')
-    at = x(found["median"])
-    parts.append(
-        f'<line x1="{at:.1f}" y1="{top + 19}" x2="{at:.1f}" y2="{top + 29 + band}" stroke="{colour}" stroke-width="2.5"/>'
-    )
+    at, end = x(found["median"]), top + 29 + band
+    parts.append(f'<path d="M{at:.1f} {top + 19}V{end}" stroke="{colour}" stroke-width="2.5"/>')
     return parts

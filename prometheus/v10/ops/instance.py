@@ -13,15 +13,15 @@ from types import TracebackType
 from typing import Self
 
 from prometheus.v10.base.clock import Clock
-from prometheus.v10.base.errors import EvidenceError, LockHeldError, UsageError, host_error
+from prometheus.v10.base.errors import EvidenceError, UsageError, host_error
 from prometheus.v10.base.files import Lock, write_atomic
 from prometheus.v10.base.names import is_instance
 from prometheus.v10.base.paths import Layout, refuse_links_below
 from prometheus.v10.evidence.canonical import pretty_bytes, strict_loads
 from prometheus.v10.evidence.tail import OnTornTail
+from prometheus.v10.ops.alive import LOCK_FILE
 from prometheus.v10.ops.collapse_intervals import FILE_NAME, CollapseIntervals
 
-LOCK_FILE = "service.lock"
 COUNTER_FILE = "counter.json"
 COUNTER_SCHEMA = "run_counter/1"
 LOCK_ATTEMPTS = 25  # half a second: the process before us may be in its last moments
@@ -113,18 +113,6 @@ class Instance:
         number = self.runs_begun()
         write_atomic(self.counter_file, pretty_bytes({"runs_begun": number + 1, "schema": COUNTER_SCHEMA}))
         return number
-
-
-def is_alive(layout: Layout, name: str) -> bool:
-    """Whether a process works for the instance ``name`` now. Leaves no trace where there is no such instance."""
-    place = layout.state / name / LOCK_FILE
-    if not is_instance(name) or not place.exists():
-        return False
-    try:
-        with Lock(place, who=f"somebody who looked whether {name} is alive"):
-            return False
-    except LockHeldError:
-        return True
 
 
 _COUNTER_HINT = "write the number of runs of this instance into it, so that no two runs share their seeds"

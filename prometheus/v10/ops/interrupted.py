@@ -28,7 +28,8 @@ from prometheus.v10.evidence.journal import Journal
 from prometheus.v10.evidence.ledger import Ledger, iter_entries
 from prometheus.v10.evidence.seal import Seal, read_seal, seal_run, walk
 from prometheus.v10.evidence.tail import OnTornTail
-from prometheus.v10.ops.instance import LOCK_FILE, Instance, is_alive
+from prometheus.v10.ops.alive import LOCK_FILE, is_alive
+from prometheus.v10.ops.instance import Instance
 from prometheus.v10.ops.survival import collapses_of, ticks_of
 
 CUT_OFF = "the process that wrote this run ended before it could seal it"

@@ -7,16 +7,16 @@ comes at a moment drawn at random over the length of the work. Then the part is 
 from __future__ import annotations
 
 import argparse
-import json
+import gc
 import os
 import random
 import signal
-import sys
 import time
 from pathlib import Path
 
 from prometheus.v10.base.kernel import FILES
 from tests.integration.faults.parts import PARTS, Part
+from tests.integration.faults.support import say, some_entries
 
 MORE_THAN_ENOUGH = 5.0
 """Children for each kill that is wanted: some end before their moment comes."""
@@ -111,8 +111,12 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--scratch", type=Path, required=True)
     asked = parser.parse_args()
+    some_entries()  # once, and not in every child
     part = PARTS[asked.part](asked.scratch / asked.part)
-    sys.stdout.write(json.dumps(torment(part, asked.kills, asked.seed)) + "\n")
+    fresh(part)
+    gc.collect()
+    gc.freeze()  # what is there now is not copied into every child only to be looked at
+    say(torment(part, asked.kills, asked.seed))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import stat
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from prometheus.v10.base.clock import SystemClock
 from prometheus.v10.base.files import ASIDE_SUFFIX
@@ -33,13 +33,14 @@ from prometheus.v10.evidence.seal import seal_run
 from prometheus.v10.evidence.snapshot import create_snapshot, list_snapshots
 from prometheus.v10.evidence.verify_chain import verify_ledger, verify_pool, verify_snapshot
 from prometheus.v10.evidence.verify_run import verify_run
-from prometheus.v10.ops.commands.foreground import Undisturbed
-from prometheus.v10.ops.instance import Instance
-from prometheus.v10.ops.interrupted import close_interrupted
 from tests.conftest import FakeClock
-from tests.integration.faults.support import UnsyncedFiles, entry, lines_of, reopen
+from tests.integration.faults.support import UnsyncedFiles, entry, lines_of, reopen, untold
 from tests.unit.evidence.conftest import RUN_ID, write_run
-from tests.unit.ops.retention_house import House, contents, rename
+
+if TYPE_CHECKING:
+    from tests.unit.ops.retention_house import House
+
+# Parts import what only they need when they need it: a rig that forks thousands of children must be a small process.
 
 Ack = Callable[[str], None]
 EXPECTED = 1200  # records; a pool is begun anew before it has so many
@@ -64,7 +65,7 @@ def failures(report: VerifyReport) -> list[str]:
 
 
 class Part:
-    """One part, in a directory of its own."""
+    """One part, in a directory of its own; `renew` before `work`."""
 
     name: ClassVar[str]
 
@@ -73,7 +74,6 @@ class Part:
         self.layout = Layout.under(root)
         self.clock = FakeClock()
         self.verdicts = 0
-        self.renew()
 
     def renew(self) -> None:
         """Begin with fresh files, where the work needs them or has become too much to check quickly."""
@@ -109,9 +109,7 @@ class PoolPart(Part):
             self.clear()
 
     def work(self, files: Files, ack: Ack) -> None:
-        with PoolWriter(
-            self.layout.pool(Stage.STAGE1), clock=self.clock, on_torn=lambda torn: None, files=files
-        ) as pool:
+        with PoolWriter(self.layout.pool(Stage.STAGE1), clock=self.clock, on_torn=untold, files=files) as pool:
             following = pool.link.n
             for size in self.groups:
                 numbers = pool.append([entry(following + k) for k in range(size)])
@@ -147,13 +145,13 @@ class SnapshotPart(Part):
     name = "snapshot"
 
     def renew(self) -> None:
-        if len(list(self.layout.snapshots(Stage.STAGE1).glob("snapshot_*.jsonl"))) in {0, *range(9, 99)}:
+        if len(list(self.layout.snapshots(Stage.STAGE1).glob("snapshot_*.jsonl"))) in {0, *range(6, 99)}:
             self.clear()
             self._grow(30)
 
     def _grow(self, by: int) -> None:
         pool = self.layout.pool(Stage.STAGE1)
-        with PoolWriter(pool, clock=self.clock, on_torn=lambda torn: None, files=UnsyncedFiles()) as writer:
+        with PoolWriter(pool, clock=self.clock, on_torn=untold) as writer:
             following = writer.link.n
             writer.append([entry(following + k) for k in range(by)])
 
@@ -207,7 +205,7 @@ class LedgerPart(Part):
         return self.layout.ledger.read_bytes() if self.layout.ledger.exists() else b""
 
     def _ledger(self, files: Files) -> Ledger:
-        return Ledger(self.layout.ledger, clock=self.clock, instance="HF", on_torn=lambda torn: None, files=files)
+        return Ledger(self.layout.ledger, clock=self.clock, instance="HF", on_torn=untold, files=files)
 
     def work(self, files: Files, ack: Ack) -> None:
         ledger = self._ledger(files)
@@ -225,6 +223,12 @@ class LedgerPart(Part):
         self.says(verify_ledger(self.layout.ledger), [])
 
 
+def renamed(run_id: str, files: dict[str, Any]) -> None:
+    """Make the golden run another one: its id everywhere."""
+    for name, value in files.items():
+        files[name] = json.loads(json.dumps(value).replace(RUN_ID, run_id))
+
+
 class SealPart(Part):
     """Runs that are finished and become sealed; acknowledged when their seal is in the ledger."""
 
@@ -239,12 +243,10 @@ class SealPart(Part):
         first = len(self.before)
         for number in range(first, first + 3):
             run_id = f"{RUN_ID[:-4]}{number:04x}"
-            write_run(
-                self.staged / run_id, lambda files, run_id=run_id: rename(files, run_id, Tier.TIER1_HF, 0, None)
-            )
+            write_run(self.staged / run_id, functools.partial(renamed, run_id))
 
     def work(self, files: Files, ack: Ack) -> None:
-        ledger = Ledger(self.layout.ledger, clock=self.clock, instance="HF", on_torn=lambda torn: None, files=files)
+        ledger = Ledger(self.layout.ledger, clock=self.clock, instance="HF", on_torn=untold, files=files)
         for staged in sorted(self.staged.iterdir()):
             run = self.layout.runs(Tier.TIER1_HF) / staged.name
             staged.rename(run)
@@ -279,12 +281,11 @@ class SealPart(Part):
 
     def next_start(self) -> None:
         """What the service does before its first run."""
+        from prometheus.v10.ops.instance import Instance
+        from prometheus.v10.ops.interrupted import close_interrupted
 
-        def torn(tail: object) -> None:
-            return None
-
-        with Instance(self.layout, "HF", self.clock, torn) as instance:
-            close_interrupted(self.layout, instance, self.clock, silent_journal(), torn)
+        with Instance(self.layout, "HF", self.clock, untold) as instance:
+            close_interrupted(self.layout, instance, self.clock, silent_journal(), untold)
 
 
 class RetentionPart(Part):
@@ -294,7 +295,8 @@ class RetentionPart(Part):
     bounds: ClassVar[dict[str, int]] = {"raw_days": 14, "snapshot_days": 14, "compress_days": 14}
 
     def renew(self) -> None:
-        self.house = _retention_template().again_in_place(self.root)
+        shutil.rmtree(self.root, ignore_errors=True)
+        self.house = _retention_template().again_in(self.root)
 
     def work(self, files: Files, ack: Ack) -> None:
         result = self.house.apply(self.house.plan(**self.bounds), files)
@@ -303,6 +305,8 @@ class RetentionPart(Part):
         ack("done")
 
     def check(self, acks: Sequence[str]) -> None:
+        from tests.unit.ops.retention_house import contents
+
         assert not acks or self.house.plan(**self.bounds).items == []
         self.house.assert_in_order(torn=True)
         self.house.apply(self.house.plan(**self.bounds))
@@ -312,21 +316,16 @@ class RetentionPart(Part):
         assert {name: data for name, data in left.items() if not name.endswith(".lock")} == _after_retention()
 
 
-class _Template(House):
-    """A house that is built once, and copied for each trial."""
-
-    def again_in_place(self, root: Path) -> House:
-        shutil.rmtree(root, ignore_errors=True)
-        return self.again_in(root)
-
-
 @functools.cache
-def _retention_template() -> _Template:
+def _retention_template() -> House:
+    """A house that is built once, and copied for each trial."""
+    from tests.unit.ops.retention_house import House
+
     place = Path(tempfile.mkdtemp(prefix="pq-house-"))
     clock = FakeClock()
     layout = Layout.under(place / "root")
     layout.prepare()
-    house = _Template(layout, clock)
+    house = House(layout, clock)
     house.run(1, parts=(300, 300), lines=6)
     house.snapshot(1)
     house.snapshot(1)
@@ -337,6 +336,8 @@ def _retention_template() -> _Template:
 @functools.cache
 def _after_retention() -> dict[str, bytes]:
     """What one undisturbed pass leaves."""
+    from tests.unit.ops.retention_house import contents
+
     house = _retention_template()
     done = house.again_in(house.layout.lib.with_name("undisturbed"))
     done.apply(done.plan(**RetentionPart.bounds))
@@ -375,6 +376,7 @@ class RunPart(Part):
         (self.layout.profiles / "HF.toml").write_text(PROFILE)
 
     def work(self, files: Files, ack: Ack) -> None:
+        from prometheus.v10.ops.commands.foreground import Undisturbed
         from prometheus.v10.runs.profile import load_profile
         from prometheus.v10.runs.stage1 import run_stage1
 
@@ -407,7 +409,9 @@ def claimed(layout: Layout, run: Path) -> bool:
     return set(owners[said["first_n"] : said["last_n"] + 1]) == {run.name}
 
 
-PARTS: dict[str, type[Part]] = {part.name: part for part in (PoolPart, SnapshotPart, LedgerPart, SealPart, RetentionPart, RunPart)}
+PARTS: dict[str, type[Part]] = {
+    part.name: part for part in (PoolPart, SnapshotPart, LedgerPart, SealPart, RetentionPart, RunPart)
+}
 
 
 def try_work(part: Part, files: Files, expected: type[BaseException]) -> tuple[list[str], BaseException | None]:
@@ -418,5 +422,3 @@ def try_work(part: Part, files: Files, expected: type[BaseException]) -> tuple[l
     except expected as error:
         return acks, error
     return acks, None
-
-

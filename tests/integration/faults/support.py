@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import functools
+import json
 import os
+import sys
 from pathlib import Path
 
 from prometheus.v10.base.kernel import Files
 from prometheus.v10.evidence.chain import Link, after
 from prometheus.v10.evidence.pool import PoolWriter
-from prometheus.v10.evidence.pool_line import POOL_LINE
 from prometheus.v10.evidence.pool_record import PoolEntry
-from prometheus.v10.evidence.scan import Scan, scan
 from prometheus.v10.evidence.tail import TornTail
 from prometheus.v10.ops.bench.durable import entries
 from tests.conftest import FakeClock
@@ -67,9 +67,14 @@ def reopen(path: Path, files: Files | None = None) -> tuple[int, list[TornTail]]
         return writer.link.n, torn
 
 
-def close_scan(path: Path) -> Scan:
-    """What verification finds."""
-    return scan(path, POOL_LINE, close=True)
+def untold(torn: TornTail) -> None:
+    """For writers whose torn tails are looked at on the disk."""
+
+
+def say(value: object) -> None:
+    """What a process of these tests tells the test that started it: one line of JSON."""
+    sys.stdout.write(json.dumps(value) + "\n")
+    sys.stdout.flush()
 
 
 class UnsyncedFiles(Files):
@@ -88,4 +93,5 @@ class UnsyncedFiles(Files):
 def tell(capsys, text: str) -> None:
     """Print a figure past pytest's capture, so that it stands in the log of every run that is not silenced."""
     with capsys.disabled():
-        print(f"\n    {text}", flush=True)
+        sys.stdout.write(f"\n    {text}\n")
+        sys.stdout.flush()

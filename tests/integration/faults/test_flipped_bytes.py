@@ -25,7 +25,7 @@ ALL_BITS = (0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 0x40, 0x80, 0xFF)
 
 
 def masks_for(at: int) -> list[int]:
-    """What the byte at ``at`` is changed by: another single bit for each byte, then the other bits, then all of them."""
+    """What the byte at ``at`` is changed by: one bit, another for each byte; then the other bits; then all of them."""
     wanted = how_many("FLIP_MASKS", 1)
     return [ALL_BITS[(at + k) % 8] if k < 8 else 0xFF for k in range(min(wanted, len(ALL_BITS)))]
 

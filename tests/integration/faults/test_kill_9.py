@@ -15,7 +15,7 @@ import pytest
 from tests.integration.faults.support import how_many, tell
 
 KILLS = how_many("KILLS", 2000)
-SHARES = {"pool": KILLS // 4, "snapshot": KILLS // 4, "seal": KILLS // 4, "retention": KILLS // 4, "run": KILLS // 100}
+SHARES = {"pool": KILLS // 4, "snapshot": KILLS // 4, "seal": KILLS // 4, "retention": KILLS // 4, "run": KILLS // 200}
 
 
 @pytest.mark.parametrize("part", SHARES)
@@ -40,6 +40,7 @@ def test_the_rig_notices_a_lost_record(scratch):
     from tests.integration.faults.support import UnsyncedFiles
 
     part = PARTS["pool"](scratch / "pool")
+    part.renew()
     acks, error = try_work(part, UnsyncedFiles(), AssertionError)
     assert error is None
     part.check(acks)

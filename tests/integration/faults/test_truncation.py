@@ -8,7 +8,7 @@ from prometheus.v10.evidence.pool import PoolWriter
 from prometheus.v10.evidence.pool_line import POOL_LINE
 from prometheus.v10.evidence.scan import Tail, scan
 from tests.conftest import FakeClock
-from tests.integration.faults.support import entry, how_many, lines_of, links_of, offsets_of, reopen, tell
+from tests.integration.faults.support import entry, how_many, lines_of, links_of, offsets_of, reopen, tell, untold
 
 RECORDS = 200
 
@@ -55,6 +55,6 @@ def test_a_cut_pool_goes_on_as_if_the_cut_record_had_never_been_begun(scratch):
     lines = lines_of(RECORDS)
     path = scratch / "pool.jsonl"
     path.write_bytes(b"".join(lines)[:-1])
-    with PoolWriter(path, clock=FakeClock(), on_torn=lambda torn: None) as writer:
+    with PoolWriter(path, clock=FakeClock(), on_torn=untold) as writer:
         assert writer.append([entry(RECORDS - 1)]) == [RECORDS - 1]
     assert path.read_bytes() == b"".join(lines)

@@ -105,6 +105,19 @@ def test_the_buried_are_split_into_profit_and_costs(runs):
     assert one.reviewed.never_traded == pytest.approx(sum(e["trades"] == 0 for e in never) / len(never))
 
 
+def test_the_newborn_of_the_last_tick_count_as_nobody_who_never_traded(runs):
+    one = read_ecology(runs[0])
+    rows = json.loads((runs[0] / "multiple_experiments_summary.json").read_text())["all_stats"]
+    assert rows[0]["ticks"] == 2000
+    born = [e["experiment"] for e in events(runs[0], "birth_events.jsonl") if e["tick"] == 1999]
+    assert born
+    for number, row in enumerate(rows):
+        unlived, everyone = born.count(number), row["total_agents_ever"]
+        idle = row["zero_trade_share"] * everyone - unlived
+        assert one.figures["never_traded"][number] == pytest.approx(idle / (everyone - unlived))
+        assert 0.0 <= one.figures["never_traded"][number] <= row["zero_trade_share"]
+
+
 def test_a_run_against_itself_is_no_difference(runs):
     one = read_ecology(runs[0])
     assert set(compare(one, one).values()) == {0.0}

@@ -1,7 +1,7 @@
 """The design to beat: one object an agent, one numpy forward pass an agent and tick.
 
-It makes the same decision as the core on the same 33 channels (E, I, M, C), with none of the world's books: no fills, no
-margin, no lifecycle. Written the way such agents are usually written; nothing is slowed down on purpose.
+It makes the same decision as the core on the same 33 channels (E, I, M, C), with none of the world's books: no fills,
+no margin, no lifecycle. Written the way such agents are usually written; nothing is slowed down on purpose.
 """
 
 from __future__ import annotations
@@ -55,9 +55,10 @@ class NaiveAgent:
         x = self.x
         x[:12] = env
         x[12:28] = (
-            has, side, has, self.last_signal, self.shortfall, self.delay, min(equity * config.leverage_cap / depth, 1.0),
-            abs(self.last_signal) * (self.slippage + self.impact), self.slippage, self.impact,
-            self.slippage + self.impact + config.taker_fee, leverage * leverage / (leverage * leverage + config.leverage_k),
+            has, side, has, self.last_signal, self.shortfall, self.delay,
+            min(equity * config.leverage_cap / depth, 1.0), abs(self.last_signal) * (self.slippage + self.impact), self.slippage, self.impact,
+            self.slippage + self.impact + config.taker_fee,
+            leverage * leverage / (leverage * leverage + config.leverage_k),
             liquidation, min(notional * volatility / max(equity - config.maintenance_margin * notional, 1e-9), 1.0),
             min(abs(profit) / (equity * (self.held + 1)), 1.0), has * trend * trend,
         )  # fmt: skip
@@ -86,8 +87,8 @@ def run_naive(
         rois = [agent.cash + agent.position * 1e-4 * (close - agent.entry) for agent in agents]
         ranked = sorted(range(len(agents)), key=rois.__getitem__)[-best:]
         community = (
-            (longs + shorts) / len(agents), (longs - shorts) / max(longs + shorts, 1), sum(rois) / len(rois) / rois[0] - 1.0,
-            0.0, sum(agents[i].last_signal for i in ranked) / best,
+            (longs + shorts) / len(agents), (longs - shorts) / max(longs + shorts, 1),
+            sum(rois) / len(rois) / rois[0] - 1.0, 0.0, sum(agents[i].last_signal for i in ranked) / best,
         )  # fmt: skip
         env, volatility, trend = (
             environment.features[tick],

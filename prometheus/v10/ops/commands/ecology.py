@@ -21,7 +21,7 @@ from prometheus.v10.ops.ecology_picture import draw
 WORDS = {
     "system_roi": "system ROI",
     "max_drawdown": "largest drawdown",
-    "zero_trade_share": "share that never traded",
+    "never_traded": "share that never traded",
     "trades_median": "median trades an agent",
     "liquidated_share": "share liquidated",
     "roi_q05": "lifetime ROI, worst 5 % of agents",
@@ -30,6 +30,7 @@ WORDS = {
     "deaths": "deaths",
     "births": "births",
     "alive_agents": "alive at the end",
+    "lineages_alive": "founders with living descendants",
     "gross": "profit before costs, USDT",
     "fees": "- fees",
     "slippage": "- slippage",
@@ -37,7 +38,7 @@ WORDS = {
     "costs": "all costs, USDT",
     "net": "net profit, USDT",
 }
-SHOWN = ("q05", "q25", "median", "q75", "q95")
+SHOWN = ("q05", "q25", "median", "q75", "q95", "mean")
 REVIEWED = {
     "net": "period ROI",
     "gross": "period ROI before costs",
@@ -120,14 +121,13 @@ def _shown(one: Ecology) -> list[RenderableType]:
 def _reviews(one: Ecology) -> RenderableType:
     columns = ("review", "tick", "alive before", "liquidated", "depleted", "judged", "died", "bred", "% died", "% bred")
     rows = [
-        (p.number, p.tick, p.start, p.liquidated, p.depleted, p.judged, p.died, p.bred, *map(_percent, _shares(p)))
+        (
+            *(p.number, p.tick, p.start, p.liquidated, p.depleted, p.judged, p.died, p.bred),
+            *(_percent(p.died_share), _percent(p.bred_share)),
+        )
         for p in one.periods
     ]
     return table("reviews, all experiments together", columns, rows)
-
-
-def _shares(period: Any) -> tuple[float | None, float | None]:
-    return period.died_share, period.bred_share
 
 
 def _percent(share: float | None) -> float | None:

@@ -18,9 +18,9 @@ from prometheus.v10.base.paths import Layout
 from prometheus.v10.evidence.audit import audit, audit_bytes
 from prometheus.v10.evidence.findings import Progress, VerifyReport
 from prometheus.v10.evidence.verify import runs_in, verify_path
+from prometheus.v10.ops.alive import is_alive
 from prometheus.v10.ops.commands.options import DEFAULT_ROOT, AsJson, Root, examples
 from prometheus.v10.ops.commands.report import Report
-from prometheus.v10.ops.instance import is_alive
 
 VERIFY_EXAMPLES = examples(
     "verify var/runs_hf/HF_20260101T000000Z_1a2b3c4_5d6e",

@@ -10,7 +10,9 @@ import typer
 from prometheus.v10.base.modes import Stage
 
 COMMAND = "prometheus-quant"
-DEFAULT_ROOT = Path("var")
+INSTALLED = Path("/usr/lib/prometheus-quant")
+DEFAULT_ROOT = Path("/") if INSTALLED in Path(__file__).parents else Path("var")
+"""An installed command is about its host, a checkout's about its own tree."""
 
 Root = Annotated[
     Path,

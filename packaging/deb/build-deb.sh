@@ -1,0 +1,141 @@
+#!/usr/bin/env bash
+# Builds the Debian package: units, host command, profiles, man pages, completions. The same commit gives the same bytes.
+#
+#   packaging/deb/build-deb.sh [OUT]        OUT is dist/deb
+#
+# The host command runs on the host's own Python (Debian 13: 3.13; Debian 12: 3.11) with the locked packages beside it,
+# so that installing needs no network and touches nobody else's packages. numpy is not among them: evolution runs in the
+# image. Wheels are held to the hashes of poetry.lock and kept under $PQ_BUILD_CACHE. Needs no root.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=containers/common.sh
+. "$here/../../containers/common.sh"
+out=$(realpath -m "${1:-$here/../../dist/deb}")
+cache=${PQ_BUILD_CACHE:-/var/tmp/prometheus-quant-build}
+cd "$here/../.."
+readonly PYTHON=${PYTHON:-.venv/bin/python}
+readonly HOST_PYTHONS="3.13 3.11"
+readonly PACKAGES="annotated-doc annotated-types attrs markdown-it-py mdurl pydantic pydantic-core pygments rich shellingham typer typing-extensions typing-inspection"
+command -v dpkg-deb >/dev/null || die "dpkg-deb is not here" "this is built on Debian" 69
+[ -x "$PYTHON" ] || die "$PYTHON is not there" "make setup" 69
+
+# ---- which version this is -------------------------------------------------------------------------------------------
+
+commit='' dirty=true epoch=$FALLBACK_EPOCH
+if commit=$(git rev-parse -q --verify HEAD 2>/dev/null); then
+    epoch=$(git log -1 --format=%ct)
+    [ -n "$(git status --porcelain)" ] || dirty=false
+fi
+export SOURCE_DATE_EPOCH=$epoch TZ=UTC LC_ALL=C.UTF-8
+version=$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml | head -1)
+if [ "$(git describe --exact-match --tags HEAD 2>/dev/null || true)" != "v$version" ] || [ "$dirty" = true ]; then
+    version="$version~git$(date -u -d "@$epoch" +%Y%m%d%H%M%S).${commit:0:7}"
+    [ "$dirty" = false ] || version="$version+dirty"
+fi
+architecture=$(dpkg --print-architecture)
+case $architecture in
+amd64) platform=x86_64 ;;
+arm64) platform=aarch64 ;;
+*) die "no wheels are locked for $architecture" "build on amd64 or arm64" 69 ;;
+esac
+
+# ---- wheels ----------------------------------------------------------------------------------------------------------
+
+wheels=$cache/host-wheels-$architecture-$(cat poetry.lock "$here/build-deb.sh" | sha256sum | cut -c1-16)
+if [ ! -d "$wheels" ]; then
+    mkdir -p "$cache"
+    rm -rf "$wheels.part"
+    mkdir "$wheels.part"
+    "$PYTHON" packaging/requirements.py >"$wheels.part/locked.txt"
+    pattern="^($(printf '%s' "$PACKAGES" | tr ' ' '|'))=="
+    grep -E "$pattern" "$wheels.part/locked.txt" >"$wheels.part/requirements.txt"
+    [ "$(wc -l <"$wheels.part/requirements.txt")" -eq "$(wc -w <<<"$PACKAGES")" ] || die "poetry.lock lacks one of: $PACKAGES"
+    for python in $HOST_PYTHONS; do
+        "$PYTHON" -m pip download -q --disable-pip-version-check --no-deps --require-hashes --only-binary=:all: \
+            --python-version "$python" --implementation cp --platform "manylinux2014_$platform" \
+            --platform "manylinux_2_17_$platform" -d "$wheels.part" -r "$wheels.part/requirements.txt" ||
+            die "the locked packages could not be downloaded" "" 69
+    done
+    mv -T "$wheels.part" "$wheels"
+fi
+
+# ---- the tree --------------------------------------------------------------------------------------------------------
+
+work=$(mktemp -d /var/tmp/prometheus-quant-deb.XXXXXX)
+trap 'rm -rf "$work"' EXIT
+tree=$work/tree lib=$work/tree/usr/lib/prometheus-quant
+umask 022
+put() { # mode, place, files: install with that mode
+    local mode=$1 place=$tree$2
+    shift 2
+    install -d "$place"
+    install -m "$mode" -t "$place" "$@"
+}
+
+put 644 /usr/lib/systemd/system units/*.service units/*.timer units/*.path units/*.target units/*.slice
+put 644 /usr/lib/systemd/system/prometheus-stage2@okx_demo.service.d units/networked.conf
+put 755 /usr/lib/systemd/system-generators units/libexec/prometheus-quant-generator
+put 755 /usr/lib/prometheus-quant units/libexec/instance-env units/libexec/record-result
+install -m 755 packaging/provision-host.sh "$lib/provision-host"
+put 644 /usr/lib/sysusers.d packaging/sysusers.d/prometheus-quant.conf
+put 644 /usr/lib/tmpfiles.d packaging/tmpfiles.d/prometheus-quant.conf
+put 644 /usr/lib/systemd/catalog packaging/prometheus-quant.catalog
+put 644 /etc/prometheus-quant/profiles prometheus/v10/runs/profiles/*.toml
+put 755 /usr/bin "$here/prometheus-quant"
+
+mkdir -p "$lib/python"
+for wheel in "$wheels"/*.whl; do
+    "$PYTHON" -m zipfile -e "$wheel" "$lib/python"
+done
+rm -rf "$lib"/python/*.data "$lib"/python/bin
+git ls-files -z --cached --others --exclude-standard prometheus |
+    while IFS= read -r -d '' file; do [ ! -f "$file" ] || printf '%s\0' "$file"; done |
+    xargs -0 cp --parents -t "$lib/python" --
+commit_json=null
+[ -z "$commit" ] || commit_json="\"$commit\""
+printf '{\n  "git_commit": %s,\n  "git_dirty": %s,\n  "source_date": "%s"\n}\n' "$commit_json" "$dirty" \
+    "$(date -u -d "@$epoch" +%Y-%m-%dT%H:%M:%SZ)" >"$lib/python/prometheus/_build.json"
+find "$lib/python" -name __pycache__ -prune -exec rm -rf {} +
+
+# ---- documents -------------------------------------------------------------------------------------------------------
+
+doc=$tree/usr/share/doc/prometheus-quant
+install -d "$doc"
+install -m 644 "$here/copyright" "$doc/copyright"
+for wanted in docs/*.md CHANGELOG.md; do
+    gzip -9nc "$wanted" >"$doc/$(basename "$wanted").gz"
+done
+# Debian's own form, which tools read; what changed is in CHANGELOG.md.
+printf 'prometheus-quant (%s) unstable; urgency=medium\n\n  * CHANGELOG.md says what changed.\n\n -- %s  %s\n' "$version" \
+    "$(sed -n 's/^Maintainer: //p' "$here/control")" "$(date -u -R -d "@$epoch")" | gzip -9n >"$doc/changelog.gz"
+for page in "$here"/man/*.[17]; do
+    install -d "$tree/usr/share/man/man${page##*.}"
+    sed "s/@VERSION@/$version/; s/@DATE@/$(date -u -d "@$epoch" +%Y-%m-%d)/" "$page" |
+        gzip -9n >"$tree/usr/share/man/man${page##*.}/$(basename "$page").gz"
+done
+complete() { # shell, place: typer's own completion script
+    install -d "$(dirname "$tree$2")"
+    _PROMETHEUS_QUANT_COMPLETE=source_$1 "$PYTHON" -m prometheus.host >"$tree$2"
+    [ -s "$tree$2" ] || die "no completion for $1 came out" "" 70
+}
+complete bash /usr/share/bash-completion/completions/prometheus-quant
+complete zsh /usr/share/zsh/vendor-completions/_prometheus-quant
+complete fish /usr/share/fish/vendor_completions.d/prometheus-quant.fish
+
+# ---- the package -----------------------------------------------------------------------------------------------------
+
+install -d -m 755 "$tree/DEBIAN"
+install -m 755 -t "$tree/DEBIAN" "$here/postinst" "$here/prerm" "$here/postrm"
+(cd "$tree" && find etc -type f -printf '/%p\n' | sort) >"$tree/DEBIAN/conffiles"
+find "$tree" -type f -not -path '*/DEBIAN/*' -name '*.so' -exec chmod 644 {} +
+size=$(du -sk --apparent-size --exclude=DEBIAN "$tree" | cut -f1)
+sed "s/@VERSION@/$version/; s/@ARCHITECTURE@/$architecture/; s/@SIZE@/$size/" "$here/control" >"$tree/DEBIAN/control"
+(cd "$tree" && find . -type f -not -path './DEBIAN/*' -printf '%P\0' | sort -z | xargs -0 md5sum) >"$tree/DEBIAN/md5sums"
+chmod -R u=rwX,go=rX "$tree"
+find "$tree" -exec touch -h -d "@$epoch" {} +
+mkdir -p "$out"
+# One thread: what xz writes depends on how many it uses.
+DPKG_DEB_THREADS_MAX=1 dpkg-deb --root-owner-group -Zxz --build "$tree" "$work/package.deb" >/dev/null
+place=$out/prometheus-quant_${version}_$architecture.deb
+mv "$work/package.deb" "$place"
+printf '%s\n' "$place"

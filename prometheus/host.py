@@ -1,0 +1,36 @@
+"""The command of an installed host: what an operator does there, with the host's own Python and without numpy.
+
+Everything that evolves, replays or deletes runs in the image instead, from units; `prometheus.cli` has all of it. Both
+command lines are made of the same commands.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from prometheus.front import new_app, run_app
+from prometheus.v10.ops.commands import doctor, evidence, ledger, release, status, stopping
+
+ABOUT = (
+    "Watch, stop, release and check evolution on this host; systemctl start prometheus-stage1@HF starts it."
+)
+
+app = new_app(ABOUT)
+app.command("status", epilog=status.STATUS_EXAMPLES)(status.status_command)
+app.command("doctor", epilog=doctor.DOCTOR_EXAMPLES)(doctor.doctor_command)
+app.command("stop", epilog=stopping.STOP_EXAMPLES)(stopping.stop_command)
+app.command("clear-stop", epilog=stopping.CLEAR_EXAMPLES)(stopping.clear_command)
+app.command("verify", epilog=evidence.VERIFY_EXAMPLES)(evidence.verify_command)
+app.command("audit", epilog=evidence.VERIFY_EXAMPLES)(evidence.audit_command)
+app.add_typer(release.app, name="release")
+app.add_typer(ledger.app, name="ledger")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line; returns the exit code (contracts, section 6)."""
+    return run_app(app, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

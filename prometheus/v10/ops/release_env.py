@@ -1,0 +1,127 @@
+"""``release.env``: which images the units run, by digest (contracts, section 2). Standard library and attrs only.
+
+The file is systemd's: ``NAME=value`` lines that units read with ``EnvironmentFile=``. Names are those of the units:
+``PQ_IMAGE_<STAGE>`` is what Podman is given, ``PQ_IMAGE_<STAGE>_DIGEST`` what manifests record, ``PQ_GIT_COMMIT`` the
+sources. A reference without a digest is refused: a tag may mean other bytes tomorrow.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+
+from prometheus.v10.base.errors import ConfigError, host_error
+from prometheus.v10.base.files import write_atomic
+from prometheus.v10.base.modes import Stage
+from prometheus.v10.base.paths import Layout
+
+FILE = "release.env"
+PREVIOUS = "release.env.previous"
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_REFERENCE = re.compile(r"[A-Za-z0-9][\w./:-]*@(sha256:[0-9a-f]{64})")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_HINT = "load a release and use it: prometheus-quant release load FILE; prometheus-quant release use DIGEST"
+
+
+@frozen
+class Release:
+    """The images that belong together.
+
+    Attributes:
+        images: reference by digest, for each stage.
+        git_commit: what they were built from; None where the build did not know.
+    """
+
+    images: dict[Stage, str]
+    git_commit: str | None
+
+    @property
+    def id(self) -> str:
+        """What an operator calls it: 12 digits of stage 1's digest."""
+        return self.digest(Stage.STAGE1).removeprefix("sha256:")[:12]
+
+    def digest(self, stage: Stage) -> str:
+        """The digest of a stage's image."""
+        return self.images[stage].rpartition("@")[2]
+
+    def same_images(self, other: Release | None) -> bool:
+        """Whether both run the same bytes."""
+        return other is not None and all(self.digest(stage) == other.digest(stage) for stage in Stage)
+
+    def text(self) -> str:
+        """As ``release.env`` spells it."""
+        lines = []
+        for stage in Stage:
+            name = f"PQ_IMAGE_{stage.value.upper()}"
+            lines += [f"{name}={self.images[stage]}", f"{name}_DIGEST={self.digest(stage)}"]
+        return "\n".join([*lines, f"PQ_GIT_COMMIT={self.git_commit or ''}", ""])
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {
+            "id": self.id,
+            "images": {stage.value: self.images[stage] for stage in Stage},
+            "git_commit": self.git_commit,
+        }
+
+
+def env_file(layout: Layout) -> Path:
+    """Where the release in force stands."""
+    return layout.etc / FILE
+
+
+def previous_file(layout: Layout) -> Path:
+    """Where the one before it stands."""
+    return layout.etc / PREVIOUS
+
+
+def read_release(place: Path) -> Release | None:
+    """The release that a file names; None where there is no file.
+
+    Raises:
+        ConfigError: when it names none, or names an image by a tag.
+        HostError: when it cannot be read.
+    """
+    try:
+        text = place.read_text(encoding="ascii")
+    except FileNotFoundError:
+        return None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{place} is not text", hint=_HINT) from error
+    except OSError as error:
+        raise host_error(error, f"cannot read {place}") from error
+    said = dict(line.split("=", 1) for line in text.splitlines() if "=" in line and not line.startswith("#"))
+    images: dict[Stage, str] = {}
+    for stage in Stage:
+        name = f"PQ_IMAGE_{stage.value.upper()}"
+        reference = said.get(name, "")
+        found = _REFERENCE.fullmatch(reference)
+        if found is None:
+            raise ConfigError(f"{place}: {name}={reference!r} names no image by its digest", hint=_HINT)
+        if said.get(f"{name}_DIGEST") != found[1]:
+            raise ConfigError(f"{place}: {name}_DIGEST is not the digest of {reference}", hint=_HINT)
+        images[stage] = reference
+    commit = said.get("PQ_GIT_COMMIT", "")
+    return Release(images, commit if _COMMIT.fullmatch(commit) else None)
+
+
+def write_release(place: Path, release: Release) -> None:
+    """Replace the file: a unit that starts meanwhile reads the old one or the new.
+
+    Raises:
+        HostError: when it cannot be written.
+    """
+    write_atomic(place, release.text().encode("ascii"), mode=0o644)
+
+
+def is_digest(text: str) -> bool:
+    """Whether ``text`` is ``sha256:`` and 64 digits."""
+    return _DIGEST.fullmatch(text) is not None
+
+
+def is_reference(text: str) -> bool:
+    """Whether ``text`` names an image by its digest."""
+    return _REFERENCE.fullmatch(text) is not None
