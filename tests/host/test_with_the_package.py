@@ -1,4 +1,4 @@
-"""A clean Debian host, the package, a release and a broken one: what an operator does between bare machine and rollback.
+"""A clean Debian host, the package, a release and a broken one: from the bare machine to the rollback.
 
 The images here are stand-ins of a few lines (one says READY, one never does): releases are about which image runs, not
 about what it does. This module comes last because it takes the session's host away and boots a fresh one.
@@ -56,8 +56,8 @@ def host(clean, package):
     """The host with the package installed, without network, and short time-outs."""
     clean.put(package, "/root/prometheus-quant.deb", 0o644)
     clean.do("dpkg", "--install", "/root/prometheus-quant.deb")
-    clean.write("/etc/systemd/system/prometheus-stage1@.service.d/lab.conf",
-                "[Unit]\nStartLimitBurst=100\n[Service]\nTimeoutStartSec=8\nWatchdogSec=0\nLogFilterPatterns=~<nwarn>\n")  # fmt: skip
+    quick = "[Unit]\nStartLimitBurst=100\n[Service]\nTimeoutStartSec=8\nWatchdogSec=0\nLogFilterPatterns=~<nwarn>\n"
+    clean.write("/etc/systemd/system/prometheus-stage1@.service.d/lab.conf", quick)
     clean.do("systemctl", "daemon-reload")
     return clean
 
@@ -106,6 +106,11 @@ def archives(host, tmp_path_factory) -> dict[str, str]:
     return made
 
 
+def state_of(host) -> str:
+    """What a failing test wants to know."""
+    return host.ask("systemctl", "status", "--no-pager", "-n", "30", UNIT).stdout
+
+
 def ask(host, *words: str) -> dict:
     return json.loads(host.do(COMMAND, *words, "--json"))
 
@@ -148,7 +153,6 @@ def test_manual_pages_and_completions_are_there(host):
 
 
 def test_journal_entries_are_explained(host):
-    assert "Kill switch" in host.do("journalctl", "--list-catalog", "4a8f6c2e91d74b0fa3c5d8e7b6019f24") or True
     assert "released" in host.do("journalctl", "--dump-catalog", "4a8f6c2e91d74b0fa3c5d8e7b6019f24")
 
 
@@ -164,7 +168,7 @@ def test_the_first_release_is_loaded_put_in_force_and_started(host, loaded):
 
 def test_another_release_takes_over_what_runs(host, loaded):
     done = ask(host, "release", "use", loaded["b"])
-    assert done["restarted"] == [UNIT]
+    assert done["restarted"] == [UNIT], state_of(host)
     host.wait_until("its status", ("systemctl", "show", UNIT, "-p", "StatusText", "--value"), "stand-in b is ready", 10)
 
 
@@ -234,7 +238,8 @@ def test_stop_and_clear_stop(host, figures):
 
 
 def evidence(host) -> str:
-    return host.shell(f"cd {STATE} && find . -type f ! -name '*.lock' -print0 | sort -z | xargs -0 sha256sum; ls -lAR")
+    """Every file and its hash; locks are no evidence."""
+    return host.shell(f"cd {STATE} && find . -type f ! -name '*.lock' -print0 | sort -z | xargs -0 sha256sum")
 
 
 def test_upgrade_remove_and_purge_never_touch_evidence(host, package):
@@ -247,9 +252,8 @@ def test_upgrade_remove_and_purge_never_touch_evidence(host, package):
     assert evidence(host) == before
     host.do("dpkg", "--remove", "prometheus-quant")
     assert host.ask("systemctl", "is-active", UNIT).stdout.strip() in {"inactive", "unknown", "failed"}
-    without_ends = "service_results"  # stopping files its end
-    kept = [line for line in before.splitlines() if without_ends not in line and line.strip() and "total" not in line]
-    assert all(line in evidence(host) for line in kept if line.startswith(("-", "d")) is False)
+    after = evidence(host)
+    assert [line for line in before.splitlines() if "service_results" not in line and line not in after] == []
     assert host.inside("/etc/prometheus-quant/profiles/HF.toml").is_file()
     host.do("dpkg", "--purge", "prometheus-quant")
     assert not host.inside("/etc/prometheus-quant/profiles/HF.toml").exists()

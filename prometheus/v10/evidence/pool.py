@@ -25,6 +25,9 @@ from prometheus.v10.evidence.pool_record import PoolEntry, PoolRecord, record_of
 from prometheus.v10.evidence.reader import iter_lines
 from prometheus.v10.evidence.tail import OnTornTail, open_chain
 
+WORTH_A_THREAD = 32
+"""Records of a group from which on handing it to a thread costs less than hashing it oneself."""
+
 
 class PoolWriter:
     """The one writer of a pool, as a context manager.
@@ -105,12 +108,13 @@ class PoolWriter:
         with _Joiner() as joiner:
             data, link = _lines(following, self.link)
             while data:
-                following = next(waiting, None)
-                ahead = None if following is None else partial(joiner.begin, following, link)
+                following = next(waiting, None) or ()
+                ahead = partial(joiner.begin, following, link) if len(following) >= WORTH_A_THREAD else None
                 file.append_durable(data, meanwhile=ahead)
-                first, self.link = self.link.n, link
-                yield list(range(first, link.n))
-                data, link = (b"", link) if ahead is None else joiner.result()
+                first, last = self.link.n, link.n
+                self.link = link
+                yield list(range(first, last))
+                data, link = _lines(following, link) if ahead is None else joiner.result()
 
     def _open_file(self) -> AppendFile:
         if self._file is None:
@@ -131,15 +135,17 @@ class _Joiner:
         self._thread = Thread(target=self._work, name="pool-joiner", daemon=True)
 
     def __enter__(self) -> Self:
-        self._thread.start()
         return self
 
     def __exit__(self, _t: type[BaseException] | None, _e: BaseException | None, _b: TracebackType | None) -> None:
-        self._given.put(None)
-        self._thread.join()
+        if self._thread.ident is not None:
+            self._given.put(None)
+            self._thread.join()
 
     def begin(self, entries: Sequence[PoolEntry], link: Link) -> None:
         """Hand over the group that comes next."""
+        if self._thread.ident is None:
+            self._thread.start()
         self._given.put((entries, link))
 
     def result(self) -> tuple[bytes, Link]:

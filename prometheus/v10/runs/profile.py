@@ -69,9 +69,14 @@ class ExperimentsTable:
 
 @frozen(kw_only=True)
 class PoolTable:
-    """``[pool]``: whom a run hands to the pool: every survivor, and the best of those who died after trading."""
+    """``[pool]``: whom a run hands to the pool: every survivor, and the best of those who died after trading.
+
+    Attributes:
+        snapshot_every_runs: the service freezes the pool after so many runs; 0 leaves that to a timer.
+    """
 
     best_of_the_dead: int = field(default=3, validator=validators.ge(0))
+    snapshot_every_runs: int = field(default=20, validator=validators.ge(0))
 
 
 @frozen(kw_only=True)

@@ -208,7 +208,10 @@ def test_from_a_registry_by_digest_only(releases, store):
 
 
 def test_images_of_two_commits_are_no_release(releases, store):
-    names = {stage: f"registry.example/{stage.value}@{digest(letter, stage)}" for letter, stage in zip("ab", Stage, strict=True)}
+    names = {
+        stage: f"registry.example/{stage.value}@{digest(letter, stage)}"
+        for letter, stage in zip("ab", Stage, strict=True)
+    }
     for letter, (stage, name) in zip("ab", names.items(), strict=True):
         store.offer(name, letter, stage)
     with pytest.raises(UsageError, match="several commits"):

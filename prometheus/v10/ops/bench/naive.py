@@ -56,7 +56,8 @@ class NaiveAgent:
         x[:12] = env
         x[12:28] = (
             has, side, has, self.last_signal, self.shortfall, self.delay,
-            min(equity * config.leverage_cap / depth, 1.0), abs(self.last_signal) * (self.slippage + self.impact), self.slippage, self.impact,
+            min(equity * config.leverage_cap / depth, 1.0),
+            abs(self.last_signal) * (self.slippage + self.impact), self.slippage, self.impact,
             self.slippage + self.impact + config.taker_fee,
             leverage * leverage / (leverage * leverage + config.leverage_k),
             liquidation, min(notional * volatility / max(equity - config.maintenance_margin * notional, 1e-9), 1.0),

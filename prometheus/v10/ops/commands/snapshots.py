@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,12 +11,10 @@ import typer
 from prometheus.v10.base.clock import Clock, SystemClock
 from prometheus.v10.base.errors import UsageError
 from prometheus.v10.base.modes import Mode, Stage
-from prometheus.v10.base.names import SNAPSHOT_PREFIX, Event, LedgerEntryType
+from prometheus.v10.base.names import SNAPSHOT_PREFIX
 from prometheus.v10.base.paths import Layout
-from prometheus.v10.evidence.environment import probe
 from prometheus.v10.evidence.journal import Journal
-from prometheus.v10.evidence.ledger import Ledger
-from prometheus.v10.evidence.snapshot import SnapshotInfo, create_snapshot, diff_snapshots, list_snapshots, read_index
+from prometheus.v10.evidence.snapshot import SnapshotInfo, diff_snapshots, list_snapshots, read_index
 from prometheus.v10.ops.commands.evidence import verify_all
 from prometheus.v10.ops.commands.options import (
     DEFAULT_ROOT,
@@ -30,7 +27,7 @@ from prometheus.v10.ops.commands.options import (
 )
 from prometheus.v10.ops.commands.pools import existing_pool
 from prometheus.v10.ops.commands.report import Report, facts, table
-from prometheus.v10.ops.control import tell_torn
+from prometheus.v10.ops.snapshots import take_snapshot
 
 _COLUMNS = ("id", "count", "bytes", "created_at", "git_commit")
 
@@ -41,19 +38,9 @@ def _plain(info: SnapshotInfo) -> dict[str, Any]:
 
 def create(layout: Layout, stage: Stage, *, instance: str, clock: Clock) -> Report:
     """Freeze a stage's pool, enter the snapshot into the ledger, tell the journal; errors as `create_snapshot`."""
-    pool = existing_pool(layout.pool(stage))
-    info = create_snapshot(pool, layout.snapshots(stage), clock=clock, git_commit=probe().git_commit)
-    if not info.already_there:
-        journal = Journal.open(instance=instance, mode=Mode.OFFLINE, stage=stage, run_id=None)
-        ledger = Ledger(layout.ledger, clock=clock, instance=instance, on_torn=partial(tell_torn, journal))
-        ledger.append(LedgerEntryType.SNAPSHOT, info.ledger_payload())
-        journal.send(
-            Event.SNAPSHOT,
-            f"snapshot {info.id} of {info.count} records",
-            snapshot_id=info.id,
-            records=info.count,
-            path=str(info.path),
-        )
+    existing_pool(layout.pool(stage))
+    journal = Journal.open(instance=instance, mode=Mode.OFFLINE, stage=stage, run_id=None)
+    info = take_snapshot(layout, stage, instance=instance, clock=clock, journal=journal)
     return Report(_plain(info), [facts("already there" if info.already_there else "created", _plain(info))])
 
 
