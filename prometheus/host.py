@@ -12,9 +12,7 @@ from collections.abc import Sequence
 from prometheus.front import new_app, run_app
 from prometheus.v10.ops.commands import doctor, evidence, ledger, release, status, stopping
 
-ABOUT = (
-    "Watch, stop, release and check evolution on this host; systemctl start prometheus-stage1@HF starts it."
-)
+ABOUT = "Watch, stop, release and check evolution on this host; systemctl start prometheus-stage1@HF starts it."
 
 app = new_app(ABOUT)
 app.command("status", epilog=status.STATUS_EXAMPLES)(status.status_command)

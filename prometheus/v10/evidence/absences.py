@@ -137,7 +137,7 @@ def open_evidence(path: Path) -> BinaryIO:
         if codec is None:
             raise EvidenceError(
                 f"{path} is compressed, and nothing here reads zstd",
-                hint="install zstandard, or `prometheus-quant retention --restore RUN_ID`",
+                hint="install zstandard, or `prometheus-quant retention restore RUN_ID`",
             )
         return codec.open(packed, "rb")
     except OSError as error:

@@ -50,7 +50,8 @@ class ExperimentStats:
         completed: whether it ran to the end of its window or to its collapse (False: it was stopped).
         system_roi: current total / initial total - 1; ``max_drawdown`` is of the current total, a fraction.
         total_agents_ever: founders and births.
-        trades: closed round trips of everyone; ``trades_median`` and ``zero_trade_share`` are over everyone who lived.
+        trades: closed round trips of everyone; ``trades_median``, ``zero_trade_share`` and ``roi_quantiles`` are over
+            everyone who lived at least a tick: a child of the last tick says nothing yet.
         liquidated_share: liquidations / agents ever.
         profitable_agents_all: agents, dead or alive, that ended with more than they were given.
         roi_quantiles: of the lifetime ROI of everyone who lived (`quantiles`).

@@ -37,7 +37,7 @@ def check_parts(
         run_dir: the run.
         present: names of its files.
         report: where findings go.
-        cut_off: the run carries ``interrupted.json``.
+        cut_off: the run carries ``interrupted.json``, or says itself that it failed.
         explained: names of files that are gone, and whose absence the ledger explains (`evidence.absences`).
 
     Raises:

@@ -4,8 +4,9 @@ Beside names and hashes: every part is a JSON array of this run's records, as ma
 canonical form; event and plain records lie apart as the index's policy defines them; none that is gone held an event
 record; the sums are right; and the parts keep within the budget, but for event records.
 
-A run that was cut off may hold parts that its index does not name yet, each numbered after all that it names. A part
-that the index names as dropped may still be there, if its bytes are the dropped ones: its deletion was not finished.
+A run that was cut off, or that failed because the disk refused, may hold parts that its index does not name yet, each
+numbered after all that it names. A part that the index names as dropped may still be there, if its bytes are the
+dropped ones: its deletion was not finished.
 Standard library only.
 """
 
@@ -37,7 +38,7 @@ def check_raw(run_dir: Path, *, cut_off: bool = False, explained: Set[str] = fro
 
     Args:
         run_dir: its name is the run id.
-        cut_off: the run carries ``interrupted.json``.
+        cut_off: the run carries ``interrupted.json``, or says itself that it failed.
         explained: names of files that are gone, and whose absence the ledger explains (`evidence.absences`).
 
     Raises:

@@ -142,7 +142,8 @@ class _Run:
             self._check_interrupted(missing)
         self._read_artifacts(manifest)
         self._check_counts(manifest)
-        check_parts(self.dir, set(self.present), self.report, explained=self.explained, cut_off=self.cut_off)
+        unfinished = self.cut_off or (manifest or {}).get("status") == "failed"
+        check_parts(self.dir, set(self.present), self.report, explained=self.explained, cut_off=unfinished)
         self._check_ledger(seal, ledger)
         self.report.facts.update(files=len(self.present), bytes=sum(s.st_size for s in self.present.values()))
 

@@ -21,10 +21,14 @@ _HOLDER = re.compile(r"instance \S+, pid (\d+) on (\S+)")
 
 
 def instances(layout: Layout) -> list[str]:
-    """Every instance that has left state here, by name."""
+    """Every instance that has left state here, by name.
+
+    Raises:
+        PermissionError: when this user may not look: that is not the same as nobody.
+    """
     try:
         names = [entry.name for entry in os.scandir(layout.state) if entry.is_dir(follow_symlinks=False)]
-    except (FileNotFoundError, PermissionError):
+    except FileNotFoundError:
         return []
     return sorted(name for name in names if is_instance(name) and (layout.state / name / LOCK_FILE).exists())
 

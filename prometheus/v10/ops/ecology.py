@@ -146,7 +146,7 @@ def read_ecology(run: Path) -> Ecology:
             window=f"{manifest.window.name}: {manifest.window.len} bars from {manifest.window.start}",
             experiments=len(rows),
             rules={name: world[name] for name in ("founders", "review_ticks", "death_roi", "breed_roi")},
-            figures=_figures(rows, births),
+            figures=_figures(rows),
             periods=tuple(_periods(rows, deaths, births, int(world["review_ticks"]))),
             deaths={reason.value: sum(row.deaths_by_reason[reason.value] for row in rows) for reason in DeathReason},
             collapses=dict(sorted(Counter(str(row.collapse.reason) for row in collapsed).items())),
@@ -188,6 +188,7 @@ def _costs(row: ExperimentStats) -> float:
 
 
 FIGURES: dict[str, Callable[[ExperimentStats], float]] = {
+    "never_traded": lambda row: row.zero_trade_share,
     "system_roi": lambda row: row.system_roi,
     "max_drawdown": lambda row: row.max_drawdown,
     "trades_median": lambda row: row.trades_median,
@@ -209,17 +210,8 @@ FIGURES: dict[str, Callable[[ExperimentStats], float]] = {
 """What `Ecology.figures` reads off a row; shares and returns are fractions, money is USDT an experiment."""
 
 
-def _figures(rows: Sequence[ExperimentStats], births: list[Event]) -> dict[str, tuple[float, ...]]:
-    last = {row.experiment: row.ticks - 1 for row in rows}
-    unlived = Counter(event["experiment"] for event in births if event["tick"] == last[event["experiment"]])
-    found = {name: tuple(read(row) for row in rows) for name, read in FIGURES.items()}
-    return {"never_traded": tuple(_never_traded(row, unlived[row.experiment]) for row in rows), **found}
-
-
-def _never_traded(row: ExperimentStats, unlived: int) -> float:
-    """Share of those who lived a tick; ``unlived`` were born at the last one, and the summary's share counts them."""
-    idle = round(row.zero_trade_share * row.total_agents_ever) - unlived
-    return idle / (row.total_agents_ever - unlived)
+def _figures(rows: Sequence[ExperimentStats]) -> dict[str, tuple[float, ...]]:
+    return {name: tuple(read(row) for row in rows) for name, read in FIGURES.items()}
 
 
 # ---- reviews ---------------------------------------------------------------------------------------------------------

@@ -119,7 +119,8 @@ class Look:
             units = units or []
         listed = [self._instance(unit.instance, unit, manifests) for unit in units]
         seen = {unit.instance for unit in units}
-        more = [name for name in alive.instances(self.layout) if name not in seen]
+        known, _ = self.try_to("instances", lambda: alive.instances(self.layout))
+        more = [name for name in known or [] if name not in seen]
         return listed + [self._instance(name, None, manifests) for name in more]
 
     def _instance(self, name: str, unit: Unit | None, manifests: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
@@ -164,9 +165,9 @@ class Look:
 
     def _collapses(self, name: str, nulls: Nulls) -> dict[str, Any] | None:
         place = self.layout.state / name / INTERVALS
-        if not place.exists():
-            return nulls.unknown("collapses", "no run of this instance has ended yet")  # type: ignore[no-any-return]
         found, why = self.try_to(f"collapse intervals of {name}", lambda: interval_figures(place))
+        if found is None and not why:
+            why = "no run of this instance has ended yet"
         return nulls.known("collapses", found, why)
 
     def _newest_manifests(self) -> dict[str, dict[str, Any]]:
@@ -245,14 +246,20 @@ class Look:
 # ---- what files say --------------------------------------------------------------------------------------------------
 
 
-def interval_figures(place: Path) -> dict[str, Any]:
+def interval_figures(place: Path) -> dict[str, Any] | None:
     """The survival curve in a few numbers, from the ledger's whole lines; the audit checks its chain, not this.
+
+    None where there is no such ledger.
 
     Raises:
         ValueError: when a line is none.
         OSError: when it cannot be read.
     """
-    lines = [strict_loads(line) for line in place.read_bytes().split(b"\n")[:-1]]
+    try:
+        data = place.read_bytes()
+    except FileNotFoundError:
+        return None
+    lines = [strict_loads(line) for line in data.split(b"\n")[:-1]]
     collapses = [line for line in lines if line["type"] == "collapse"]
     restarts = [line["restart_time_seconds"] for line in lines if line["type"] == "reboot"]
     ticks = [line["ticks_since_previous"] for line in collapses if line["ticks_since_previous"] is not None]

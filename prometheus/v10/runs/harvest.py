@@ -240,6 +240,7 @@ def _stats(result: Result, who: Identity, event: CollapseEvent | None) -> Experi
     alive = lives.death_tick < 0
     roi = lives.final_capital / lives.initial_capital - 1.0
     living = np.flatnonzero(alive)
+    lived = lives.birth_tick < result.ticks - 1  # of who was born at the last tick there is nothing to say
     numbers = np.concatenate([money, result.total_by_tick, roi, lives.genomes.ravel()])
     nobody = "nobody is alive"
     return ExperimentStats(
@@ -258,8 +259,8 @@ def _stats(result: Result, who: Identity, event: CollapseEvent | None) -> Experi
         deaths=int(result.tally[capital.DIED]),
         deaths_by_reason=_deaths_by_reason(result),
         trades=int(result.tally[capital.ROUND_TRIPS]),
-        trades_median=float(np.sort(lives.trades)[everyone // 2]),
-        zero_trade_share=float(np.count_nonzero(lives.trades == 0) / everyone),
+        trades_median=float(np.sort(lives.trades[lived])[int(lived.sum()) // 2]),
+        zero_trade_share=float(np.count_nonzero(lives.trades[lived] == 0) / np.count_nonzero(lived)),
         liquidated_share=float(np.count_nonzero(lives.reason == lifecycle.REASONS.index("liquidation")) / everyone),
         profitable_agents_all=int(np.count_nonzero(roi > 0.0)),
         profitable_agents_alive=int(np.count_nonzero(roi[living] > 0.0)),
@@ -272,7 +273,7 @@ def _stats(result: Result, who: Identity, event: CollapseEvent | None) -> Experi
         collapse=collapse_outcome(
             event.reason if event else None, event.tick if event else None, event.ts_utc if event else None, nulls
         ),
-        roi_quantiles=quantiles(roi.tolist()),
+        roi_quantiles=quantiles(roi[lived].tolist()),
         founder_out_in_correlation=_correlation(
             lives.genomes[lives.parent < 0, : genome.NET_LOCI],
             lives.genomes[lives.parent < 0, genome.IN_NET : genome.ENTRY_THRESHOLD],

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from prometheus.v10.base.clock import Clock, new_run_id, utc_text
-from prometheus.v10.base.errors import HostError, PrometheusError
+from prometheus.v10.base.errors import HostError, PrometheusError, UsageError
 from prometheus.v10.base.files import FILES, Files
 from prometheus.v10.base.modes import Mode, RunPrefix, Tier
 from prometheus.v10.base.names import Artifact, Event
@@ -93,6 +93,8 @@ def run_stage1(
     Raises:
         PrometheusError: whatever stood in the way. If a directory had been made by then, it is sealed as ``failed``.
     """
+    if mode is not Mode.OFFLINE:
+        raise UsageError(f"mode {mode.value}: this version has no exchange adapter", hint="run --mode offline")
     core = check_core()
     world = setup.prepare(profile, layout)
     control.preparing("loading the world's compiled code (compiled now if this is the first run)")

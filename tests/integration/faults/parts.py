@@ -12,6 +12,7 @@ import json
 import shutil
 import stat
 import tempfile
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -64,7 +65,7 @@ def failures(report: VerifyReport) -> list[str]:
     return [finding.line() for finding in report.findings if finding.level is not Level.NOTE]
 
 
-class Part:
+class Part(ABC):
     """One part, in a directory of its own; `renew` before `work`."""
 
     name: ClassVar[str]
@@ -75,14 +76,17 @@ class Part:
         self.clock = FakeClock()
         self.verdicts = 0
 
+    @abstractmethod
     def renew(self) -> None:
         """Begin with fresh files, where the work needs them or has become too much to check quickly."""
 
+    @abstractmethod
     def work(self, files: Files, ack: Ack) -> None:
-        raise NotImplementedError
+        """Do it, through these files, and acknowledge."""
 
+    @abstractmethod
     def check(self, acks: Sequence[str]) -> None:
-        raise NotImplementedError
+        """Look at what is left: nothing acknowledged is missing, each verdict is right, and the next start mends it."""
 
     def says(self, report: VerifyReport, wrong: Sequence[str]) -> None:
         """The verdict is right: exactly the findings that contain ``wrong``, in this order."""
@@ -393,6 +397,8 @@ class RunPart(Part):
                 self.says(verify_run(run), [])
         assert set(acks) <= {run.name for run in runs}
         SealPart.next_start(self)  # type: ignore[arg-type]
+        if self.layout.pool(Stage.STAGE1).exists():
+            reopen(self.layout.pool(Stage.STAGE1))  # as its next run does
         self.says(audit(self.layout), [])
         for run in runs:
             assert claimed(self.layout, run), f"{run.name} claims records that the pool does not hold"

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import tempfile
+from pathlib import Path
 
 import pytest
 
 from prometheus.v10.base.clock import utc_text
+from prometheus.v10.base.errors import HostError
 from prometheus.v10.base.modes import Stage, Tier
 from prometheus.v10.base.names import LedgerEntryType
+from prometheus.v10.base.paths import Layout
 from prometheus.v10.evidence.nulls import violations
 from prometheus.v10.ops.collapse_intervals import CollapseSeen
 from prometheus.v10.ops.commands.status import look
@@ -17,6 +22,7 @@ from prometheus.v10.ops.instance import Instance
 from prometheus.v10.ops.liveness import status_sentence
 from prometheus.v10.ops.release_env import Release, env_file, write_release
 from prometheus.v10.ops.status import Look, interval_figures, parse_progress
+from prometheus.v10.ops.stopping import running
 from prometheus.v10.runs.control import Progress
 from tests.unit.ops.host_stand_in import FakeSystemd
 
@@ -194,6 +200,25 @@ def test_what_cannot_be_seen_is_named(whole, layout):
     layout.runs(Tier.TIER1_HF).rmdir()
     layout.runs(Tier.TIER1_HF).write_text("not a directory")
     assert any("runs_hf" in what for what in whole()["cannot_see"])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can look through another user's eyes")
+def test_a_user_who_may_not_look_is_told_so_and_never_told_that_nothing_runs(fake_clock):
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as made:
+        Path(made).chmod(0o755)
+        tree = Layout.under(Path(made) / "root")
+        tree.prepare()
+        tree.lib.chmod(0o700)
+        os.seteuid(12345)
+        try:
+            found = Look(tree, None, fake_clock).whole()
+            with pytest.raises(HostError, match="cannot see who works"):
+                running(tree, None)
+        finally:
+            os.seteuid(0)
+    assert violations(found) == []
+    for part in ("instances", "runs in", "snapshots", "bytes under", "the kill switch"):
+        assert any(what.startswith(part) for what in found["cannot_see"]), part
 
 
 # ---- with systemd ----------------------------------------------------------------------------------------------------

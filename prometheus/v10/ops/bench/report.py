@@ -148,58 +148,57 @@ def shown(document: dict[str, Any], place: Path) -> list[RenderableType]:
         parts += _speed_shown(document[Part.SPEED.value], document["definition"])
     others = [row for part in (Part.MEMORY, Part.DURABILITY) for row in document.get(part.value, [])]
     if others:
-        columns = ("figure", "value", "unit", "beside", "ratio", "bar", "met")
+        columns = ("figure", "value", "ratio", "bar")
         parts.append(table("memory and durability", columns, [_other_cells(row) for row in others]))
     return [*parts, f"written to {place}"]
 
 
 def _speed_shown(rows: Sequence[dict[str, Any]], definition: dict[str, Any]) -> list[RenderableType]:
-    columns = (
-        "agent-ticks/s", "agents", "proc.", "rate", "clock", "x naive", "x JAX", "% of kernel", "bar", "met",
-    )  # fmt: skip
+    columns = ("contender", "agents", "proc.", "M/s", "x naive", "x JAX", "% of kernel", "bars")
     alive = ", ".join(
         f"{row['mean_alive']:.1f} of {row['agents']}"
         for row in rows
         if row["contender"] == speed.KERNEL and row["processes"] == 1
     )
+    notes = {
+        "M/s": "millions of agent-ticks a second: one process by processor time, two and evidence by wall time",
+        "bars": f"kernel >= {speed.NAIVE_BAR:.0f} x naive, > JAX; evidence >= {speed.EVIDENCE_BAR:.0%} of the kernel",
+        "experiment": definition["bars"],
+        "alive": f"on average {alive}",
+    }
     skipped = {speed.ABOUT[row["contender"]]: row["skipped"] for row in rows if "skipped" in row}
-    return [
-        table("speed", columns, [_speed_cells(row) for row in rows]),
-        facts("", {"an experiment": definition["bars"], "alive on average": alive, **skipped}),
-    ]
+    return [table("speed", columns, [_speed_cells(row) for row in rows]), facts("", {**notes, **skipped})]
 
 
 def _speed_cells(row: dict[str, Any]) -> Sequence[object]:
-    bars = row.get("bars", [])
-    share = row.get("share_of_kernel")
+    rate, share = row.get("agent_ticks_per_second"), row.get("share_of_kernel")
+    missed = [bar["bar"] for bar in row.get("bars", []) if not bar["held"]]
     return (
         speed.ABOUT[row["contender"]],
         row["agents"],
         row["processes"],
-        round(row["agent_ticks_per_second"]) if "agent_ticks_per_second" in row else None,
-        row.get("clock", "skipped"),
+        _short(None if rate is None else rate / 1e6),
         _short(row.get("x_naive")),
         _short(row.get("x_jax")),
         _short(None if share is None else 100 * share),
-        ", ".join(bar["bar"] for bar in bars) or "-",
-        ", ".join(_met(held=bar["held"]) for bar in bars) or "-",
+        "skipped" if "skipped" in row else _verdict(missed, judged=bool(row.get("bars"))),
     )
 
 
 def _other_cells(row: dict[str, Any]) -> Sequence[object]:
+    bar, held = row.get("bar"), row.get("held")
     return (
         row["figure"],
-        _short(row["value"]),
-        row["unit"],
-        _short(row.get("beside")),
+        f"{_short(row['value']):,} {row['unit']}",
         _short(row.get("ratio")),
-        row.get("bar", "-"),
-        _met(held=row.get("held")),
+        "-" if bar is None else f"{_verdict([], judged=True)}: {bar}" if held else _verdict([bar], judged=True),
     )
 
 
-def _met(*, held: bool | None) -> str:
-    return "-" if held is None else "met" if held else "NOT MET"
+def _verdict(missed: Sequence[str], *, judged: bool) -> str:
+    if missed:
+        return f"MISSED: {', '.join(missed)}"
+    return "met" if judged else "-"
 
 
 def _short(value: float | None) -> float | int | None:
