@@ -154,13 +154,14 @@ def shown(document: dict[str, Any], place: Path) -> list[RenderableType]:
 
 
 def _speed_shown(rows: Sequence[dict[str, Any]], definition: dict[str, Any]) -> list[RenderableType]:
-    columns = ("contender", "agents", "proc.", "M/s", "x naive", "x JAX", "% of kernel", "bars")
+    columns = ("contender", "N", "p", "M/s", "x naive", "x JAX", "% kernel", "bars")
     alive = ", ".join(
         f"{row['mean_alive']:.1f} of {row['agents']}"
         for row in rows
         if row["contender"] == speed.KERNEL and row["processes"] == 1
     )
     notes = {
+        "N, p": "founders of an experiment, processes",
         "M/s": "millions of agent-ticks a second: one process by processor time, two and evidence by wall time",
         "bars": f"kernel >= {speed.NAIVE_BAR:.0f} x naive, > JAX; evidence >= {speed.EVIDENCE_BAR:.0%} of the kernel",
         "experiment": definition["bars"],
@@ -172,7 +173,7 @@ def _speed_shown(rows: Sequence[dict[str, Any]], definition: dict[str, Any]) -> 
 
 def _speed_cells(row: dict[str, Any]) -> Sequence[object]:
     rate, share = row.get("agent_ticks_per_second"), row.get("share_of_kernel")
-    missed = [bar["bar"] for bar in row.get("bars", []) if not bar["held"]]
+    held = [bar["held"] for bar in row.get("bars", [])]
     return (
         speed.ABOUT[row["contender"]],
         row["agents"],
@@ -181,24 +182,21 @@ def _speed_cells(row: dict[str, Any]) -> Sequence[object]:
         _short(row.get("x_naive")),
         _short(row.get("x_jax")),
         _short(None if share is None else 100 * share),
-        "skipped" if "skipped" in row else _verdict(missed, judged=bool(row.get("bars"))),
+        "skipped" if "skipped" in row else _verdict(held=all(held)) if held else "-",
     )
 
 
 def _other_cells(row: dict[str, Any]) -> Sequence[object]:
-    bar, held = row.get("bar"), row.get("held")
     return (
-        row["figure"],
+        row["figure"].removeprefix("durable "),
         f"{_short(row['value']):,} {row['unit']}",
         _short(row.get("ratio")),
-        "-" if bar is None else f"{_verdict([], judged=True)}: {bar}" if held else _verdict([bar], judged=True),
+        f"{_verdict(held=row['held'])}: {row['bar']}" if "bar" in row else "-",
     )
 
 
-def _verdict(missed: Sequence[str], *, judged: bool) -> str:
-    if missed:
-        return f"MISSED: {', '.join(missed)}"
-    return "met" if judged else "-"
+def _verdict(*, held: bool) -> str:
+    return "met" if held else "MISSED"
 
 
 def _short(value: float | None) -> float | int | None:
