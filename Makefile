@@ -1,12 +1,13 @@
 # Every target does its own set-up; the second time that takes no time (.venv/.set-up is its stamp).
 #
 #   make run     evolve the demo profile over the built-in market into ./var, sealed and verifiable
-#   make test    every test (linters are tests too)
+#   make test    every test but the three suites below (linters are tests too)
+#   make faults  full disks, torn files, kill -9, flipped bits: every failure on purpose, in short
 #   make bench   how fast the world runs, beside two yardsticks
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format bench clean
+.PHONY: help setup run test faults lint format bench clean
 
 BIN := .venv/bin
 STAMP := .venv/.set-up
@@ -29,9 +30,13 @@ setup: $(STAMP)
 run: $(STAMP)
 	$(BIN)/prometheus-quant run --root var
 
-# The deployment tests need root, a container tool chain and some minutes of building: they are `make host-test`.
+# Three suites are apart, because each takes its own time and place: `make faults` (failures on purpose, in short),
+# `make torture` (the same for as long as it takes) and `make host-test` (a real systemd with rootless Podman, as root).
 test: $(STAMP)
-	$(BIN)/pytest -n 2 --ignore tests/host
+	$(BIN)/pytest -n 2 --ignore tests/host --ignore tests/torture --ignore tests/integration/faults
+
+faults: $(STAMP)
+	$(BIN)/pytest -n 2 tests/integration/faults
 
 lint: $(STAMP)
 	$(BIN)/pytest -q tests/test_linters.py tests/test_repository.py
