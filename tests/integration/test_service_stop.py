@@ -141,7 +141,8 @@ def test_the_survival_curve_goes_on_across_processes(tree, start):
     from prometheus.v10.ops.collapse_intervals import read_lines
     from tests.integration.conftest import small_profile
 
-    tree.write_profile(small_profile(bars=3000, count=3).replace("death_roi = -0.05", "death_roi = 9.0"))
+    everyone_dies = small_profile(bars=3000, count=3).replace("death_roi = -0.05", "death_roi = 9.0\nbreed_roi = 10.0")
+    tree.write_profile(everyone_dies)
     for _ in range(2):
         assert start("--max-runs", "1").end() == (0, "")
     lines = list(read_lines(tree.layout.state / "HF" / "collapse_intervals.jsonl"))
