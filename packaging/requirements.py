@@ -10,43 +10,50 @@ CI and the container image, and set-up needs no Poetry.
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import tomllib
 from pathlib import Path
 
 LOCK = Path(__file__).resolve().parent.parent / "poetry.lock"
+EXTRA = re.compile(r'extra == "([^"]+)"')
 
 
-def wanted(package: dict[str, object], groups: set[str], extras: dict[str, list[str]]) -> bool:
-    """Whether one locked package belongs to the asked groups, or to one of the asked extras."""
-    locked_groups = set(package["groups"])  # type: ignore[call-overload]
-    if not locked_groups & groups:
-        return False
+def conditions(package: dict[str, object], groups: set[str]) -> list[str] | None:
+    """The environment markers under which one of the asked groups wants a package; None: it wants it anyhow."""
     markers = package.get("markers")
-    for_main = markers.get("main", "") if isinstance(markers, dict) else markers or ""
-    only_for_an_extra = package["optional"] or "extra ==" in for_main  # pyarrow: an extra here, plain in dev
-    if not only_for_an_extra or locked_groups & (groups - {"main"}):
-        return True
-    return any(package["name"] in members for members in extras.values())
+    locked_for = sorted(groups & set(package["groups"]))  # type: ignore[call-overload]
+    asked = [markers.get(group) if isinstance(markers, dict) else markers for group in locked_for]
+    return None if None in asked else asked
 
 
-def requirement(package: dict[str, object], groups: set[str]) -> str:
-    """One requirement line: name, exact version, marker, every locked hash."""
-    markers = package.get("markers")
-    if isinstance(markers, dict):  # markers that differ by group
-        several = {markers[g] for g in groups if g in markers}
-        markers = " or ".join(f"({m})" for m in sorted(several)) if len(several) == len(groups & set(markers)) else None
-    if isinstance(markers, str):  # "extra == …" is decided here, not by pip
-        markers = None if "extra ==" in markers else markers
+def decided(marker: str, extras: set[str]) -> str | None:
+    """A marker whose extras, unknown to pip here, are replaced by truths; None where it is plainly false."""
+    unasked = {f'extra == "{name}"' for name in EXTRA.findall(marker) if name not in extras}
+    terms = marker.split(" or ")
+    if set(terms) <= unasked or (len(terms) == 1 and unasked):
+        return None
+    return EXTRA.sub(lambda m: 'python_version < "0"' if m[0] in unasked else 'python_version > "0"', marker)
+
+
+def requirement(package: dict[str, object], groups: set[str], extras: set[str]) -> str | None:
+    """One requirement line: name, exact version, marker, every locked hash; None where nobody asked for it."""
+    asked = conditions(package, groups)
+    markers = None if asked is None else [m for m in (decided(marker, extras) for marker in asked) if m is not None]
+    if markers == []:
+        return None
+    when = f" ; {' or '.join(f'({m})' for m in dict.fromkeys(markers))}" if markers else ""
     hashes = " ".join(f"--hash={f['hash']}" for f in package["files"])  # type: ignore[attr-defined]
-    return f"{package['name']}=={package['version']}{f' ; {markers}' if markers else ''} {hashes}"
+    return f"{package['name']}=={package['version']}{when} {hashes}"
 
 
 def main() -> int:
     """Read the lock beside this folder and print the requirements."""
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
     arguments.add_argument("--group", action="append", default=[], help="a Poetry group besides main (dev, bench)")
-    arguments.add_argument("--extra", action="append", default=[], help="an extra of the project (arrow, journal)")
+    arguments.add_argument(
+        "--extra", action="append", default=[], help="an extra of the project (analysis, arrow, dask, journal)"
+    )
     asked = arguments.parse_args()
     lock = tomllib.loads(LOCK.read_text())
     known = lock.get("extras", {})
@@ -55,8 +62,8 @@ def main() -> int:
         sys.stderr.write(f"no extra {missing[0]!r} in {LOCK.name}; known: {', '.join(known)}\n")
         return 64
     groups = {"main", *asked.group}
-    extras = {name: known[name] for name in asked.extra}
-    sys.stdout.writelines(requirement(p, groups) + "\n" for p in lock["package"] if wanted(p, groups, extras))
+    lines = (requirement(package, groups, set(asked.extra)) for package in lock["package"])
+    sys.stdout.writelines(line + "\n" for line in lines if line is not None)
     return 0
 
 

@@ -133,7 +133,7 @@ install_locked() {
 }
 
 main() {
-    local asked=(--group dev --extra arrow) tools
+    local asked=(--group dev --extra analysis --extra arrow --extra dask) tools
     case "${1:-}" in
     "" | bench) ;;
     *) die "unknown argument $1" "usage: packaging/setup.sh [bench]" ;;
