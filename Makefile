@@ -1,8 +1,8 @@
 # Every target does its own set-up; the second time that takes no time (.venv/.set-up is its stamp).
 #
 #   make run     evolve the demo profile over the built-in market into ./var, sealed and verifiable
-#   make test    every test but the three suites below (linters are tests too)
-#   make faults  full disks, torn files, kill -9, flipped bits: every failure on purpose, in short
+#   make test    every test, failures on purpose among them, in some minutes (linters are tests too)
+#   make faults  of these, full disks, torn files, kill -9, flipped bits: every failure on purpose
 #   make bench   how fast the world runs, beside two yardsticks
 
 SHELL := /bin/bash
@@ -30,10 +30,10 @@ setup: $(STAMP)
 run: $(STAMP)
 	$(BIN)/prometheus-quant run --root var
 
-# Three suites are apart, because each takes its own time and place: `make faults` (failures on purpose, in short),
-# `make torture` (the same for as long as it takes) and `make host-test` (a real systemd with rootless Podman, as root).
+# Two suites are apart: `make torture` (failures on purpose, for as long as it takes), of which only the order of system
+# calls is looked at here, and `make host-test` (a real systemd with rootless Podman, as root).
 test: $(STAMP)
-	$(BIN)/pytest -n 2 --ignore tests/host --ignore tests/torture --ignore tests/integration/faults
+	$(BIN)/pytest -n 2 --ignore tests/host --ignore tests/torture/test_soak.py
 
 faults: $(STAMP)
 	$(BIN)/pytest -n 2 tests/integration/faults

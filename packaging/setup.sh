@@ -152,7 +152,8 @@ main() {
             say "the benchmark goes on without what it compares itself with: those packages could not be installed"
     fi
 
-    read -ra tools <<<"$(missing_tools shellcheck:shellcheck systemd-analyze:systemd ssh-keygen:openssh-client)"
+    read -ra tools <<<"$(missing_tools shellcheck:shellcheck systemd-analyze:systemd ssh-keygen:openssh-client \
+        strace:strace mkfs.ext4:e2fsprogs)"
     if [ ${#tools[@]} -gt 0 ] && ! apt_install "${tools[@]}"; then
         say "tests that need ${tools[*]} will be skipped, and say so"
     fi

@@ -70,6 +70,16 @@ class NotifySocket:
         self._socket.close()
 
 
+def pytest_terminal_summary(terminalreporter) -> None:
+    """Print what tests measured (``record_property("figure", text)``): they run in workers that cannot print it."""
+    reports = [*terminalreporter.stats.get("passed", []), *terminalreporter.stats.get("failed", [])]
+    figures = [text for report in reports for name, text in report.user_properties if name == "figure"]
+    if figures:
+        terminalreporter.section("figures")
+        for text in figures:
+            terminalreporter.line(text)
+
+
 @pytest.fixture
 def fake_clock() -> FakeClock:
     return FakeClock()

@@ -19,7 +19,7 @@ from attrs import frozen
 
 from prometheus.v10.base.modes import Tier
 from prometheus.v10.base.paths import Layout
-from tests.integration.faults.support import how_many, tell
+from tests.integration.faults.support import how_many
 
 RUNS = how_many("SOAK_RUNS", 0)
 SAMPLES = 20
@@ -118,14 +118,14 @@ def table(samples: list[Sample]) -> str:
 
 
 @pytest.mark.skipif(RUNS == 0, reason="PQ_SOAK_RUNS is not set: `make soak` lets the service do 500 runs")
-def test_run_after_run_nothing_grows_but_the_evidence(tmp_path, capsys):
+def test_run_after_run_nothing_grows_but_the_evidence(tmp_path, record_property):
     layout = Layout.under(tmp_path / "root")
     layout.prepare()
     layout.profiles.mkdir(parents=True, exist_ok=True)
     (layout.profiles / "HF.toml").write_text(PROFILE)
     samples = soak(layout, RUNS)
     text = table(samples)
-    tell(capsys, f"soak, {RUNS} runs:\n{text}")
+    record_property("figure", f"soak, {RUNS} runs:\n{text}")
     if place := os.environ.get("PQ_SOAK_TABLE"):
         Path(place).write_text(text + "\n")
     warm = [sample for sample in samples if sample.runs > RUNS / 5]

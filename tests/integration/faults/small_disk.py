@@ -24,7 +24,7 @@ def used(disk: Path, what: str) -> int:
     return (figures.f_blocks - figures.f_bfree) * figures.f_frsize
 
 
-def main(part_name: str, what: str, step: int, disk: Path) -> None:
+def main(part_name: str, what: str, disk: Path) -> None:
     mount_tmpfs(disk, **PLENTY)
     refused, room, acknowledged = 0, 0, 0
     while True:
@@ -42,9 +42,9 @@ def main(part_name: str, what: str, step: int, disk: Path) -> None:
         if error is None:
             break
         assert re.search(r"No space left|only \d+ were taken", str(error)), error
-        refused, room = refused + 1, room + step
+        refused, room = refused + 1, room + 1
     say({"refused": refused, "acknowledged": acknowledged, "room": room})
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), Path(sys.argv[4]))
+    main(sys.argv[1], sys.argv[2], Path(sys.argv[3]))

@@ -88,10 +88,3 @@ class UnsyncedFiles(Files):
 
     def fsync_dir(self, path: Path) -> None:
         pass
-
-
-def tell(capsys, text: str) -> None:
-    """Print a figure past pytest's capture, so that it stands in the log of every run that is not silenced."""
-    with capsys.disabled():
-        sys.stdout.write(f"\n    {text}\n")
-        sys.stdout.flush()

@@ -18,7 +18,7 @@ from prometheus.v10.evidence.chain import Link
 from prometheus.v10.evidence.pool_line import POOL_LINE
 from prometheus.v10.evidence.scan import scan
 from prometheus.v10.evidence.verify_chain import verify_pool
-from tests.integration.faults.support import how_many, lines_of, links_of, offsets_of, reopen, tell
+from tests.integration.faults.support import how_many, lines_of, links_of, offsets_of, reopen
 
 RECORDS = 50
 ALL_BITS = (0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 0x40, 0x80, 0xFF)
@@ -62,7 +62,7 @@ def look(path: Path, n: int, at: int, ends: tuple[int, int], start: int, link: L
     return wrong
 
 
-def test_every_flipped_byte_is_found_by_opening_and_by_verifying(scratch, capsys):
+def test_every_flipped_byte_is_found_by_opening_and_by_verifying(scratch, record_property):
     lines = lines_of(RECORDS)
     data = b"".join(lines)
     workers = 2
@@ -73,13 +73,13 @@ def test_every_flipped_byte_is_found_by_opening_and_by_verifying(scratch, capsys
     with multiprocessing.get_context("spawn").Pool(workers) as pool:
         results = pool.starmap(flip_records, jobs)
     flips, wrong = sum(count for count, _ in results), [line for _, found in results for line in found]
-    tell(capsys, f"flipped bytes: {flips} flips over {len(data)} bytes, {len(wrong)} missed or misjudged")
+    record_property("figure", f"flipped bytes: {flips} flips over {len(data)} bytes, {len(wrong)} missed or misjudged")
     assert flips == len(data) * len(masks_for(0))
     assert wrong == []
     assert [(scratch / f"pool-{k}.jsonl").read_bytes() == data for k in range(workers)] == [True] * workers
 
 
-def test_opening_a_pool_with_a_flipped_byte_refuses_and_repairs_nothing(scratch, capsys):
+def test_opening_a_pool_with_a_flipped_byte_refuses_and_repairs_nothing(scratch, record_property):
     """The writer and the verifier themselves, over the whole file: every byte of the last record, random others."""
     lines = lines_of(RECORDS)
     offsets, data = offsets_of(lines), b"".join(lines)
@@ -98,4 +98,4 @@ def test_opening_a_pool_with_a_flipped_byte_refuses_and_repairs_nothing(scratch,
     assert repaired == 0
     assert sorted(p.name for p in scratch.iterdir()) == ["pool.jsonl", "pool.jsonl.lock"]
     assert verify_pool(path).exit_code is ExitCode.VERIFY_FAILED
-    tell(capsys, f"flipped bytes: {len(places)} openings of the whole pool, {repaired} repaired")
+    record_property("figure", f"flipped bytes: {len(places)} openings of the whole pool, {repaired} repaired")

@@ -1,8 +1,7 @@
 """EIO and short writes at every call to the kernel: the work fails with one clear error, and nothing is lost.
 
 The calls of each part are numbered; call number k fails once, or from then on for all calls of its kind. After that the
-part is checked as the next start would find it. Parts that take long take every n-th call, unless ``PQ_EVERY_CALL`` is
-1.
+part is checked as the next start would find it.
 """
 
 from __future__ import annotations
@@ -12,10 +11,9 @@ import pytest
 from prometheus.v10.base.errors import ExitCode, HostError
 from prometheus.v10.base.faulty import CutOffError, Fault, FaultyFiles
 from tests.integration.faults.parts import PARTS, try_work
-from tests.integration.faults.support import how_many, tell, untold
+from tests.integration.faults.support import untold
 
 ONCE_AND_ALWAYS = pytest.mark.parametrize("sticky", [False, True], ids=["once", "from then on"])
-STEPS = {} if how_many("EVERY_CALL", 0) else {"seal": 5, "retention": 7, "run": 13}
 
 MEETS = {
     Fault.SHORT_WRITE: {"write"},
@@ -28,8 +26,7 @@ def fail_at_every_call(part_name, scratch, fault, *, sticky):
     clean = FaultyFiles()
     acks, error = try_work(fresh(part_name, scratch), clean, HostError)
     assert error is None
-    calls = [k for k, name in enumerate(clean.trace) if fault not in MEETS or name in MEETS[fault]]
-    tried = calls[:: STEPS.get(part_name, 1)]
+    tried = [k for k, name in enumerate(clean.trace) if fault not in MEETS or name in MEETS[fault]]
     for number in tried:
         part = fresh(part_name, scratch)
         expected = CutOffError if fault is Fault.CUT_OFF else HostError
@@ -51,19 +48,20 @@ def fresh(part_name, scratch):
 @ONCE_AND_ALWAYS
 @pytest.mark.parametrize("fault", [Fault.EIO, Fault.SHORT_WRITE])
 @pytest.mark.parametrize("part", PARTS)
-def test_a_call_that_fails_is_one_clear_error_and_loses_nothing(scratch, capsys, part, fault, sticky):
+def test_a_call_that_fails_is_one_clear_error_and_loses_nothing(scratch, record_property, part, fault, sticky):
     tried, calls = fail_at_every_call(part, scratch, fault, sticky=sticky)
-    tell(
-        capsys, f"{fault.value} {'from then on' if sticky else 'once'}, {part}: {tried} of {calls} calls failed in turn"
+    record_property(
+        "figure",
+        f"{fault.value} {'from then on' if sticky else 'once'}, {part}: {tried} of {calls} calls failed in turn",
     )
     assert tried >= (5 if fault is Fault.EIO else 2)
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_a_process_that_ends_at_any_call_leaves_what_the_next_start_understands(scratch, capsys, part):
+def test_a_process_that_ends_at_any_call_leaves_what_the_next_start_understands(scratch, record_property, part):
     """The same places as SIGKILL meets at random, one after the other: also in the middle of a write."""
     tried, calls = fail_at_every_call(part, scratch, Fault.CUT_OFF, sticky=False)
-    tell(capsys, f"cut off, {part}: {tried} of {calls} calls")
+    record_property("figure", f"cut off, {part}: {tried} of {calls} calls")
     assert tried >= 5
 
 

@@ -12,21 +12,21 @@ import sys
 
 import pytest
 
-from tests.integration.faults.support import how_many, tell
+from tests.integration.faults.support import how_many
 
 KILLS = how_many("KILLS", 2000)
 SHARES = {"pool": KILLS // 4, "snapshot": KILLS // 4, "seal": KILLS // 4, "retention": KILLS // 4, "run": KILLS // 200}
 
 
 @pytest.mark.parametrize("part", SHARES)
-def test_killed_at_random_moments_it_loses_nothing_and_says_nothing_wrong(scratch, capsys, part):
+def test_killed_at_random_moments_it_loses_nothing_and_says_nothing_wrong(scratch, record_property, part):
     rig = [sys.executable, "-m", "tests.integration.faults.kill_rig", part]
     asked = ["--kills", str(SHARES[part]), "--seed", str(how_many("SEED", 1)), "--scratch", str(scratch)]
     ended = subprocess.run([*rig, *asked], capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr[-3000:]
     done = json.loads(ended.stdout)
-    tell(
-        capsys,
+    record_property(
+        "figure",
         f"SIGKILL, {part}: {done['kills']} kills in {done['seconds']} s over {done['work_ms']} ms of work: "
         f"{done['acknowledged']} acknowledgements, 0 lost; {done['verdicts']} verdicts, 0 wrong (seed {done['seed']})",
     )

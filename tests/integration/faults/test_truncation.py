@@ -8,12 +8,12 @@ from prometheus.v10.evidence.pool import PoolWriter
 from prometheus.v10.evidence.pool_line import POOL_LINE
 from prometheus.v10.evidence.scan import Tail, scan
 from tests.conftest import FakeClock
-from tests.integration.faults.support import entry, how_many, lines_of, links_of, offsets_of, reopen, tell, untold
+from tests.integration.faults.support import entry, how_many, lines_of, links_of, offsets_of, reopen, untold
 
 RECORDS = 200
 
 
-def test_a_pool_cut_at_every_byte_holds_exactly_its_whole_records(scratch, capsys):
+def test_a_pool_cut_at_every_byte_holds_exactly_its_whole_records(scratch, record_property):
     """Every byte of the file is a cut. The scanner starts at the cut record, as it stands after the records before."""
     lines = lines_of(RECORDS)
     links, offsets = links_of(lines), offsets_of(lines)
@@ -30,7 +30,9 @@ def test_a_pool_cut_at_every_byte_holds_exactly_its_whole_records(scratch, capsy
         os.truncate(path, offsets[n])
         whole = scan(path, POOL_LINE, close=False)  # ... and from the first byte on, once a record
         assert (whole.good, whole.link, whole.damages, whole.tail) == (offsets[n], links[n], [], None)
-    tell(capsys, f"truncation: {cuts} cuts of a pool of {RECORDS} records, {offsets[-1]} bytes: every one as expected")
+    record_property(
+        "figure", f"truncation: {cuts} cuts of a pool of {RECORDS} records, {offsets[-1]} bytes: every one as expected"
+    )
     assert cuts == offsets[-1] or how_many("CUT_STEP", 1) > 1
 
 
