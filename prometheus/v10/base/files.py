@@ -221,7 +221,7 @@ class AppendFile:
 
         Args:
             data: what is appended.
-            meanwhile: called when the bytes are written, before the disk is waited for; must not touch this file.
+            meanwhile: called while the disk takes the bytes, before it is waited for; must not touch this file.
 
         Raises:
             HostError: on any failure; the file is cut back to what was there before, as far as the disk lets us.
@@ -229,6 +229,7 @@ class AppendFile:
         start = self.append(data)
         try:
             if meanwhile is not None:
+                self._files.begin_writeback(self._fd, start, len(data))
                 meanwhile()
             self.sync()
         except BaseException:

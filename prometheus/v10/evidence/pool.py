@@ -9,10 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
 from pathlib import Path
-from queue import SimpleQueue
-from threading import Thread
 from types import TracebackType
 from typing import Self
 
@@ -24,9 +21,6 @@ from prometheus.v10.evidence.pool_line import POOL_LINE
 from prometheus.v10.evidence.pool_record import PoolEntry, PoolRecord, record_of
 from prometheus.v10.evidence.reader import iter_lines
 from prometheus.v10.evidence.tail import OnTornTail, open_chain
-
-WORTH_A_THREAD = 32
-"""Records of a group from which on handing it to a thread costs less than hashing it oneself."""
 
 
 class PoolWriter:
@@ -93,74 +87,37 @@ class PoolWriter:
         return list(range(first, link.n))
 
     def append_groups(self, groups: Iterable[Sequence[PoolEntry]]) -> Iterator[list[int]]:
-        """Append group after group, joining and hashing the next one while the disk syncs the one before.
+        """Append group after group, joining and hashing the next one while the disk takes the one before.
 
         Yields each group's numbers when it is durable, in order; nothing that was not yielded is in the pool.
 
         Raises:
             HostError: when the disk refuses; no group after the one that failed is written.
+            UsageError: when something else was appended between two groups.
         """
         file = self._open_file()
         waiting = filter(None, groups)
-        following = next(waiting, None)
-        if following is None:
-            return
-        with _Joiner() as joiner:
-            data, link = _lines(following, self.link)
-            while data:
-                following = next(waiting, None) or ()
-                ahead = partial(joiner.begin, following, link) if len(following) >= WORTH_A_THREAD else None
-                file.append_durable(data, meanwhile=ahead)
-                first, last = self.link.n, link.n
-                self.link = link
-                yield list(range(first, last))
-                data, link = _lines(following, link) if ahead is None else joiner.result()
+        following: Sequence[PoolEntry] = next(waiting, ())
+        data, link = ahead = _lines(following, self.link)
+
+        def join() -> None:
+            nonlocal ahead
+            ahead = _lines(following, link)
+
+        while data:
+            following = next(waiting, ())
+            file.append_durable(data, meanwhile=join)
+            first, last = self.link.n, link.n
+            self.link = link
+            yield list(range(first, last))
+            if self.link is not link:
+                raise UsageError(f"{self.path}: appended to between two groups of a stream")
+            data, link = ahead
 
     def _open_file(self) -> AppendFile:
         if self._file is None:
             raise UsageError(f"{self.path} is not open for writing")
         return self._file
-
-
-class _Joiner:
-    """A thread that joins and hashes one group at a time; it is given one when its caller begins to wait for the disk.
-
-    Not earlier: hashing small pieces keeps the interpreter's lock, and a caller who has to wait for that lock between
-    its write and its sync leaves the disk idle.
-    """
-
-    def __init__(self) -> None:
-        self._given: SimpleQueue[tuple[Sequence[PoolEntry], Link] | None] = SimpleQueue()
-        self._made: SimpleQueue[tuple[bytes, Link] | BaseException] = SimpleQueue()
-        self._thread = Thread(target=self._work, name="pool-joiner", daemon=True)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, _t: type[BaseException] | None, _e: BaseException | None, _b: TracebackType | None) -> None:
-        if self._thread.ident is not None:
-            self._given.put(None)
-            self._thread.join()
-
-    def begin(self, entries: Sequence[PoolEntry], link: Link) -> None:
-        """Hand over the group that comes next."""
-        if self._thread.ident is None:
-            self._thread.start()
-        self._given.put((entries, link))
-
-    def result(self) -> tuple[bytes, Link]:
-        """The group that was handed over, as `_lines` makes it; waits for it."""
-        made = self._made.get()
-        if isinstance(made, BaseException):
-            raise made
-        return made
-
-    def _work(self) -> None:
-        while (given := self._given.get()) is not None:
-            try:
-                self._made.put(_lines(*given))
-            except BaseException as error:  # noqa: BLE001  (it is raised where the result is asked for)
-                self._made.put(error)
 
 
 def _lines(entries: Sequence[PoolEntry], link: Link) -> tuple[bytes, Link]:

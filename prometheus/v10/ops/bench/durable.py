@@ -40,7 +40,7 @@ GROUPS = {1: 100, 10: 60, 100: 30, 1000: 10}
 BARS = {("append", 1): 0.80, ("append_groups", 100): 0.90}
 WAYS = {
     "append": "one group after the other, each acknowledged before the next is begun",
-    "append_groups": "a stream: the next group is hashed while the disk syncs this one",
+    "append_groups": "a stream: the next group is hashed while the disk takes this one",
 }
 READ_BAR = 150.0  # MB/s
 RECOVERY_BAR = 10.0  # seconds for 1 GB
