@@ -55,8 +55,10 @@ class Nulls:
 def owners(tree: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
     """Every object in ``tree`` that answers for its nulls, with its dotted path: the record, then nested ones."""
     yield path, tree
-    for inner_path, inner in _nested(tree, ""):
-        yield from owners(inner, f"{path}.{inner_path}" if path else inner_path)
+    inner: list[tuple[str, dict[str, Any]]] = []
+    _survey(tree, f"{path}." if path else "", [], inner)
+    for inner_path, owner in inner:
+        yield from owners(owner, inner_path)
 
 
 def violations(record: dict[str, Any]) -> list[str]:
@@ -68,7 +70,9 @@ def violations(record: dict[str, Any]) -> list[str]:
         if not isinstance(reasons, dict):
             found.append(f"{prefix}{KEY} is not an object")
             continue
-        nulls = set(_null_paths(owner, ""))
+        paths: list[str] = []
+        _survey(owner, "", paths, [])
+        nulls = set(paths)
         found += [f"{prefix}{p} is null without a reason" for p in nulls - reasons.keys()]
         found += [f"{prefix}{p} has a reason but is not null" for p in reasons.keys() - nulls]
         found += [
@@ -77,28 +81,23 @@ def violations(record: dict[str, Any]) -> list[str]:
     return sorted(found)
 
 
-def _children(value: dict[str, Any] | list[Any], path: str) -> Iterator[tuple[str, Any]]:
-    """Members of an object (without its reasons) or elements of a list, each with its dotted path."""
-    items = enumerate(value) if isinstance(value, list) else ((k, v) for k, v in value.items() if k != KEY)
-    for name, child in items:
-        yield (f"{path}.{name}" if path else str(name)), child
+def _survey(
+    value: dict[str, Any] | list[Any], prefix: str, nulls: list[str], nested: list[tuple[str, dict[str, Any]]]
+) -> None:
+    """Paths of the nulls that ``value`` itself answers for, and the nearest objects below it that answer themselves.
 
-
-def _null_paths(value: Any, path: str) -> Iterator[str]:
-    """Paths of the nulls that ``value`` itself answers for."""
-    if value is None:
-        yield path
-    elif isinstance(value, list) or (isinstance(value, dict) and (not path or KEY not in value)):
-        for child_path, child in _children(value, path):
-            yield from _null_paths(child, child_path)
-
-
-def _nested(value: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The nearest objects below ``value`` that answer for themselves."""
-    if not isinstance(value, (dict, list)):
-        return
-    for child_path, child in _children(value, path):
-        if isinstance(child, dict) and KEY in child:
-            yield child_path, child
-        else:
-            yield from _nested(child, child_path)
+    Every record of a pool passes here once when it is made and again whenever it is read: paths are spelt only where
+    there is something to name.
+    """
+    for name, child in value.items() if isinstance(value, dict) else enumerate(value):
+        if name == KEY:
+            continue
+        if child is None:
+            nulls.append(f"{prefix}{name}")
+        elif isinstance(child, dict):
+            if KEY in child:
+                nested.append((f"{prefix}{name}", child))
+            elif child:
+                _survey(child, f"{prefix}{name}.", nulls, nested)
+        elif isinstance(child, list):
+            _survey(child, f"{prefix}{name}.", nulls, nested)
