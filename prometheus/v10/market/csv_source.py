@@ -168,13 +168,7 @@ def _time(path: Path, header: _Header, line: int, cells: list[str], reading: _Re
     """Seconds UTC; where the row has both a stamp and a date, they must agree."""
     stamped = dated = None
     if header.stamp is not None:
-        text = cells[header.stamp].strip()
-        try:
-            stamped, unit = stamp_seconds(int(text.removesuffix(".0")))
-        except (ValueError, OverflowError) as error:
-            raise ConfigError(
-                f"{path}: line {line}, column {header.names[header.stamp]}: {text!r} is no time: {error}"
-            ) from None
+        stamped, unit = _stamp(path, header.names[header.stamp], line, cells[header.stamp].strip())
         reading.units[unit] += 1
     if header.date is not None:
         dated = _date(path, header.names[header.date], line, cells[header.date].strip())
@@ -183,6 +177,16 @@ def _time(path: Path, header: _Header, line: int, cells: list[str], reading: _Re
             f"{path}: line {line}: unix stamp {cells[header.stamp or 0]} and date {cells[header.date or 0]} disagree"
         )
     return stamped if stamped is not None else dated or 0
+
+
+def _stamp(path: Path, column: str, line: int, text: str) -> tuple[int, str]:
+    """Seconds UTC, and the unit they were given in: a count since 1970, or a date in a column of stamps."""
+    if ":" in text:
+        return _date(path, column, line, text), "dates"
+    try:
+        return stamp_seconds(int(text.removesuffix(".0")))
+    except (ValueError, OverflowError) as error:
+        raise ConfigError(f"{path}: line {line}, column {column}: {text!r} is no time: {error}") from None
 
 
 def _date(path: Path, column: str, line: int, text: str) -> int:

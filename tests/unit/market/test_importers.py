@@ -85,6 +85,16 @@ def test_stamps_of_any_unit_mean_the_same(tmp_path: Path, unit: int) -> None:
     ]
 
 
+def test_stamps_may_be_dates(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(
+        "open_time,open,high,low,close,volume\n2020-01-01T00:00:00Z,100,102,99,101,7\n2020-01-01T01:00:00Z,101,103,99,102,8\n"
+    )
+    read = read_source(path, symbol="BTC/USD")
+    assert read.bars.open_time.tolist() == [1_577_836_800, 1_577_840_400]
+    assert "time: 2 stamps in dates" in read.decisions
+
+
 def test_stamps_may_change_their_unit_within_a_file(tmp_path: Path) -> None:
     read = read_source(write(tmp_path / "a.csv", line(0), line(1, stamp=str((1_577_836_800 + 3600) * 1000)), line(2)))
     assert read.decisions[:2] == ["time: 1 stamps in milliseconds", "time: 2 stamps in seconds"]
