@@ -129,7 +129,7 @@ install_locked() {
     # shellcheck disable=SC2064  # the name of now, not of then
     trap "rm -f '$requirements'" RETURN
     "$VENV/bin/python" packaging/requirements.py "$@" >"$requirements"
-    "$VENV/bin/python" -m pip install -q --disable-pip-version-check --require-hashes -r "$requirements"
+    "$VENV/bin/python" -m pip install -qq --disable-pip-version-check --require-hashes -r "$requirements"
 }
 
 main() {
@@ -146,7 +146,7 @@ main() {
         say "going on without the journal (libsystemd-dev is missing); manifests will say that it is absent"
     fi
     install_locked "${asked[@]}" || die "the locked packages could not be installed"
-    "$VENV/bin/python" -m pip install -q --disable-pip-version-check --no-deps -e .
+    "$VENV/bin/python" -m pip install -qq --disable-pip-version-check --no-deps -e .
     if [ "${1:-}" = bench ]; then
         install_locked "${asked[@]}" --group bench ||
             say "the benchmark goes on without what it compares itself with: those packages could not be installed"
