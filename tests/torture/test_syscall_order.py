@@ -116,7 +116,7 @@ def check_order(calls: list[Call], folder: Path, needs: Callable[[str], int] | N
         path = evidence(call, folder)
         if call.name in {"write", "writev", "pwrite64", "ftruncate"} and path is not None:
             dirty[path] = call.line
-            written += int(call.result) if call.name == "write" else 0
+            written += int(call.result) if call.name in {"write", "writev"} else 0
         elif call.name in {"fsync", "fdatasync"}:
             durable = written
             for name in call.paths:

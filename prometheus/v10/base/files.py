@@ -13,7 +13,7 @@ import os
 import socket
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -188,8 +188,8 @@ class AppendFile:
         """The last good offset: bytes in the file that were written whole."""
         return self._size
 
-    def append(self, data: bytes) -> int:
-        """Append ``data`` in one write, not yet synced; returns the offset at which it begins.
+    def append(self, data: bytes | Sequence[bytes]) -> int:
+        """Append ``data`` (or its pieces) in one write, not yet synced; returns the offset at which it begins.
 
         Raises:
             HostError: on a short write or an error; the file is as before.
@@ -197,6 +197,8 @@ class AppendFile:
         """
         self._refuse_if_broken()
         start = self._size
+        pieces = (data,) if isinstance(data, bytes) else data
+        size = sum(map(len, pieces))
         try:
             found = self._files.size(self._fd)
             if found != start:
@@ -205,18 +207,18 @@ class AppendFile:
                     f"{self.path} changed under its writer: {self._broken}",
                     hint="find out which process wrote there; then verify the file",
                 )
-            taken = self._files.write(self._fd, data)
+            taken = self._files.writev(self._fd, pieces)
         except OSError as error:
             self._cut_back(start)
-            raise host_error(error, f"cannot append {len(data)} bytes to {self.path}") from error
-        if taken != len(data):
+            raise host_error(error, f"cannot append {size} bytes to {self.path}") from error
+        if taken != size:
             self._cut_back(start)
             short = OSError(errno.ENOSPC, f"only {taken} were taken")
-            raise host_error(short, f"cannot append {len(data)} bytes to {self.path}")
-        self._size = start + len(data)
+            raise host_error(short, f"cannot append {size} bytes to {self.path}")
+        self._size = start + size
         return start
 
-    def append_durable(self, data: bytes, *, meanwhile: Callable[[], None] | None = None) -> int:
+    def append_durable(self, data: bytes | Sequence[bytes], *, meanwhile: Callable[[], None] | None = None) -> int:
         """Append and sync; returns the offset at which ``data`` begins. Acknowledge only after the return.
 
         Args:
@@ -229,7 +231,7 @@ class AppendFile:
         start = self.append(data)
         try:
             if meanwhile is not None:
-                self._files.begin_writeback(self._fd, start, len(data))
+                self._files.begin_writeback(self._fd, start, self._size - start)
                 meanwhile()
             self.sync()
         except BaseException:

@@ -8,7 +8,10 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+from collections.abc import Sequence
 from pathlib import Path
+
+MOST_PIECES = os.sysconf("SC_IOV_MAX")
 
 
 class Files:
@@ -29,6 +32,10 @@ class Files:
     def write(self, fd: int, data: bytes | memoryview) -> int:
         """``write(2)``: how many bytes were taken, which may be fewer than given."""
         return os.write(fd, data)
+
+    def writev(self, fd: int, pieces: Sequence[bytes]) -> int:
+        """``writev(2)``: one write of all pieces, without a copy of them, as long as the kernel takes so many."""
+        return os.writev(fd, pieces) if len(pieces) <= MOST_PIECES else self.write(fd, b"".join(pieces))
 
     def begin_writeback(self, fd: int, offset: int, size: int) -> None:
         """Let the disk begin with bytes that were just written, without waiting: a hint, which promises nothing.
