@@ -82,6 +82,16 @@ def required(tier: Tier) -> tuple[Artifact, ...]:
     return _TIER1 if tier is Tier.TIER1_HF else _TIER1 + _TIER2_ADDS
 
 
+class GateFile(StrEnum):
+    """Files of a gate's directory; the seal's own two are those of a run."""
+
+    LOCK = "gate_lock.json"
+    EXPERIMENTS = "gate_experiments.jsonl"
+    SIGNS = "gate_signs.json"
+    VERDICT = "gate_verdict.json"
+    PAGE = "gate_verdict.md"
+
+
 class Schema(StrEnum):
     """Name and version of each record; a record whose fields change gets the next number (contracts, head)."""
 
@@ -102,6 +112,10 @@ class Schema(StrEnum):
     COLLAPSE_INTERVAL = "collapse_interval/1"
     AUDIT_REPORT = "audit_report/1"
     INCIDENT = "incident/1"
+    GATE_LOCK = "gate_lock/1"
+    GATE_EXPERIMENT = "gate_experiment/1"
+    GATE_SIGNS = "gate_signs/1"
+    GATE_VERDICT = "gate_verdict/1"
     GENOME = "genome_342_f32/1"
     FEATURES = "features_33/1"
 
@@ -122,6 +136,8 @@ class LedgerEntryType(StrEnum):
     INCIDENT = "incident"
     STOP = "stop"
     STOP_CLEARED = "stop_cleared"
+    GATE_LOCKED = "gate_locked"
+    GATE_SEALED = "gate_sealed"
 
 
 class Event(Enum):

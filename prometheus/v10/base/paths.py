@@ -78,6 +78,11 @@ class Layout:
         """Imported bars."""
         return self.lib / "market"
 
+    @property
+    def gates(self) -> Path:
+        """Gates: a directory each, by the name of its design."""
+        return self.lib / "gates"
+
     def runs(self, tier: Tier) -> Path:
         """``runs_hf`` for Tier-1, ``runs`` for Tier-2."""
         return self.lib / ("runs_hf" if tier is Tier.TIER1_HF else "runs")

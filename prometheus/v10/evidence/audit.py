@@ -1,10 +1,10 @@
 """The audit of an installation: every run, pool, snapshot, ledger line and tombstone, held against each other.
 
-It finds: a rewritten run (its seal is not the ledger's), a deleted run without a tombstone, a run that was never sealed
-or that the ledger does not know, a damaged pool or ledger, a pool that lacks records or is not the one that seals and
-snapshots speak of, a snapshot that is no prefix of its pool, differs from its ledger entry or is gone, and what a
-verification of each finds by itself. One line a finding; exit 0, 1 or 2 (contracts, section 6). It reads, and never
-writes. Standard library only.
+It finds: a rewritten run or gate (its seal is not the ledger's), one deleted without a tombstone, a run that was never
+sealed or that the ledger does not know, a gate whose design was changed after it was locked, a damaged pool or ledger,
+a pool that lacks records or is not the one that seals and snapshots speak of, a snapshot that is no prefix of its pool,
+differs from its ledger entry or is gone, and what a verification of each finds by itself. One line a finding; exit 0, 1
+or 2 (contracts, section 6). It reads, and never writes. Standard library only.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from prometheus.v10.evidence.chain import BLOCK
 from prometheus.v10.evidence.findings import Level, Progress, VerifyReport
 from prometheus.v10.evidence.scan import open_for_reading
 from prometheus.v10.evidence.verify_chain import verify_ledger, verify_pool, verify_snapshot
+from prometheus.v10.evidence.verify_gate import verify_gate
 from prometheus.v10.evidence.verify_run import LedgerView, read_ledger, verify_run
 
 IsAlive = Callable[[str], bool]
@@ -43,6 +44,7 @@ def audit(layout: Layout, *, progress: Progress | None = None, is_alive: IsAlive
     try:
         view = _audit_ledger(layout, report, progress)
         _audit_runs(layout, view, report, progress, is_alive)
+        _audit_gates(layout, view, report, progress)
         for stage in Stage:
             _audit_stage(layout, stage, view, report, progress)
     except PrometheusError as error:
@@ -54,16 +56,17 @@ def audit(layout: Layout, *, progress: Progress | None = None, is_alive: IsAlive
 
 def audit_bytes(layout: Layout) -> int:
     """How many bytes an audit looks at, for a progress bar."""
-    roots = [*(layout.runs(tier) for tier in Tier), layout.lib / "pools", layout.state]
+    roots = [*(layout.runs(tier) for tier in Tier), layout.gates, layout.lib / "pools", layout.state]
     return sum(path.stat().st_size for root in roots for path in root.rglob("*") if path.is_file())
 
 
 def _audit_ledger(layout: Layout, report: VerifyReport, progress: Progress | None) -> LedgerView | None:
     """The ledger by itself; None when nothing can be held against it. Before a torn tail, every line still counts."""
     if not layout.ledger.exists():
-        if any(True for tier in Tier for _ in _run_dirs(layout, tier)):
-            report.fail(layout.ledger, "there are runs, and no ledger")
-            return None
+        for what, there in (("runs", any(_run_dirs(layout, tier) for tier in Tier)), ("gates", _gate_dirs(layout))):
+            if there:
+                report.fail(layout.ledger, f"there are {what}, and no ledger")
+                return None
         return LedgerView()
     found = verify_ledger(layout.ledger, progress=progress)
     report.findings += found.findings
@@ -109,6 +112,30 @@ def _find_deleted_runs(layout: Layout, view: LedgerView, there: set[str], report
             report.fail(layout.lib / place, "the ledger has its seal, and it is gone without a tombstone")
         elif buried != seals[-1].get("seal"):
             report.fail(layout.lib / place, f"its tombstone names the seal {buried}, the ledger another")
+
+
+def _audit_gates(layout: Layout, view: LedgerView | None, report: VerifyReport, progress: Progress | None) -> None:
+    there: set[str] = set()
+    for path in _gate_dirs(layout):
+        there.add(path.name)
+        report.facts["gates"] = report.facts.get("gates", 0) + 1
+        for finding in verify_gate(path, progress=progress, ledger=view, look_for_ledger=False).findings:
+            if finding.level is Level.ERROR and not (path / Artifact.SHA256SUMS).exists():
+                report.note(finding.where, finding.what)  # it is being run, or waits to be gone on with
+            elif finding.level is not Level.NOTE:
+                report.findings.append(finding)
+    if view is None:
+        return
+    for name, entries in sorted(view.gates.items()):
+        place = str(entries[-1].payload.get("gate_dir", name))
+        if name not in there and (place not in view.deleted or view.deleted[place] != entries[-1].payload.get("seal")):
+            report.fail(layout.lib / place, "the ledger has this gate, and it is gone without a tombstone")
+
+
+def _gate_dirs(layout: Layout) -> list[Path]:
+    if not layout.gates.is_dir():
+        return []
+    return sorted(path for path in layout.gates.iterdir() if path.is_dir() and not path.is_symlink())
 
 
 def _audit_stage(

@@ -1,6 +1,6 @@
 """The verifier (contracts, section 6): ``python3 -m prometheus.v10.evidence.verify PATH ...`` with nothing installed.
 
-A path may be a run's directory, a ``pool.jsonl``, a snapshot, a ledger, or a directory of runs. One line a
+A path may be a run's or a gate's directory, a ``pool.jsonl``, a snapshot, a ledger, or a directory of runs. One line a
 finding, the verdict last; ``--json`` for scripts. Exit 0: everything passed; 1: something is not what it should be; 2:
 something could not be checked. It reads, and never writes. Standard library only, with everything it imports.
 """
@@ -18,16 +18,17 @@ from prometheus.v10.base.names import Schema
 from prometheus.v10.evidence.findings import Progress, VerifyReport
 from prometheus.v10.evidence.scan import open_for_reading
 from prometheus.v10.evidence.verify_chain import is_snapshot, verify_ledger, verify_pool, verify_snapshot
+from prometheus.v10.evidence.verify_gate import is_gate, verify_gate
 from prometheus.v10.evidence.verify_run import is_run, verify_run
 
 _LEDGER = b'"schema":"%b"' % Schema.LEDGER_ENTRY.value.encode("ascii")
 
 
 def verify_path(path: Path, *, progress: Progress | None = None) -> VerifyReport:
-    """Verify one run, pool, snapshot or ledger; what a path is, its name and content say."""
+    """Verify one run, gate, pool, snapshot or ledger; what a path is, its name and content say."""
     if path.is_dir():
-        if is_run(path):
-            return verify_run(path, progress=progress)
+        if is_gate(path) or is_run(path):
+            return (verify_gate if is_gate(path) else verify_run)(path, progress=progress)
         report = VerifyReport(path, "directory")
         report.error(path, "not a run's directory: it has no run_manifest.json and no SHA256SUMS.txt")
         return report
@@ -53,7 +54,9 @@ def _begins_as_ledger(path: Path) -> bool:
 
 def runs_in(path: Path) -> Iterator[Path]:
     """``path`` itself, or the runs in it when it is a directory of runs."""
-    inside = sorted(entry for entry in path.iterdir() if entry.is_dir() and is_run(entry)) if path.is_dir() else []
+    inside = []
+    if path.is_dir():
+        inside = sorted(entry for entry in path.iterdir() if entry.is_dir() and (is_run(entry) or is_gate(entry)))
     if inside and not is_run(path):
         yield from inside
     else:

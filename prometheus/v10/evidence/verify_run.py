@@ -44,6 +44,17 @@ SEALS = frozenset([LedgerEntryType.RUN_SEALED.value, LedgerEntryType.RUN_INTERRU
 _UNHASHED = {seal.value for seal in SEAL_FILES} | {Artifact.MANIFEST.value}
 
 
+GATES = frozenset([LedgerEntryType.GATE_LOCKED.value, LedgerEntryType.GATE_SEALED.value])
+
+
+@dataclass(frozen=True)
+class GateEntry:
+    """What the ledger has of a gate: that it was locked, or that it was sealed."""
+
+    kind: str
+    payload: dict[str, Any]
+
+
 @dataclass
 class LedgerView:
     """What a ledger says: the seals by run id, the deleted paths with their sha256, what was compressed by path."""
@@ -52,6 +63,7 @@ class LedgerView:
     deleted: dict[str, str] = field(default_factory=dict)
     snapshots: list[dict[str, Any]] = field(default_factory=list)
     packed: dict[str, list[Packing]] = field(default_factory=dict)
+    gates: dict[str, list[GateEntry]] = field(default_factory=dict)
 
     def add(self, line: bytes) -> None:
         """Take one line of the ledger in."""
@@ -66,6 +78,8 @@ class LedgerView:
                 self.packed.setdefault(packing.path, []).append(packing)
         elif entry["type"] == LedgerEntryType.SNAPSHOT.value:
             self.snapshots.append(payload)
+        elif entry["type"] in GATES:
+            self.gates.setdefault(str(payload.get("gate")), []).append(GateEntry(entry["type"], payload))
 
 
 def read_ledger(path: Path, report: VerifyReport) -> LedgerView | None:
@@ -97,7 +111,7 @@ def verify_run(
     report = VerifyReport(run_dir, "run")
     try:
         with tempfile.TemporaryDirectory(prefix="verify-") as scratch:
-            view = _ledger_of(run_dir, report, ledger, look=look_for_ledger)
+            view = ledger_of(run_dir, report, ledger, look=look_for_ledger)
             _Run(run_dir, report, progress, Path(scratch)).verify(view)
     except PrometheusError as error:
         report.error(run_dir, error.message)
@@ -106,7 +120,8 @@ def verify_run(
     return report
 
 
-def _ledger_of(run_dir: Path, report: VerifyReport, given: LedgerView | None, *, look: bool) -> LedgerView | None:
+def ledger_of(run_dir: Path, report: VerifyReport, given: LedgerView | None, *, look: bool) -> LedgerView | None:
+    """The ledger to hold a run or a gate against: the one given, or the installation's own, where there is one."""
     place = run_dir.parent.parent / "state" / "ledger.jsonl"
     if given is None and look and place.is_file():
         return read_ledger(place, report)

@@ -9,13 +9,10 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing.connection import wait as wait_for_process
 from multiprocessing.sharedctypes import RawArray
 from typing import Any
 
@@ -26,6 +23,7 @@ from prometheus.v10.base.errors import HostError
 from prometheus.v10.core.world import Experiment
 from prometheus.v10.evidence.interesting import InterestingTable
 from prometheus.v10.runs.ablation import mask
+from prometheus.v10.runs.cluster import begin_worker, in_order, open_executor, to_preload
 from prometheus.v10.runs.harvest import Harvest, Identity, harvest
 from prometheus.v10.runs.observe import Scene
 from prometheus.v10.runs.setup import World, arm_bars, market_arrays
@@ -33,6 +31,7 @@ from prometheus.v10.runs.setup import World, arm_bars, market_arrays
 POLL_SECONDS = 0.1
 STEP_AGENT_TICKS = 250_000  # a step of this size takes some tens of milliseconds: that is how fast a stop is seen
 MAX_STEP_TICKS = 512
+CLUSTER_AHEAD = 64  # experiments sent to a cluster and not yet filed, whose results are held at most
 
 # Columns of the progress table, one row an experiment.
 TICK, AGENT_TICKS, ALIVE, DEATHS, BIRTHS = range(5)
@@ -116,19 +115,10 @@ _table: ProgressTable | None = None
 
 
 def _begin_worker(world: World, experiments: int, memory: Any) -> None:
-    """Set up a worker: the parent alone hears signals, and a worker whose parent is gone goes too."""
+    """Set up a worker with what all its jobs share."""
     global _world, _table
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    begin_worker()
     _world, _table = world, ProgressTable(experiments, memory)
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_follow, args=(parent.sentinel,), daemon=True).start()
-
-
-def _follow(sentinel: int) -> None:
-    wait_for_process([sentinel])
-    os._exit(1)
 
 
 def _work(job: Job) -> Harvest | None:
@@ -171,7 +161,7 @@ def run_jobs(
                 yield harvested
         return
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["prometheus.v10.runs.executor", "prometheus.v10.runs.preload"])
+    context.set_forkserver_preload(to_preload())
     pool = ProcessPoolExecutor(
         workers, mp_context=context, initializer=_begin_worker, initargs=(world, len(jobs), table.memory)
     )
@@ -183,6 +173,44 @@ def run_jobs(
         ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+@frozen(kw_only=True, eq=False)
+class _Sent:
+    """An experiment with all it needs, for a worker that shares no memory with the run."""
+
+    name: str
+    world: World
+    job: Job
+
+
+def _run_sent(sent: _Sent) -> Harvest | None:
+    return run_job(sent.world, sent.job, ProgressTable(sent.job.who.experiment + 1), lambda: None)
+
+
+def run_jobs_on(
+    cluster: str, world: World, jobs: Sequence[Job], table: ProgressTable, look: Callable[[], None]
+) -> Iterator[Harvest]:
+    """As `run_jobs`, by the workers of a Dask cluster: progress is seen, and a stop obeyed, between experiments.
+
+    A stop leaves out what is under way there: a worker elsewhere does not see the flag.
+
+    Raises:
+        ConfigError: when a worker has another core.
+        HostError: when the cluster does not answer, or an experiment lost its worker again and again.
+    """
+
+    def stopped() -> bool:
+        look()
+        return table.stopped
+
+    sent = (_Sent(name=f"experiment {job.who.experiment}", world=world, job=job) for job in jobs)
+    with open_executor(0, cluster) as at_work:
+        for harvested in in_order(at_work, _run_sent, sent, ahead=CLUSTER_AHEAD, stop=stopped):
+            if harvested is not None:
+                stats, ticks = harvested.stats, harvested.agent_ticks
+                table.rows[harvested.experiment] = stats.ticks, ticks, stats.alive_agents, stats.deaths, stats.births
+                yield harvested
 
 
 def _in_order(

@@ -1,0 +1,184 @@
+"""Verification of a gate's directory: that it is whole, unchanged, and was locked before it was run.
+
+In this order: the seal covers every file and nothing else, and every hash and size agrees; the lock's hash is that of
+the design it holds; the experiments are as many as the design asks for; the verdict is of the same design; the ledger
+knows the lock before it knows the seal, and both as they are. A gate that is not finished has no seal: that cannot be
+checked yet, and is no failure. Standard library only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from prometheus.v10.base.errors import PrometheusError
+from prometheus.v10.base.names import Artifact, GateFile, LedgerEntryType, Schema
+from prometheus.v10.evidence.canonical import canonical_bytes, is_canonical, strict_loads
+from prometheus.v10.evidence.findings import Progress, VerifyReport
+from prometheus.v10.evidence.nulls import violations
+from prometheus.v10.evidence.seal import is_plain_name, parse_filelist, parse_sums, walk
+from prometheus.v10.evidence.snapshot import file_sha256
+from prometheus.v10.evidence.verify_run import GateEntry, LedgerView, ledger_of
+
+VERDICTS = frozenset(["pass", "fail", "insufficient evidence"])
+
+
+def is_gate(path: Path) -> bool:
+    """Whether a directory is a gate's."""
+    return (path / GateFile.LOCK).exists()
+
+
+def verify_gate(
+    path: Path, *, progress: Progress | None = None, ledger: LedgerView | None = None, look_for_ledger: bool = True
+) -> VerifyReport:
+    """Verify one gate's directory.
+
+    Args:
+        path: its name is the gate's.
+        progress: called with numbers of bytes hashed.
+        ledger: what the ledger says, when the caller read it already.
+        look_for_ledger: read ``../../state/ledger.jsonl`` when there is one and ``ledger`` was not given.
+    """
+    path = path.absolute()
+    report = VerifyReport(path, "gate")
+    try:
+        view = ledger_of(path, report, ledger, look=look_for_ledger)
+        seal = _check_seal(path, report, progress)
+        lock = _check_lock(path, report)
+        if seal is not None and lock is not None:
+            _check_content(path, lock, report)
+        if view is not None and lock is not None:
+            _check_ledger(path, lock, seal, view.gates.get(path.name, []), report)
+    except PrometheusError as error:
+        report.error(path, error.message)
+    except OSError as error:
+        report.error(error.filename or path, f"cannot be read: {error.strerror}")
+    return report
+
+
+def _check_seal(path: Path, report: VerifyReport, progress: Progress | None) -> str | None:
+    """Hashes, coverage and sizes; returns the sha256 of ``SHA256SUMS.txt``, None without one."""
+    if not (path / Artifact.SHA256SUMS).exists():
+        report.error(path, "not finished: it has no seal yet; the same `prometheus-quant gate` goes on with it")
+        return None
+    present = dict(walk(path))
+    data = (path / Artifact.SHA256SUMS).read_bytes()
+    try:
+        sums = parse_sums(data)
+        listed = parse_filelist((path / Artifact.FILELIST).read_bytes())
+    except FileNotFoundError:
+        report.fail(path / Artifact.FILELIST, "missing")
+        return None
+    except ValueError as error:
+        report.fail(path, f"its seal cannot be read: {error}")
+        return None
+    for name in sorted(present.keys() - sums.keys() - {Artifact.SHA256SUMS.value}):
+        report.fail(path / name, "not covered by the seal: it was added later")
+    for name, digest in sums.items():
+        if name not in present or not is_plain_name(name):
+            report.fail(path / name, "sealed, and not there")
+        elif file_sha256(path / name, progress=progress) != digest:
+            report.fail(path / name, "its sha256 is not the sealed one: it was changed")
+        elif name != Artifact.FILELIST and (name not in listed or listed[name].size != present[name].st_size):
+            report.fail(path / name, "FILELIST does not name it with its size")
+    for name in (GateFile.LOCK, GateFile.EXPERIMENTS, GateFile.SIGNS, GateFile.VERDICT, GateFile.PAGE):
+        if name not in sums:
+            report.fail(path / name, "a finished gate has it, and the seal does not")
+    report.facts.update(files=len(present), bytes=sum(status.st_size for status in present.values()))
+    return hashlib.sha256(data).hexdigest()
+
+
+def _check_lock(path: Path, report: VerifyReport) -> dict[str, Any] | None:
+    place = path / GateFile.LOCK
+    lock = _object(place, Schema.GATE_LOCK, report)
+    if lock is None:
+        return None
+    if lock.get("gate") != path.name:
+        report.fail(place, f"it belongs to the gate {lock.get('gate')!r}")
+    config = lock.get("config")
+    found = hashlib.sha256(canonical_bytes(config)).hexdigest() if isinstance(config, dict) else None
+    if found != lock.get("config_hash"):
+        report.fail(place, f"its design has the hash {found}, it says {lock.get('config_hash')}")
+    return lock
+
+
+def _check_content(path: Path, lock: dict[str, Any], report: VerifyReport) -> None:
+    """Experiments and verdict are of the locked design."""
+    place = path / GateFile.EXPERIMENTS
+    count = 0
+    if place.is_file():
+        with place.open("rb") as lines:
+            for count, line in enumerate(lines, 1):
+                if not _is_line(line):
+                    report.fail(place, f"line {count} is not a canonical {Schema.GATE_EXPERIMENT.value}")
+                    break
+    if count != lock.get("experiments"):
+        report.fail(place, f"{count} experiments, the design asks for {lock.get('experiments')}")
+    report.facts["experiments"] = count
+    for name, schema in ((GateFile.SIGNS, Schema.GATE_SIGNS), (GateFile.VERDICT, Schema.GATE_VERDICT)):
+        found = _object(path / name, schema, report)
+        if found is not None and found.get("config_hash") != lock.get("config_hash"):
+            report.fail(path / name, f"it is of the design {found.get('config_hash')}")
+    verdict = _object(path / GateFile.VERDICT, Schema.GATE_VERDICT, VerifyReport(path, "gate"))
+    if verdict is not None:
+        report.facts["verdict"] = str(verdict.get("verdict"))
+        if verdict.get("verdict") not in VERDICTS:
+            report.fail(path / GateFile.VERDICT, f"the verdict is {verdict.get('verdict')!r}")
+        if any(verdict.get(key) != lock.get(key) for key in ("config", "core_hash", "rule")):
+            report.fail(path / GateFile.VERDICT, "design, core or rule are not those of the lock")
+
+
+def _check_ledger(
+    path: Path, lock: dict[str, Any], seal: str | None, entries: list[GateEntry], report: VerifyReport
+) -> None:
+    """The ledger knows the lock, and after it the seal, and neither of them otherwise."""
+    kinds = [entry.kind for entry in entries]
+    locked, sealed = LedgerEntryType.GATE_LOCKED.value, LedgerEntryType.GATE_SEALED.value
+    if locked not in kinds:
+        report.fail(path / GateFile.LOCK, "the ledger does not know this lock")
+        return
+    digest = file_sha256(path / GateFile.LOCK)
+    for entry in entries:
+        if entry.payload.get("config_hash") != lock.get("config_hash"):
+            report.fail(path, f"the ledger has another design: {entry.payload.get('config_hash')}")
+        if entry.kind == locked and entry.payload.get("lock_sha256") != digest:
+            report.fail(path / GateFile.LOCK, "it is not the lock that the ledger knows")
+        if entry.kind == sealed and seal is not None and entry.payload.get("seal") != seal:
+            report.fail(path, "its seal is not the one in the ledger: it was sealed again")
+    if seal is None and sealed in kinds:
+        report.fail(path, "the ledger has its seal, and the seal is gone")
+    if seal is not None and sealed not in kinds:
+        report.fail(path, "the ledger does not know its seal")
+    if sealed in kinds and kinds.index(sealed) < kinds.index(locked):
+        report.fail(path, "the ledger has its seal before its lock")
+
+
+def _object(place: Path, schema: Schema, report: VerifyReport) -> dict[str, Any] | None:
+    """A JSON object of that schema, its nulls with reasons; None, with a failure in the report, otherwise."""
+    try:
+        found = strict_loads(place.read_bytes())
+    except FileNotFoundError:
+        return None  # the seal's own check says so
+    except ValueError as error:
+        report.fail(place, f"not strict JSON: {error}")
+        return None
+    if not isinstance(found, dict) or found.get("schema") != schema.value:
+        report.fail(place, f"not an object of schema {schema.value}")
+        return None
+    for broken in violations(found):
+        report.fail(place, f"null rule: {broken}")
+    return found
+
+
+def _is_line(line: bytes) -> bool:
+    try:
+        found = strict_loads(line.rstrip(b"\n"))
+    except ValueError:
+        return False
+    return (
+        line.endswith(b"\n")
+        and isinstance(found, dict)
+        and found.get("schema") == Schema.GATE_EXPERIMENT.value
+        and is_canonical(line[:-1], found)
+    )

@@ -1,0 +1,216 @@
+"""A gate is locked first, loses nothing when it is stopped, and comes to the same bytes however it is run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from prometheus.v10.base.errors import ConfigError, EvidenceError, LockHeldError
+from prometheus.v10.base.files import Lock
+from prometheus.v10.base.names import GateFile
+from prometheus.v10.base.paths import Layout
+from prometheus.v10.evidence.audit import audit
+from prometheus.v10.evidence.canonical import canonical_bytes
+from prometheus.v10.evidence.ledger import iter_entries
+from prometheus.v10.evidence.verify import verify_path
+
+WITH_TIME = {GateFile.LOCK.value, "SHA256SUMS.txt"}  # the lock carries the time of locking, the seal covers it
+
+
+def products(path) -> dict[str, bytes]:
+    """Every file that is a function of the design."""
+    return {place.name: place.read_bytes() for place in path.iterdir() if place.name not in WITH_TIME}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, gate_in, small):
+    """One small gate, undisturbed, and where it lies."""
+    layout = Layout.under(tmp_path_factory.mktemp("whole") / "root")
+    outcome = gate_in(layout, small())
+    return layout, outcome, products(layout.gates / "small")
+
+
+def test_a_gate_is_sealed_verified_and_known_to_the_ledger(whole):
+    layout, outcome, files = whole
+    path = layout.gates / "small"
+    assert outcome.verdict is not None
+    assert (outcome.done, outcome.again) == (outcome.total, False)
+    assert set(files) == {
+        "FILELIST.ls.txt", "gate_effects.svg", "gate_equity.svg", "gate_experiments.jsonl", "gate_roi.svg",
+        "gate_signs.json", "gate_survival.svg", "gate_verdict.json", "gate_verdict.md",
+    }  # fmt: skip
+    assert verify_path(path).verdict == "PASS"
+    assert audit(layout).verdict == "PASS"
+    checked = subprocess.run(["sha256sum", "--quiet", "-c", "SHA256SUMS.txt"], cwd=path, check=False)
+    assert checked.returncode == 0
+    locked, sealed = iter_entries(layout.ledger)
+    lock = json.loads((path / "gate_lock.json").read_bytes())
+    assert (locked.type, sealed.type) == ("gate_locked", "gate_sealed")
+    assert locked.payload["config_hash"] == hashlib.sha256(canonical_bytes(lock["config"])).hexdigest()
+    assert sealed.payload["verdict"] == outcome.verdict.verdict
+    assert lock["rule"] == outcome.verdict.rule
+
+
+def test_the_lock_is_in_the_ledger_before_there_is_an_experiment(gate_in, small, tmp_path):
+    layout = Layout.under(tmp_path / "root")
+    assert gate_in(layout, small(), stop_after=0).verdict is None
+    assert [entry.type for entry in iter_entries(layout.ledger)] == ["gate_locked"]
+    assert (layout.gates / "small" / GateFile.EXPERIMENTS).read_bytes() == b""
+    report = verify_path(layout.gates / "small")
+    assert report.verdict == "COULD NOT CHECK"
+    assert audit(layout).verdict == "PASS"  # a gate that waits is no failure
+
+
+@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.integers(1, 520), min_size=1, max_size=3), st.booleans())
+def test_a_gate_stopped_anywhere_goes_on_to_the_same_bytes(whole, gate_in, small, tmp_path_factory, stops, tear):
+    layout = Layout.under(tmp_path_factory.mktemp("stopped") / "root")
+    for stop in sorted(stops):
+        stopped = gate_in(layout, small(), stop_after=stop)
+        assert stopped.verdict is None
+        if tear:
+            with (layout.gates / "small" / GateFile.EXPERIMENTS).open("ab") as file:
+                file.write(b'{"agents":6,"cell":"W1')
+    outcome = gate_in(layout, small())
+    assert outcome.cut_off == (22 if tear else 0)
+    assert products(layout.gates / "small") == whole[2]
+
+
+def test_two_workers_come_to_the_same_bytes(whole, gate_in, small, tmp_path):
+    layout = Layout.under(tmp_path / "root")
+    gate_in(layout, small(), workers=2, ahead=6)
+    assert products(layout.gates / "small") == whole[2]
+
+
+def test_another_design_is_refused_in_the_same_directory(do_gate, small, layout):
+    do_gate(small(), stop_after=0)
+    before = (layout.gates / "small" / GateFile.LOCK).read_bytes()
+    with pytest.raises(ConfigError, match="locked for another design"):
+        do_gate(small(rule={"minimum_effect_pp": 3.0}))
+    with pytest.raises(ConfigError, match="locked for another design"):
+        do_gate(small(market={"seed": 5}))
+    assert (layout.gates / "small" / GateFile.LOCK).read_bytes() == before
+
+
+def test_a_changed_lock_is_found_before_anything_is_run(do_gate, small, layout):
+    do_gate(small(), stop_after=0)
+    place = layout.gates / "small" / GateFile.LOCK
+    data = place.read_bytes()
+    place.chmod(0o640)
+    place.write_bytes(data.replace(b'"git_dirty"', b'"git_dirtY"').replace(b"2026", b"2025"))
+    with pytest.raises(EvidenceError, match="not the lock that the ledger knows"):
+        do_gate(small())
+
+
+def test_experiments_without_a_lock_in_the_ledger_prove_nothing(do_gate, small, layout):
+    do_gate(small(), stop_after=1)
+    layout.ledger.unlink()
+    with pytest.raises(EvidenceError, match="the ledger does not know its lock"):
+        do_gate(small())
+
+
+def test_an_experiment_that_does_not_belong_there_is_refused(do_gate, small, layout):
+    do_gate(small(), stop_after=30)
+    place = layout.gates / "small" / GateFile.EXPERIMENTS
+    lines = place.read_bytes().splitlines(keepends=True)
+    place.write_bytes(b"".join([lines[1], lines[0], *lines[2:]]))
+    with pytest.raises(EvidenceError, match="line 1 is W1/A_real seed 2"):
+        do_gate(small())
+
+
+def test_two_at_once_is_one_too_many(do_gate, small, layout):
+    with Lock(layout.state / "gate-small.lock", who="another gate"), pytest.raises(LockHeldError):
+        do_gate(small())
+
+
+# ---- a sealed gate ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def sealed(whole, tmp_path):
+    """A copy of the undisturbed gate's tree, to damage."""
+    root = tmp_path / "copy"
+    subprocess.run(["cp", "-a", str(whole[0].lib), str(root)], check=True)
+    return Layout.under(root)
+
+
+def test_a_sealed_gate_is_judged_again_to_the_same_bytes(sealed, gate_in, small):
+    before = {place.name: place.stat().st_mtime_ns for place in (sealed.gates / "small").iterdir()}
+    outcome = gate_in(sealed, small())
+    assert outcome.again
+    assert {place.name: place.stat().st_mtime_ns for place in (sealed.gates / "small").iterdir()} == before
+    assert len(list(iter_entries(sealed.ledger))) == 2
+
+
+def change_verdict(path):
+    place = path / "gate_verdict.json"
+    place.write_bytes(place.read_bytes().replace(b'"verdict": "fail"', b'"verdict": "pass"'))
+
+
+def change_design(path):
+    place = path / "gate_lock.json"
+    place.chmod(0o640)
+    place.write_bytes(place.read_bytes().replace(b'"minimum_effect_pp": 2.0', b'"minimum_effect_pp": 2.5'))
+
+
+def drop_an_experiment(path):
+    place = path / "gate_experiments.jsonl"
+    place.write_bytes(b"".join(place.read_bytes().splitlines(keepends=True)[:-1]))
+
+
+def seal_again(path):
+    """Whoever rewrites a gate whole, seal included, still differs from the ledger."""
+    change_verdict(path)
+    (path / "SHA256SUMS.txt").unlink()
+    (path / "FILELIST.ls.txt").unlink()
+    from prometheus.v10.evidence.seal import seal_run
+
+    seal_run(path)
+
+
+def add_a_file(path):
+    (path / "more.txt").write_text("x")
+
+
+def remove_the_page(path):
+    (path / "gate_verdict.md").unlink()
+
+
+def break_the_seal(path):
+    (path / "SHA256SUMS.txt").unlink()
+
+
+DAMAGES = [change_verdict, change_design, drop_an_experiment, seal_again, add_a_file, remove_the_page, break_the_seal]
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=lambda f: f.__name__)
+def test_a_sealed_gate_that_was_touched_is_found_by_verify_and_audit(sealed, damage):
+    damage(sealed.gates / "small")
+    assert verify_path(sealed.gates / "small").verdict == "FAIL"
+    assert audit(sealed).verdict == "FAIL"
+
+
+def test_a_deleted_gate_is_found_by_the_audit(sealed):
+    subprocess.run(["rm", "-r", str(sealed.gates / "small")], check=True)
+    report = audit(sealed)
+    assert report.verdict == "FAIL"
+    assert "gone without a tombstone" in report.findings[0].what
+
+
+def test_a_ledger_that_lost_a_gate_is_found(sealed):
+    sealed.ledger.unlink()
+    assert audit(sealed).verdict == "FAIL"
+    assert verify_path(sealed.gates / "small").verdict == "PASS"  # by itself it is whole; the note says what is missing
+
+
+def test_a_seal_that_the_ledger_missed_is_entered_by_the_next_start(sealed, gate_in, small):
+    lines = sealed.ledger.read_bytes().splitlines(keepends=True)
+    sealed.ledger.write_bytes(lines[0])
+    assert audit(sealed).verdict == "FAIL"
+    assert gate_in(sealed, small()).again
+    assert audit(sealed).verdict == "PASS"
