@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 
@@ -91,10 +90,6 @@ class FaultyFiles(Files):
         if self._gone:
             raise CutOffError
         return taken
-
-    def writev(self, fd: int, pieces: Sequence[bytes]) -> int:
-        """See `Files`. It fails as a write does."""
-        return self.write(fd, b"".join(pieces))
 
     def size(self, fd: int) -> int:
         """See `Files`."""
