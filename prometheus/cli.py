@@ -16,10 +16,13 @@ from prometheus.v10.ops.commands import (
     ecology,
     evidence,
     fences,
+    gate,
+    genome,
     incident,
     ledger,
     market,
     pools,
+    promote,
     release,
     replays,
     retention,
@@ -35,6 +38,7 @@ app = new_app(ABOUT)
 app.command(epilog=runs.RUN_EXAMPLES)(runs.run)
 app.command("report", epilog=ecology.REPORT_EXAMPLES)(ecology.report_command)
 app.command("replay", epilog=replays.REPLAY_EXAMPLES)(replays.replay_command)
+app.command("promote", epilog=promote.PROMOTE_EXAMPLES)(promote.promote_command)
 app.command("verify", epilog=evidence.VERIFY_EXAMPLES)(evidence.verify_command)
 app.command("audit", epilog=evidence.VERIFY_EXAMPLES)(evidence.audit_command)
 app.command(epilog=incident.INCIDENT_EXAMPLES)(incident.incident)
@@ -46,12 +50,14 @@ app.command("stop", epilog=stopping.STOP_EXAMPLES)(stopping.stop_command)
 app.command("clear-stop", epilog=stopping.CLEAR_EXAMPLES)(stopping.clear_command)
 for _name, _group in {
     "pool": pools.app,
+    "genome": genome.app,
     "market": market.app,
     "snapshot": snapshots.app,
     "ledger": ledger.app,
     "core": core.app,
     "retention": retention.app,
     "release": release.app,
+    "gate": gate.app,
 }.items():
     app.add_typer(_group, name=_name)
 

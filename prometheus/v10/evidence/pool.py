@@ -1,6 +1,7 @@
-"""The gene pool (contracts, section 5): one writer, append only, durable before it is acknowledged, read by anyone.
+"""The gene pool (contracts, section 5): one writer at a time, append only, durable when acknowledged, read by anyone.
 
-1. The writer holds a lock beside the pool for as long as it is open.
+1. The writer holds a lock beside the pool for as long as it is open. Instances that work side by side take turns: each
+   holds the lock while it opens and while it appends, and follows first what the others appended (`SharedPoolWriter`).
 2. At open the whole chain is checked; a torn tail is moved aside (`tail`), anything else wrong refuses.
 3. A group of records is one ``write`` and one ``fdatasync``; their numbers are returned after that, never before.
 4. Readers see whole lines only, and check the chain as they go.
@@ -22,6 +23,9 @@ from prometheus.v10.evidence.pool_record import PoolEntry, PoolRecord, record_of
 from prometheus.v10.evidence.reader import iter_lines
 from prometheus.v10.evidence.tail import OnTornTail, open_chain
 
+TURN_ATTEMPTS = 3000
+"""How often a shared writer asks for its turn: a minute, in which the disk may take a large group of another one."""
+
 
 class PoolWriter:
     """The one writer of a pool, as a context manager.
@@ -39,6 +43,7 @@ class PoolWriter:
         self._on_torn = on_torn
         self._lock = Lock(path.with_name(f"{path.name}.lock"), who="a pool writer", files=files)
         self._file: AppendFile | None = None
+        self._attempts = 1
 
     def __enter__(self) -> Self:
         """Take the lock, check the chain, open.
@@ -48,24 +53,32 @@ class PoolWriter:
             EvidenceError: when the pool is damaged, with the byte offset.
             HostError: when a call to the kernel fails.
         """
-        self._lock.acquire()
+        self._open(0)
+        return self
+
+    def _open(self, start: int) -> None:
+        """Lock, and check what lies from ``start`` on, where `link` stands; errors as `__enter__`."""
+        self._lock.acquire(attempts=self._attempts)
         try:
             self._file, found = open_chain(
-                self.path, POOL_LINE, clock=self._clock, files=self._files, on_torn=self._on_torn
-            )
+                self.path, POOL_LINE, clock=self._clock, files=self._files, on_torn=self._on_torn, start=start,
+                link=self.link,
+            )  # fmt: skip
         except BaseException:
             self._lock.release()
             raise
         self.link = found.link
-        return self
 
-    def __exit__(self, _t: type[BaseException] | None, _e: BaseException | None, _b: TracebackType | None) -> None:
+    def _close(self) -> None:
         file, self._file = self._file, None
         try:
             if file is not None:
                 file.close()
         finally:
             self._lock.release()
+
+    def __exit__(self, _t: type[BaseException] | None, _e: BaseException | None, _b: TracebackType | None) -> None:
+        self._close()
 
     @property
     def size(self) -> int:
@@ -87,7 +100,7 @@ class PoolWriter:
         return list(range(first, link.n))
 
     def append_groups(self, groups: Iterable[Sequence[PoolEntry]]) -> Iterator[list[int]]:
-        """Append group after group, joining and hashing the next one while the disk takes the one before.
+        """Append group after group, hashing the next one while the disk takes the one before.
 
         Yields each group's numbers when it is durable, in order; nothing that was not yielded is in the pool.
 
@@ -120,16 +133,67 @@ class PoolWriter:
         return self._file
 
 
-def _lines(entries: Sequence[PoolEntry], link: Link) -> tuple[bytes, Link]:
-    """A group's bytes from ``link`` on, and the link after them."""
+class SharedPoolWriter(PoolWriter):
+    """A writer that takes turns with others, for runs of several instances side by side.
+
+    Opening checks the whole chain; each append checks what others appended since, and goes on behind it. A torn tail
+    that another one left is moved aside then, as at open. Who waits longer than `TURN_ATTEMPTS` allows is refused.
+    """
+
+    def __init__(self, path: Path, *, clock: Clock, on_torn: OnTornTail, files: Files = FILES) -> None:
+        """As `PoolWriter`."""
+        super().__init__(path, clock=clock, on_torn=on_torn, files=files)
+        self._attempts = TURN_ATTEMPTS
+        self._checked = 0
+
+    def __enter__(self) -> Self:
+        """Check the chain and let the others in again; errors as `PoolWriter.__enter__`."""
+        super().__enter__()
+        self._pause()
+        return self
+
+    def _pause(self) -> None:
+        self._checked = super().size
+        self._close()
+
+    @property
+    def size(self) -> int:
+        """Bytes of the pool when this writer looked last."""
+        return self._checked
+
+    def append(self, entries: Sequence[PoolEntry]) -> list[int]:
+        """Append a group in a turn of one's own; returns the records' numbers when they are durable.
+
+        Raises:
+            LockHeldError: when the turn does not come.
+            EvidenceError: when what others appended is damaged, with the byte offset.
+            HostError: when the disk refuses; none of the group is in the pool then, as far as the disk lets us.
+        """
+        if not entries:
+            return []
+        self._open(self._checked)
+        try:
+            return super().append(entries)
+        finally:
+            self._pause()
+
+    def append_groups(self, groups: Iterable[Sequence[PoolEntry]]) -> Iterator[list[int]]:
+        """Each group in a turn of its own; errors as `append`."""
+        return (numbers for group in groups if (numbers := self.append(group)))
+
+
+def _lines(entries: Sequence[PoolEntry], link: Link) -> tuple[list[bytes], Link]:
+    """A group's bytes from ``link`` on, two pieces a line, and the link after them."""
     n, prev = link.n, link.prev.encode("ascii")
     pieces: list[bytes] = []
+    add = pieces.append
     for entry in entries:
         encoded = entry.encoded
         rest, prev = encoded.place(n, prev)
-        pieces += (encoded.before_n, rest)
+        add(encoded.before_n)
+        add(rest)
         n += 1
-    return b"".join(pieces), Link(n, prev.decode("ascii"))
+    return pieces, Link(n, prev.decode("ascii"))
 
 
 def iter_records(path: Path) -> Iterator[PoolRecord]:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -193,10 +193,15 @@ class RawWriter:
             EvidenceError: when a part of that name is there already.
             HostError: when the disk refuses.
         """
-        if blocks.crossing is not None:
-            self._crossings.append(blocks.crossing)
-        self._queue(EVENTS, experiment, blocks.events)
-        self._queue(SAMPLES, experiment, blocks.samples)
+        self.add_all([(experiment, blocks)])
+
+    def add_all(self, experiments: Iterable[tuple[int, RawBlocks]]) -> None:
+        """As `add`, for experiments that are handed over together: one write of the index for all of them."""
+        for experiment, blocks in experiments:
+            if blocks.crossing is not None:
+                self._crossings.append(blocks.crossing)
+            self._queue(EVENTS, experiment, blocks.events)
+            self._queue(SAMPLES, experiment, blocks.samples)
         self._store([*self._cut(EVENTS, rest=True), *self._cut(SAMPLES, rest=False)])
 
     def finish(self) -> None:

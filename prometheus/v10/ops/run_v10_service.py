@@ -24,6 +24,7 @@ from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
+import attrs
 from attrs import frozen
 
 from prometheus.v10.base.clock import Clock, SystemClock
@@ -37,6 +38,7 @@ from prometheus.v10.ops.disk import LOOK_SECONDS, DiskGuard, Room
 from prometheus.v10.ops.instance import Instance
 from prometheus.v10.ops.interrupted import close_interrupted
 from prometheus.v10.ops.liveness import Liveness
+from prometheus.v10.ops.promotion import QUEUES, run_next, waits_in
 from prometheus.v10.ops.report import as_host_error, error_lines
 from prometheus.v10.ops.reserve import ReserveFiles
 from prometheus.v10.ops.snapshots import take_snapshot
@@ -45,9 +47,12 @@ from prometheus.v10.ops.survival import collapses_of, ticks_of
 from prometheus.v10.runs.control import RunOutcome
 from prometheus.v10.runs.invariance import check_core
 from prometheus.v10.runs.profile import Profile, load_profile
+from prometheus.v10.runs.stage2 import WorkWaits
 
 IDLE_SECONDS = 0.1  # how long the loop sleeps at a time; STOP is looked at each time it wakes
 ROOM_LOOK_SECONDS = 10.0  # counting all bytes under the root is a walk, and making a reserve in vain is work
+
+NOTHING_TO_DO_SECONDS = 5.0  # between two looks for work, where work is not made by the run itself
 
 STAGE_RUNNERS = {
     Stage.STAGE1: ("prometheus.v10.runs.stage1", "run_stage1"),
@@ -65,6 +70,8 @@ class Request:
     layout: Layout
     profile: str
     max_runs: int | None
+    snapshot: str | None = None
+    cluster: str | None = None
 
 
 class _Parser(argparse.ArgumentParser):
@@ -92,6 +99,8 @@ def parse(arguments: Sequence[str]) -> Request:
     parser.add_argument("--instance", required=True, help="for example HF; names the profile unless --profile does")
     parser.add_argument("--root", type=Path, help="the tree to work in; the system's own places by default")
     parser.add_argument("--profile", help="a profile's name or file")
+    parser.add_argument("--snapshot", metavar="ID", help="stage2: which snapshot to judge; the newest by default")
+    parser.add_argument("--cluster", metavar="tcp://…", help="a Dask scheduler whose workers do the experiments")
     parser.add_argument("--max-runs", type=_positive, metavar="N", help="end after N runs")
     asked = parser.parse_args(arguments)
     return Request(
@@ -101,6 +110,8 @@ def parse(arguments: Sequence[str]) -> Request:
         layout=Layout.system() if asked.root is None else Layout.under(asked.root),
         profile=asked.profile or asked.instance,
         max_runs=asked.max_runs,
+        snapshot=asked.snapshot,
+        cluster=asked.cluster,
     )
 
 
@@ -116,6 +127,26 @@ def runner_of(stage: Stage) -> Callable[..., RunOutcome]:
         raise UsageError(f"this version has no runs of {stage.value}", hint=f"it has: {', '.join(have)}")
     runner: Callable[..., RunOutcome] = getattr(importlib.import_module(module), name)
     return runner
+
+
+def always(_profile: Profile, _layout: Layout) -> bool:
+    """Stage 1 makes its own work: there is always a next run."""
+    return True
+
+
+def work_of(request: Request) -> tuple[Callable[..., RunOutcome], Callable[[Profile, Layout], bool]]:
+    """The function that does one run of what the command line asks for, and the one that says whether there is work.
+
+    Instances PROMOTE and AUDIT drain the queue of promotions; the others do runs of their stage.
+
+    Raises:
+        UsageError: when this version has no such stage.
+    """
+    if request.instance in QUEUES:
+        return partial(run_next, queue=request.instance), waits_in(request.instance)
+    runner = runner_of(request.stage)
+    waits = WorkWaits() if request.stage is Stage.STAGE2 else always
+    return (partial(runner, cluster=request.cluster) if request.cluster else runner), waits
 
 
 class Service:
@@ -136,7 +167,7 @@ class Service:
         Raises:
             PrometheusError: whatever makes going on wrong; everything that can be sealed is sealed then.
         """
-        runner = runner_of(self._request.stage)
+        runner, self._waits = work_of(self._request)
         self._check_core()
         profile = self._load_profile()
         self._layout.prepare()
@@ -175,7 +206,11 @@ class Service:
                     f"profile {request.profile} is for {name} {said}, the command line says {asked}",
                     hint=f"give --{name} {said}, or another --profile",
                 )
-        return profile
+        if request.snapshot is None:
+            return profile
+        if profile.stage2 is None:
+            raise UsageError(f"--snapshot: profile {request.profile} judges no snapshot", hint="give --stage stage2")
+        return attrs.evolve(profile, stage2=attrs.evolve(profile.stage2, snapshot=request.snapshot))
 
     def _cycles(
         self,
@@ -187,6 +222,12 @@ class Service:
     ) -> None:
         done = 0
         while self._stop.stop_requested() is None and self._wait_for_room(disk, control):
+            if not self._waits(profile, self._layout):
+                if self._request.max_runs is not None:
+                    return
+                self._live.ready()  # it works as it should: there is nothing to open a run for
+                self._pause(NOTHING_TO_DO_SECONDS, control, "nothing waits to be done")
+                continue
             follows, since = instance.intervals.pending_restart() or (None, None)
             outcome = runner(
                 profile,

@@ -108,7 +108,10 @@ class Identity:
     null_reasons: dict[str, str]
 
 
-def harvest(result: Result, who: Identity, open_time: np.ndarray[Any, Any], scene: Scene, seconds: float) -> Harvest:
+def harvest(
+    result: Result, who: Identity, open_time: np.ndarray[Any, Any], scene: Scene, seconds: float, *,
+    for_pool: bool = True,
+) -> Harvest:  # fmt: skip
     """Make the records of one finished (or stopped) experiment.
 
     Args:
@@ -117,6 +120,7 @@ def harvest(result: Result, who: Identity, open_time: np.ndarray[Any, Any], scen
         open_time: UTC epoch seconds of the window's bars, shape (ticks,).
         scene: what the experiment happened in.
         seconds: wall-clock time the experiment took; goes to the manifest only.
+        for_pool: whether its genomes are handed to the pool.
     """
     lives = result.lives
     sha256 = [hashlib.sha256(row.astype("<f4").tobytes()).hexdigest() for row in lives.genomes]
@@ -130,7 +134,7 @@ def harvest(result: Result, who: Identity, open_time: np.ndarray[Any, Any], scen
         births=encode_births(context, _birth_columns(result, closes, sha256)),
         collapses=to_line(event) if event else b"",
         collapse=event,
-        pool=_pool_entries(result, who),
+        pool=_pool_entries(result, who) if for_pool else (),
         reviews=_review_notes(result),
         fence=result.fence,
         raw=raw_orders(result, context, scene, closes),

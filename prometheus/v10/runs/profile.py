@@ -22,6 +22,7 @@ from prometheus.v10.evidence.codec import load_config
 from prometheus.v10.evidence.interesting import InterestingTable
 from prometheus.v10.market.windows import Window
 from prometheus.v10.runs.ablation import ABLATIONS
+from prometheus.v10.runs.stage2_table import Stage2Table
 
 SHIPPED = files("prometheus.v10.runs") / "profiles"
 MIB = 1024 * 1024
@@ -145,6 +146,7 @@ class Profile:
     Attributes:
         mode: as an operator spells it; recorded canonically.
         workers: processes; 0 is one a processor.
+        stage2: only profiles of stage 2 have it.
         allow_live: must be true, beside a credential, before ``okx_live`` connects to anything.
     """
 
@@ -162,6 +164,7 @@ class Profile:
     retention: RetentionTable = Factory(RetentionTable)
     service: ServiceTable = Factory(ServiceTable)
     disk: DiskTable = Factory(DiskTable)
+    stage2: Stage2Table | None = None
 
 
 def load_profile(name_or_path: str | Path, layout: Layout) -> Profile:

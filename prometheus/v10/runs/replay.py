@@ -18,7 +18,7 @@ from attrs import asdict, evolve, frozen
 
 from prometheus.v10.base.clock import Clock
 from prometheus.v10.base.errors import ConfigError, CoreInvarianceError, UsageError
-from prometheus.v10.base.modes import Stage
+from prometheus.v10.base.modes import Stage, Tier
 from prometheus.v10.base.names import SEAL_FILES, Artifact
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.evidence.codec import from_json_bytes, structure_config
@@ -32,6 +32,7 @@ from prometheus.v10.runs import setup
 from prometheus.v10.runs.control import RunControl
 from prometheus.v10.runs.invariance import check_core
 from prometheus.v10.runs.profile import Profile
+from prometheus.v10.runs.promote import Tier2Run
 from prometheus.v10.runs.stage1 import Stage1Run
 
 NOT_COMPARED = {Artifact.MANIFEST.value, Artifact.INTERRUPTED.value, *(seal.value for seal in SEAL_FILES)}
@@ -81,6 +82,11 @@ def replay(
         EvidenceError: when the run's own files cannot be read.
     """
     manifest = _manifest(run_dir)
+    if manifest.stage == Stage.STAGE2.value:
+        raise UsageError(
+            f"{manifest.run_id} judged a snapshot; it is not replayed by itself",
+            hint="judge the snapshot again under another root: the same evaluation gives the same verdicts",
+        )
     core = check_core()
     if core != manifest.core_hash:
         raise CoreInvarianceError(
@@ -101,7 +107,8 @@ def replay(
         instance=manifest.instance, mode=profile.mode, stage=profile.stage, run_id=manifest.run_id, sender=None,
         absent_reason="a replay tells the journal nothing",
     )  # fmt: skip
-    run = Stage1Run(
+    kind = Tier2Run if manifest.meta.tier == Tier.TIER2_FULL.value else Stage1Run
+    run = kind(
         _as_started(manifest), profile, world, elsewhere, clock, control, silent, limits=_limits(run_dir, manifest)
     )
     outcome = run.go()
@@ -180,7 +187,11 @@ def _compare_pool(manifest: RunManifest, layout: Layout, again: Layout, stage: S
         wanted: list[dict[str, Any]] = []
     else:
         first, last = appends.first_n, appends.last_n
-        wanted = [_content(record) for record in _records(layout.pool(stage)) if first <= record.n <= last]
+        wanted = [
+            _content(record)
+            for record in _records(layout.pool(stage))
+            if first <= record.n <= last and record.source["run_id"] == manifest.run_id  # others write in between
+        ]
     found = [_content(record) for record in _records(again.pool(stage))]
     name = f"pool records of {manifest.run_id}"
     if wanted == found:

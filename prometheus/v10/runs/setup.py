@@ -47,7 +47,7 @@ def prepare(profile: Profile, layout: Layout) -> World:
         ConfigError: for a market, a window or a number of the world that cannot be.
         EvidenceError: when a stored market is damaged.
     """
-    bars = resolve_market(_spec(profile.market), layout.market)
+    bars = resolve_market(market_spec(profile.market), layout.market)
     window = profile.window or whole(bars)
     part = cut(bars, window)
     require_valid(part, allow_gaps=True)
@@ -61,7 +61,8 @@ def prepare(profile: Profile, layout: Layout) -> World:
     )
 
 
-def _spec(table: MarketTable) -> MarketSpec:
+def market_spec(table: MarketTable) -> MarketSpec:
+    """``[market]`` as `resolve_market` takes it."""
     return MarketSpec(**attrs.asdict(table))
 
 

@@ -13,9 +13,8 @@ step 3 follows as always. A disk that refuses ends the run as ``failed``, sealed
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from pathlib import Path
 
 import numpy as np
 
@@ -26,7 +25,6 @@ from prometheus.v10.base.modes import Mode, RunPrefix, Tier
 from prometheus.v10.base.names import Artifact, Event
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.core import fences
-from prometheus.v10.core.config import WorldConfig
 from prometheus.v10.evidence.codec import dump_config
 from prometheus.v10.evidence.environment import probe
 from prometheus.v10.evidence.fences import inventory_hash
@@ -44,7 +42,8 @@ from prometheus.v10.evidence.manifest_parts import (
     Window,
 )
 from prometheus.v10.evidence.nulls import Nulls
-from prometheus.v10.evidence.pool import PoolWriter
+from prometheus.v10.evidence.pool import SharedPoolWriter
+from prometheus.v10.evidence.pool_record import PoolEntry
 from prometheus.v10.evidence.raw import RawWriter
 from prometheus.v10.evidence.rundir import RunDirectory
 from prometheus.v10.evidence.summary import ExperimentStats, summarise
@@ -53,7 +52,8 @@ from prometheus.v10.runs import executor, observe, setup
 from prometheus.v10.runs.ablation import ABLATIONS
 from prometheus.v10.runs.account import declaration, invariants, telemetry
 from prometheus.v10.runs.control import Progress, RunControl, RunOutcome, StopReason
-from prometheus.v10.runs.harvest import Harvest, Identity
+from prometheus.v10.runs.harvest import Harvest
+from prometheus.v10.runs.identity import identities
 from prometheus.v10.runs.invariance import check_core
 from prometheus.v10.runs.profile import Profile
 from prometheus.v10.runs.warm import warm_up
@@ -73,6 +73,7 @@ def run_stage1(
     previous_run_id: str | None = None,
     restart_seconds: float | None = None,
     files: Files = FILES,
+    cluster: str | None = None,
 ) -> RunOutcome:
     """Do one run.
 
@@ -89,6 +90,7 @@ def run_stage1(
         previous_run_id: the run whose collapse this one is the reboot of, with the seconds since.
         restart_seconds: see there.
         files: the file layer of everything that the run writes.
+        cluster: address of a Dask scheduler whose workers run the experiments; the evidence is written here.
 
     Raises:
         PrometheusError: whatever stood in the way. If a directory had been made by then, it is sealed as ``failed``.
@@ -125,7 +127,7 @@ def run_stage1(
     )
     own = journal.for_run(run_id)
     manifest = start_manifest(plan, environment, journal_state(own, nulls := Nulls()), nulls, clock)
-    return Stage1Run(manifest, profile, world, layout, clock, control, own, files=files).go()
+    return Stage1Run(manifest, profile, world, layout, clock, control, own, files=files, cluster=cluster).go()
 
 
 class Stage1Run:
@@ -147,10 +149,11 @@ class Stage1Run:
         journal: Journal,
         limits: Mapping[int, int] | None = None,
         files: Files = FILES,
+        cluster: str | None = None,
     ) -> None:
         self.manifest, self.profile, self.world, self.limits = manifest, profile, world, limits
         self.layout, self.clock, self.control, self.journal = layout, clock, control, journal
-        self.files = files
+        self.files, self.cluster = files, cluster
         self.started = clock.monotonic()
         self.rows: list[ExperimentStats] = []
         self.timing: list[ExperimentTiming] = []
@@ -172,7 +175,9 @@ class Stage1Run:
         """Steps 1 to 3 (see the head of the module)."""
         with ExitStack() as stack:
             pool = stack.enter_context(
-                PoolWriter(self.layout.pool(self.profile.stage), clock=self.clock, on_torn=self._torn, files=self.files)
+                SharedPoolWriter(
+                    self.layout.pool(self.profile.stage), clock=self.clock, on_torn=self._torn, files=self.files
+                )
             )
             directory = stack.enter_context(
                 RunDirectory.create(self.layout, Tier(self.manifest.meta.tier), self.manifest.run_id, files=self.files)
@@ -199,7 +204,7 @@ class Stage1Run:
                 raise
             return self._close(directory, status)
 
-    def _evolve(self, directory: RunDirectory, pool: PoolWriter) -> None:
+    def _evolve(self, directory: RunDirectory, pool: SharedPoolWriter) -> None:
         workers = executor.workers_for(self.profile.workers, len(self.manifest.seeds))
         jobs = [
             executor.Job(
@@ -211,29 +216,42 @@ class Stage1Run:
             for who in identities(self.manifest, self.world.config, self.profile.pool.best_of_the_dead)
             if self.limits is None or who.experiment in self.limits
         ]
-        for harvest in executor.run_jobs(self.world, jobs, workers, self.table, self._look):
-            self._write(harvest, directory, pool)
+        for harvest in self._harvests(jobs, workers):
+            self._write([harvest], harvest.pool, directory, pool)
         self._look()
 
-    def _write(self, harvest: Harvest, directory: RunDirectory, pool: PoolWriter) -> None:
-        """One experiment: its files first, then the pool, then the journal."""
-        self.raw.add(harvest.experiment, harvest.raw)
-        directory.append(Artifact.INTERESTING_DEATHS, placed(harvest.interesting, directory.lines[Artifact.DEATHS]))
-        directory.append(Artifact.DEATHS, harvest.deaths)
-        directory.append(Artifact.BIRTHS, harvest.births)
-        directory.append(Artifact.COLLAPSES, harvest.collapses)
+    def _harvests(self, jobs: Sequence[executor.Job], workers: int) -> Iterator[Harvest]:
+        if self.cluster is None:
+            return executor.run_jobs(self.world, jobs, workers, self.table, self._look)
+        return executor.run_jobs_on(self.cluster, self.world, jobs, self.table, self._look)
+
+    def _write(
+        self, harvests: Sequence[Harvest], entries: Sequence[PoolEntry], directory: RunDirectory, pool: SharedPoolWriter
+    ) -> None:
+        """Experiments that belong together: their files first, then the pool, then the journal."""
+        self.raw.add_all((harvest.experiment, harvest.raw) for harvest in harvests)
+        for harvest in harvests:
+            directory.append(Artifact.INTERESTING_DEATHS, placed(harvest.interesting, directory.lines[Artifact.DEATHS]))
+            directory.append(Artifact.DEATHS, harvest.deaths)
+            directory.append(Artifact.BIRTHS, harvest.births)
+            directory.append(Artifact.COLLAPSES, harvest.collapses)
         directory.commit()
-        numbers = pool.append(harvest.pool)
+        numbers = pool.append(entries)
         if numbers:
             self.appended = (self.appended[0] if self.appended else numbers[0], numbers[-1])
             self.pool_records += len(numbers)
+        for harvest in harvests:
+            self._count(harvest)
+        self._look()
+
+    def _count(self, harvest: Harvest) -> None:
+        """Take one experiment's figures into the run's, and tell the journal."""
         self.rows.append(harvest.stats)
         self.timing.append(ExperimentTiming(experiment=harvest.experiment, wall_seconds=harvest.seconds))
         self.fence += harvest.fence
         self.residual = max(self.residual, harvest.residual)
         self.agent_ticks += harvest.agent_ticks
         self._tell(harvest)
-        self._look()
 
     def _tell(self, harvest: Harvest) -> None:
         for note in harvest.reviews:
@@ -395,33 +413,3 @@ class Stage1Run:
 def journal_state(journal: Journal, nulls: Nulls) -> JournalState:
     """What the manifest says about the journal, with systemd's id of this start of the unit if there is one."""
     return journal.state(nulls, os.environ.get("INVOCATION_ID"))
-
-
-def identities(manifest: RunManifest, config: WorldConfig, best_of_the_dead: int) -> list[Identity]:
-    """Who each experiment of a run is; a replay reads the same from the same manifest."""
-    reasons = {
-        f"source.{name}": manifest.null_reasons[name]
-        for name in ("git_commit", "docker_image")
-        if getattr(manifest, name) is None
-    }
-    window = {"name": manifest.window.name, "start": manifest.window.start, "len": manifest.window.len}
-    return [
-        Identity(
-            run_id=manifest.run_id,
-            experiment=number,
-            seed=seed,
-            arm=manifest.arm,
-            mode=manifest.mode,
-            git_commit=manifest.git_commit,
-            docker_image=manifest.docker_image,
-            created_at=manifest.start_time,
-            window=window,
-            ablation={"name": manifest.ablation.name, "detail": manifest.ablation.detail},
-            fingerprint_ref=f"{Path(manifest.results_dir).parent.name}/{manifest.run_id}/{Artifact.FINGERPRINT}",
-            ticks_planned=manifest.window.len,
-            timeframe_s=config.timeframe_s,
-            best_of_the_dead=best_of_the_dead,
-            null_reasons=reasons,
-        )
-        for number, seed in enumerate(manifest.seeds)
-    ]

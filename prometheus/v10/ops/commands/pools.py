@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import heapq
 import math
+import operator
+import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import jsonlines
 import numpy as np
 import typer
-from attrs import define, field
+from attrs import define, field, frozen
 
 from prometheus.v10.base.errors import HostError, UsageError, host_error
 from prometheus.v10.base.modes import Stage
@@ -26,7 +28,7 @@ from prometheus.v10.ops.commands.report import Report, facts, table
 
 PARQUET_ROWS = 1000
 PLACE = ("n", "run_id", "experiment", "genome_index", "arm", "seed")
-USUAL = ("survived", "roi_lifetime", "trades", "wins", "final_capital", "death_reason")
+USUAL = ("labels", "survived", "roi_lifetime", "trades", "wins", "final_capital", "death_reason")
 
 
 def flat(record: PoolRecord) -> dict[str, Any]:
@@ -34,6 +36,8 @@ def flat(record: PoolRecord) -> dict[str, Any]:
     row: dict[str, Any] = {"n": record.n, "id": record.id, "created_at": record.created_at}
     for part in (record.source, record.metrics_summary):
         row.update({name: value for name, value in part.items() if not isinstance(value, dict | list)})
+    if isinstance(verdict := record.metrics_summary.get("verdict"), dict):
+        row["labels"] = "+".join(verdict["labels"]) or "none"
     return {**row, "genome_sha256": record.genome_sha256}
 
 
@@ -48,20 +52,51 @@ def existing_pool(pool: Path) -> Path:
     return pool
 
 
-def conditions(texts: Iterable[str]) -> dict[str, str]:
-    """``NAME=VALUE`` texts as names and values.
+@frozen
+class Condition:
+    """``NAME=VALUE``, ``NAME~TEXT`` (contains), or a comparison of numbers: ``NAME>=0.1``."""
+
+    name: str
+    sign: str
+    value: str
+
+    def holds(self, row: Mapping[str, Any]) -> bool:
+        """Whether a row is as asked; a comparison holds of numbers only."""
+        found = row.get(self.name)
+        if self.sign in _TEXTS:
+            return _TEXTS[self.sign](str(found), self.value)
+        return isinstance(found, int | float) and _NUMBERS[self.sign](float(found), float(self.value))
+
+
+_TEXTS: dict[str, Callable[[str, str], bool]] = {"=": operator.eq, "!=": operator.ne, "~": operator.contains}
+_NUMBERS: dict[str, Callable[[float, float], bool]] = {
+    ">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt,
+}  # fmt: skip
+_CONDITION = re.compile(r"(\w+)(>=|<=|!=|=|~|>|<)(.*)")
+
+
+def conditions(texts: Iterable[str]) -> list[Condition]:
+    """What ``--where`` was given.
 
     Raises:
-        UsageError: for a text without "=".
+        UsageError: for a text that is no condition, or a comparison with something that is no number.
     """
-    parted = [text.partition("=") for text in texts]
-    if wrong := [name for name, equals, _ in parted if not equals]:
-        raise UsageError(f"--where {wrong[0]}: expected NAME=VALUE")
-    return {name: value for name, _, value in parted}
+    found = []
+    for text in texts:
+        match = _CONDITION.fullmatch(text)
+        if match is None:
+            raise UsageError(f"--where {text}: expected NAME=VALUE", hint="or NAME!=VALUE, NAME~TEXT, NAME>=NUMBER")
+        found.append(Condition(*match.groups()))
+        if found[-1].sign in _NUMBERS:
+            try:
+                float(found[-1].value)
+            except ValueError:
+                raise UsageError(f"--where {text}: {found[-1].value!r} is no number") from None
+    return found
 
 
 def show(
-    pool: Path, *, sort: str | None, ascending: bool, limit: int, where: Mapping[str, str], columns: list[str]
+    pool: Path, *, sort: str | None, ascending: bool, limit: int, where: Sequence[Condition], columns: list[str]
 ) -> Report:
     """Records as a table: the last ones, or the first by a figure.
 
@@ -70,7 +105,7 @@ def show(
         sort: a name of source or metrics; without one the newest records come first.
         ascending: the smallest first.
         limit: how many.
-        where: only records whose named value reads so.
+        where: only records of which all of these hold.
         columns: names to show; by default a few figures of the metrics.
 
     Raises:
@@ -96,8 +131,8 @@ def _sort_key(name: str) -> Callable[..., tuple[float, int]]:
     return key
 
 
-def _matches(row: Mapping[str, Any], where: Mapping[str, str]) -> bool:
-    return all(str(row.get(name)) == value for name, value in where.items())
+def _matches(row: Mapping[str, Any], where: Sequence[Condition]) -> bool:
+    return all(condition.holds(row) for condition in where)
 
 
 def _columns(found: list[dict[str, Any]], more: list[str], sort: str | None) -> list[str]:
@@ -284,7 +319,13 @@ def _chosen(file: Path | None, root: Path, stage: Stage) -> Path:
     return file or Layout.under(root).pool(stage)
 
 
-@app.command("show", epilog=examples("pool show --sort roi_lifetime --limit 10", "pool show --where arm=A_real --json"))
+@app.command(
+    "show",
+    epilog=examples(
+        "pool show --sort roi_lifetime --limit 10",
+        "pool show --stage stage2 --where labels~ballast --where roi_lifetime>0",
+    ),
+)
 def show_command(
     file: PoolFile = None,
     *,
@@ -293,7 +334,9 @@ def show_command(
     sort: Annotated[str | None, typer.Option(help="By this figure; without it the newest first.")] = None,
     ascending: Annotated[bool, typer.Option("--ascending", help="The smallest first.")] = False,
     limit: Annotated[int, typer.Option(min=1, help="How many records.")] = 20,
-    where: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="Only where it reads so.")] = None,
+    where: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="Only these; also != ~ >= <= > <.")
+    ] = None,
     column: Annotated[list[str] | None, typer.Option(help="Show this figure; may be given again.")] = None,
     as_json: AsJson = False,
 ) -> Report:

@@ -67,7 +67,7 @@ def changed(profile: Profile, changes: Changes) -> Profile:
 
 def run_once(
     layout: Layout, name: str, changes: Changes, *, instance: str, clock: Clock, environ: Mapping[str, str],
-    console: Console,
+    console: Console, cluster: str | None = None,
 ) -> Report:  # fmt: skip
     """One run, sealed; stopped by Ctrl-C, SIGTERM, the STOP file or a full disk, and sealed then as well.
 
@@ -116,6 +116,7 @@ def run_once(
                     previous_run_id=follows,
                     restart_seconds=since,
                     files=ReserveFiles(disk.reserve),
+                    cluster=cluster,
                 )
             own.intervals.record_run(outcome.run_id, outcome.status, collapses_of(outcome.path), ticks_of(outcome.path))
         finally:
@@ -144,6 +145,9 @@ def run(
     market: Annotated[
         str | None, typer.Option(metavar="NAME|FILE", help="Which bars: all of them, as they are.")
     ] = None,
+    cluster: Annotated[
+        str | None, typer.Option(metavar="tcp://…", help="A Dask scheduler, whose workers run the experiments.")
+    ] = None,
     instance: Annotated[str, typer.Option(help="Whose lock and survival curve.")] = "local",
     as_json: AsJson = False,
 ) -> Report:
@@ -157,4 +161,5 @@ def run(
         clock=SystemClock(),
         environ=os.environ,
         console=context.obj,
+        cluster=cluster,
     ).asked(as_json=as_json)

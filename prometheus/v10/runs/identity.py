@@ -1,0 +1,41 @@
+"""Who each experiment of a run is, read from the run's manifest: a replay that is given the same reads the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from prometheus.v10.base.names import Artifact
+from prometheus.v10.core.config import WorldConfig
+from prometheus.v10.evidence.manifest import RunManifest
+from prometheus.v10.runs.harvest import Identity
+
+
+def identities(manifest: RunManifest, config: WorldConfig, best_of_the_dead: int) -> list[Identity]:
+    """Who each experiment of a run is; a replay reads the same from the same manifest."""
+    return [identity(manifest, config, number, best_of_the_dead) for number in range(len(manifest.seeds))]
+
+
+def identity(manifest: RunManifest, config: WorldConfig, number: int, best_of_the_dead: int) -> Identity:
+    """Who experiment ``number`` of a run is."""
+    reasons = {
+        f"source.{name}": manifest.null_reasons[name]
+        for name in ("git_commit", "docker_image")
+        if getattr(manifest, name) is None
+    }
+    return Identity(
+        run_id=manifest.run_id,
+        experiment=number,
+        seed=manifest.seeds[number],
+        arm=manifest.arm,
+        mode=manifest.mode,
+        git_commit=manifest.git_commit,
+        docker_image=manifest.docker_image,
+        created_at=manifest.start_time,
+        window={"name": manifest.window.name, "start": manifest.window.start, "len": manifest.window.len},
+        ablation={"name": manifest.ablation.name, "detail": manifest.ablation.detail},
+        fingerprint_ref=f"{Path(manifest.results_dir).parent.name}/{manifest.run_id}/{Artifact.FINGERPRINT}",
+        ticks_planned=manifest.window.len,
+        timeframe_s=config.timeframe_s,
+        best_of_the_dead=best_of_the_dead,
+        null_reasons=reasons,
+    )
