@@ -22,6 +22,8 @@ from typing import Any
 
 NAME = "localhost/prometheus-quant"
 ARCHIVE = "prometheus-quant.oci.tar"
+BASE = "org.opencontainers.image.base."
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 REF = "org.opencontainers.image.ref.name"
 CHUNK = 1 << 20
 
@@ -31,11 +33,34 @@ def settings(path: Path) -> dict[str, str]:
     return dict(line.split("=", 1) for line in path.read_text().splitlines() if line)
 
 
-def manifest_of(layout: Path, target: str) -> dict[str, Any]:
-    """The one image descriptor of a layout, with the name that loading gives it."""
+def as_json(tree: Any) -> bytes:
+    """The one spelling of a JSON value."""
+    return json.dumps(tree, sort_keys=True, separators=(",", ":")).encode()
+
+
+def manifest_of(layout: Path) -> tuple[str, bytes]:
+    """The one manifest of a layout: the name of its blob, and its text without what it says of its base.
+
+    That is the digest of an image that the build made, which nobody can fetch, and which is another one in each build,
+    because importing a base dates it.
+    """
     (found,) = json.loads((layout / "index.json").read_text())["manifests"]
-    found["annotations"] = {REF: f"{NAME}:{target}"}
-    return dict(found)
+    name = found["digest"].removeprefix("sha256:")
+    manifest = json.loads((layout / "blobs/sha256" / name).read_text())
+    said = manifest.pop("annotations", {})
+    if kept := {key: text for key, text in said.items() if not key.startswith(BASE)}:
+        manifest["annotations"] = kept
+    return name, as_json(manifest)
+
+
+def descriptor_of(manifest: bytes, target: str) -> dict[str, Any]:
+    """What the index says of a manifest, with the name that loading gives the image."""
+    return {
+        "mediaType": MANIFEST,
+        "digest": f"sha256:{hashlib.sha256(manifest).hexdigest()}",
+        "size": len(manifest),
+        "annotations": {REF: f"{NAME}:{target}"},
+    }
 
 
 def member(name: str, size: int, epoch: int) -> tarfile.TarInfo:
@@ -47,12 +72,16 @@ def member(name: str, size: int, epoch: int) -> tarfile.TarInfo:
 
 def write_archive(place: Path, layouts: dict[str, Path], epoch: int) -> dict[str, dict[str, Any]]:
     """Write the archive; returns each target's descriptor."""
-    found = {target: manifest_of(layout, target) for target, layout in layouts.items()}
+    manifests = {target: manifest_of(layout) for target, layout in layouts.items()}
+    found = {target: descriptor_of(text, target) for target, (_, text) in manifests.items()}
     index = {"schemaVersion": 2, "manifests": [found[target] for target in sorted(found)]}
+    texts = {"index.json": as_json(index), "oci-layout": as_json({"imageLayoutVersion": "1.0.0"})}
+    texts |= {f"blobs/sha256/{hashlib.sha256(text).hexdigest()}": text for _, text in manifests.values()}
     blobs = {blob.name: blob for layout in layouts.values() for blob in (layout / "blobs/sha256").iterdir()}
+    for name, _ in manifests.values():
+        blobs.pop(name, None)
     with tarfile.open(place, "w", format=tarfile.USTAR_FORMAT) as archive:
-        for name, data in (("index.json", index), ("oci-layout", {"imageLayoutVersion": "1.0.0"})):
-            text = json.dumps(data, sort_keys=True, separators=(",", ":")).encode()
+        for name, text in sorted(texts.items(), key=lambda one: (one[0].startswith("blobs"), one[0])):
             archive.addfile(member(name, len(text), epoch), io.BytesIO(text))
         for name in sorted(blobs):
             with blobs[name].open("rb") as reader:

@@ -2,9 +2,12 @@
 #
 #   make image         both container images, reproducibly, into dist/image
 #   make verify-image  build them twice from nothing and compare every byte
-#   make host-test     units, image and package on a real systemd with rootless Podman (needs root; boots in seconds)
+#   make host-test     units, image and package on a real systemd with rootless Podman, every drill 20 times (needs root)
+#   make host-test-limits  limits of memory, tasks and disk, and a stepped clock, in a virtual machine (needs root)
 
-.PHONY: image verify-image host-test
+.PHONY: image verify-image host-test host-test-limits
+
+HOST_REPEATS ?= 20
 
 image:
 	containers/build-image.sh dist/image
@@ -14,4 +17,8 @@ verify-image:
 
 host-test: $(STAMP)
 	tests/host/prerequisites.sh
-	$(BIN)/pytest -p no:xdist tests/host
+	PQ_HOST_REPEATS=$(HOST_REPEATS) $(BIN)/pytest -p no:xdist tests/host
+
+host-test-limits: $(STAMP)
+	tests/host/prerequisites.sh
+	PQ_HOST_LIMITS=1 $(BIN)/pytest -p no:xdist tests/host/test_limits.py

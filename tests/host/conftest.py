@@ -1,4 +1,9 @@
-"""The test host as fixtures: built once, booted in seconds, torn down; skipped, and why, where it cannot run."""
+"""The test host as fixtures: built once, booted in seconds, torn down; skipped, and why, where it cannot run.
+
+``PQ_HOST_REPEATS`` says how often a drill is repeated: 2, or what ``make host-test`` sets (20). Tests that are marked
+``full`` run only there. ``PROMETHEUS_IMAGE`` names a directory of built images, ``PROMETHEUS_DEB`` a package; without
+them both are built for the files as they are, and kept.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +11,13 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -18,12 +25,24 @@ HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parent.parent
 sys.path.insert(0, str(HERE))  # the lab is a package of these tests alone
 
-from lab.host import SERVICE_USER, Host  # noqa: E402
+from lab.host import Host  # noqa: E402
 from lab.rootfs import cache_dir  # noqa: E402
 
-TARGETS = ("stage1_sandbox", "stage2_sandbox")
-REPOSITORY_NAME = "localhost/prometheus-quant"
-GENERATOR = "prometheus-quant-generator"
+COMMAND = "prometheus-quant"
+FULL = 20
+REPEATS = int(os.environ.get("PQ_HOST_REPEATS", "2"))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", f"full: takes its time; runs with PQ_HOST_REPEATS of {FULL} or more")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if REPEATS < FULL:
+        leave = pytest.mark.skip(reason=f"takes its time: make host-test runs it (PQ_HOST_REPEATS={FULL})")
+        for item in items:
+            if item.get_closest_marker("full") is not None:
+                item.add_marker(leave)
 
 
 def why_not() -> str | None:
@@ -39,26 +58,38 @@ def why_not() -> str | None:
     return None
 
 
-def image_dir() -> Path:
-    """The directory of the built images: ``$PROMETHEUS_IMAGE``, else built for the files as they are, and kept."""
-    given = os.environ.get("PROMETHEUS_IMAGE")
-    if given:
-        return Path(given)
+# ---- what is built, and kept -----------------------------------------------------------------------------------------
+
+
+def kept(kind: str, script: Path, sources: Iterable[str]) -> Path:
+    """What ``script`` writes into the directory that it is given, kept as long as none of ``sources`` changes."""
     listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "prometheus", "containers",
-         "poetry.lock"], cwd=REPOSITORY, capture_output=True, check=True,
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", *sources], cwd=REPOSITORY,
+        capture_output=True, check=True,
     ).stdout.decode()  # fmt: skip
     digest = hashlib.sha256()
     for name in sorted(name for name in listed.split("\0") if name and (REPOSITORY / name).is_file()):
         digest.update(name.encode() + b"\0" + hashlib.sha256((REPOSITORY / name).read_bytes()).digest())
-    kept = cache_dir() / f"image-{digest.hexdigest()[:16]}"
-    if not (kept / "image.json").is_file():
-        for old in cache_dir().glob("image-*"):
+    place = cache_dir() / f"{kind}-{digest.hexdigest()[:16]}"
+    if not place.is_dir():
+        for old in cache_dir().glob(f"{kind}-*"):
             shutil.rmtree(old)
-        part = kept.with_suffix(".part")
-        subprocess.run([str(REPOSITORY / "containers/build-image.sh"), str(part)], check=True, capture_output=True)
-        part.rename(kept)
-    return kept
+        part = place.with_suffix(".part")
+        _run_whole([str(script), str(part)])
+        part.rename(place)
+    return place
+
+
+def _run_whole(words: list[str]) -> None:
+    """Run a command that must succeed; if we end before it, so does everything that it started."""
+    pipe, both = subprocess.PIPE, subprocess.STDOUT
+    with subprocess.Popen(words, stdout=pipe, stderr=both, text=True, process_group=0) as started:
+        try:
+            said = started.communicate()[0]
+        except BaseException:
+            os.killpg(started.pid, signal.SIGTERM)
+            raise
+    assert started.returncode == 0, said
 
 
 @pytest.fixture(scope="session")
@@ -66,7 +97,9 @@ def images() -> Path:
     """Built images; ``image.json`` describes them."""
     if reason := why_not():
         pytest.skip(reason)
-    return image_dir()
+    given = os.environ.get("PROMETHEUS_IMAGE")
+    script = REPOSITORY / "containers/build-image.sh"
+    return Path(given) if given else kept("image", script, ["prometheus", "containers", "poetry.lock"])
 
 
 @pytest.fixture(scope="session")
@@ -75,47 +108,63 @@ def image_facts(images: Path) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def bare_host():
-    """A Debian host as it comes: systemd, Podman, nothing of ours."""
+def package() -> Path:
+    """The Debian package of the files as they are."""
     if reason := why_not():
         pytest.skip(reason)
-    with Host(cache_dir() / f"host-{os.getpid()}") as host:
-        yield host
+    if given := os.environ.get("PROMETHEUS_DEB"):
+        return Path(given)
+    if shutil.which("dpkg-deb") is None:
+        pytest.skip("dpkg-deb is not installed: packages are built on Debian")
+    sources = ["prometheus", "units", "packaging", "containers", "docs", "poetry.lock", "pyproject.toml"]
+    (built,) = kept("deb", REPOSITORY / "packaging/deb/build-deb.sh", sources).glob("*.deb")
+    return built
+
+
+# ---- hosts -----------------------------------------------------------------------------------------------------------
+
+
+def _told_to_end(number: int, _frame: object) -> NoReturn:
+    pytest.exit(f"ended by {signal.Signals(number).name}")
 
 
 @pytest.fixture(scope="session")
-def installed(bare_host: Host) -> Host:
-    """The same host with our files in place and provisioned, as the package leaves it; nothing runs yet."""
-    host, packaging, units = bare_host, REPOSITORY / "packaging", REPOSITORY / "units"
-    host.put(packaging / "sysusers.d/prometheus-quant.conf", "/usr/lib/sysusers.d/prometheus-quant.conf", 0o644)
-    host.put(packaging / "tmpfiles.d/prometheus-quant.conf", "/usr/lib/tmpfiles.d/prometheus-quant.conf", 0o644)
-    host.put(packaging / "prometheus-quant.catalog", "/usr/lib/systemd/catalog/prometheus-quant.catalog", 0o644)
-    host.put(packaging / "provision-host.sh", "/usr/lib/prometheus-quant/provision-host", 0o755)
-    for unit in units.iterdir():
-        if unit.suffix in {".service", ".path", ".timer", ".target", ".slice"}:
-            host.put(unit, f"/usr/lib/systemd/system/{unit.name}", 0o644)
-    for program in (units / "libexec").iterdir():
-        place = "systemd/system-generators" if program.name == GENERATOR else "prometheus-quant"
-        host.put(program, f"/usr/lib/{place}/{program.name}", 0o755)
+def bare_host(images: Path, package: Path):
+    """A Debian host as it comes: systemd, Podman, nothing of ours.
+
+    It wants image and package before: the image may be built in a host of its own, and there is only one at a time.
+    """
+    del images, package
+    before = signal.signal(signal.SIGTERM, _told_to_end)  # so that the host is torn down before we go
+    try:
+        with Host(cache_dir() / f"host-{os.getpid()}") as host:
+            yield host
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture(scope="session")
+def installed(bare_host: Host, package: Path) -> Host:
+    """The same host with our package; nothing runs yet."""
+    host = bare_host
+    host.put(package, "/srv/prometheus-quant.deb", 0o644)
+    host.do("dpkg", "--install", "/srv/prometheus-quant.deb")
     # conmon complains about the memory controller, which this host lacks and a normal one has
-    host.write("/etc/systemd/system/prometheus-stage1@.service.d/lab.conf", "[Service]\nLogFilterPatterns=~<nwarn>\n")
-    host.do("/usr/lib/prometheus-quant/provision-host")
+    for stage in (1, 2):
+        place = f"/etc/systemd/system/prometheus-stage{stage}@.service.d/lab.conf"
+        host.write(place, "[Service]\nLogFilterPatterns=~<nwarn>\n")
+    host.do("systemctl", "daemon-reload")
     return host
 
 
 @pytest.fixture(scope="session")
 def host(installed: Host, images: Path) -> Host:
-    """The same host with images, profiles and kill switch ready: what an operator has before the first start."""
-    archive = f"/var/lib/{SERVICE_USER}-podman/image.oci.tar"
-    os.link(images / "prometheus-quant.oci.tar", installed.inside(archive))
-    installed.inside(archive).chmod(0o644)
-    for target in TARGETS:
-        installed.do("podman", "pull", "-q", f"oci-archive:{archive}:{REPOSITORY_NAME}:{target}", user=SERVICE_USER)
-    installed.inside(archive).unlink()
-    installed.put(images / "release.env", "/etc/prometheus-quant/release.env", 0o644)
-    for profile in (REPOSITORY / "prometheus/v10/runs/profiles").glob("*.toml"):
-        installed.put(profile, f"/etc/prometheus-quant/profiles/{profile.name}", 0o644)
-    installed.do("systemctl", "enable", "--now", "prometheus-stop.path")
+    """The same host with a release in force: what an operator has before the first start."""
+    archive = installed.inside("/srv/prometheus-quant.oci.tar")
+    os.link(images / "prometheus-quant.oci.tar", archive)
+    loaded = json.loads(installed.do(COMMAND, "release", "load", "/srv/prometheus-quant.oci.tar", "--json"))
+    archive.unlink()
+    installed.do(COMMAND, "release", "use", loaded["id"])
     return installed
 
 
@@ -125,9 +174,20 @@ def nothing_left_running(request: pytest.FixtureRequest):
     yield
     if "host" in request.fixturenames:
         host = request.getfixturevalue("host")
+        if not host.is_up():  # its tree went on as a virtual machine's
+            return
         host.inside("/etc/prometheus-quant/STOP").unlink(missing_ok=True)
         host.ask("systemctl", "stop", "prometheus-stage*@*.service")
         host.ask("systemctl", "reset-failed")
+
+
+# ---- how often, how long ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def repeats() -> int:
+    """How often a drill is repeated."""
+    return REPEATS
 
 
 _FIGURES: dict[str, list[float]] = {}

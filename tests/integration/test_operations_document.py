@@ -75,16 +75,12 @@ def test_commands_of_a_host_name_what_exists(document):
             assert re.sub(r"@\w*", "@", unit) in units, command
 
 
-def test_what_no_test_runs_is_said_and_is_a_command_of_this_document():
+def test_a_test_of_the_host_types_every_command_of_a_host():
+    """tests/host/test_written_operations.py reads them from the document, so none can be left out."""
     typed = lines(DOCUMENTS[0], "#")
-    said = lines(DOCUMENTS[0], "#", "text")
-    assert said
-    assert [command for command in said if command not in typed] == []
-    in_host_tests = "".join(path.read_text() for path in (REPOSITORY / "tests/host").rglob("*.py"))
-    for command in set(typed) - set(said):
-        first, *rest = words(command)
-        sought = f'"{rest[0]}"' if first in {"prometheus-quant", "systemctl", "dpkg"} else f'"{first}"'
-        assert {"touch": ".touch()"}.get(first, sought) in in_host_tests, f"no test in tests/host runs: {command}"
+    assert len(typed) > 20
+    read = (REPOSITORY / "tests/host/test_written_operations.py").read_text()
+    assert '@pytest.mark.parametrize("command", typed())' in read
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
@@ -97,5 +93,5 @@ def test_every_alarm_is_explained_with_its_level(document):
 
 
 def test_both_languages_show_the_same_commands():
-    for prompt, language in (("$", "console"), ("#", "console"), ("#", "text")):
-        assert lines(DOCUMENTS[0], prompt, language) == lines(DOCUMENTS[1], prompt, language)
+    for prompt in ("$", "#"):
+        assert lines(DOCUMENTS[0], prompt) == lines(DOCUMENTS[1], prompt)

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from enum import IntEnum
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 from attrs import field, frozen
 
@@ -110,6 +111,7 @@ class Journal:
         self._sent: Counter[str] = Counter()
         self._failed: Counter[str] = Counter()
         self._last_error: str | None = None
+        self._runs: WeakValueDictionary[str, Journal] = WeakValueDictionary()
 
     @classmethod
     def open(cls, *, instance: str, mode: Mode, stage: Stage, run_id: str | None, socket: Path = SOCKET) -> Journal:
@@ -126,8 +128,14 @@ class Journal:
         )
 
     def for_run(self, run_id: str) -> Journal:
-        """The same journal for one run, with counts of its own."""
-        return Journal(
+        """The same journal for one run, with counts of its own.
+
+        As long as anybody holds a run's journal, all who ask for it share it: what the service says about a run that is
+        at work counts among what its manifest says was sent.
+        """
+        if (held := self._runs.get(run_id)) is not None:
+            return held
+        made = self._runs[run_id] = Journal(
             instance=self.instance,
             mode=self.mode,
             stage=self.stage,
@@ -136,6 +144,7 @@ class Journal:
             absent_reason=self.absent_reason,
             socket=self._socket,
         )
+        return made
 
     def send(self, event: Event, message: str, **facts: str | float | bool | None) -> bool:
         """Send one entry; returns whether journald took it.

@@ -35,7 +35,7 @@ def main() -> int:
         context, out = asked.command
         build(Path(context), Path(out))
         return 0
-    host = Host(asked.work)
+    host = Host(asked.work, lasting=True)
     if asked.verb == "run":
         words = asked.command[1:] if asked.command[:1] == ["--"] else asked.command
         line = host.command(*words, user=asked.user)

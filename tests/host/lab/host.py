@@ -35,12 +35,17 @@ class HostError(RuntimeError):
 class Host:
     """A throw-away Debian host in ``work``; a context manager that leaves nothing behind.
 
+    It ends with the process that booted it, also when that is killed: a host that nobody waits for would share its
+    cgroup with the next one. Its tree is removed by the next host then. A host that is handled from the command line
+    outlives each call and is ``lasting``.
+
     Attributes:
         root: its file tree, which is a plain directory of this machine.
     """
 
-    def __init__(self, work: Path) -> None:
+    def __init__(self, work: Path, *, lasting: bool = False) -> None:
         self.work = work
+        self._lasting = lasting
         self.root = work / "root"
         self._pid_file = work / "nspawn.pid"
         self._console = work / "console.log"
@@ -76,6 +81,7 @@ class Host:
             lock = (rootfs.cache_dir() / "host.lock").open("w")
             fcntl.flock(lock, fcntl.LOCK_EX)
             self._lock = lock
+            rootfs.remove_orphans()
 
     def _boot(self) -> None:
         tun = self.work / "tun"  # our own node: /dev of this machine stays as it is
@@ -84,8 +90,9 @@ class Host:
             tun.chmod(0o666)
         environment = dict(os.environ, SYSTEMD_NSPAWN_UNIFIED_HIERARCHY="1", SYSTEMD_NSPAWN_API_VFS_WRITABLE="network")
         environment.pop("NOTIFY_SOCKET", None)
+        guarded = [] if self._lasting else ["setpriv", "--pdeathsig", "KILL", "--"]
         command = [
-            "systemd-nspawn", "--quiet", f"--directory={self.root}", "--register=no", "--keep-unit",
+            *guarded, "systemd-nspawn", "--quiet", f"--directory={self.root}", "--register=no", "--keep-unit",
             "--console=read-only", "--machine=lab", "--system-call-filter=add_key keyctl bpf", "--private-network",
             f"--bind={tun}:/dev/net/tun", "--resolv-conf=off", "--timezone=off", "--boot",
         ]  # fmt: skip
@@ -115,6 +122,10 @@ class Host:
             return next((int(pid) for pid in children if Path(f"/proc/{pid}/comm").read_text() == "systemd\n"), None)
         except FileNotFoundError:
             return None
+
+    def is_up(self) -> bool:
+        """Whether it is booted."""
+        return self._leader() is not None
 
     def power_off(self) -> None:
         """Shut it down as ``systemctl poweroff`` does."""

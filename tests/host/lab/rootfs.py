@@ -75,6 +75,15 @@ def unpack(root: Path) -> None:
             mask.symlink_to("/dev/null")
 
 
+def remove_orphans() -> None:
+    """Remove the trees of hosts whose process is gone: ``host-PID`` and ``build-PID``; call it with the lock held."""
+    for kind in ("host", "build"):
+        for place in cache_dir().glob(f"{kind}-*"):
+            pid = place.name.removeprefix(f"{kind}-")
+            if pid.isdigit() and not Path(f"/proc/{pid}").exists():
+                remove(place)
+
+
 def remove(root: Path) -> None:
     """Remove a tree; the last processes of a host may still be on their way out, so it is tried for a while.
 
@@ -82,7 +91,7 @@ def remove(root: Path) -> None:
         OSError: when something in it is still in use.
     """
     for _ in range(REMOVE_ATTEMPTS):
-        shutil.rmtree(root, ignore_errors=True)
+        subprocess.run(["rm", "-rf", "--one-file-system", str(root)], check=False, capture_output=True)
         if not root.exists():
             return
         time.sleep(0.2)

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import subprocess
 import time
+from collections import Counter
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +17,17 @@ from .host import SERVICE_USER, Host, HostError
 STOP_FILE = "/etc/prometheus-quant/STOP"
 STATE = "/var/lib/prometheus-quant"
 GONE = "inactive", "failed"
+PROFILES = "/etc/prometheus-quant/profiles"
+
+
+def allowed(seconds: float) -> float:
+    """A promised time on this machine: whoever shares its processors takes as much from us as the load says."""
+    return seconds * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+
+
+def audit(host: Host) -> dict[str, Any]:
+    """What the host's own ``prometheus-quant audit`` finds in all evidence of the host."""
+    return dict(json.loads(host.ask("prometheus-quant", "audit", "--json").stdout))
 
 
 class Stage:
@@ -74,11 +90,110 @@ class Stage:
             found.setdefault(name, int(pid))
         return found
 
+    @contextmanager
+    def settings(self, text: str):
+        """A drop-in for this instance while the block lasts; what it starts is stopped at the end."""
+        place = f"/run/systemd/system/{self.unit}.d"
+        self.host.shell(f"mkdir -p {place}; cat >{place}/test.conf <<'EOT'\n{text}\nEOT\nsystemctl daemon-reload")
+        try:
+            yield self
+        finally:
+            self.host.ask("systemctl", "stop", self.unit)
+            self.host.shell(f"rm -r {place}; systemctl daemon-reload; systemctl reset-failed")
+
+    @contextmanager
+    def program(self, text: str, settings: str = ""):
+        """Another program in the service's place, with the unit's whole sandbox around it, while the block lasts."""
+        place = f"/var/lib/{SERVICE_USER}-podman/program-{self.instance}"
+        self.host.write(place, text, 0o755)
+        extra = f'Environment="PQ_PODMAN_EXTRA=--volume={place}:/program:ro --entrypoint=/program"'
+        with self.settings(f"{settings}\n[Service]\n{extra}"):
+            yield self
+        self.host.inside(place).unlink()
+
+    def profile(self, text: str) -> None:
+        """Write the instance's profile."""
+        self.host.write(f"{PROFILES}/{self.instance}.toml", text)
+
+    @classmethod
+    def long(cls, host: Host, **keys: int) -> Stage:
+        """An instance whose run takes minutes, so that whatever is done to it is done in the middle of one.
+
+        Args:
+            host: where.
+            keys: further keys of HF's profile that get another value.
+        """
+        text = host.inside(f"{PROFILES}/HF.toml").read_text()
+        for key, value in {"count": 2000, **keys}.items():
+            text, found = re.subn(rf"^{key} = .*$", f"{key} = {value}", text, flags=re.MULTILINE)
+            assert found == 1, key
+        made = cls(host, "LONG")
+        made.profile(text)
+        return made
+
+    def memory(self) -> float:
+        """MiB that its processes take, what they share counted once."""
+        group = self.show("ControlGroup")
+        said = self.host.shell(
+            f"cd '/sys/fs/cgroup{group}' && for p in $(find . -name cgroup.procs -exec cat {{}} +); do"
+            " grep ^Pss: /proc/$p/smaps_rollup; done | awk '{ kib += $2 } END { print kib / 1024 }'"
+        )
+        return float(said)
+
     # ---- what it leaves --------------------------------------------------------------------------------------------
 
     def runs(self) -> list[Path]:
         """Its run directories, the oldest first, as paths of this machine."""
-        return sorted(self.host.inside(f"{STATE}/runs_hf").iterdir())
+        places = [self.host.inside(f"{STATE}/{tier}") for tier in ("runs_hf", "runs")]
+        found = [run for place in places if place.is_dir() for run in place.iterdir()]
+        return sorted(found, key=lambda run: run.name.split("_")[1:])
+
+    def own_runs(self) -> list[Path]:
+        """Those that say they are this instance's."""
+        return [
+            run for run in self.runs()
+            if (run / "run_manifest.json").is_file() and self.manifest(run)["instance"] == self.instance
+        ]  # fmt: skip
+
+    def is_sealed(self, run: Path) -> bool:
+        """Whether a run has its seal, and ``sha256sum`` agrees with it."""
+        words = ["sha256sum", "--quiet", "-c", "SHA256SUMS.txt"]
+        return (run / "SHA256SUMS.txt").is_file() and subprocess.run(words, cwd=run, check=False).returncode == 0
+
+    def seals(self, run: Path) -> list[str]:
+        """What the ledger of seals says of a run: the types of its lines."""
+        lines = self.host.inside(f"{STATE}/state/ledger.jsonl").read_text().splitlines()
+        entries = [json.loads(line) for line in lines]
+        return [entry["type"] for entry in entries if entry["payload"].get("run_id") == run.name]
+
+    def wait_until_closed(self, run: Path, seconds: float = 60.0) -> None:
+        """Wait until a run that was cut off is sealed as interrupted and stands in the ledger.
+
+        Raises:
+            TimeoutError: with what the directory holds.
+        """
+        until = time.monotonic() + seconds
+        while self.seals(run) != ["run_interrupted"]:
+            if time.monotonic() > until:
+                raise TimeoutError(f"{run.name}: {self.seals(run)}, {sorted(p.name for p in run.iterdir())}")
+            time.sleep(0.1)
+        assert (run / "interrupted.json").is_file()
+        assert self.is_sealed(run)
+
+    def witnesses_agree(self, run: Path) -> None:
+        """Fail unless journalctl has of a run exactly what its manifest says was sent, and what can only follow it.
+
+        The seal covers the manifest, and the ledger of collapses follows the seal: those two come later.
+        """
+        manifest = self.manifest(run)
+        sent = manifest["journal"]["sent"]
+        assert sum(sent.values()) > 0
+        assert manifest["journal"]["failed"] == {}
+        entries = self.journal(f"PROMETHEUS_RUN_ID={run.name}")
+        found = Counter(entry["PROMETHEUS_EVENT"] for entry in entries)
+        assert found.pop("run_sealed") == 1
+        assert found.pop("collapse_interval", 0) == len(manifest["internal_collapses"])
+        assert found == sent
 
     def manifest(self, run: Path) -> dict[str, Any]:
         return dict(json.loads((run / "run_manifest.json").read_text()))
@@ -102,12 +217,3 @@ class Stage:
         self.host.do("journalctl", "--sync")
         said = self.host.do("journalctl", "-u", self.unit, "-o", "json", "--no-pager", "-q", *matches)
         return [json.loads(line) for line in said.splitlines()]
-
-    def python(self, *words: str, image: str) -> str:
-        """Run the suite's own command on the host's evidence, in its container; returns what it printed."""
-        return self.host.do(
-            "podman", "run", "--rm", "--network=none", "--cgroups=disabled", "--log-driver=none", "--pull=never",
-            "--userns=keep-id:uid=1000,gid=1000", "--tmpfs=/opt/prometheus-quant/numba:rw,size=64m",
-            f"--volume={STATE}:{STATE}:ro", "--entrypoint=python3", image, "-m", "prometheus.cli", *words,
-            user=SERVICE_USER,
-        )  # fmt: skip

@@ -32,8 +32,9 @@ def built(tmp_path):
     for target in ("stage1_sandbox", "stage2_sandbox"):
         layout = place / target
         blob(layout, SHARED)
-        digest = blob(layout, target.encode())
-        index = {"schemaVersion": 2, "manifests": [{"digest": digest, "size": len(target), "mediaType": "x"}]}
+        base = {"org.opencontainers.image.base.digest": "sha256:" + target}  # another one in each build
+        digest = blob(layout, json.dumps({"layers": [target], "annotations": {**base, "kept": "yes"}}).encode())
+        index = {"schemaVersion": 2, "manifests": [{"digest": digest, "size": 1, "mediaType": "x"}]}
         (layout / "index.json").write_text(json.dumps(index))
         ids.append(f"target {target} {'ab' * 32} 12345")
     (place / "ids").write_text("\n".join(ids) + "\n")
@@ -79,7 +80,8 @@ def test_units_get_images_by_digest_and_never_by_tag(built, tmp_path):
     lines = (joined(built, tmp_path / "out") / "release.env").read_text().splitlines()
     said = dict(line.split("=", 1) for line in lines)
     for stage in (1, 2):
-        digest = "sha256:" + hashlib.sha256(f"stage{stage}_sandbox".encode()).hexdigest()
+        manifest = f'{{"annotations":{{"kept":"yes"}},"layers":["stage{stage}_sandbox"]}}'
+        digest = "sha256:" + hashlib.sha256(manifest.encode()).hexdigest()
         assert said[f"PQ_IMAGE_STAGE{stage}"] == f"localhost/prometheus-quant@{digest}"
         assert said[f"PQ_IMAGE_STAGE{stage}_DIGEST"] == digest
 

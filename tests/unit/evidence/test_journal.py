@@ -96,6 +96,21 @@ def test_what_was_sent_is_counted_by_event_and_run(listening: Path) -> None:
     assert service.state(Nulls(), None).sent == {"stop_requested": 1}
 
 
+def test_all_who_speak_for_a_run_at_work_are_counted_together(listening: Path) -> None:
+    service = journal(Sent(), listening, run_id=None)
+    run = service.for_run("HF_y")
+    run.send(Event.COLLAPSE, "collapse", **COLLAPSE)
+    service.for_run("HF_y").send(Event.SERVICE_READY, "ready", profile="HF")
+    service.for_run("HF_z").send(Event.COLLAPSE, "another run's", **COLLAPSE)
+    assert run.state(Nulls(), None).sent == {"collapse": 1, "service_ready": 1}
+
+
+def test_a_run_that_nobody_holds_any_more_begins_anew(listening: Path) -> None:
+    service = journal(Sent(), listening, run_id=None)
+    service.for_run("HF_y").send(Event.COLLAPSE, "collapse", **COLLAPSE)
+    assert service.for_run("HF_y").state(Nulls(), None).sent == {}
+
+
 def test_an_absent_journal_says_why_and_takes_nothing(tmp_path: Path) -> None:
     absent = Journal.open(
         instance="HF", mode=Mode.OFFLINE, stage=Stage.STAGE1, run_id="HF_x", socket=tmp_path / "nobody"

@@ -97,6 +97,23 @@ def test_a_bad_end_is_filed_and_is_an_incident_with_every_field_that_its_catalog
     assert fields["PROMETHEUS_EVENT"] == Event.INCIDENT.label
     assert {f"PROMETHEUS_{name.upper()}" for name in EVENT_FIELDS[Event.INCIDENT]} <= fields.keys()
     assert "hung" in fields["MESSAGE"]
+    stall = dict(line.split("=", 1) for line in heard.recv(65536).decode().splitlines())
+    assert stall["MESSAGE_ID"] == Event.WATCHDOG_STALL.message_id
+    assert stall["PROMETHEUS_EVENT"] == Event.WATCHDOG_STALL.label
+    assert {f"PROMETHEUS_{name.upper()}" for name in EVENT_FIELDS[Event.WATCHDOG_STALL]} <= stall.keys()
+
+
+@pytest.mark.parametrize(
+    ("result", "status", "words"),
+    [
+        ("exit-code", "137", "killed by signal 9"),
+        ("exit-code", "74", "ended with an error"),
+        ("signal", "KILL", "killed by a signal"),
+        (None, None, "ended"),
+    ],
+)
+def test_how_it_ended_is_said_in_words(recorder, result, status, words):
+    assert recorder.what_happened({"result": result, "exit_status": status}) == words
 
 
 def test_a_full_disk_does_not_keep_the_journal_from_hearing(recorder, heard, tmp_path, monkeypatch, capsys):

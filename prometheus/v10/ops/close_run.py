@@ -1,0 +1,74 @@
+"""Close the runs that an instance left cut off, and end: for an instance that systemd does not start again.
+
+    python -m prometheus.v10.ops.close_run stage1-HF [--root DIR]
+
+A killed instance that is started again closes them itself (`prometheus.v10.ops.interrupted`). One that is not, because
+the kill switch is pulled, or it was started too often, or its end forbids a restart, is closed by this, from the unit
+that systemd starts when a stage failed. The kill switch does not keep it away: it begins nothing. Exit codes are those
+of contracts, section 6; 75 when the instance is at work after all, which then closes them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from prometheus.v10.base.clock import Clock, SystemClock
+from prometheus.v10.base.errors import ExitCode, PrometheusError, UsageError
+from prometheus.v10.base.modes import Stage
+from prometheus.v10.base.paths import Layout
+from prometheus.v10.evidence.journal import Journal
+from prometheus.v10.ops.control import tell_torn
+from prometheus.v10.ops.instance import Instance
+from prometheus.v10.ops.interrupted import Closed, close_interrupted
+from prometheus.v10.ops.report import error_lines
+from prometheus.v10.runs.profile import load_profile
+
+
+def parse_name(name: str) -> tuple[Stage, str]:
+    """``stage1-HF`` as stage and instance.
+
+    Raises:
+        UsageError: for anything else.
+    """
+    stage, dash, instance = name.partition("-")
+    if not dash or stage not in {known.value for known in Stage}:
+        raise UsageError(f"{name!r} names no stage's instance", hint="for example stage1-HF")
+    return Stage(stage), instance
+
+
+def close(name: str, layout: Layout, clock: Clock) -> list[Closed]:
+    """Close the cut-off runs of the instance that ``name`` means; errors as `close_interrupted` and `load_profile`.
+
+    Raises:
+        LockHeldError: when the instance is at work.
+    """
+    stage, instance = parse_name(name)
+    mode = load_profile(instance, layout).mode
+    journal = Journal.open(instance=instance, mode=mode, stage=stage, run_id=None)
+    torn = partial(tell_torn, journal)
+    with Instance(layout, instance, clock, torn) as held:
+        return close_interrupted(layout, held, clock, journal, torn)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m prometheus.v10.ops.close_run")
+    parser.add_argument("name", metavar="STAGE-INSTANCE")
+    parser.add_argument("--root", type=Path, help="the tree to work in; the system's own places by default")
+    asked = parser.parse_args(arguments)
+    layout = Layout.system() if asked.root is None else Layout.under(asked.root)
+    try:
+        done = close(asked.name, layout, SystemClock())
+    except PrometheusError as error:
+        sys.stderr.write("\n".join(error_lines(error)) + "\n")
+        return error.exit_code
+    sys.stderr.write(f"{len(done)} runs of {asked.name} were closed\n")
+    return ExitCode.DONE
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,81 @@
+"""Snapshot, retention and audit: by hand, and from their timers."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from lab.host import SERVICE_USER
+from lab.stage import STATE, Stage
+
+KINDS = ("snapshot", "retention", "audit")
+AT_ONCE = "[Timer]\nOnCalendar=\nOnActiveSec=500ms\nRandomizedDelaySec=0\nAccuracySec=50ms\nPersistent=no\n"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def a_sealed_run(host):
+    """Something to freeze, to keep and to check."""
+    stage = Stage(host, "DEMO")
+    stage.start()
+    stage.wait_for_sealed_run()
+    stage.stop()
+
+
+def ended(host, kind: str) -> tuple[str, str]:
+    shown = host.do("systemctl", "show", f"prometheus-{kind}.service", "-p", "Result", "-p", "ExecMainStatus")
+    facts = dict(line.split("=", 1) for line in shown.splitlines())
+    return facts["Result"], facts["ExecMainStatus"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_does_its_work_when_it_is_started(host, kind, figures):
+    host.do("systemctl", "start", f"prometheus-{kind}.service")
+    assert ended(host, kind) == ("success", "0")
+
+
+def test_the_snapshot_is_there_immutable_and_in_the_ledger(host):
+    host.do("systemctl", "start", "prometheus-snapshot.service")
+    folder = host.inside(f"{STATE}/pools/stage1/snapshots")
+    newest = max(folder.glob("snapshot_*.jsonl"))
+    assert newest.stat().st_mode & 0o777 == 0o444
+    assert newest.stat().st_uid == host.user_id(SERVICE_USER)
+    lines = [json.loads(line) for line in host.inside(f"{STATE}/state/ledger.jsonl").read_text().splitlines()]
+    assert any(line["type"] == "snapshot" and newest.stem.split("_")[1] in json.dumps(line) for line in lines)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("kind", KINDS)
+def test_its_timer_starts_it(host, kind):
+    timer, place = f"prometheus-{kind}.timer", f"/run/systemd/system/prometheus-{kind}.timer.d"
+    host.shell(f"mkdir -p {place}; printf '{AT_ONCE}' >{place}/test.conf; systemctl daemon-reload".replace("\n", "\\n"))
+    before = host.do("systemctl", "show", f"prometheus-{kind}.service", "-p", "InvocationID", "--value")
+    try:
+        host.do("systemctl", "start", timer)
+        host.shell(
+            f'for i in $(seq 300); do [ "$(systemctl show prometheus-{kind}.service -p InvocationID --value)" != '
+            f'"{before.strip()}" ] && break; sleep 0.1; done; '
+            f"while systemctl -q is-active prometheus-{kind}.service || "
+            f'[ "$(systemctl show prometheus-{kind}.service -p ActiveState --value)" = activating ]; do sleep 0.1; done'
+        )
+        after = host.do("systemctl", "show", f"prometheus-{kind}.service", "-p", "InvocationID", "--value")
+        assert after != before
+        assert ended(host, kind) == ("success", "0")
+    finally:
+        host.do("systemctl", "stop", timer)
+        host.shell(f"rm -r {place}; systemctl daemon-reload")
+
+
+def test_an_audit_that_finds_damage_leaves_its_unit_failed(host):
+    run = Stage(host, "DEMO").own_runs()[-1]
+    place = run / "death_events.jsonl"
+    good, mode = place.read_bytes(), place.stat().st_mode
+    place.write_bytes(good[:-2] + b"x\n")
+    try:
+        assert host.ask("systemctl", "start", "prometheus-audit.service").returncode != 0
+        assert ended(host, "audit") == ("exit-code", "1")
+        said = host.do("journalctl", "-u", "prometheus-audit.service", "-o", "cat", "--no-pager")
+        assert "death_events.jsonl" in said
+    finally:
+        place.write_bytes(good)
+        place.chmod(mode)
+    host.do("systemctl", "start", "prometheus-audit.service")
