@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from prometheus.v10.base.modes import Stage
 from prometheus.v10.evidence.audit import audit
 from prometheus.v10.evidence.snapshot import list_snapshots
@@ -16,3 +18,12 @@ def test_the_pool_is_frozen_every_other_run(tree, start) -> None:
     assert frozen[0].count < frozen[1].count
     tree.assert_in_order()
     assert audit(tree.layout).exit_code == 0
+
+
+def test_a_pool_that_has_not_grown_enough_is_not_frozen_again(tree, start) -> None:
+    rarely = "\n[pool]\nsnapshot_every_runs = 1\nsnapshot_growth = 2.0\n"
+    tree.write_profile(tree.layout.profiles.joinpath("HF.toml").read_text() + rarely)
+    assert start("--max-runs", "5").end()[0] == 0
+    frozen = list_snapshots(tree.layout.snapshots(Stage.STAGE1))
+    assert 2 <= len(frozen) < 5
+    assert all(b.bytes >= 3 * a.bytes for a, b in pairwise(frozen))

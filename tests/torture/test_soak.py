@@ -1,8 +1,9 @@
 """A day of high-frequency evolution in minutes: run after run by one service process, and nothing grows but evidence.
 
 ``PQ_SOAK_RUNS`` short runs (none by default: ``make soak`` and ``make torture`` ask for them). After a warm-up of a
-fifth of them, open files, processes and resident memory stay where they are, and every run takes as many files and
-bytes as the one before. The table is printed, and written to ``$PQ_SOAK_TABLE`` when that names a file.
+fifth of them, open files, processes and resident memory stay where they are, every run takes as many files and bytes
+as the one before, and all snapshots together stay within what their profile allows. The table is printed, and written
+to ``$PQ_SOAK_TABLE`` when that names a file.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pathlib import Path
 import pytest
 from attrs import frozen
 
-from prometheus.v10.base.modes import Tier
+from prometheus.v10.base.modes import Stage, Tier
 from prometheus.v10.base.paths import Layout
 from tests.integration.faults.support import how_many
 
@@ -57,14 +58,19 @@ class Sample:
     rss_mib: float
     files: int
     tree_mib: float
+    snapshots_mib: float
+    pool_mib: float
 
 
 def look(pid: int, layout: Layout, runs: int, seconds: float) -> Sample:
     status = Path(f"/proc/{pid}/status").read_text().splitlines()
     rss = next(int(line.split()[1]) for line in status if line.startswith("VmRSS:"))
-    sizes = [path.stat().st_size for path in layout.lib.rglob("*") if path.is_file()]
+    frozen = layout.snapshots(Stage.STAGE1)
+    sizes = [path.stat().st_size for path in layout.lib.rglob("*") if path.is_file() and path.parent != frozen]
+    copies = sum(path.stat().st_size for path in frozen.iterdir()) / MIB if frozen.exists() else 0.0
+    pool = layout.pool(Stage.STAGE1).stat().st_size / MIB
     fds = len(list(Path(f"/proc/{pid}/fd").iterdir()))
-    return Sample(runs, seconds, fds, descendants(pid), rss / 1024, len(sizes), sum(sizes) / MIB)
+    return Sample(runs, seconds, fds, descendants(pid), rss / 1024, len(sizes), sum(sizes) / MIB, copies, pool)
 
 
 def descendants(pid: int) -> int:
@@ -105,14 +111,27 @@ def soak(layout: Layout, runs: int) -> list[Sample]:
 
 
 def table(samples: list[Sample]) -> str:
-    head = ("runs", "seconds", "open files", "processes", "resident MiB", "files", "MiB", "files a run", "KiB a run")
+    head = (
+        "runs",
+        "seconds",
+        "open files",
+        "processes",
+        "resident MiB",
+        "files",
+        "MiB",
+        "files a run",
+        "KiB a run",
+        "pool",
+        "snapshots",
+    )
     rows = [f"| {' | '.join(head)} |", "|" + "---:|" * len(head)]
     for before, now in zip([None, *samples], samples, strict=False):
         since = now.runs - (before.runs if before else 0)
         more = (now.files - (before.files if before else 0), now.tree_mib - (before.tree_mib if before else 0.0))
         rows.append(
             f"| {now.runs} | {now.seconds:.0f} | {now.fds} | {now.processes} | {now.rss_mib:.1f} | {now.files} "
-            f"| {now.tree_mib:.1f} | {more[0] / since:.2f} | {more[1] * 1024 / since:.0f} |"
+            f"| {now.tree_mib:.1f} | {more[0] / since:.2f} | {more[1] * 1024 / since:.0f} "
+            f"| {now.pool_mib:.1f} | {now.snapshots_mib:.1f} |"
         )
     return "\n".join(rows)
 
@@ -138,3 +157,4 @@ def test_run_after_run_nothing_grows_but_the_evidence(tmp_path, record_property)
     assert abs(a_run - (early.files - samples[0].files) / (early.runs - samples[0].runs)) < 2.0, "files a run grow"
     grown = (late.tree_mib - early.tree_mib) / (late.runs - early.runs)
     assert grown < 1.25 * (early.tree_mib - samples[0].tree_mib) / (early.runs - samples[0].runs), "bytes a run grow"
+    assert late.snapshots_mib <= 5.2 * late.pool_mib, "snapshots take more than their share"

@@ -19,7 +19,7 @@ from prometheus.v10.base.errors import UsageError
 from prometheus.v10.base.files import FILES, AppendFile, Files, Lock
 from prometheus.v10.evidence.chain import Link
 from prometheus.v10.evidence.pool_line import POOL_LINE
-from prometheus.v10.evidence.pool_record import PoolEntry, PoolRecord, record_of
+from prometheus.v10.evidence.pool_record import PoolEntry, PoolRecord, place_all, record_of
 from prometheus.v10.evidence.reader import iter_lines
 from prometheus.v10.evidence.tail import OnTornTail, open_chain
 
@@ -183,17 +183,9 @@ class SharedPoolWriter(PoolWriter):
 
 
 def _lines(entries: Sequence[PoolEntry], link: Link) -> tuple[list[bytes], Link]:
-    """A group's bytes from ``link`` on, two pieces a line, and the link after them."""
-    n, prev = link.n, link.prev.encode("ascii")
-    pieces: list[bytes] = []
-    add = pieces.append
-    for entry in entries:
-        encoded = entry.encoded
-        rest, prev = encoded.place(n, prev)
-        add(encoded.before_n)
-        add(rest)
-        n += 1
-    return pieces, Link(n, prev.decode("ascii"))
+    """A group's bytes from ``link`` on, in pieces, and the link after them."""
+    pieces, prev = place_all([entry.encoded for entry in entries], link.n, link.prev.encode("ascii"))
+    return pieces, Link(link.n + len(entries), prev.decode("ascii"))
 
 
 def iter_records(path: Path) -> Iterator[PoolRecord]:

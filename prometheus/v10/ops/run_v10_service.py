@@ -41,7 +41,7 @@ from prometheus.v10.ops.liveness import Liveness
 from prometheus.v10.ops.promotion import QUEUES, run_next, waits_in
 from prometheus.v10.ops.report import as_host_error, error_lines
 from prometheus.v10.ops.reserve import ReserveFiles
-from prometheus.v10.ops.snapshots import take_snapshot
+from prometheus.v10.ops.snapshots import take_if_grown
 from prometheus.v10.ops.stop import StopWatch, stop_file_present
 from prometheus.v10.ops.survival import collapses_of, ticks_of
 from prometheus.v10.runs.control import RunOutcome
@@ -244,11 +244,12 @@ class Service:
             control.run_closed()
             self._record_collapses(instance, outcome)
             done += 1
-            every = profile.pool.snapshot_every_runs
-            if every and done % every == 0 and self._layout.pool(profile.stage).exists():
-                take_snapshot(
-                    self._layout, profile.stage, instance=instance.name, clock=self._clock, journal=self._journal
-                )
+            table = profile.pool
+            if table.snapshot_every_runs and done % table.snapshot_every_runs == 0:
+                take_if_grown(
+                    self._layout, profile.stage, table.snapshot_growth,
+                    instance=instance.name, clock=self._clock, journal=self._journal,
+                )  # fmt: skip
             if done == self._request.max_runs:
                 return
             self._pause(profile.service.pause_seconds, control, f"{outcome.run_id} {outcome.status}; pausing")

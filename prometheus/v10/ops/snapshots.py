@@ -15,7 +15,7 @@ from prometheus.v10.base.paths import Layout
 from prometheus.v10.evidence.environment import probe
 from prometheus.v10.evidence.journal import Journal
 from prometheus.v10.evidence.ledger import Ledger, iter_entries
-from prometheus.v10.evidence.snapshot import SnapshotInfo, create_snapshot
+from prometheus.v10.evidence.snapshot import SnapshotInfo, create_snapshot, list_snapshots
 from prometheus.v10.ops.control import tell_torn
 
 
@@ -38,6 +38,17 @@ def take_snapshot(layout: Layout, stage: Stage, *, instance: str, clock: Clock, 
             path=str(info.path),
         )
     return info
+
+
+def take_if_grown(
+    layout: Layout, stage: Stage, growth: float, *, instance: str, clock: Clock, journal: Journal
+) -> SnapshotInfo | None:
+    """`take_snapshot`, where the pool has grown by the share ``growth`` since its newest snapshot; else None."""
+    pool = layout.pool(stage)
+    newest = max((info.bytes for info in list_snapshots(layout.snapshots(stage))), default=0)
+    if not pool.exists() or pool.stat().st_size < newest * (1.0 + growth):
+        return None
+    return take_snapshot(layout, stage, instance=instance, clock=clock, journal=journal)
 
 
 def _entered(layout: Layout, info: SnapshotInfo) -> bool:

@@ -74,10 +74,13 @@ class PoolTable:
 
     Attributes:
         snapshot_every_runs: the service freezes the pool after so many runs; 0 leaves that to a timer.
+        snapshot_growth: ... and only where the pool has grown by this share since the newest snapshot: each is a whole
+            copy, so all together take at most 1 + 1 / growth times what the pool takes, however long the service runs.
     """
 
     best_of_the_dead: int = field(default=3, validator=validators.ge(0))
     snapshot_every_runs: int = field(default=20, validator=validators.ge(0))
+    snapshot_growth: float = field(default=0.25, validator=validators.ge(0.0))
 
 
 @frozen(kw_only=True)
