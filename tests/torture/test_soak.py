@@ -149,7 +149,8 @@ def test_run_after_run_nothing_grows_but_the_evidence(tmp_path, record_property)
         Path(place).write_text(text + "\n")
     warm = [sample for sample in samples if sample.runs > RUNS / 5]
     first_half, second_half = warm[: len(warm) // 2], warm[len(warm) // 2 :]
-    assert max(s.fds for s in second_half) <= max(s.fds for s in first_half) + 1, "open files grow"
+    # Where in a run a sample falls is chance; what a run opens it closes, so the fewest seen must not become more.
+    assert min(s.fds for s in second_half) <= min(s.fds for s in first_half) + 1, "open files grow"
     assert max(sample.processes for sample in warm) <= max(sample.processes for sample in samples[:3]) + 1
     early, late = warm[0], warm[-1]
     assert late.rss_mib - early.rss_mib < 0.05 * early.rss_mib + 2.0, "resident memory grows"
