@@ -7,6 +7,7 @@ killed at random moments (`kill_rig`), refused at every call (`base.faulty`), an
 
 from __future__ import annotations
 
+import atexit
 import functools
 import json
 import shutil
@@ -326,6 +327,7 @@ def _retention_template() -> House:
     from tests.unit.ops.retention_house import House
 
     place = Path(tempfile.mkdtemp(prefix="pq-house-"))
+    atexit.register(shutil.rmtree, place, ignore_errors=True)  # forked children end without it
     clock = FakeClock()
     layout = Layout.under(place / "root")
     layout.prepare()
