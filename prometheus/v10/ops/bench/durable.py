@@ -52,7 +52,7 @@ MB = 1e6
 
 
 @frozen
-class _Child:
+class Watched:
     """One process that ended: seconds from its start, and the largest resident size of it or of its children."""
 
     seconds: float
@@ -87,8 +87,8 @@ def _append_rows(scratch: Path, size: int, turns: int, clock: Clock) -> list[dic
     fd = os.open(scratch / f"bare_{size}", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
     try:
         with (
-            PoolWriter(scratch / f"one_by_one_{size}.jsonl", clock=clock, on_torn=_no_tail) as plain,
-            PoolWriter(scratch / f"in_groups_{size}.jsonl", clock=clock, on_torn=_no_tail) as ahead,
+            PoolWriter(scratch / f"one_by_one_{size}.jsonl", clock=clock, on_torn=no_tail) as plain,
+            PoolWriter(scratch / f"in_groups_{size}.jsonl", clock=clock, on_torn=no_tail) as ahead,
         ):
             work: dict[str, Callable[[], Iterator[object]]] = {
                 "append": lambda: _append(plain, groups),
@@ -154,11 +154,11 @@ def _reading_rows(root: Path, size: int, clock: Clock) -> list[dict[str, Any]]:
     nbytes = pool.stat().st_size
     said = f"pool of {nbytes / MB:,.0f} MB, cold, a new process"
     python, verify = sys.executable, "prometheus.v10.evidence.verify"
-    an_eighth = _run([python, "-m", verify, str(small)], [small])
-    verified = _run([python, "-m", verify, str(pool)], [pool])
+    an_eighth = run_watched([python, "-m", verify, str(small)], [small])
+    verified = run_watched([python, "-m", verify, str(pool)], [pool])
     everything = [path for path in root.rglob("*") if path.is_file()]
-    audited = _run([python, "-c", _AUDIT, str(root)], everything)
-    opened = _run([python, "-c", _OPEN, str(pool)], [pool])
+    audited = run_watched([python, "-c", _AUDIT, str(root)], everything)
+    opened = run_watched([python, "-c", _OPEN, str(pool)], [pool])
     growth = verified.rss_mb / an_eighth.rss_mb
     return [
         _speed("verify", nbytes, verified, said),
@@ -196,8 +196,8 @@ with PoolWriter(Path(sys.argv[1]), clock=SystemClock(), on_torn=print) as writer
 def _write_pool(layout: Layout, snapshot_at: int, size: int, clock: Clock) -> Path:
     """A pool of ``size`` bytes, and a snapshot of its first ``snapshot_at``, which the ledger knows."""
     pool, snapshot = layout.pool(Stage.STAGE1), None
-    ledger = Ledger(layout.ledger, clock=clock, instance="BENCH", on_torn=_no_tail)
-    with PoolWriter(pool, clock=clock, on_torn=_no_tail) as writer:
+    ledger = Ledger(layout.ledger, clock=clock, instance="BENCH", on_torn=no_tail)
+    with PoolWriter(pool, clock=clock, on_torn=no_tail) as writer:
         groups = (list(entries(10, RECORDS_A_RUN, seed, clock)) for seed in range(10**9))
         while writer.size < size:
             for _ in writer.append_groups(group for group, _ in zip(groups, range(8), strict=False)):
@@ -246,7 +246,7 @@ print(json.dumps([code, seconds, resource.getrusage(resource.RUSAGE_CHILDREN).ru
 """A small process stands between, because the kernel counts a forking parent's pages as its child's."""
 
 
-def _run(command: list[str], cold: Sequence[Path]) -> _Child:
+def run_watched(command: list[str], cold: Sequence[Path]) -> Watched:
     """Run a command with these files out of the page cache; its output is not wanted."""
     for path in cold:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -257,10 +257,10 @@ def _run(command: list[str], cold: Sequence[Path]) -> _Child:
     code, seconds, kib = json.loads(watched.stdout)
     if code != 0:
         raise HostError(f"{' '.join(command[:3])} ended {code}: nothing was measured")
-    return _Child(seconds, kib * 1024 / MB)
+    return Watched(seconds, kib * 1024 / MB)
 
 
-def _speed(what: str, nbytes: int, child: _Child, detail: str) -> dict[str, Any]:
+def _speed(what: str, nbytes: int, child: Watched, detail: str) -> dict[str, Any]:
     speed = nbytes / MB / child.seconds
     return _row(what, speed, "MB/s", bar=f">= {READ_BAR:.0f} MB/s", held=speed >= READ_BAR, detail=detail)
 
@@ -275,5 +275,6 @@ def _row(
     }  # fmt: skip
 
 
-def _no_tail(torn: TornTail) -> None:
+def no_tail(torn: TornTail) -> None:
+    """A torn tail cannot be here: refuse."""
     raise EvidenceError(f"{torn.path}: a torn tail in a file that was made just now")

@@ -20,6 +20,7 @@ from prometheus.v10.ops.bench import kernel, speed
 from prometheus.v10.ops.bench.durable import durable_rows
 from prometheus.v10.ops.bench.kernel import FULL, QUICK, Scale
 from prometheus.v10.ops.bench.memory import memory_row
+from prometheus.v10.ops.bench.verification import verification_rows
 from prometheus.v10.ops.commands.report import facts, table
 
 SCHEMA = "v10/bench/1"
@@ -31,11 +32,13 @@ class Part(StrEnum):
     SPEED = "speed"
     MEMORY = "memory"
     DURABILITY = "durability"
+    STAGE2 = "stage2"
 
 
 def steps(parts: Collection[Part], *, quick: bool) -> int:
     """How many times `measure` says that it goes on."""
-    return sum(speed.steps(QUICK if quick else FULL) if part is Part.SPEED else 1 for part in parts)
+    each = {Part.SPEED: speed.steps(QUICK if quick else FULL), Part.STAGE2: 2}
+    return sum(each.get(part, 1) for part in parts)
 
 
 def measure(
@@ -64,9 +67,11 @@ def measure(
         elif part is Part.MEMORY:
             said("memory of one experiment")
             rows[part.value] = [memory_row(place, scale)]
-        else:
+        elif part is Part.DURABILITY:
             said("appends, verification, audit, recovery")
             rows[part.value] = [_known(row) for row in durable_rows(place, quick=quick)]
+        else:
+            rows[part.value] = verification_rows(place, scale, said, quick=quick)
     return {
         "schema": SCHEMA,
         "quick": quick,
@@ -146,10 +151,10 @@ def shown(document: dict[str, Any], place: Path) -> list[RenderableType]:
     parts: list[RenderableType] = [facts(f"benchmark{quick}", head)]
     if Part.SPEED.value in document:
         parts += _speed_shown(document[Part.SPEED.value], document["definition"])
-    others = [row for part in (Part.MEMORY, Part.DURABILITY) for row in document.get(part.value, [])]
+    others = [row for part in Part if part is not Part.SPEED for row in document.get(part.value, [])]
     if others:
         columns = ("figure", "value", "ratio", "bar")
-        parts.append(table("memory and durability", columns, [_other_cells(row) for row in others]))
+        parts.append(table("memory, durability, stage 2", columns, [_other_cells(row) for row in others]))
     return [*parts, f"written to {place}"]
 
 
