@@ -14,6 +14,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 [ "$(id -u)" -eq 0 ] || die "needs root to make a Debian tree" "sudo $0 $1" 77
 out=$(realpath -m "$1")
 prefix=$(python_prefix)
+umask 022 # a wheel holds the modes of what set-up writes on the way
 work=$(mktemp -d /var/tmp/prometheus-quant-wheels.XXXXXX)
 trap 'rm -rf "$work"' EXIT
 readonly SOURCE_ONLY=(systemd-python sdnotify)

@@ -1,7 +1,7 @@
 """The command of an installed host: what an operator does there, with the host's own Python and without numpy.
 
-Everything that evolves, replays or deletes runs in the image instead, from units; `prometheus.cli` has all of it. Both
-command lines are made of the same commands.
+Everything that evolves or deletes runs in the image instead, from units; what else needs numpy is handed to the image
+as it is typed. `prometheus.cli` has all of it. Both command lines are made of the same commands.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from prometheus.front import new_app, run_app
-from prometheus.v10.ops.commands import doctor, evidence, ledger, release, status, stopping
+from prometheus.v10.ops.commands import doctor, evidence, in_image, ledger, release, status, stopping
 
 ABOUT = "Watch, stop, release and check evolution on this host; systemctl start prometheus-stage1@HF starts it."
 
@@ -21,6 +21,8 @@ app.command("stop", epilog=stopping.STOP_EXAMPLES)(stopping.stop_command)
 app.command("clear-stop", epilog=stopping.CLEAR_EXAMPLES)(stopping.clear_command)
 app.command("verify", epilog=evidence.VERIFY_EXAMPLES)(evidence.verify_command)
 app.command("audit", epilog=evidence.VERIFY_EXAMPLES)(evidence.audit_command)
+for _name in in_image.COMMANDS:
+    app.command(_name, context_settings=in_image.AS_TYPED, add_help_option=False)(in_image.in_image(_name))
 app.add_typer(release.app, name="release")
 app.add_typer(ledger.app, name="ledger")
 

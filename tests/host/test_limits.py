@@ -127,15 +127,18 @@ ln -sf /dev/ubda /dev/root # as /proc/mounts calls it
 mount -o remount,usrquota /
 quotacheck -cumF vfsv1 / >/srv/quota.log 2>&1 && quotaon / >>/srv/quota.log 2>&1 ||
     say "quota: off $(tr '\\n' ' ' </srv/quota.log)"
+systemctl start $unit # first: a container is made of files, too, and they are not what is to be refused
 used=$(repquota -un / | awk -v id="#$(id -u {SERVICE_USER})" '$1 == id {{ print $3 }}')
-setquota -u {SERVICE_USER} 0 $((used + 1500)) 0 0 /
-say "quota: limited to 1500 KiB more than $used"
-systemctl start $unit
-until_true 120 'grep -q "\\"exit_status\\":\\"74\\"" /var/lib/prometheus-quant/state/DEMO/service_results.jsonl \\
-    || [ "$(journalctl -u $unit -o cat PROMETHEUS_EVENT=disk_budget | wc -l)" -gt 0 ] \\
-    || journalctl -u $unit -o cat | grep -qi "quota"'
-say "quota: said $(journalctl -u $unit -o cat -p warning | grep -v quota_ | tail -1)"
+setquota -u {SERVICE_USER} 0 $((used + 32)) 0 0 /
+say "quota: limited to 32 KiB more than $used"
+told() {{ journalctl -u $unit -o cat PROMETHEUS_EVENT=disk_budget | grep 'quota exceeded'; }}
+until_true 300 'told >/dev/null'
+say "quota: said $(told | head -1)"
+say "quota: now $(show ActiveState), restarts $(show NRestarts)"
 systemctl stop $unit
+say "quota: stopped $(show Result)"
+open_runs() {{ for run in /var/lib/prometheus-quant/runs_hf/*; do [ -f "$run/SHA256SUMS.txt" ] || echo "$run"; done; }}
+say "quota: unsealed $(open_runs | wc -l)"
 setquota -u {SERVICE_USER} 0 0 0 0 /
 systemctl reset-failed
 systemctl start $unit
@@ -197,8 +200,11 @@ def test_a_clock_that_is_stepped_disturbs_nothing(said):
     assert found["audit"].startswith("0")
 
 
-def test_a_quota_is_told_and_once_lifted_evolution_goes_on(said):
+def test_at_the_quota_the_run_is_sealed_and_told_and_once_lifted_evolution_goes_on(said):
     found = about(said, "quota")
-    assert found["said"]
+    assert "Disk quota exceeded" in found["said"]
+    assert found["now"] == "active, restarts 0"
+    assert found["stopped"] == "success"
+    assert found["unsealed"] == "0"
     assert found["lifted"] == "active"
     assert found["audit"].startswith("0")

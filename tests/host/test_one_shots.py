@@ -7,9 +7,9 @@ import json
 import pytest
 from lab.host import SERVICE_USER
 from lab.stage import STATE, Stage
+from lab.timers import ended, let_it_fire
 
 KINDS = ("snapshot", "retention", "audit")
-AT_ONCE = "[Timer]\nOnCalendar=\nOnActiveSec=500ms\nRandomizedDelaySec=0\nAccuracySec=50ms\nPersistent=no\n"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -19,12 +19,6 @@ def a_sealed_run(host):
     stage.start()
     stage.wait_for_sealed_run()
     stage.stop()
-
-
-def ended(host, kind: str) -> tuple[str, str]:
-    shown = host.do("systemctl", "show", f"prometheus-{kind}.service", "-p", "Result", "-p", "ExecMainStatus")
-    facts = dict(line.split("=", 1) for line in shown.splitlines())
-    return facts["Result"], facts["ExecMainStatus"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -46,23 +40,8 @@ def test_the_snapshot_is_there_immutable_and_in_the_ledger(host):
 @pytest.mark.full
 @pytest.mark.parametrize("kind", KINDS)
 def test_its_timer_starts_it(host, kind):
-    timer, place = f"prometheus-{kind}.timer", f"/run/systemd/system/prometheus-{kind}.timer.d"
-    host.shell(f"mkdir -p {place}; printf '{AT_ONCE}' >{place}/test.conf; systemctl daemon-reload".replace("\n", "\\n"))
-    before = host.do("systemctl", "show", f"prometheus-{kind}.service", "-p", "InvocationID", "--value")
-    try:
-        host.do("systemctl", "start", timer)
-        host.shell(
-            f'for i in $(seq 300); do [ "$(systemctl show prometheus-{kind}.service -p InvocationID --value)" != '
-            f'"{before.strip()}" ] && break; sleep 0.1; done; '
-            f"while systemctl -q is-active prometheus-{kind}.service || "
-            f'[ "$(systemctl show prometheus-{kind}.service -p ActiveState --value)" = activating ]; do sleep 0.1; done'
-        )
-        after = host.do("systemctl", "show", f"prometheus-{kind}.service", "-p", "InvocationID", "--value")
-        assert after != before
-        assert ended(host, kind) == ("success", "0")
-    finally:
-        host.do("systemctl", "stop", timer)
-        host.shell(f"rm -r {place}; systemctl daemon-reload")
+    let_it_fire(host, kind)
+    assert ended(host, kind) == ("success", "0")
 
 
 def test_an_audit_that_finds_damage_leaves_its_unit_failed(host):

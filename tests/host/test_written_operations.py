@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from lab.releases import another
-from lab.stage import STATE, Stage, audit
+from lab.stage import STATE, Stage, audit, wait_until
 
 pytestmark = pytest.mark.full
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs/operations.md"
@@ -62,6 +62,16 @@ def hand(desk, images, command: str, loaded: int) -> None:
         )
 
 
+def hand_bars(desk, request, command: str) -> None:
+    """Of the section on real bars: the file, without which its commands are skipped, and a moment's patience."""
+    if "btc" in command.lower():
+        source = request.getfixturevalue("data_dir") / "spot_btcusd_hourly/BTC_USD-Hourly.csv"
+        desk.put(source, f"{PLACE}/{source.name}")
+    if command.startswith("prometheus-quant pool show"):
+        pool = desk.inside(f"{STATE}/pools/stage2/pool.jsonl")
+        wait_until("stage 2 has judged a batch", lambda: pool.is_file() and pool.stat().st_size > 0)
+
+
 @pytest.fixture(scope="module")
 def counted() -> dict[str, int]:
     """How often each command was typed."""
@@ -69,8 +79,9 @@ def counted() -> dict[str, int]:
 
 
 @pytest.mark.parametrize("command", typed())
-def test_a_command_of_the_document_does_what_it_says(command, desk, images, ids, counted):
+def test_a_command_of_the_document_does_what_it_says(command, desk, images, ids, counted, request):
     hand(desk, images, command, len(ids))
+    hand_bars(desk, request, command)
     words = command.replace(" ID", f" {ids[-1]}" if ids else " ID")
     where = f"{PLACE}/run" if command.startswith("sha256sum") else PLACE
     ended = desk.ask("bash", "-c", f"cd {where} && {words}")

@@ -15,7 +15,7 @@ from typing import Any
 
 from prometheus.v10.base.errors import HostError
 from prometheus.v10.base.modes import Stage
-from prometheus.v10.ops.runner import Account, Ended, Runner, run_command
+from prometheus.v10.ops.runner import Account, Ended, Runner, hand_over, run_command
 
 SERVICE_USER = "prometheus-quant"
 REPOSITORY = "localhost/prometheus-quant"
@@ -131,12 +131,26 @@ class Podman:
 
     def run(self, reference: str, *words: str, volumes: tuple[str, ...] = (), network: str = "none") -> Ended:
         """Run ``python3 WORDS`` in an image, without privilege, and to its end."""
-        return self.call(
-            "run", "--rm", "-q", "--pull=never", f"--network={network}", "--cgroups=disabled", "--log-driver=none",
-            "--userns=keep-id:uid=1000,gid=1000", "--read-only", "--cap-drop=all", "--security-opt=no-new-privileges",
-            "--tmpfs=/opt/prometheus-quant/numba:rw,size=64m", *(f"--volume={volume}" for volume in volumes),
-            "--entrypoint=python3", reference, *words, timeout=RUN_SECONDS,
-        )  # fmt: skip
+        return self.call(*_run(network, volumes), "--log-driver=none", *_python(reference, words), timeout=RUN_SECONDS)
+
+    def attached(self, reference: str, *words: str, volumes: tuple[str, ...], environ: tuple[str, ...]) -> int:
+        """Run ``python3 WORDS`` likewise, its output and Ctrl-C being the caller's own; returns its code."""
+        told = (f"--env={pair}" for pair in environ)
+        inside = (*_run("none", volumes), "--log-driver=none", *told, *_python(reference, words))
+        return hand_over(("podman", *QUIET, *inside), account=self._account, environ=self._environ)
+
+
+def _run(network: str, volumes: tuple[str, ...]) -> tuple[str, ...]:
+    """``podman run`` of a process without privilege, on a file tree that it cannot write to."""
+    return (
+        "run", "--rm", "-q", "--pull=never", f"--network={network}", "--cgroups=disabled",
+        "--userns=keep-id:uid=1000,gid=1000", "--read-only", "--cap-drop=all", "--security-opt=no-new-privileges",
+        "--tmpfs=/opt/prometheus-quant/numba:rw,size=64m", *(f"--volume={volume}" for volume in volumes),
+    )  # fmt: skip
+
+
+def _python(reference: str, words: tuple[str, ...]) -> tuple[str, ...]:
+    return "--entrypoint=python3", reference, *words
 
 
 def _image(said: dict[str, Any]) -> Image:

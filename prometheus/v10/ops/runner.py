@@ -6,10 +6,11 @@ command that is not installed ends with 127, as in a shell, and one that takes t
 
 from __future__ import annotations
 
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 NOT_FOUND = 127
 TIMED_OUT = 124
@@ -68,12 +69,11 @@ def run_command(
     timeout: float = 60.0,
 ) -> Ended:
     """The `Runner` of a real host."""
-    who = {} if account is None else {"user": account.uid, "group": account.gid, "extra_groups": []}
-    told = None if environ is None else {**LOCALE, **environ}
+    who, told = _as_account(account), None if environ is None else {**LOCALE, **environ}
     try:
         done = subprocess.run(
             list(words), stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False,
-            timeout=timeout, cwd="/", env=told, **who,  # type: ignore[call-overload]
+            timeout=timeout, cwd="/", env=told, **who,
         )  # fmt: skip
     except FileNotFoundError:
         return Ended(tuple(words), NOT_FOUND, "", f"{words[0]} is not installed")
@@ -82,3 +82,24 @@ def run_command(
     except PermissionError as error:
         return Ended(tuple(words), 126, "", f"{words[0]}: {error.strerror}")
     return Ended(tuple(words), done.returncode, done.stdout, done.stderr)
+
+
+def hand_over(words: Sequence[str], *, account: Account | None, environ: Mapping[str, str]) -> int:
+    """Run a command that speaks to the operator itself, for as long as it takes; returns its code.
+
+    Ctrl-C reaches it as well as us, and it is the one to say what is done about that.
+    """
+    before = signal.signal(signal.SIGINT, lambda *_: None)  # not SIG_IGN: that it would inherit
+    try:
+        started = subprocess.Popen(
+            list(words), stdin=subprocess.DEVNULL, cwd="/", env={**LOCALE, **environ}, **_as_account(account)
+        )
+        return int(started.wait())
+    except FileNotFoundError:
+        return NOT_FOUND
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _as_account(account: Account | None) -> dict[str, Any]:
+    return {} if account is None else {"user": account.uid, "group": account.gid, "extra_groups": []}

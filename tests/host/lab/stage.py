@@ -8,6 +8,7 @@ import re
 import subprocess
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,25 @@ STOP_FILE = "/etc/prometheus-quant/STOP"
 STATE = "/var/lib/prometheus-quant"
 GONE = "inactive", "failed"
 PROFILES = "/etc/prometheus-quant/profiles"
+PATIENCE = 300.0
 
 
 def allowed(seconds: float) -> float:
     """A promised time on this machine: whoever shares its processors takes as much from us as the load says."""
     return seconds * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+
+
+def wait_until(what: str, true: Callable[[], bool], seconds: float = PATIENCE) -> None:
+    """Look until it is true.
+
+    Raises:
+        TimeoutError: with what was waited for.
+    """
+    end = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > end:
+            raise TimeoutError(f"{what}: not within {seconds:g} s")
+        time.sleep(0.2)
 
 
 def audit(host: Host) -> dict[str, Any]:

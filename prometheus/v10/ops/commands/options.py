@@ -11,8 +11,9 @@ from prometheus.v10.base.modes import Stage
 
 COMMAND = "prometheus-quant"
 INSTALLED = Path("/usr/lib/prometheus-quant")
-DEFAULT_ROOT = Path("/") if INSTALLED in Path(__file__).parents else Path("var")
-"""An installed command is about its host, a checkout's about its own tree."""
+BUILT = (Path(__file__).parents[3] / "_build.json").is_file()
+DEFAULT_ROOT = Path("/") if BUILT or INSTALLED in Path(__file__).parents else Path("var")
+"""An installed command, and an image's, is about its host, a checkout's about its own tree."""
 
 Root = Annotated[
     Path,
