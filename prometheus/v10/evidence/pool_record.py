@@ -69,22 +69,15 @@ class Encoded:
         """A begun hash cannot travel between processes; whoever receives the entry begins it anew."""
         return Encoded, (self.id, self.before_n, self.before_prev, self.after_prev)
 
-    def place(self, n: int, prev: bytes) -> tuple[bytes, bytes]:
-        """What follows ``before_n`` at this place, newline included, and the hash of the whole line (hexadecimal)."""
-        rest = b"%d%b%b%b" % (n, self.before_prev, prev, self.after_prev)
-        digest = self.begun.copy()
-        digest.update(rest)
-        return rest, digest.hexdigest().encode("ascii")
-
     def line(self, n: int, prev: str) -> bytes:
         """The line at its place, newline included."""
-        return self.before_n + self.place(n, prev.encode("ascii"))[0]
+        return b"".join(place_all([self], n, prev.encode("ascii"))[0])
 
 
 def place_all(group: Iterable[Encoded], n: int, prev: bytes) -> tuple[list[bytes], bytes]:
-    """Lines that follow each other from ``n`` and ``prev`` on, two pieces a line, and the hash of the last.
+    """Lines that follow each other from ``n`` and ``prev`` on, two pieces a line, and the hash of the last (hex).
 
-    `Encoded.place` for each, without the call: this is the loop that an append waits for.
+    This is the loop that an append waits for: the second piece alone is hashed, and nothing is called for each.
     """
     pieces: list[bytes] = []
     add = pieces.append
