@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
 from enum import StrEnum
 from pathlib import Path
 
@@ -38,6 +39,7 @@ class FaultyFiles(Files):
 
     def __init__(self, fault: Fault | None = None, at: int = -1, *, sticky: bool = False) -> None:
         self.trace: list[str] = []
+        self._counting = threading.Lock()  # a stream of groups syncs in a thread of its own
         self._fault = fault
         self._at = at
         self.sticky = sticky
@@ -48,8 +50,9 @@ class FaultyFiles(Files):
         """Count a call; raise when it is the chosen one. True asks ``write`` for a short write."""
         if self._gone:
             raise CutOffError
-        number = len(self.trace)
-        self.trace.append(name)
+        with self._counting:
+            number = len(self.trace)
+            self.trace.append(name)
         if number != self._at and name != self._stuck:
             return False
         if self.sticky and self._fault is not Fault.CUT_OFF:

@@ -209,33 +209,26 @@ class AppendFile:
                 )
             taken = self._files.writev(self._fd, pieces)
         except OSError as error:
-            self._cut_back(start)
+            self.cut_back(start)
             raise host_error(error, f"cannot append {size} bytes to {self.path}") from error
         if taken != size:
-            self._cut_back(start)
+            self.cut_back(start)
             short = OSError(errno.ENOSPC, f"only {taken} were taken")
             raise host_error(short, f"cannot append {size} bytes to {self.path}")
         self._size = start + size
         return start
 
-    def append_durable(self, data: bytes | Sequence[bytes], *, meanwhile: Callable[[], None] | None = None) -> int:
+    def append_durable(self, data: bytes | Sequence[bytes]) -> int:
         """Append and sync; returns the offset at which ``data`` begins. Acknowledge only after the return.
-
-        Args:
-            data: what is appended.
-            meanwhile: called while the disk takes the bytes, before it is waited for; must not touch this file.
 
         Raises:
             HostError: on any failure; the file is cut back to what was there before, as far as the disk lets us.
         """
         start = self.append(data)
         try:
-            if meanwhile is not None:
-                self._files.begin_writeback(self._fd, start, self._size - start)
-                meanwhile()
             self.sync()
         except BaseException:
-            self._cut_back(start)
+            self.cut_back(start)
             raise
         return start
 
@@ -267,6 +260,14 @@ class AppendFile:
             raise host_error(error, f"cannot cut {self.path} to {size} bytes") from error
         self._size = size
 
+    def cut_back(self, size: int) -> None:
+        """Take back what was appended and never acknowledged; a disk that refuses that breaks this object, no more."""
+        try:
+            self._files.ftruncate(self._fd, size)
+        except OSError as error:
+            self._broken = f"a partial write could not be cut off: {error.strerror or error}"
+        self._size = size
+
     def close(self) -> None:
         """Close; does not sync. Closing twice is harmless.
 
@@ -286,13 +287,6 @@ class AppendFile:
 
     def __exit__(self, _t: type[BaseException] | None, _e: BaseException | None, _b: TracebackType | None) -> None:
         self.close()
-
-    def _cut_back(self, size: int) -> None:
-        try:
-            self._files.ftruncate(self._fd, size)
-        except OSError as error:
-            self._broken = f"a partial write could not be cut off: {error.strerror or error}"
-        self._size = size
 
     def _refuse_if_broken(self) -> None:
         if self._fd < 0:

@@ -5,7 +5,6 @@ Nothing is decided here; what is durable when is decided in `base.files`. Standa
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
 from collections.abc import Sequence
@@ -36,15 +35,6 @@ class Files:
     def writev(self, fd: int, pieces: Sequence[bytes]) -> int:
         """One write of all pieces; through `write`, so that whoever overrides that overrides this."""
         return self.write(fd, b"".join(pieces))
-
-    def begin_writeback(self, fd: int, offset: int, size: int) -> None:
-        """Let the disk begin with bytes that were just written, without waiting: a hint, which promises nothing.
-
-        Linux begins to write dirty pages when it is told that they will not be needed; dirty ones stay readable.
-        """
-        if hasattr(os, "posix_fadvise"):
-            with contextlib.suppress(OSError):  # a file system may know no hints; the sync that follows is what counts
-                os.posix_fadvise(fd, offset, size, os.POSIX_FADV_DONTNEED)
 
     def size(self, fd: int) -> int:
         """The file's size in bytes."""

@@ -3,13 +3,16 @@
 1. The writer holds a lock beside the pool for as long as it is open. Instances that work side by side take turns: each
    holds the lock while it opens and while it appends, and follows first what the others appended (`SharedPoolWriter`).
 2. At open the whole chain is checked; a torn tail is moved aside (`tail`), anything else wrong refuses.
-3. A group of records is one ``write`` and one ``fdatasync``; their numbers are returned after that, never before.
+3. A group of records is one ``write`` and one ``fdatasync``; their numbers are returned after that, never before. In a
+   stream of groups what is written while a sync runs shares the next one (`PoolWriter.append_groups`).
 4. Readers see whole lines only, and check the chain as they go.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -25,6 +28,9 @@ from prometheus.v10.evidence.tail import OnTornTail, open_chain
 
 TURN_ATTEMPTS = 3000
 """How often a shared writer asks for its turn: a minute, in which the disk may take a large group of another one."""
+
+AHEAD = 4
+"""Groups of a stream that may be written and not yet acknowledged: enough that the disk never waits for us."""
 
 
 class PoolWriter:
@@ -44,6 +50,8 @@ class PoolWriter:
         self._lock = Lock(path.with_name(f"{path.name}.lock"), who="a pool writer", files=files)
         self._file: AppendFile | None = None
         self._attempts = 1
+        self._written: deque[tuple[Link, Link, Future[None]]] = deque()  # of a stream: groups that await their sync
+        self._durable = 0
 
     def __enter__(self) -> Self:
         """Take the lock, check the chain, open.
@@ -70,6 +78,12 @@ class PoolWriter:
         self.link = found.link
 
     def _close(self) -> None:
+        try:
+            self._settle_all()
+        finally:
+            self._close_file()
+
+    def _close_file(self) -> None:
         file, self._file = self._file, None
         try:
             if file is not None:
@@ -91,7 +105,7 @@ class PoolWriter:
         Raises:
             HostError: when the disk refuses; none of the group is in the pool then, as far as the disk lets us.
         """
-        file = self._open_file()
+        file = self._unshared_file()
         if not entries:
             return []
         data, link = _lines(entries, self.link)
@@ -100,32 +114,58 @@ class PoolWriter:
         return list(range(first, link.n))
 
     def append_groups(self, groups: Iterable[Sequence[PoolEntry]]) -> Iterator[list[int]]:
-        """Append group after group, hashing the next one while the disk takes the one before.
+        """Append group after group, hashing and writing the next ones while the disk takes the ones before.
 
-        Yields each group's numbers when it is durable, in order; nothing that was not yielded is in the pool.
+        Yields each group's numbers when it is durable, in order. Groups that were written and not yet yielded when the
+        stream is left, by its reader or by an error, are settled before: `link` says how far the pool then reaches.
 
         Raises:
-            HostError: when the disk refuses; no group after the one that failed is written.
-            UsageError: when something else was appended between two groups.
+            HostError: when the disk refuses. A group that could not be written leaves those before it in the pool;
+                a sync that failed takes with it what it stood for, as far as the disk lets us.
         """
-        file = self._open_file()
-        waiting = filter(None, groups)
-        following: Sequence[PoolEntry] = next(waiting, ())
-        data, link = ahead = _lines(following, self.link)
+        file = self._unshared_file()
+        self._durable = file.size
 
-        def join() -> None:
-            nonlocal ahead
-            ahead = _lines(following, link)
+        def sync(end: int) -> None:
+            if self._durable < end:
+                reached = file.size
+                file.sync()
+                self._durable = reached
 
-        while data:
-            following = next(waiting, ())
-            file.append_durable(data, meanwhile=join)
-            first, last = self.link.n, link.n
-            self.link = link
-            yield list(range(first, last))
-            if self.link is not link:
-                raise UsageError(f"{self.path}: appended to between two groups of a stream")
-            data, link = ahead
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="pool-sync") as syncing:
+            try:
+                for group in filter(None, groups):
+                    if len(self._written) == AHEAD:
+                        yield self._settle()
+                    data, after = _lines(group, self.link)
+                    file.append(data)
+                    self._written.append((self.link, after, syncing.submit(sync, file.size)))
+                    self.link = after
+                while self._written:
+                    yield self._settle()
+            finally:
+                self._settle_all()
+
+    def _settle(self) -> list[int]:
+        """Wait for the oldest group of a stream; the errors of `append_groups`."""
+        first, after, synced = self._written.popleft()
+        if (failed := synced.exception()) is not None:
+            wait([later for _, _, later in self._written])
+            self._written.clear()
+            self.link = first
+            self._open_file().cut_back(self._durable)
+            raise failed
+        return list(range(first.n, after.n))
+
+    def _settle_all(self) -> None:
+        while self._written:
+            self._settle()
+
+    def _unshared_file(self) -> AppendFile:
+        """The file, unless a stream writes there now: taking back what it lost would take ours as well."""
+        if self._written:
+            raise UsageError(f"{self.path}: a stream of groups is under way", hint="read it to its end, or close it")
+        return self._open_file()
 
     def _open_file(self) -> AppendFile:
         if self._file is None:

@@ -3,7 +3,8 @@
 1. ``append`` and ``append_groups`` of a pool stand beside the least that anybody can do for the same promise: one
    ``write`` and one ``fdatasync`` of bytes that are ready. All three take turns within one run, because a disk is not
    twice the same; the ratio is the median of the turns' ratios. A record cannot be hashed before the one in front of it
-   is, so ``append`` of many pays for its hashes while the disk is idle; a stream of groups does not.
+   is, so ``append`` of many pays for its hashes while the disk is idle; a stream of groups does not, and what it wrote
+   while a sync ran shares the next.
 2. Verification, audit and opening run as a stranger would run them: a new process, and the pool out of the page cache.
    Their memory is the largest resident size of any process; beside it stands that for an eighth of the bytes.
 """
@@ -41,7 +42,7 @@ comes, as those are that a run has just made. A turn is measured from its first 
 BARS = {("append", 1): 0.80, ("append_groups", 100): 0.90}
 WAYS = {
     "append": "one group after the other, each acknowledged before the next is begun",
-    "append_groups": "a stream: the next group is hashed while the disk takes this one",
+    "append_groups": "a stream: the next groups are hashed and written while the disk takes this one",
 }
 READ_BAR = 150.0  # MB/s
 RECOVERY_BAR = 10.0  # seconds for 1 GB
