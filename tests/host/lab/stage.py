@@ -45,6 +45,22 @@ def audit(host: Host) -> dict[str, Any]:
     return dict(json.loads(host.ask("prometheus-quant", "audit", "--json").stdout))
 
 
+def passes_the_audit(host: Host) -> dict[str, Any]:
+    """Fail, with the findings, unless everything on the host verifies; what the audit says.
+
+    Whoever failed at the end leaves a run that a unit of its own closes: that is waited for.
+    """
+
+    def closing() -> str:
+        units = host.do("systemctl", "list-units", "--plain", "--no-legend", "--state=activating", "prometheus-close@*")
+        return units + host.do("systemctl", "list-jobs", "--plain", "--no-legend", "prometheus-close@*")
+
+    wait_until("what was cut off is closed", lambda: not closing().strip())
+    found = audit(host)
+    assert found["exit_code"] == 0, found["reports"]
+    return found
+
+
 class Stage:
     """``prometheus-stage<N>@<INSTANCE>.service`` on ``host``."""
 
