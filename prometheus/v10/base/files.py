@@ -13,7 +13,7 @@ import os
 import socket
 import time
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -22,6 +22,8 @@ from prometheus.v10.base.errors import EvidenceError, HostError, LockHeldError, 
 from prometheus.v10.base.kernel import FILES, Files
 
 ASIDE_SUFFIX = ".aside"
+BLOCK = 1 << 20
+"""Bytes of a file that is written piece by piece which are handed to the kernel at once."""
 
 
 __all__ = [
@@ -77,8 +79,25 @@ def open_aside(aside: Path, files: Files) -> int:
         return files.open(aside, flags, 0o600)
 
 
-def write_aside(path: Path, data: bytes, *, mode: int, files: Files) -> Path:
-    """Prepare ``data`` beside ``path``, durable, and say where. The caller renames or links it, or unlinks it.
+def _blocks(data: bytes | Iterable[bytes]) -> Iterator[bytes]:
+    """What is to be written, put together to blocks that are worth a call of their own."""
+    if isinstance(data, bytes):
+        yield data
+        return
+    waiting = bytearray()
+    for piece in data:
+        waiting += piece
+        if len(waiting) >= BLOCK:
+            yield bytes(waiting)
+            waiting.clear()
+    if waiting:
+        yield bytes(waiting)
+
+
+def write_aside(path: Path, data: bytes | Iterable[bytes], *, mode: int, files: Files) -> Path:
+    """Prepare ``data`` (or its pieces, as they come) beside ``path``, durable, and say where.
+
+    The caller renames or links it, or unlinks it.
 
     Raises:
         OSError: as the kernel's calls; nothing is left behind then, unless unlink fails as well.
@@ -88,11 +107,12 @@ def write_aside(path: Path, data: bytes, *, mode: int, files: Files) -> Path:
     try:
         try:
             files.fchmod(fd, mode)
-            write_all(files, fd, data)
+            for block in _blocks(data):
+                write_all(files, fd, block)
             files.fsync(fd)
         finally:
             files.close(fd)
-    except OSError:
+    except Exception:  # whoever makes the pieces may fail as well as the disk
         discard(aside, files=files)
         raise
     return aside
@@ -124,8 +144,8 @@ def write_atomic(path: Path, data: bytes, *, mode: int = 0o640, files: Files = F
         raise host_error(error, f"cannot write {path}") from error
 
 
-def write_new(path: Path, data: bytes, *, mode: int = 0o640, files: Files = FILES) -> None:
-    """Create ``path`` with ``data``, whole and durable, and never over an existing file.
+def write_new(path: Path, data: bytes | Iterable[bytes], *, mode: int = 0o640, files: Files = FILES) -> None:
+    """Create ``path`` with ``data`` (or its pieces, as they come), whole and durable, and never over an existing file.
 
     Raises:
         FileExistsError: when ``path`` exists, also if another process created it meanwhile.

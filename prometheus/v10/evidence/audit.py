@@ -63,8 +63,9 @@ def audit_bytes(layout: Layout) -> int:
 def _audit_ledger(layout: Layout, report: VerifyReport, progress: Progress | None) -> LedgerView | None:
     """The ledger by itself; None when nothing can be held against it. Before a torn tail, every line still counts."""
     if not layout.ledger.exists():
-        for what, there in (("runs", any(_run_dirs(layout, tier) for tier in Tier)), ("gates", _gate_dirs(layout))):
-            if there:
+        runs = [run_dir for tier in Tier for run_dir in _run_dirs(layout, tier)]
+        for what, there in (("runs", runs), ("gates", _gate_dirs(layout))):
+            if any((path / Artifact.SHA256SUMS).exists() for path in there):  # the ledger's first line is a seal's
                 report.fail(layout.ledger, f"there are {what}, and no ledger")
                 return None
         return LedgerView()

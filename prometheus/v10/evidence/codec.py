@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import math
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
 from enum import Enum
 from pathlib import Path
@@ -32,6 +32,7 @@ from prometheus.v10.evidence.nulls import violations
 R = TypeVar("R", bound=attrs.AttrsInstance)
 
 EXTRA = "extra"
+NULL_REASONS = "null_reasons"
 _PLACE = "\0"
 _SHOWN = 60
 
@@ -227,7 +228,39 @@ def to_json_bytes(record: attrs.AttrsInstance) -> bytes:
     Raises:
         EvidenceError: see `to_plain`.
     """
-    return pretty_bytes(to_plain(record))
+    return b"".join(json_pieces(record))
+
+
+def json_pieces(record: attrs.AttrsInstance) -> Iterator[bytes]:
+    """`to_json_bytes` in pieces, so that a list of thousands of rows is never in memory as text.
+
+    A row is a record of a list that answers for its own nulls; each is a piece by itself.
+
+    Raises:
+        EvidenceError: see `to_plain`.
+    """
+    rows = {name: value for name, value in attrs.asdict(record, recurse=False).items() if _has_rows(value)}
+    frame = to_plain(attrs.evolve(record, **{name: [] for name in rows}))  # type: ignore[misc]
+    before = b"{"
+    for name in sorted(frame):
+        yield before + b"\n  " + canonical_bytes(name) + b": "
+        before = b","
+        if name in rows:
+            for number, row in enumerate(rows[name]):
+                yield (b",\n    " if number else b"[\n    ") + _indented(to_plain(row), b"    ")
+            yield b"\n  ]"
+        else:
+            yield _indented(frame[name], b"  ")
+    yield b"\n}\n"
+
+
+def _has_rows(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and attrs.has(type(value[0])) and hasattr(value[0], NULL_REASONS)
+
+
+def _indented(value: object, by: bytes) -> bytes:
+    """The text of a part of an artifact; no text in it holds a newline of its own."""
+    return pretty_bytes(value)[:-1].replace(b"\n", b"\n" + by)
 
 
 def to_line(record: attrs.AttrsInstance) -> bytes:

@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -21,7 +21,7 @@ from prometheus.v10.base.files import FILES, AppendFile, Files, write_atomic, wr
 from prometheus.v10.base.modes import Tier
 from prometheus.v10.base.names import EVENT_STREAMS, SEAL_FILES, Artifact, LedgerEntryType, required
 from prometheus.v10.base.paths import Layout
-from prometheus.v10.evidence.codec import from_json_bytes, to_json_bytes
+from prometheus.v10.evidence.codec import from_json_bytes, json_pieces, to_json_bytes
 from prometheus.v10.evidence.ledger import Ledger
 from prometheus.v10.evidence.manifest import RunManifest
 from prometheus.v10.evidence.manifest_parts import EvidenceSize
@@ -87,7 +87,7 @@ class RunDirectory:
             EvidenceError: when it is there already, or the record breaks a rule of writing.
             HostError: when the disk refuses.
         """
-        return self.write_bytes(artifact, to_json_bytes(record), part=part)
+        return self._write_new(artifact, json_pieces(record), part)
 
     def write_bytes(self, artifact: Artifact, data: bytes, *, part: int | None = None) -> Path:
         """As `write_artifact`, for an artifact whose bytes are made elsewhere (``genomes_run_<id>.npy``).
@@ -96,6 +96,9 @@ class RunDirectory:
             EvidenceError: when it is there already.
             HostError: when the disk refuses.
         """
+        return self._write_new(artifact, [data], part)
+
+    def _write_new(self, artifact: Artifact, data: Iterable[bytes], part: int | None) -> Path:
         self._refuse_if_closed()
         path = self.path / artifact.file_name(run_id=self.run_id, part=part)
         try:

@@ -7,6 +7,7 @@ row answers for itself within that row (``null_reasons`` of the row).
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from typing import Any
 
@@ -191,10 +192,10 @@ def summary_stats(rows: Sequence[ExperimentStats]) -> dict[str, dict[str, float]
 
     The experiment's index and seed are names, not figures, and are left out.
     """
-    figures: dict[str, list[float]] = {}
+    figures: dict[str, array[float]] = {}
     for row in rows:
         for name, value in _numbers(to_plain(row), ""):
-            figures.setdefault(name, []).append(value)
+            figures.setdefault(name, array("d")).append(value)
     return {name: {"n": float(len(values)), **quantiles(values)} for name, values in sorted(figures.items())}
 
 

@@ -18,7 +18,7 @@ if __package__ in {None, ""}:
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from lab.builder import build
 from lab.host import Host
-from lab.rootfs import cache_dir
+from lab.rootfs import SUITE, cache_dir
 
 VERBS = ("up", "run", "reboot", "off", "plug", "destroy", "build")
 
@@ -27,6 +27,7 @@ def main() -> int:
     """Do one verb; returns the exit code."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--work", type=Path, default=cache_dir() / "by-hand", help="where its tree lies")
+    parser.add_argument("--suite", default=SUITE, help=f"which Debian a fresh tree is of ({SUITE})")
     parser.add_argument("--user", help="who runs the command (root)")
     parser.add_argument("verb", choices=VERBS)
     parser.add_argument("command", nargs=argparse.REMAINDER)
@@ -36,6 +37,7 @@ def main() -> int:
         build(Path(context), Path(out))
         return 0
     host = Host(asked.work, lasting=True)
+    host.suite = asked.suite
     if asked.verb == "run":
         words = asked.command[1:] if asked.command[:1] == ["--"] else asked.command
         line = host.command(*words, user=asked.user)

@@ -41,12 +41,14 @@ class Host:
 
     Attributes:
         root: its file tree, which is a plain directory of this machine.
+        suite: which Debian a fresh tree is of.
     """
 
     def __init__(self, work: Path, *, lasting: bool = False) -> None:
         self.work = work
         self._lasting = lasting
         self.root = work / "root"
+        self.suite = rootfs.SUITE
         self._pid_file = work / "nspawn.pid"
         self._console = work / "console.log"
         self._lock: IO[str] | None = None
@@ -73,7 +75,7 @@ class Host:
             return
         if not self.root.exists():
             self.work.mkdir(parents=True, exist_ok=True)
-            rootfs.unpack(self.root)
+            rootfs.unpack(self.root, self.suite)
         self._boot()
 
     def _take_lock(self) -> None:

@@ -1,4 +1,4 @@
-"""The test host's file tree: a Debian 13 tarball, made once by mmdebstrap and kept until its recipe changes.
+"""The test host's file tree: a tarball of Debian, made once by mmdebstrap and kept until its recipe changes.
 
 The name of the tarball holds a hash of the recipe, so a changed package list makes a new one. Nothing of the project
 is in it: a test installs the project as an operator would.
@@ -14,6 +14,8 @@ import time
 from pathlib import Path
 
 SUITE = "trixie"
+OLD_SUITE = "bookworm"
+"""Debian 12: what works there is tested, and what does not is what ``doctor`` says."""
 PACKAGES = (
     *("systemd", "systemd-sysv", "dbus", "dbus-user-session", "libpam-systemd", "kmod", "iproute2", "procps"),
     *("podman", "crun", "conmon", "uidmap", "passt", "netavark", "python3", "e2fsprogs", "quota"),
@@ -43,15 +45,15 @@ def cache_dir() -> Path:
     return place
 
 
-def tarball() -> Path:
+def tarball(suite: str) -> Path:
     """The tree as a tarball, made if it is not there (half a minute)."""
-    recipe = "\n".join([SUITE, *PACKAGES, *OPTIONS])
-    kept = cache_dir() / f"rootfs-{SUITE}-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}.tar"
+    recipe = "\n".join([suite, *PACKAGES, *OPTIONS])
+    kept = cache_dir() / f"rootfs-{suite}-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}.tar"
     if not kept.exists():
         part = kept.with_suffix(f".{os.getpid()}.part.tar")
         try:
             subprocess.run(
-                ["mmdebstrap", "--quiet", *OPTIONS, "--include=" + ",".join(PACKAGES), SUITE, str(part)], check=True
+                ["mmdebstrap", "--quiet", *OPTIONS, "--include=" + ",".join(PACKAGES), suite, str(part)], check=True
             )
             part.rename(kept)
         finally:
@@ -59,9 +61,9 @@ def tarball() -> Path:
     return kept
 
 
-def unpack(root: Path) -> None:
+def unpack(root: Path, suite: str = SUITE) -> None:
     """A fresh tree in ``root``, which must not exist yet: its own machine id, no timers of Debian's own."""
-    tar = tarball()
+    tar = tarball(suite)
     root.mkdir(parents=True)
     subprocess.run(["tar", "-C", str(root), "--numeric-owner", "-xpf", str(tar)], check=True)
     settings = root / "etc/containers/containers.conf.d"

@@ -12,7 +12,7 @@ import pytest
 
 from prometheus.v10.base.errors import EvidenceError, ExitCode, HostError, LockHeldError, UsageError
 from prometheus.v10.base.faulty import CutOffError, Fault, FaultyFiles
-from prometheus.v10.base.files import FILES, AppendFile, Lock, write_atomic, write_new
+from prometheus.v10.base.files import BLOCK, FILES, AppendFile, Lock, write_atomic, write_new
 
 
 def names(folder):
@@ -79,6 +79,24 @@ def test_a_process_that_ends_at_any_call_leaves_old_bytes_or_new(tmp_path, write
 def test_a_short_write_aside_is_gone_on_with(tmp_path):
     write_atomic(tmp_path / "a", b"0123456789", files=FaultyFiles(Fault.SHORT_WRITE, 2))
     assert (tmp_path / "a").read_bytes() == b"0123456789"
+
+
+def test_pieces_are_written_in_blocks_as_they_come(tmp_path):
+    files = FaultyFiles()
+    pieces = [bytes([number]) * (BLOCK // 2) for number in range(5)]
+    write_new(tmp_path / "x", iter(pieces), files=files)
+    assert (tmp_path / "x").read_bytes() == b"".join(pieces)
+    assert files.trace.count("write") == 3
+
+
+def test_whoever_makes_the_pieces_may_fail_and_leaves_nothing(tmp_path):
+    def pieces():
+        yield b"x" * BLOCK
+        raise ValueError("no more")
+
+    with pytest.raises(ValueError, match="no more"):
+        write_new(tmp_path / "x", pieces())
+    assert names(tmp_path) == []
 
 
 def test_new_refuses_what_is_there(tmp_path):

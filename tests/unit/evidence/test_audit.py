@@ -134,6 +134,20 @@ def test_a_running_run_is_told_from_one_that_was_cut_off(house, write_run):
     assert audit(layout, is_alive=lambda _: False).exit_code == 1
 
 
+def test_while_the_very_first_run_is_under_way_there_is_no_ledger_yet(layout, write_run):
+    """The first line of the ledger is that run's seal."""
+    run_dir = layout.runs(Tier.TIER1_HF) / "HF_20260102T030405Z_0123456_0002"
+    write_run(run_dir)
+    manifest = json.loads((run_dir / "run_manifest.json").read_bytes()) | {"status": "running"}
+    (run_dir / "run_manifest.json").write_bytes(pretty_bytes(manifest))
+    report = audit(layout, is_alive=lambda _: True)
+    assert report.exit_code == 0, report.lines()
+    assert "it is running" in "\n".join(report.lines())
+    assert audit(layout, is_alive=lambda _: False).exit_code == 1
+    seal_run(run_dir)
+    assert "there are runs, and no ledger" in "\n".join(audit(layout, is_alive=lambda _: True).lines())
+
+
 def test_an_empty_house_passes(layout):
     assert audit(layout).exit_code == 0
 

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prometheus.v10.base.errors import EvidenceError
-from prometheus.v10.evidence.codec import to_plain
+from prometheus.v10.evidence.canonical import pretty_bytes
+from prometheus.v10.evidence.codec import json_pieces, to_plain
 from prometheus.v10.evidence.events import CapitalTriplet
 from prometheus.v10.evidence.nulls import Nulls
 from prometheus.v10.evidence.summary import (
@@ -135,6 +136,14 @@ def test_a_summary_can_be_written() -> None:
     assert plain["all_stats"][0]["null_reasons"].keys() == {"collapse.reason", "collapse.tick", "collapse.market_time"}
     assert plain["all_stats"][1]["null_reasons"].keys() == {"gene_diversity", "lineage_diversity"}
     assert not {"wall_seconds", "duration_seconds"} & plain["all_stats"][0].keys()
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_rows_are_written_one_by_one_as_if_all_at_once(count: int) -> None:
+    made = summarise("HF_x", {"instance": 'a "line"\nand another'}, declaration(), [row(i) for i in range(count)], [])
+    pieces = list(json_pieces(made))
+    assert b"".join(pieces) == pretty_bytes(to_plain(made))
+    assert sum(b'"experiment": ' in piece for piece in pieces) == count
 
 
 def test_rows_that_break_a_rule_are_refused() -> None:
