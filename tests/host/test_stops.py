@@ -8,7 +8,7 @@ import threading
 import time
 
 import pytest
-from lab.stage import STOP_FILE, Stage, allowed, passes_the_audit
+from lab.stage import STATE, STOP_FILE, Stage, allowed, passes_the_audit, wait_until
 
 STOP_SECONDS = 3.0
 MANY_STARTS = "[Unit]\nStartLimitBurst=200\n[Service]\nRestartSec=500ms\n"
@@ -34,6 +34,30 @@ control.ServiceControl.sealing = slow
 if __name__ == "__main__":
     sys.exit(run_v10_service.main())
 """
+
+SLOW_CHECK = """\
+#!/usr/local/bin/python3
+import sys, time
+from prometheus.v10.evidence import scan
+from prometheus.v10.ops import control, liveness, run_v10_service
+
+scan.PROGRESS_EVERY = 1
+liveness.EXTEND_SECONDS = 2.0
+quick = control.ServiceControl.checked
+until = time.monotonic() + @SECONDS@
+
+
+def slow(self, nbytes):
+    if time.monotonic() < until:
+        time.sleep(0.1)
+    quick(self, nbytes)
+
+
+control.ServiceControl.checked = slow
+if __name__ == "__main__":
+    sys.exit(run_v10_service.main())
+"""
+QUICK_START = "[Unit]\nStartLimitBurst=200\n[Service]\nTimeoutStartSec=4\nRestart=no\n"
 
 
 @pytest.fixture
@@ -162,6 +186,37 @@ def test_it_gets_no_more_than_the_cap_and_its_run_is_closed_all_the_same(host):
         assert stage.show("Result") == "timeout"
         assert "did not start or stop in time" in stage.journal("PROMETHEUS_EVENT=incident")[-1]["MESSAGE"]
         stage.wait_until_closed(run)
+
+
+@pytest.fixture
+def with_a_pool(host):
+    """An instance, and a pool that takes a while when each line does."""
+    stage = Stage.long(host)
+    stage.start()
+    place = host.inside(f"{STATE}/pools/stage1/pool.jsonl")
+    wait_until("700 records", lambda: place.exists() and place.read_bytes().count(b"\n") > 700)
+    stage.stop()
+    return stage
+
+
+def test_a_start_that_checks_a_large_pool_gets_the_time_it_asks_for(with_a_pool):
+    """Evidence that is checked moves on, and systemd hears of it: the start is not given up."""
+    stage = with_a_pool
+    with stage.program(SLOW_CHECK.replace("@SECONDS@", "7.0"), QUICK_START):
+        assert stage.start() > 6.0
+        assert stage.show("Result") == "success"
+
+
+def test_a_stop_while_a_large_pool_is_checked_is_heard(with_a_pool, host):
+    stage = with_a_pool
+    runs = len(stage.own_runs())
+    with stage.program(SLOW_CHECK.replace("@SECONDS@", "60.0"), QUICK_START):
+        host.do("systemctl", "start", "--no-block", stage.unit)
+        stage.wait_for("ActiveState", "activating")
+        time.sleep(2.0)
+        assert stage.stop() < allowed(STOP_SECONDS)
+        assert stage.show("Result") == "success"
+    assert len(stage.own_runs()) == runs
 
 
 def test_all_of_that_passes_the_audit(host):

@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 import random
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
+
+from prometheus.v10.base.modes import Stage
 
 SEED = 20260101
 
@@ -25,6 +29,44 @@ def test_it_runs_as_often_as_asked_with_new_seeds_each_time(tree, start):
     assert start("--max-runs", "1").end() == (0, "")
     after = {tuple(tree.manifest(run)["seeds"]) for run in tree.runs()}
     assert len(after) == 4
+
+
+SLOW_CHECK = """
+import sys, time
+from prometheus.v10.evidence import scan
+from prometheus.v10.ops import control, run_v10_service
+
+scan.PROGRESS_EVERY = 1
+checked = control.ServiceControl.checked
+
+def slowly(self, nbytes):
+    print(nbytes, flush=True)
+    time.sleep(0.2)
+    checked(self, nbytes)
+
+control.ServiceControl.checked = slowly
+sys.exit(run_v10_service.main(sys.argv[1:]))
+"""
+
+
+def test_a_stop_while_the_pool_is_being_checked_begins_nothing(tree, start):
+    """A pool of many GB takes minutes to check; nobody waits for that with a stop."""
+    assert start("--max-runs", "1").end() == (0, "")
+    pool = tree.layout.pool(Stage.STAGE1)
+    assert pool.read_bytes().count(b"\n") > 50, "long enough that the stop comes first"
+    words = ["--mode", "offline", "--stage", "stage1", "--instance", "HF", "--root", str(tree.root)]
+    with subprocess.Popen(
+        [sys.executable, "-c", SLOW_CHECK, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as service:
+        assert int(service.stdout.readline()) > 0
+        service.send_signal(signal.SIGTERM)
+        out, said = service.communicate(timeout=120)
+    assert (service.returncode, said) == (0, "")
+    assert out.count("\n") < 20
+    assert len(tree.runs()) == 1
+    tree.assert_in_order()
+    assert start("--max-runs", "1").end() == (0, "")
+    tree.assert_in_order()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

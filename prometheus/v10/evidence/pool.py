@@ -21,6 +21,8 @@ from prometheus.v10.base.clock import Clock
 from prometheus.v10.base.errors import UsageError
 from prometheus.v10.base.files import FILES, AppendFile, Files, Lock
 from prometheus.v10.evidence.chain import Link
+from prometheus.v10.evidence.findings import Progress
+from prometheus.v10.evidence.pool_checked import Place, recall, remember
 from prometheus.v10.evidence.pool_line import POOL_LINE
 from prometheus.v10.evidence.pool_record import PoolEntry, PoolRecord, place_all, record_of
 from prometheus.v10.evidence.reader import iter_lines
@@ -64,13 +66,13 @@ class PoolWriter:
         self._open(0)
         return self
 
-    def _open(self, start: int) -> None:
+    def _open(self, start: int, progress: Progress | None = None) -> None:
         """Lock, and check what lies from ``start`` on, where `link` stands; errors as `__enter__`."""
         self._lock.acquire(attempts=self._attempts)
         try:
             self._file, found = open_chain(
                 self.path, POOL_LINE, clock=self._clock, files=self._files, on_torn=self._on_torn, start=start,
-                link=self.link,
+                link=self.link, progress=progress,
             )  # fmt: skip
         except BaseException:
             self._lock.release()
@@ -176,24 +178,31 @@ class PoolWriter:
 class SharedPoolWriter(PoolWriter):
     """A writer that takes turns with others, for runs of several instances side by side.
 
-    Opening checks the whole chain; each append checks what others appended since, and goes on behind it. A torn tail
-    that another one left is moved aside then, as at open. Who waits longer than `TURN_ATTEMPTS` allows is refused.
+    Opening checks the whole chain, once a process (`pool_checked`); each append checks what others appended since, and
+    goes on behind it. A torn tail that another one left is moved aside then, as at open. Who waits longer than
+    `TURN_ATTEMPTS` allows is refused.
     """
 
-    def __init__(self, path: Path, *, clock: Clock, on_torn: OnTornTail, files: Files = FILES) -> None:
-        """As `PoolWriter`."""
+    def __init__(
+        self, path: Path, *, clock: Clock, on_torn: OnTornTail, files: Files = FILES, progress: Progress | None = None
+    ) -> None:
+        """As `PoolWriter`; ``progress`` hears how many bytes were checked since its last call, while it is opened."""
         super().__init__(path, clock=clock, on_torn=on_torn, files=files)
         self._attempts = TURN_ATTEMPTS
+        self._progress = progress
         self._checked = 0
 
     def __enter__(self) -> Self:
         """Check the chain and let the others in again; errors as `PoolWriter.__enter__`."""
-        super().__enter__()
+        self._checked, self.link = recall(self.path)
+        self._open(self._checked, self._progress)
         self._pause()
         return self
 
     def _pause(self) -> None:
+        """Let the others in; how far it is good is noted before that."""
         self._checked = super().size
+        remember(self.path, Place(self._checked, self.link))
         self._close()
 
     @property
@@ -228,7 +237,7 @@ def _lines(entries: Sequence[PoolEntry], link: Link) -> tuple[list[bytes], Link]
     return pieces, Link(link.n + len(entries), prev.decode("ascii"))
 
 
-def iter_records(path: Path) -> Iterator[PoolRecord]:
+def iter_records(path: Path, *, progress: Progress | None = None) -> Iterator[PoolRecord]:
     """Stream a pool's or snapshot's records; see `iter_lines` for what is checked and raised."""
-    for line in iter_lines(path):
+    for line in iter_lines(path, progress=progress):
         yield record_of(line)

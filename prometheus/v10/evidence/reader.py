@@ -11,11 +11,12 @@ from pathlib import Path
 
 from prometheus.v10.base.errors import EvidenceError, host_error
 from prometheus.v10.evidence.chain import Lines, Link, after
+from prometheus.v10.evidence.findings import Progress
 from prometheus.v10.evidence.pool_line import POOL_LINE
-from prometheus.v10.evidence.scan import open_for_reading
+from prometheus.v10.evidence.scan import meter, open_for_reading
 
 
-def iter_lines(path: Path, *, size: int | None = None) -> Iterator[bytes]:
+def iter_lines(path: Path, *, size: int | None = None, progress: Progress | None = None) -> Iterator[bytes]:
     """Stream a pool's or snapshot's lines in flat memory, checking the chain on the way.
 
     A writer may append meanwhile: bytes after the last newline that was there when reading began are not looked at.
@@ -23,6 +24,7 @@ def iter_lines(path: Path, *, size: int | None = None) -> Iterator[bytes]:
     Args:
         path: the pool or snapshot.
         size: look at no more than this many bytes.
+        progress: called now and then with the number of bytes passed since the last call.
 
     Raises:
         EvidenceError: at the first line that does not follow the one before, with its byte offset.
@@ -30,7 +32,7 @@ def iter_lines(path: Path, *, size: int | None = None) -> Iterator[bytes]:
     """
     fd = open_for_reading(path)
     try:
-        for line, _ in linked_lines(fd, path, size=size):
+        for line, _ in linked_lines(fd, path, size=size, progress=progress):
             yield line
     except OSError as error:
         raise host_error(error, f"cannot read {path}") from error
@@ -38,14 +40,17 @@ def iter_lines(path: Path, *, size: int | None = None) -> Iterator[bytes]:
         os.close(fd)
 
 
-def linked_lines(fd: int, path: Path, *, size: int | None = None) -> Iterator[tuple[bytes, Link]]:
+def linked_lines(
+    fd: int, path: Path, *, size: int | None = None, progress: Progress | None = None
+) -> Iterator[tuple[bytes, Link]]:
     """`iter_lines` of an open file, each line with the link that follows it."""
     link = Link()
-    lines = Lines(fd, size=size)
+    lines, at = Lines(fd, size=size), meter(progress, 0)
     last, before = b"", link
     for line in lines:
         if not POOL_LINE.links(line, link):
             _refuse(path, lines.offset, link, line)
+        at(lines.offset)
         if last:
             yield last, link
         last, before, link = line, link, after(line, link.n)

@@ -123,9 +123,9 @@ def scan(
         lines = Lines(fd, start=start, size=end)
         found.size = lines.size
         if close:
-            _close_pass(found, lines, form, each, _meter(progress, start), heads_at)
+            _close_pass(found, lines, form, each, meter(progress, start), heads_at)
         else:
-            _quick_pass(found, lines, form, each, _meter(progress, start))
+            _quick_pass(found, lines, form, each, meter(progress, start))
         if not found.damages or close:
             _look_at_tail(found, fd, lines, form)
     except OSError as error:
@@ -135,7 +135,7 @@ def scan(
     return found
 
 
-def _meter(progress: Callable[[int], None] | None, start: int) -> Callable[[int], None]:
+def meter(progress: Callable[[int], None] | None, start: int) -> Callable[[int], None]:
     """Turn "we are at offset x" into calls of ``progress`` every 16 MiB."""
     reported = start
 

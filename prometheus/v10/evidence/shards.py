@@ -66,15 +66,17 @@ def _in_pieces(
     try:
         with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
             waiting = {pool.submit(_piece, path, form, start, end, heads_at): start for start, end in spans}
-            for done in as_completed(waiting):
-                start = waiting[done]
-                answer = done.result()
-                if answer is None:
-                    pool.shutdown(cancel_futures=True)
-                    return None
-                firsts[start], pieces[start] = answer
-                if progress is not None:
-                    progress(pieces[start].good - start)
+            try:
+                for done in as_completed(waiting):
+                    start = waiting[done]
+                    answer = done.result()
+                    if answer is None:
+                        return None
+                    firsts[start], pieces[start] = answer
+                    if progress is not None:
+                        progress(pieces[start].good - start)
+            finally:  # whoever hears of the progress may end it
+                pool.shutdown(cancel_futures=True)
     except BrokenProcessPool:
         return None
     link = Link()

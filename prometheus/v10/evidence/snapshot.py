@@ -25,6 +25,7 @@ from prometheus.v10.base.files import FILES, Files, aside_name, discard, open_as
 from prometheus.v10.base.names import SNAPSHOT_PREFIX, Schema
 from prometheus.v10.evidence.canonical import pretty_bytes, strict_loads
 from prometheus.v10.evidence.chain import BLOCK, Link
+from prometheus.v10.evidence.findings import Progress
 from prometheus.v10.evidence.reader import iter_lines, linked_lines
 from prometheus.v10.evidence.scan import open_for_reading
 
@@ -89,7 +90,13 @@ def snapshot_id(count: int, head_hash: str) -> str:
 
 
 def create_snapshot(
-    pool_path: Path, snapshots_dir: Path, *, clock: Clock, git_commit: str | None, files: Files = FILES
+    pool_path: Path,
+    snapshots_dir: Path,
+    *,
+    clock: Clock,
+    git_commit: str | None,
+    files: Files = FILES,
+    progress: Progress | None = None,
 ) -> SnapshotInfo:
     """Freeze what the pool holds now; the writer may go on. The same content gives the snapshot that is already there.
 
@@ -99,18 +106,17 @@ def create_snapshot(
     """
     aside = aside_name(snapshots_dir / f"{SNAPSHOT_PREFIX}new")
     try:
-        copied = _copy_prefix(pool_path, aside, files)
+        copied = _copy_prefix(pool_path, aside, files, progress)
         identity = snapshot_id(*copied.link)
         path = snapshots_dir / f"{SNAPSHOT_PREFIX}{identity}.jsonl"
         try:
             publish_new(aside, path, files=files)
         except FileExistsError:
             _refuse_other_bytes(path, copied.sha256)
-    except EvidenceError:
+    except BaseException as error:  # whoever hears of the progress may end it
         discard(aside, files=files)
-        raise
-    except OSError as error:
-        discard(aside, files=files)
+        if not isinstance(error, OSError):
+            raise
         raise host_error(error, f"cannot make a snapshot of {pool_path} in {snapshots_dir}") from error
     info = SnapshotInfo(
         id=identity,
@@ -207,7 +213,7 @@ class _Copied:
     bytes: int
 
 
-def _copy_prefix(pool_path: Path, aside: Path, files: Files) -> _Copied:
+def _copy_prefix(pool_path: Path, aside: Path, files: Files, progress: Progress | None) -> _Copied:
     """Copy the pool's whole lines to ``aside``, mode 0444, synced; the chain is checked on the way."""
     source = open_for_reading(pool_path)
     try:
@@ -215,7 +221,7 @@ def _copy_prefix(pool_path: Path, aside: Path, files: Files) -> _Copied:
         files.fdatasync(source)
         target = open_aside(aside, files)
         try:
-            copied = _copy_lines(source, pool_path, size, target, files)
+            copied = _copy_lines(source, pool_path, size, target, files, progress)
             files.fchmod(target, MODE)
             files.fsync(target)
         finally:
@@ -225,11 +231,13 @@ def _copy_prefix(pool_path: Path, aside: Path, files: Files) -> _Copied:
     return copied
 
 
-def _copy_lines(source: int, pool_path: Path, size: int, target: int, files: Files) -> _Copied:
+def _copy_lines(
+    source: int, pool_path: Path, size: int, target: int, files: Files, progress: Progress | None
+) -> _Copied:
     digest, link, written = hashlib.sha256(), Link(), 0
     batch: list[bytes] = []
     held = 0
-    for line, link_after in linked_lines(source, pool_path, size=size):
+    for line, link_after in linked_lines(source, pool_path, size=size, progress=progress):
         batch.append(line)
         held += len(line)
         link = link_after
@@ -257,7 +265,7 @@ def _refuse_other_bytes(path: Path, sha256: str) -> None:
         )
 
 
-def file_sha256(path: Path, *, progress: Callable[[int], None] | None = None) -> str:
+def file_sha256(path: Path, *, progress: Progress | None = None) -> str:
     """sha256 of a file's bytes, in flat memory.
 
     Raises:

@@ -19,6 +19,7 @@ from prometheus.v10.base.errors import EvidenceError, host_error
 from prometheus.v10.base.files import AppendFile, Files, write_new
 from prometheus.v10.base.names import torn_name
 from prometheus.v10.evidence.chain import START, LineFormat, Link
+from prometheus.v10.evidence.findings import Progress
 from prometheus.v10.evidence.scan import Scan, Tail, open_for_reading, scan
 
 MAX_TORN = 1024 * 1024 * 1024
@@ -55,6 +56,7 @@ def open_chain(
     on_torn: OnTornTail,
     start: int = 0,
     link: Link = START,
+    progress: Progress | None = None,
 ) -> tuple[AppendFile, Scan]:
     """Open a chained file for appending, with its tail in order; the caller holds its lock.
 
@@ -64,7 +66,7 @@ def open_chain(
     """
     file = AppendFile(path, files=files)
     try:
-        found = scan(path, form, close=False, start=start, link=link)
+        found = scan(path, form, close=False, start=start, link=link, progress=progress)
         found.refuse_damage()
         if found.tail is not None:
             moved = _move_tail(path, found.tail, clock=clock, files=files)

@@ -16,7 +16,7 @@ from prometheus.v10.ops.collapse_intervals import CollapseIntervals
 from prometheus.v10.ops.disk import DiskGuard, DiskLook, Room
 from prometheus.v10.ops.liveness import Liveness, status_sentence
 from prometheus.v10.ops.stop import StopWatch
-from prometheus.v10.runs.control import Progress, StopReason
+from prometheus.v10.runs.control import Progress, StoppedError, StopReason
 
 
 class ServiceControl:
@@ -48,10 +48,24 @@ class ServiceControl:
         self._ready = False
         self._told = False
         self._seal_steps = 0
+        self._bytes_checked = 0
 
     def preparing(self, what: str) -> None:
         """Before a run: say what takes a while."""
         self._live.status(what, now=True)
+
+    def checked(self, nbytes: int) -> None:
+        """Evidence was looked at before a run: counts as work, and while starting asks for the time it needs.
+
+        Raises:
+            StoppedError: when somebody says stop meanwhile.
+        """
+        self._bytes_checked += nbytes
+        self._live.beat("checking", self._bytes_checked)
+        self._live.starting()
+        if self._stop.stop_requested() is not None:
+            self.tell_stop()
+            raise StoppedError
 
     def run_opened(self, run_id: str, path: Path) -> None:
         """The run's directory and manifest exist: READY=1, and the end of a restart."""

@@ -10,7 +10,8 @@ The rules, in the order in which they bite:
 4. At every ping ``faulthandler`` is armed anew for 0.8 of the watchdog time, so that a hang leaves its own stack on
    standard error before systemd acts; this needs no signal to arrive.
 5. STATUS= is one ASCII sentence. "=" never stands in it: old proxies search the whole text for "READY=1".
-6. STOPPING=1 once; EXTEND_TIMEOUT_USEC while sealing, up to a cap, so that nobody can stretch a stop for ever.
+6. STOPPING=1 once; EXTEND_TIMEOUT_USEC while sealing, up to a cap, so that nobody can stretch a stop for ever. Before
+   READY=1 it is asked for as often as evidence that is being checked moves on, which ends with the evidence.
 7. Without a socket everything is silent, and counted. A datagram that cannot be sent is counted too, with its reason:
    evidence must not fail because the manager is deaf.
 
@@ -37,7 +38,7 @@ from prometheus.v10.runs.control import Progress
 
 SOCKET_VARIABLES = ("PQ_NOTIFY_SOCKET", "NOTIFY_SOCKET")
 STATUS_SECONDS = 1.0  # a reader of systemctl status needs no more, and the manager's queue stays empty
-EXTEND_SECONDS = 20.0  # asked for at each step of sealing
+EXTEND_SECONDS = 20.0  # asked for at each step of sealing, and of checking before a start
 EXTEND_CAP_SECONDS = 120.0  # all extensions of one stop together
 SEND_TIMEOUT_SECONDS = 0.2  # a manager that does not read must not hold up a stop
 STACK_FRACTION = 0.8
@@ -121,6 +122,7 @@ class Liveness:
         self._pinged_work: tuple[str, int] | None = None
         self._pinged_at: float | None = None
         self._extended_until = 0.0
+        self._starting_at = -EXTEND_SECONDS
         address = next((environ[name] for name in SOCKET_VARIABLES if environ.get(name)), None)
         self._notifier = self._connect(address) if address else None
 
@@ -192,6 +194,14 @@ class Liveness:
         self._send("WATCHDOG", "1")
         # 2: the descriptor itself, whatever sys.stderr has become
         faulthandler.dump_traceback_later(self.watchdog_seconds * STACK_FRACTION, exit=False, file=2)
+
+    def starting(self) -> None:
+        """A step before READY=1 was done: ask for more time, at a quarter of what each asks for (rule 6)."""
+        moment = self._clock.monotonic()
+        if self._ready or self._stopping_at is not None or moment - self._starting_at < EXTEND_SECONDS / 4:
+            return
+        self._starting_at = moment
+        self._send("EXTEND_TIMEOUT_USEC", str(int(EXTEND_SECONDS * 1e6)))
 
     def stopping(self) -> None:
         """STOPPING=1, once. The manager's watchdog ends here, and so does ours."""

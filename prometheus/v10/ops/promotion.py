@@ -32,6 +32,7 @@ from prometheus.v10.base.paths import Layout, refuse_links_below
 from prometheus.v10.evidence.canonical import canonical_bytes, strict_loads
 from prometheus.v10.evidence.codec import from_json_bytes, to_json_bytes
 from prometheus.v10.evidence.events import DeathPattern
+from prometheus.v10.evidence.findings import Progress
 from prometheus.v10.evidence.journal import Journal
 from prometheus.v10.evidence.ledger import Ledger, iter_entries
 from prometheus.v10.evidence.pool import iter_records
@@ -268,10 +269,10 @@ def pending(layout: Layout, instance: str) -> list[tuple[Path, Promotion]]:
 # ---- draining --------------------------------------------------------------------------------------------------------
 
 
-def waits_in(instance: str) -> Callable[[Profile, Layout], bool]:
+def waits_in(instance: str) -> Callable[[Profile, Layout, Progress], bool]:
     """Whether a request waits for ``instance``."""
 
-    def waits(_profile: Profile, layout: Layout) -> bool:
+    def waits(_profile: Profile, layout: Layout, _progress: Progress) -> bool:
         return any(not _entered(layout, promotion.id) for _, promotion in pending(layout, instance))
 
     return waits

@@ -20,6 +20,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import NoReturn
@@ -32,6 +33,7 @@ from prometheus.v10.base.errors import CoreInvarianceError, ExitCode, Prometheus
 from prometheus.v10.base.modes import MODE_SPELLINGS, Mode, Stage, parse_mode
 from prometheus.v10.base.names import Event
 from prometheus.v10.base.paths import Layout
+from prometheus.v10.evidence.findings import Progress
 from prometheus.v10.evidence.journal import Journal
 from prometheus.v10.ops.control import ServiceControl, tell_disk, tell_torn
 from prometheus.v10.ops.disk import LOOK_SECONDS, DiskGuard, Room
@@ -44,7 +46,7 @@ from prometheus.v10.ops.reserve import ReserveFiles
 from prometheus.v10.ops.snapshots import take_if_grown
 from prometheus.v10.ops.stop import StopWatch, stop_file_present
 from prometheus.v10.ops.survival import collapses_of, ticks_of
-from prometheus.v10.runs.control import RunOutcome
+from prometheus.v10.runs.control import RunOutcome, StoppedError
 from prometheus.v10.runs.invariance import check_core
 from prometheus.v10.runs.profile import Profile, load_profile
 from prometheus.v10.runs.stage2 import WorkWaits
@@ -54,6 +56,8 @@ ROOM_LOOK_SECONDS = 10.0  # counting all bytes under the root is a walk, and mak
 
 NOTHING_TO_DO_SECONDS = 5.0  # between two looks for work, where work is not made by the run itself
 
+Waits = Callable[[Profile, Layout, Progress], bool]
+"""Whether there is work; hears of the bytes of evidence that it looks at."""
 STAGE_RUNNERS = {
     Stage.STAGE1: ("prometheus.v10.runs.stage1", "run_stage1"),
     Stage.STAGE2: ("prometheus.v10.runs.stage2", "run_stage2"),
@@ -129,12 +133,12 @@ def runner_of(stage: Stage) -> Callable[..., RunOutcome]:
     return runner
 
 
-def always(_profile: Profile, _layout: Layout) -> bool:
+def always(_profile: Profile, _layout: Layout, _progress: Progress) -> bool:
     """Stage 1 makes its own work: there is always a next run."""
     return True
 
 
-def work_of(request: Request) -> tuple[Callable[..., RunOutcome], Callable[[Profile, Layout], bool]]:
+def work_of(request: Request) -> tuple[Callable[..., RunOutcome], Waits]:
     """The function that does one run of what the command line asks for, and the one that says whether there is work.
 
     Instances PROMOTE and AUDIT drain the queue of promotions; the others do runs of their stage.
@@ -186,7 +190,8 @@ class Service:
             self._live.status("closing runs that were cut off", now=True)
             close_interrupted(self._layout, instance, self._clock, self._journal, torn)
             run_one = partial(runner, files=ReserveFiles(disk.reserve))
-            self._cycles(profile, instance, control, disk, run_one)
+            with suppress(StoppedError):  # before there was a run: nothing is to be sealed
+                self._cycles(profile, instance, control, disk, run_one)
             control.tell_stop()
         self._shutdown()
 
@@ -222,7 +227,7 @@ class Service:
     ) -> None:
         done = 0
         while self._stop.stop_requested() is None and self._wait_for_room(disk, control):
-            if not self._waits(profile, self._layout):
+            if not self._waits(profile, self._layout, control.checked):
                 if self._request.max_runs is not None:
                     return
                 self._live.ready()  # it works as it should: there is nothing to open a run for
@@ -248,7 +253,7 @@ class Service:
             if table.snapshot_every_runs and done % table.snapshot_every_runs == 0:
                 take_if_grown(
                     self._layout, profile.stage, table.snapshot_growth,
-                    instance=instance.name, clock=self._clock, journal=self._journal,
+                    instance=instance.name, clock=self._clock, journal=self._journal, progress=control.checked,
                 )  # fmt: skip
             if done == self._request.max_runs:
                 return

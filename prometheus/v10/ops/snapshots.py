@@ -13,20 +13,25 @@ from prometheus.v10.base.modes import Stage
 from prometheus.v10.base.names import Event, LedgerEntryType
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.evidence.environment import probe
+from prometheus.v10.evidence.findings import Progress
 from prometheus.v10.evidence.journal import Journal
 from prometheus.v10.evidence.ledger import Ledger, iter_entries
 from prometheus.v10.evidence.snapshot import SnapshotInfo, create_snapshot, list_snapshots
 from prometheus.v10.ops.control import tell_torn
 
 
-def take_snapshot(layout: Layout, stage: Stage, *, instance: str, clock: Clock, journal: Journal) -> SnapshotInfo:
-    """Freeze a stage's pool as it is now; taking the same one twice is harmless.
+def take_snapshot(
+    layout: Layout, stage: Stage, *, instance: str, clock: Clock, journal: Journal, progress: Progress | None = None
+) -> SnapshotInfo:
+    """Freeze a stage's pool as it is now; taking the same one twice is harmless. ``progress`` hears of bytes copied.
 
     Raises:
         EvidenceError: when pool or ledger is damaged, or the pool is empty.
         HostError: when the disk refuses.
     """
-    info = create_snapshot(layout.pool(stage), layout.snapshots(stage), clock=clock, git_commit=probe().git_commit)
+    info = create_snapshot(
+        layout.pool(stage), layout.snapshots(stage), clock=clock, git_commit=probe().git_commit, progress=progress
+    )
     if not _entered(layout, info):
         ledger = Ledger(layout.ledger, clock=clock, instance=instance, on_torn=partial(tell_torn, journal))
         ledger.append(LedgerEntryType.SNAPSHOT, info.ledger_payload())
@@ -41,14 +46,15 @@ def take_snapshot(layout: Layout, stage: Stage, *, instance: str, clock: Clock, 
 
 
 def take_if_grown(
-    layout: Layout, stage: Stage, growth: float, *, instance: str, clock: Clock, journal: Journal
-) -> SnapshotInfo | None:
+    layout: Layout, stage: Stage, growth: float, *, instance: str, clock: Clock, journal: Journal,
+    progress: Progress | None = None,
+) -> SnapshotInfo | None:  # fmt: skip
     """`take_snapshot`, where the pool has grown by the share ``growth`` since its newest snapshot; else None."""
     pool = layout.pool(stage)
     newest = max((info.bytes for info in list_snapshots(layout.snapshots(stage))), default=0)
     if not pool.exists() or pool.stat().st_size < newest * (1.0 + growth):
         return None
-    return take_snapshot(layout, stage, instance=instance, clock=clock, journal=journal)
+    return take_snapshot(layout, stage, instance=instance, clock=clock, journal=journal, progress=progress)
 
 
 def _entered(layout: Layout, info: SnapshotInfo) -> bool:

@@ -46,11 +46,23 @@ class Progress:
     last_collapse: str | None
 
 
+class StoppedError(Exception):
+    """A stop came before there was a run: nothing was opened, nothing is to be sealed."""
+
+
 class RunControl(Protocol):
     """What a run needs from whoever started it."""
 
     def preparing(self, what: str) -> None:
         """Something that may take a while happens before there is a run: a sentence for whoever waits."""
+        ...
+
+    def checked(self, nbytes: int) -> None:
+        """So many more bytes of evidence were looked at, before there is a run: work that moves.
+
+        Raises:
+            StoppedError: when there is to be no run after all.
+        """
         ...
 
     def run_opened(self, run_id: str, path: Path) -> None:

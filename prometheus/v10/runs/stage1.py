@@ -176,7 +176,11 @@ class Stage1Run:
         with ExitStack() as stack:
             pool = stack.enter_context(
                 SharedPoolWriter(
-                    self.layout.pool(self.profile.stage), clock=self.clock, on_torn=self._torn, files=self.files
+                    self.layout.pool(self.profile.stage),
+                    clock=self.clock,
+                    on_torn=self._torn,
+                    files=self.files,
+                    progress=self.control.checked,
                 )
             )
             directory = stack.enter_context(

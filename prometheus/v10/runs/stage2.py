@@ -25,6 +25,7 @@ from prometheus.v10.base.paths import Layout
 from prometheus.v10.evidence.codec import dump_config
 from prometheus.v10.evidence.environment import probe
 from prometheus.v10.evidence.fences import inventory_hash
+from prometheus.v10.evidence.findings import Progress
 from prometheus.v10.evidence.journal import Journal
 from prometheus.v10.evidence.manifest import RunPlan, start_manifest
 from prometheus.v10.evidence.manifest_parts import Ablation, Window
@@ -69,8 +70,8 @@ class Work:
         left_out: ids of records that have their verdict.
     """
 
-    def __init__(self, profile: Profile, layout: Layout) -> None:
-        """Settle it.
+    def __init__(self, profile: Profile, layout: Layout, progress: Progress | None = None) -> None:
+        """Settle it; ``progress`` hears how many bytes of evidence were looked at since its last call.
 
         Raises:
             PrometheusError: for a snapshot, a market or a window that cannot be judged, or judged on.
@@ -79,17 +80,17 @@ class Work:
             raise ConfigError("the profile has no [stage2]", hint="profile STAGE2 of the package is an example")
         self.profile, self.table = profile, profile.stage2
         self.core = check_core()
-        self.snapshot: SnapshotInfo = choose_snapshot(layout, self.table.snapshot)
+        self.snapshot: SnapshotInfo = choose_snapshot(layout, self.table.snapshot, progress)
         bars = resolve_market(setup.market_spec(profile.market), layout.market)
         self.market = setup.market_source(bars)
         self.stretches: list[Stretch] = stretches(profile, self.table, bars)
         self.evaluation = evaluation_of(profile, self.table, self.market, self.core)
-        self.left_out = judged(layout.pool(Stage.STAGE2), self.evaluation)
-        self.sizes = self._open_batches()
+        self.left_out = judged(layout.pool(Stage.STAGE2), self.evaluation, progress)
+        self.sizes = self._open_batches(progress)
 
-    def _open_batches(self) -> dict[int, int]:
+    def _open_batches(self, progress: Progress | None) -> dict[int, int]:
         found: dict[int, int] = {}
-        for number, batch in enumerate(batches(self.snapshot, self.table.batch)):
+        for number, batch in enumerate(batches(self.snapshot, self.table.batch, progress)):
             if any(record.id not in self.left_out for record in batch):
                 found[number] = len(batch)
             if len(found) == self.table.batches_a_run > 0:
@@ -129,12 +130,12 @@ class WorkWaits:
     def __init__(self) -> None:
         self._seen: tuple[object, ...] | None = None
 
-    def __call__(self, profile: Profile, layout: Layout) -> bool:
+    def __call__(self, profile: Profile, layout: Layout, progress: Progress | None = None) -> bool:
         """Whether there is work; errors as `work_waits`."""
         seen = _signature(layout)
         if seen == self._seen:
             return False
-        found = work_waits(profile, layout)
+        found = work_waits(profile, layout, progress)
         self._seen = None if found else seen
         return found
 
@@ -146,10 +147,10 @@ def _signature(layout: Layout) -> tuple[object, ...]:
     return (*names, pool.stat().st_size if pool.exists() else -1)
 
 
-def work_waits(profile: Profile, layout: Layout) -> bool:
+def work_waits(profile: Profile, layout: Layout, progress: Progress | None = None) -> bool:
     """Whether a snapshot holds genomes without a verdict; no snapshot at all is no work. Errors as `Work`."""
     try:
-        return bool(Work(profile, layout).sizes)
+        return bool(Work(profile, layout, progress).sizes)
     except UsageError:
         if profile.stage2 is not None and profile.stage2.snapshot:
             raise
@@ -195,7 +196,7 @@ def run_stage2(
     if mode is not Mode.OFFLINE:
         raise UsageError(f"mode {mode.value}: stage 2 judges offline", hint="run --mode offline")
     control.preparing("verifying the snapshot")
-    work = Work(profile, layout)
+    work = Work(profile, layout, control.checked)
     if not work.sizes:
         raise UsageError(
             f"every genome of snapshot {work.snapshot.id} has its verdict under evaluation {work.evaluation[:12]}",

@@ -18,6 +18,7 @@ from prometheus.v10.base.errors import EvidenceError, ExitCode, UsageError, host
 from prometheus.v10.base.modes import Stage
 from prometheus.v10.base.names import POOL_FILE, SNAPSHOT_PREFIX, LedgerEntryType
 from prometheus.v10.base.paths import Layout, refuse_links_below
+from prometheus.v10.evidence.findings import Progress
 from prometheus.v10.evidence.ledger import iter_entries
 from prometheus.v10.evidence.pool import iter_records
 from prometheus.v10.evidence.pool_record import PoolRecord
@@ -30,8 +31,8 @@ _ID = re.compile(r"\d{12}-[0-9a-f]{8}")
 _ESCAPE = re.compile(r"\\([0-7]{3})")
 
 
-def choose_snapshot(layout: Layout, wanted: str = "") -> SnapshotInfo:
-    """The snapshot of stage 1's pool with the id ``wanted``, or the newest; verified.
+def choose_snapshot(layout: Layout, wanted: str = "", progress: Progress | None = None) -> SnapshotInfo:
+    """The snapshot of stage 1's pool with the id ``wanted``, or the newest; verified, which ``progress`` hears of.
 
     Raises:
         UsageError: for no such snapshot, or for a live pool in its place.
@@ -50,7 +51,7 @@ def choose_snapshot(layout: Layout, wanted: str = "") -> SnapshotInfo:
     else:
         info = newest_snapshot(folder)
     refuse_live_pool(info.path, layout)
-    _verify(info)
+    _verify(info, progress)
     _refuse_unknown(info, layout)
     return info
 
@@ -95,8 +96,8 @@ def mounted_from(path: Path, mounts: Path = MOUNTS) -> Path | None:
     return found
 
 
-def _verify(info: SnapshotInfo) -> None:
-    report = verify_snapshot(info.path)
+def _verify(info: SnapshotInfo, progress: Progress | None) -> None:
+    report = verify_snapshot(info.path, progress=progress)
     if report.exit_code != ExitCode.DONE:
         worst = next(finding for finding in report.findings if finding.level.value != "note")
         raise EvidenceError(
@@ -122,10 +123,10 @@ def _refuse_unknown(info: SnapshotInfo, layout: Layout) -> None:
         )
 
 
-def batches(info: SnapshotInfo, size: int) -> Iterator[list[PoolRecord]]:
+def batches(info: SnapshotInfo, size: int, progress: Progress | None = None) -> Iterator[list[PoolRecord]]:
     """The snapshot's records, ``size`` at a time, in order; one batch is in memory at a time."""
     batch: list[PoolRecord] = []
-    for record in iter_records(info.path):
+    for record in iter_records(info.path, progress=progress):
         batch.append(record)
         if len(batch) == size:
             yield batch

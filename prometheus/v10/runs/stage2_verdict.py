@@ -19,6 +19,7 @@ import numpy as np
 from attrs import evolve, frozen
 
 from prometheus.v10.evidence.codec import config_hash, dump_config
+from prometheus.v10.evidence.findings import Progress
 from prometheus.v10.evidence.manifest_parts import MarketSource
 from prometheus.v10.evidence.nulls import Nulls
 from prometheus.v10.evidence.pool import iter_records
@@ -57,12 +58,12 @@ def evaluation_of(profile: Profile, table: Stage2Table, market: MarketSource, co
     return config_hash({**decisive, "market": market.sha256, "core": core, "verdict": VERDICT, "labels": DEFINITIONS})
 
 
-def judged(pool: Path, evaluation: str) -> set[str]:
+def judged(pool: Path, evaluation: str, progress: Progress | None = None) -> set[str]:
     """Ids of the stage-1 records that the stage-2 pool holds a verdict of, under this evaluation."""
     if not pool.exists():
         return set()
     found = set()
-    for record in iter_records(pool):
+    for record in iter_records(pool, progress=progress):
         metrics = record.metrics_summary
         if metrics.get("verdict", {}).get("evaluation") == evaluation:
             found.add(str(metrics["origin"]["id"]))

@@ -8,8 +8,11 @@ import textwrap
 
 import pytest
 
+from prometheus.v10.base.clock import SystemClock
 from prometheus.v10.base.errors import EvidenceError
+from prometheus.v10.evidence import pool_checked, tail
 from prometheus.v10.evidence.pool import PoolWriter, SharedPoolWriter, iter_records
+from prometheus.v10.evidence.scan import scan
 from prometheus.v10.evidence.verify_chain import verify_pool
 
 
@@ -65,6 +68,102 @@ def test_what_another_one_damaged_refuses_and_the_lock_is_free_again(shared, ent
             one.append([entry(1)])
         (tmp_path / "pool.jsonl").write_bytes(good)
         assert one.append([entry(1)]) == [1]
+
+
+@pytest.fixture
+def seen(monkeypatch):
+    """Where scans of a pool began."""
+    starts = []
+
+    def noting(path, form, **how):
+        starts.append(how["start"])
+        return scan(path, form, **how)
+
+    monkeypatch.setattr(tail, "scan", noting)
+    return starts
+
+
+def test_the_next_run_of_a_process_checks_only_what_is_new(shared, entry, tmp_path, seen):
+    with shared() as one:
+        one.append([entry(0), entry(1)])
+    size = (tmp_path / "pool.jsonl").stat().st_size
+    with shared() as two:
+        assert two.append([entry(2)]) == [2]
+    assert seen == [0, 0, size, size]
+    with PoolWriter(tmp_path / "pool.jsonl", clock=SystemClock(), on_torn=pytest.fail) as other:
+        other.append([entry(3)])
+    with shared() as three:
+        assert three.append([entry(4)]) == [4]
+    assert verify_pool(tmp_path / "pool.jsonl").exit_code == 0
+
+
+def changed_in_place(pool, data):
+    pool.write_bytes(data.replace(b"A_real", b"B_real", 1))
+
+
+def replaced(pool, data):
+    pool.unlink()
+    pool.write_bytes(data.replace(b"A_real", b"B_real", 1))
+
+
+def cut(pool, data):
+    pool.write_bytes(data[: data.index(b"\n") + 1].replace(b"A_real", b"B_real", 1))
+
+
+def last_line_changed_and_grown(pool, data):
+    at = data.rindex(b"A_real")
+    pool.write_bytes(data[:at] + b"B" + data[at + 1 :] + data[data.index(b"\n") + 1 :])
+
+
+@pytest.mark.parametrize("tamper", [changed_in_place, replaced, cut, last_line_changed_and_grown])
+def test_a_pool_that_is_not_the_one_that_was_checked_is_checked_from_its_first_byte(shared, entry, tmp_path, tamper):
+    with shared() as one:
+        one.append([entry(0), entry(1)])
+    pool = tmp_path / "pool.jsonl"
+    tamper(pool, pool.read_bytes())
+    with pytest.raises(EvidenceError, match="damaged at byte"), shared():
+        pass
+
+
+def test_a_pool_that_was_taken_away_begins_anew(shared, entry, tmp_path):
+    with shared() as one:
+        one.append([entry(0)])
+    (tmp_path / "pool.jsonl").unlink()
+    with shared() as two:
+        assert two.append([entry(1)]) == [0]
+
+
+def test_a_line_longer_than_the_look_back_costs_a_whole_check(shared, entry, tmp_path, seen, monkeypatch):
+    monkeypatch.setattr(pool_checked, "TAIL", 100)
+    with shared() as one:
+        one.append([entry(0), entry(1)])
+    with shared():
+        pass
+    assert seen == [0, 0, 0]
+
+
+def test_whoever_opens_it_hears_how_far_the_check_is_and_may_end_it(shared, entry, tmp_path, fake_clock, monkeypatch):
+    with PoolWriter(tmp_path / "pool.jsonl", clock=fake_clock, on_torn=pytest.fail) as pool:
+        pool.append([entry(number) for number in range(20)])
+    monkeypatch.setattr("prometheus.v10.evidence.scan.PROGRESS_EVERY", 1)
+    heard = []
+
+    def ending(nbytes):
+        heard.append(nbytes)
+        if len(heard) == 3:
+            raise KeyboardInterrupt
+
+    def opened(progress):
+        return SharedPoolWriter(
+            tmp_path / "pool.jsonl", clock=fake_clock, on_torn=pytest.fail, progress=progress
+        )  # fmt: skip
+
+    with pytest.raises(KeyboardInterrupt), opened(ending):
+        pass
+    heard.clear()
+    with opened(heard.append) as writer:
+        assert 0 < sum(heard) <= writer.size
+        assert writer.append([entry(20)]) == [20]
 
 
 PROCESS = """

@@ -180,6 +180,20 @@ def test_extensions_stop_at_the_cap(live, notify_socket, fake_clock):
     assert max(moment + more for moment, more in asked) == 1000.0 + EXTEND_CAP_SECONDS
 
 
+def test_before_ready_each_step_asks_for_more_time_but_not_too_often(live, notify_socket, fake_clock):
+    asked = []
+    for _ in range(20):
+        live.starting()
+        fake_clock.advance(1.0)
+        asked += notify_socket.datagrams()
+    assert asked == ["EXTEND_TIMEOUT_USEC=20000000"] * 4
+    live.ready()
+    notify_socket.datagrams()
+    fake_clock.advance(100.0)
+    live.starting()  # it has started
+    assert notify_socket.datagrams() == []
+
+
 def test_status_says_what_a_human_wants_to_know():
     assert status_sentence(a_look()) == (
         "HF_20260102T030405Z_abcdef0_0000: experiment 3 of 20, tick 4100 of 8760, 87 alive, 2,000,000 agent-ticks/s, "

@@ -131,6 +131,9 @@ class Control:
     def preparing(self, what: str) -> None:
         """Nothing to say."""
 
+    def checked(self, nbytes: int) -> None:
+        pass
+
     def run_opened(self, run_id: str, path: Path) -> None:
         pass
 

@@ -24,6 +24,9 @@ class Undisturbed:
     def preparing(self, what: str) -> None:
         """See `RunControl`."""
 
+    def checked(self, nbytes: int) -> None:
+        """See `RunControl`."""
+
     def run_opened(self, run_id: str, path: Path) -> None:
         """See `RunControl`."""
 
@@ -43,6 +46,7 @@ class Bar:
 
     def __init__(self, control: RunControl, console: Console) -> None:
         self._control = control
+        self._mib = 0.0
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -69,6 +73,12 @@ class Bar:
         """See `RunControl`."""
         self._control.preparing(what)
         self._bar.update(self._task, description=what)
+
+    def checked(self, nbytes: int) -> None:
+        """See `RunControl`."""
+        self._control.checked(nbytes)
+        self._mib += nbytes / (1 << 20)
+        self._bar.update(self._task, description=f"checked {self._mib:,.0f} MiB")
 
     def run_opened(self, run_id: str, path: Path) -> None:
         """See `RunControl`."""
