@@ -36,6 +36,9 @@ class Watcher:
     def preparing(self, what: str) -> None:
         assert what
 
+    def checked(self, nbytes: int) -> None:
+        assert nbytes > 0
+
     def run_opened(self, run_id: str, path: Path) -> None:
         assert path.name == run_id
         self.opened.append(path)

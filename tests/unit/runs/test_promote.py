@@ -145,9 +145,9 @@ def test_asking_twice_is_asking_once(layout: Layout, source: RunOutcome) -> None
     one = request(layout)
     put(layout, one)
     assert queue.enqueue(one, layout, clock=CLOCK, journal=journal())[1] == "queued before"
-    assert queue.waits_in("PROMOTE")(profile(), layout)
+    assert queue.waits_in("PROMOTE")(profile(), layout, pytest.fail)
     drain(layout)
-    assert not queue.waits_in("PROMOTE")(profile(), layout)
+    assert not queue.waits_in("PROMOTE")(profile(), layout, pytest.fail)
     assert queue.enqueue(request(layout), layout, clock=CLOCK, journal=journal())[1] == "done before"
     with pytest.raises(UsageError, match="no promotion waits"):
         drain(layout)
