@@ -7,6 +7,7 @@ them both are built for the files as they are, and kept.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -26,7 +27,7 @@ REPOSITORY = HERE.parent.parent
 sys.path.insert(0, str(HERE))  # the lab is a package of these tests alone
 
 from lab.host import Host  # noqa: E402
-from lab.rootfs import cache_dir  # noqa: E402
+from lab.rootfs import SUITE, cache_dir, tarball  # noqa: E402
 
 COMMAND = "prometheus-quant"
 FULL = 20
@@ -45,6 +46,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(leave)
 
 
+@functools.cache
 def why_not() -> str | None:
     """What keeps the test host from running here, or None."""
     if os.geteuid() != 0:
@@ -52,10 +54,25 @@ def why_not() -> str | None:
     for tool in ("systemd-nspawn", "mmdebstrap", "nsenter"):
         if shutil.which(tool) is None:
             return f"{tool} is not installed: tests/host/prerequisites.sh installs it"
-    mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
-    if not any(kind == "cgroup2" for _, _, kind, *_ in mounts):
-        return "no cgroup v2 hierarchy is mounted"
+    if reason := _why_no_container():
+        return reason
+    try:
+        tarball(SUITE)
+    except subprocess.CalledProcessError as error:
+        return f"no tree of Debian could be made (mmdebstrap ended {error.returncode}): is a mirror in reach?"
     return None
+
+
+def _why_no_container() -> str | None:
+    """What of a container's needs the kernel does not give us, or None."""
+    mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
+    options = [words for _, _, kind, words, *_ in mounts if kind == "cgroup2"]
+    if not options:
+        return "no cgroup v2 hierarchy is mounted"
+    if not any("rw" in words.split(",") for words in options):
+        return "the cgroup v2 hierarchy is mounted read-only"
+    tried = subprocess.run(["unshare", "-m", "-p", "-n", "-f", "true"], capture_output=True, text=True, check=False)
+    return f"this machine makes no namespaces: {tried.stderr.strip()}" if tried.returncode else None
 
 
 # ---- what is built, and kept -----------------------------------------------------------------------------------------

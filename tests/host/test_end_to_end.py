@@ -225,3 +225,24 @@ def test_every_run_verifies_and_the_audit_is_clean(promoted, tree):
     assert asked(tree, "verify", *places)["exit_code"] == 0
     found = passes_the_audit(tree)
     assert found["reports"][0]["facts"]["runs"] == len(places)
+
+
+def test_the_operator_replays_and_looks_at_all_of_it_on_the_host(promoted, bred, frozen, tree):
+    """Commands that the host hands to the image in force: what they say is about the evidence of the host."""
+
+    def place(run: Path) -> str:
+        return f"{STATE}/{run.relative_to(tree.inside(STATE))}"
+
+    runs, _ = promoted
+    for run in (bred, runs[0]):
+        assert asked(tree, "replay", place(run))["identical"] is True
+    assert asked(tree, "report", place(bred))["runs"][0]["run_id"] == bred.name
+    record = lines(frozen.with_suffix(".jsonl"))[0]
+    assert asked(tree, "genome", "show", record["id"])["id"] == record["id"]
+    assert frozen.stem.endswith(asked(tree, "snapshot", "list")["snapshots"][0]["id"])
+    assert asked(tree, "retention", "--dry-run", "--profile", "HF")["items"] == []
+    out = "/var/log/prometheus-quant/genomes.npy"
+    asked(tree, "pool", "export", out)
+    exported = tree.inside(out)
+    assert exported.stat().st_size > 4 * 342 * len(lines(frozen.with_suffix(".jsonl")))
+    exported.unlink()

@@ -41,6 +41,9 @@ def audit(layout: Layout, *, progress: Progress | None = None, is_alive: IsAlive
     """
     report = VerifyReport(layout.lib, "audit")
     report.facts.update(runs=0, pools=0, snapshots=0, ledger_entries=0)
+    if not layout.lib.is_dir():
+        report.error(layout.lib, "there is no such directory: nothing was audited")
+        return report
     try:
         view = _audit_ledger(layout, report, progress)
         _audit_runs(layout, view, report, progress, is_alive)

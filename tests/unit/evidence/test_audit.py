@@ -152,6 +152,8 @@ def test_an_empty_house_passes(layout):
     assert audit(layout).exit_code == 0
 
 
-def test_a_house_that_is_not_there_passes_as_empty(layout):
+def test_a_house_that_is_not_there_could_not_be_audited(layout):
     shutil.rmtree(layout.lib)
-    assert audit(layout).facts["runs"] == 0
+    report = audit(layout)
+    assert report.exit_code == 2
+    assert "no such directory" in "\n".join(report.lines())
