@@ -45,7 +45,7 @@ from prometheus.v10.ops.report import as_host_error, error_lines
 from prometheus.v10.ops.reserve import ReserveFiles
 from prometheus.v10.ops.snapshots import take_if_grown
 from prometheus.v10.ops.stop import StopWatch, stop_file_present
-from prometheus.v10.ops.survival import collapses_of, ticks_of
+from prometheus.v10.ops.survival import collapses_of
 from prometheus.v10.runs.control import RunOutcome, StoppedError
 from prometheus.v10.runs.invariance import check_core
 from prometheus.v10.runs.profile import Profile, load_profile
@@ -260,9 +260,7 @@ class Service:
             self._pause(profile.service.pause_seconds, control, f"{outcome.run_id} {outcome.status}; pausing")
 
     def _record_collapses(self, instance: Instance, outcome: RunOutcome) -> None:
-        added = instance.intervals.record_run(
-            outcome.run_id, outcome.status, collapses_of(outcome.path), ticks_of(outcome.path)
-        )
+        added = instance.intervals.record_run(outcome.run_id, outcome.status, collapses_of(outcome.path), outcome.lived)
         for line in added:
             since = line.ticks_since_previous
             self._journal.for_run(line.run_id).send(

@@ -6,6 +6,7 @@ reports `Progress` whenever the tick loops moved. Nothing here reaches the world
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
@@ -88,6 +89,7 @@ class RunOutcome:
 
     Attributes:
         collapses: internal collapses in this run (experiments that went extinct or ran out of reserve).
+        lived: ticks that each experiment lived, by its number.
     """
 
     run_id: str
@@ -98,3 +100,4 @@ class RunOutcome:
     collapses: int
     agent_ticks: int
     seconds: float
+    lived: Mapping[int, int]

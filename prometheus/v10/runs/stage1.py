@@ -342,6 +342,7 @@ class Stage1Run:
             collapses=len(self.collapses),
             agent_ticks=self.agent_ticks,
             seconds=self._elapsed(),
+            lived={row.experiment: row.ticks for row in self.rows},
         )
 
     def _give_up(self, directory: RunDirectory) -> None:

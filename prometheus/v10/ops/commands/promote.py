@@ -22,7 +22,7 @@ from prometheus.v10.ops.control import tell_torn
 from prometheus.v10.ops.instance import Instance
 from prometheus.v10.ops.interrupted import close_interrupted
 from prometheus.v10.ops.stop import StopWatch, stop_file_present
-from prometheus.v10.ops.survival import collapses_of, ticks_of
+from prometheus.v10.ops.survival import collapses_of
 from prometheus.v10.runs.control import RunControl, StopReason
 from prometheus.v10.runs.promote import Promotion
 
@@ -115,7 +115,7 @@ def _do(
     place = queue.queue_folder(layout, own.name) / f"{row['id']}.json"
     request = queue.read_request(place)
     outcome, proof = queue.drain(place, request, layout, clock=clock, control=control, journal=journal)
-    own.intervals.record_run(outcome.run_id, outcome.status, collapses_of(outcome.path), ticks_of(outcome.path))
+    own.intervals.record_run(outcome.run_id, outcome.status, collapses_of(outcome.path), outcome.lived)
     return {
         "status": "proven" if proof else outcome.status,
         "run_id": outcome.run_id,

@@ -27,7 +27,7 @@ from prometheus.v10.ops.interrupted import close_interrupted
 from prometheus.v10.ops.liveness import Liveness
 from prometheus.v10.ops.reserve import ReserveFiles
 from prometheus.v10.ops.stop import StopWatch, stop_file_present
-from prometheus.v10.ops.survival import collapses_of, ticks_of
+from prometheus.v10.ops.survival import collapses_of
 from prometheus.v10.runs.control import StopReason
 from prometheus.v10.runs.invariance import check_core
 from prometheus.v10.runs.profile import Profile, load_profile
@@ -118,7 +118,7 @@ def run_once(
                     files=ReserveFiles(disk.reserve),
                     cluster=cluster,
                 )
-            own.intervals.record_run(outcome.run_id, outcome.status, collapses_of(outcome.path), ticks_of(outcome.path))
+            own.intervals.record_run(outcome.run_id, outcome.status, collapses_of(outcome.path), outcome.lived)
         finally:
             live.close()
         data, shown = verdicts(outcome, own.intervals.figures())
