@@ -63,13 +63,14 @@ class ServiceControl:
         self._bytes_checked += nbytes
         self._live.beat("checking", self._bytes_checked)
         self._live.starting()
+        self._live.status(f"checking evidence before a run: {self._bytes_checked >> 20} MiB")
         if self._stop.stop_requested() is not None:
             self.tell_stop()
             raise StoppedError
 
     def run_opened(self, run_id: str, path: Path) -> None:
         """The run's directory and manifest exist: READY=1, and the end of a restart."""
-        self.run_id, self.disk_full = run_id, None
+        self.run_id, self.disk_full, self._bytes_checked = run_id, None, 0
         self._live.ready()
         self._live.status(f"{run_id}: opened", now=True)
         if not self._ready:
