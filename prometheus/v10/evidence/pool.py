@@ -98,7 +98,7 @@ class PoolWriter:
 
     @property
     def size(self) -> int:
-        """Bytes of the pool that were acknowledged."""
+        """Bytes of the pool that were written whole; while a stream is under way its last groups await their sync."""
         return self._open_file().size
 
     def append(self, entries: Sequence[PoolEntry]) -> list[int]:
