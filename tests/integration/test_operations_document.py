@@ -35,24 +35,36 @@ def words(command: str) -> list[str]:
     return command.split()
 
 
+DRILL = lines(DOCUMENTS[0], "$")
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory) -> Path:
     return tmp_path_factory.mktemp("operations")
 
 
-@pytest.mark.parametrize("command", lines(DOCUMENTS[0], "$"))
-def test_a_command_of_the_drill_succeeds(command, place):
-    """In one directory, one after the other, as a reader would type them."""
+@pytest.fixture(scope="module")
+def drill(place) -> list[subprocess.CompletedProcess[str]]:
+    """Every command in one directory, one after the other, as a reader would type them; what came of each."""
     environ = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "PYTHONPATH": str(REPOSITORY)}
-    ended = subprocess.run(
-        ["bash", "-euc", command], cwd=place, env=environ, capture_output=True, text=True, check=False,
-        timeout=COMMAND_SECONDS,
-    )  # fmt: skip
-    assert ended.returncode == 0, f"{command}\n{ended.stdout}{ended.stderr}"
+    return [
+        subprocess.run(
+            ["bash", "-euc", command], cwd=place, env=environ, capture_output=True, text=True, check=False,
+            timeout=COMMAND_SECONDS,
+        )
+        for command in DRILL
+    ]  # fmt: skip
 
 
-def test_the_drill_did_what_it_says(place):
+@pytest.mark.parametrize("number", range(len(DRILL)), ids=DRILL)
+def test_a_command_of_the_drill_succeeds(number, drill):
+    ended = drill[number]
+    assert ended.returncode == 0, f"{DRILL[number]}\n{ended.stdout}{ended.stderr}"
+
+
+def test_the_drill_did_what_it_says(place, drill):
     """It ran once, was refused while the switch was pulled, and its backup holds the same run."""
+    assert drill
     (run,) = (place / "var/runs_hf").iterdir()
     assert (run / "SHA256SUMS.txt").is_file()
     assert not (place / "var/etc/STOP").exists()
