@@ -38,7 +38,7 @@ from prometheus.v10.evidence.tail import TornTail
 
 GROUPS = {1: 100, 10: 60, 100: 8, 1000: 4}
 """Group size, and how many groups one turn appends: few, so that entries are in the processor's cache when their turn
-comes, as those are that a run has just made. A turn is measured from its first acknowledgement to its last."""
+comes, as those are that a run has just made. A turn is measured from its first call to its last acknowledgement."""
 BARS = {("append", 1): 0.80, ("append_groups", 100): 0.90}
 WAYS = {
     "append": "one group after the other, each acknowledged before the next is begun",
@@ -99,12 +99,12 @@ def _append_rows(scratch: Path, size: int, turns: int, clock: Clock) -> list[dic
             for turn in range(turns + 1):
                 # In another order each time: what a disk does first and last in a turn is not the same.
                 for name, do in [*work.items()][turn % 3 :] + [*work.items()][: turn % 3]:
-                    taken = _from_the_first(do())
+                    taken = _whole(do())
                     if turn:  # the first one warms up
                         seconds[name].append(taken)
     finally:
         os.close(fd)
-    records = size * (GROUPS[size] - 1)
+    records = size * GROUPS[size]
     return [_append_row(name, size, records, seconds) for name in ("append", "append_groups")]
 
 
@@ -123,9 +123,8 @@ def _append_row(name: str, size: int, records: int, seconds: dict[str, list[floa
     )
 
 
-def _from_the_first(acknowledged: Iterator[object]) -> float:
-    """Seconds from the first acknowledgement to the last: a stream at work, without its beginning."""
-    next(acknowledged)
+def _whole(acknowledged: Iterator[object]) -> float:
+    """Seconds from the first call to the last acknowledgement: what a stream has written ahead is not given to it."""
     started = time.perf_counter()
     for _ in acknowledged:
         pass
