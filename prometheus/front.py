@@ -15,11 +15,14 @@ from rich.console import Console
 
 from prometheus import __version__
 from prometheus.v10.base.errors import ExitCode, PrometheusError, UsageError
+from prometheus.v10.base.output import closed_pipe, flush, silence
+from prometheus.v10.base.text import printable
 from prometheus.v10.ops.commands.options import COMMAND
 from prometheus.v10.ops.commands.report import Report
 from prometheus.v10.ops.report import as_host_error, error_lines
 
 PIPE_WIDTH = 200  # a file or a pager is not as narrow as rich takes it to be
+LONGEST_LINE = 20_000  # characters of one line of a report: more is a file's fault, not a finding
 
 
 def new_app(about: str) -> typer.Typer:
@@ -55,14 +58,24 @@ def _top(
 _BAD_COMMAND_LINE: type[Exception] = typer.BadParameter.__bases__[0]
 
 
+class _Console(Console):
+    """A console that leaves the exit code alone when the reader of its output goes away."""
+
+    def on_broken_pipe(self) -> None:
+        """Hand the error on: `run_app` knows what the command came to."""
+        raise BrokenPipeError
+
+
 def _show(report: Report) -> None:
     if report.as_json:
         typer.echo(json.dumps(report.data, indent=2, sort_keys=True, allow_nan=False))
         return
-    console = Console(highlight=False)
+    console = _Console(highlight=False)
     if not console.is_terminal:
         console.width = PIPE_WIDTH
     for part in report.shown:
+        if isinstance(part, str):  # it may quote a file: whatever moves a terminal is shown, not sent
+            part = "\n".join(printable(line, longest=LONGEST_LINE) for line in part.split("\n"))  # noqa: PLW2901
         console.print(part, markup=False, soft_wrap=isinstance(part, str))
 
 
@@ -82,13 +95,36 @@ def _fail(error: PrometheusError) -> int:
 
 
 def run_app(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
-    """Run a command line; returns the exit code (contracts, section 6)."""
+    """Run a command line; returns the exit code (contracts, section 6).
+
+    A reader that closes the pipe early changes no exit code: the verdict stands, whoever read it to its end.
+    """
+    try:
+        code = _run(app, arguments)
+        flush()
+    except SystemExit:  # rich ends so where nobody reads the help text any more
+        silence()
+        code = ExitCode.DONE
+    return code
+
+
+def _show_while_read(report: Report) -> None:
+    try:
+        _show(report)
+        flush()
+    except OSError as error:
+        if not closed_pipe(error):
+            raise
+        silence()
+
+
+def _run(app: typer.Typer, arguments: Sequence[str] | None) -> int:
     command: Callable[..., Any] = typer.main.get_command(app).main
-    progress = Console(stderr=True, highlight=False)
+    progress = _Console(stderr=True, highlight=False)
     try:
         outcome = command(args=arguments, prog_name=COMMAND, standalone_mode=False, obj=progress)
         if isinstance(outcome, Report):
-            _show(outcome)
+            _show_while_read(outcome)
             return outcome.code
         return int(outcome or 0)
     except PrometheusError as error:

@@ -79,6 +79,16 @@ def read_whole(path: Path | str, *, at_most: int, dir_fd: int | None = None, fol
     return b"".join(pieces)
 
 
+def read_if_there(path: Path | str, *, at_most: int) -> bytes | None:
+    """As `read_whole`; None where there is nothing under that name. A link that leads nowhere is refused like any link.
+
+    Raises:
+        EvidenceError: as `read_whole`.
+        HostError: as `read_whole`.
+    """
+    return read_whole(path, at_most=at_most) if os.path.lexists(path) else None
+
+
 def is_regular(path: Path) -> bool:
     """Whether ``path`` is a regular file itself, not a link to one; False where it cannot be looked at."""
     try:

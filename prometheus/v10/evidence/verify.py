@@ -15,6 +15,7 @@ from pathlib import Path
 
 from prometheus.v10.base.errors import ExitCode
 from prometheus.v10.base.names import Schema
+from prometheus.v10.base.output import closed_pipe, silence
 from prometheus.v10.evidence.findings import Progress, VerifyReport
 from prometheus.v10.evidence.scan import open_for_reading
 from prometheus.v10.evidence.verify_chain import is_snapshot, verify_ledger, verify_pool, verify_snapshot
@@ -77,9 +78,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for path in (found for given in chosen.path for found in runs_in(given)):
         report = verify_path(path)
         lines = [json.dumps(report.plain(), sort_keys=True)] if chosen.json else report.lines()
-        sys.stdout.write("".join(f"{line}\n" for line in lines))
+        _write("".join(f"{line}\n" for line in lines))
         code = _worse(code, report.exit_code)
     return int(code)
+
+
+def _write(text: str) -> None:
+    """Print; a reader that closed the pipe does not change the verdict."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except OSError as error:
+        if not closed_pipe(error):
+            raise
+        silence()
 
 
 def _worse(a: ExitCode, b: ExitCode) -> ExitCode:

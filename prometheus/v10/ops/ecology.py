@@ -27,8 +27,9 @@ from typing import Any, TypeVar
 import attrs
 from attrs import frozen
 
-from prometheus.v10.base.errors import EvidenceError, UsageError, host_error
+from prometheus.v10.base.errors import EvidenceError, UsageError
 from prometheus.v10.base.names import Artifact
+from prometheus.v10.base.reading import LARGE, read_whole
 from prometheus.v10.evidence.absences import open_evidence
 from prometheus.v10.evidence.canonical import strict_loads
 from prometheus.v10.evidence.codec import from_json_bytes
@@ -158,10 +159,7 @@ def read_ecology(run: Path) -> Ecology:
 
 
 def _record(path: Path, kind: type[R]) -> R:
-    try:
-        return from_json_bytes(path.read_bytes(), kind, where=str(path))
-    except OSError as error:
-        raise host_error(error, f"cannot read {path}") from error
+    return from_json_bytes(read_whole(path, at_most=LARGE), kind, where=str(path))
 
 
 def _events(path: Path) -> Iterator[Event]:

@@ -21,11 +21,12 @@ from typing import Any
 from attrs import frozen
 
 from prometheus.v10.base.clock import Clock, utc_text
-from prometheus.v10.base.errors import PrometheusError, UsageError, host_error
+from prometheus.v10.base.errors import EvidenceError, PrometheusError, UsageError, host_error
 from prometheus.v10.base.files import FILES, Files, write_new
 from prometheus.v10.base.modes import Mode, Stage, Tier
 from prometheus.v10.base.names import Artifact, Event, LedgerEntryType, is_run_id
 from prometheus.v10.base.paths import Layout, refuse_links_below
+from prometheus.v10.base.reading import LARGE, read_if_there
 from prometheus.v10.evidence.canonical import canonical_line, pretty_bytes, strict_loads
 from prometheus.v10.evidence.codec import CONVERTER, to_json_bytes
 from prometheus.v10.evidence.findings import VerifyReport
@@ -221,11 +222,12 @@ def _record(
 def _manifest(path: Path) -> tuple[dict[str, Any], str | None]:
     """A run's manifest as plain values, or why there is none."""
     try:
-        found = strict_loads(path.read_bytes())
-    except FileNotFoundError:
-        return {}, "the run has no manifest"
-    except OSError as error:
-        raise host_error(error, f"cannot read {path}") from error
+        data = read_if_there(path, at_most=LARGE)
+        if data is None:
+            return {}, "the run has no manifest"
+        found = strict_loads(data)
+    except EvidenceError as error:
+        return {}, error.message
     except ValueError as error:
         return {}, f"the manifest cannot be read: {error}"
     return (found, None) if isinstance(found, dict) else ({}, "the manifest is not an object")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
-import stat
 import tarfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,9 +16,9 @@ from typing import Any
 
 from attrs import field, frozen
 
-from prometheus.v10.base.errors import host_error
 from prometheus.v10.base.modes import Tier
 from prometheus.v10.base.names import SEAL_FILES, Artifact
+from prometheus.v10.base.reading import LARGE, is_regular, read_whole
 from prometheus.v10.evidence.absences import PACKED_SUFFIX
 from prometheus.v10.evidence.canonical import strict_loads
 
@@ -97,14 +96,15 @@ def gather(run_dir: Path, tier: Tier) -> Content:
     members: dict[str, Member] = {}
     missing = []
     for artifact in wanted:
-        found = next((name for name in (str(artifact), f"{artifact}{PACKED_SUFFIX}") if _is_file(run_dir / name)), None)
+        names = (str(artifact), f"{artifact}{PACKED_SUFFIX}")
+        found = next((name for name in names if is_regular(run_dir / name)), None)
         if found is not None:
             members[found] = _read(run_dir / found)
         elif artifact in required:
             missing.append(str(artifact))
     shards, left_out = [], []
     for index, part in INDEXES.items():
-        there = sorted(path.name for path in run_dir.glob(str(part).replace("{part:04d}", "*")) if _is_file(path))
+        there = sorted(path.name for path in run_dir.glob(str(part).replace("{part:04d}", "*")) if is_regular(path))
         if index not in members and not there:
             continue
         listed = _shards_of(members[index].data) if index in members else None
@@ -158,16 +158,5 @@ def _shards_of(data: bytes) -> list[dict[str, Any]] | None:
     return [dict(shard) for shard in shards] if all(isinstance(shard, dict) for shard in shards) else None
 
 
-def _is_file(path: Path) -> bool:
-    """A plain file; a link in a run's directory is not followed."""
-    try:
-        return stat.S_ISREG(path.stat(follow_symlinks=False).st_mode)
-    except OSError:
-        return False
-
-
 def _read(path: Path) -> Member:
-    try:
-        return Member(data=path.read_bytes(), mtime=int(path.stat().st_mtime))
-    except OSError as error:
-        raise host_error(error, f"cannot read {path}") from error
+    return Member(data=read_whole(path, at_most=LARGE), mtime=int(path.lstat().st_mtime))

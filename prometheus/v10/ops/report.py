@@ -5,11 +5,15 @@ from __future__ import annotations
 import errno
 
 from prometheus.v10.base.errors import HostError, PrometheusError, host_error
+from prometheus.v10.base.text import printable
+
+LONGEST = 4000
+"""Characters of a message: more of it is quoted from somewhere, and helps nobody."""
 
 
 def one_line(text: str) -> str:
-    """``text`` with every run of white space turned into one space: no message ever breaks a line."""
-    return " ".join(text.split())
+    """``text`` with every run of white space turned into one space, and nothing in it that moves a terminal."""
+    return printable(" ".join(text.split()), longest=LONGEST)
 
 
 def error_lines(error: PrometheusError) -> list[str]:

@@ -22,6 +22,7 @@ from prometheus.v10.base.errors import EvidenceError, UsageError, host_error
 from prometheus.v10.base.modes import Stage, Tier
 from prometheus.v10.base.names import Artifact
 from prometheus.v10.base.paths import Layout
+from prometheus.v10.base.reading import LARGE, read_whole
 from prometheus.v10.evidence.absences import PACKED_SUFFIX, is_raw_part
 from prometheus.v10.ops.compression import may_be_packed
 from prometheus.v10.ops.disk import free_bytes
@@ -343,7 +344,7 @@ def _named_by_runs(layout: Layout) -> set[str]:
     named: set[str] = set()
     for tier in Tier:
         for manifest in _manifests(layout.runs(tier)):
-            text = manifest.read_text(encoding="utf-8", errors="replace")
+            text = read_whole(manifest, at_most=LARGE).decode("utf-8", "replace")
             named.update(_SNAPSHOT_ID.findall(text))
             if tier is Tier.TIER2_FULL:
                 named.update(_RUN_ID.findall(text))

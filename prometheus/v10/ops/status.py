@@ -21,6 +21,7 @@ from prometheus.v10.base.errors import PrometheusError
 from prometheus.v10.base.modes import Stage, Tier
 from prometheus.v10.base.names import Artifact, is_run_id
 from prometheus.v10.base.paths import Layout
+from prometheus.v10.base.reading import LARGE, read_if_there
 from prometheus.v10.evidence.canonical import strict_loads
 from prometheus.v10.evidence.nulls import Nulls
 from prometheus.v10.evidence.snapshot import list_snapshots
@@ -80,7 +81,7 @@ class Look:
             why = error.message
         except OSError as error:
             why = f"{error.strerror or error} ({error.filename})"
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError) as error:
             why = f"not what it should be: {error!r}"
         self.blind.append(f"{what}: {why}")
         return None, why
@@ -255,9 +256,8 @@ def interval_figures(place: Path) -> dict[str, Any] | None:
         ValueError: when a line is none.
         OSError: when it cannot be read.
     """
-    try:
-        data = place.read_bytes()
-    except FileNotFoundError:
+    data = read_if_there(place, at_most=LARGE)
+    if data is None:
         return None
     lines = [strict_loads(line) for line in data.split(b"\n")[:-1]]
     collapses = [line for line in lines if line["type"] == "collapse"]
@@ -311,10 +311,10 @@ def _begun(run: Path) -> tuple[str, str]:
 
 
 def _manifest(run: Path) -> dict[str, Any] | None:
-    try:
-        manifest: dict[str, Any] = strict_loads((run / Artifact.MANIFEST).read_bytes())
-    except FileNotFoundError:
+    data = read_if_there(run / Artifact.MANIFEST, at_most=LARGE)
+    if data is None:
         return None  # a directory that was made a moment ago
+    manifest: dict[str, Any] = strict_loads(data)
     _run_facts(manifest)
     return manifest
 

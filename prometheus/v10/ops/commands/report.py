@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from prometheus.v10.base.errors import ExitCode
+from prometheus.v10.base.text import printable
 
 
 @frozen
@@ -43,7 +44,7 @@ def cell(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, int):
         return f"{value:,}"
-    return f"{value:,.6g}" if isinstance(value, float) else str(value)
+    return f"{value:,.6g}" if isinstance(value, float) else printable(str(value))
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
