@@ -1,17 +1,18 @@
 # Failures on purpose, for as long as it takes; `make test` does the same in short.
 #
-#   make torture 10 000 SIGKILLs, every bit flipped, power cuts, traced calls, a soak
+#   make torture 10 000 SIGKILLs, every bit flipped, power cuts, traced calls, a soak, an hour of hostile bytes
 #   make soak    500 runs by one service process; RUNS=n for another number
 
 .PHONY: torture soak
 
 KILLS ?= 10000
 RUNS ?= 500
+FUZZ_SECONDS ?= 3600
 FAULTS := $(BIN)/pytest -q -p no:cacheprovider
 
 torture: $(STAMP)
 	PQ_KILLS=$(KILLS) PQ_FLIP_MASKS=9 PQ_FLIP_OPENS=20000 PQ_POWER_CUTS=200 PQ_STRACE_TURNS=5 \
-	PQ_SOAK_RUNS=$(RUNS) $(FAULTS) tests/integration/faults tests/torture
+	PQ_SOAK_RUNS=$(RUNS) PQ_FUZZ_SECONDS=$(FUZZ_SECONDS) $(FAULTS) tests/integration/faults tests/torture tests/fuzz
 
 soak: $(STAMP)
 	PQ_SOAK_RUNS=$(RUNS) $(FAULTS) tests/torture/test_soak.py

@@ -1,4 +1,4 @@
-"""A reader that goes away (``| head -1``) changes no exit code: a verdict on evidence is not a matter of who reads it."""
+"""A reader that goes away (``| head -1``) changes no exit code: a verdict does not depend on who reads it."""
 
 from __future__ import annotations
 

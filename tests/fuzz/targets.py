@@ -1,0 +1,220 @@
+"""The parsers that read what somebody else may have written, each with inputs to begin from.
+
+A target takes bytes and an empty directory. It returns, or it raises a documented error; everything else is a finding.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from attrs import frozen
+
+from prometheus.v10.base.errors import PrometheusError
+from prometheus.v10.base.modes import Tier
+from prometheus.v10.base.paths import Layout
+from prometheus.v10.evidence.audit import audit
+from prometheus.v10.evidence.canonical import strict_loads
+from prometheus.v10.evidence.checkpoint import parse_checkpoint
+from prometheus.v10.evidence.findings import VerifyReport
+from prometheus.v10.evidence.seal import parse_filelist, parse_sums
+from prometheus.v10.evidence.snapshot import read_index
+from prometheus.v10.evidence.verify import verify_path
+from prometheus.v10.evidence.verify_run import verify_run
+from prometheus.v10.market.importers import read_source
+from prometheus.v10.market.native import read_market
+from prometheus.v10.ops.incident_bundle import gather
+from prometheus.v10.ops.promotion import read_request
+from prometheus.v10.ops.release_env import read_release
+from prometheus.v10.ops.status import Look
+from prometheus.v10.ops.stopping import read_order
+from prometheus.v10.runs.profile import load_profile
+from tests.conftest import FakeClock
+
+
+@frozen
+class Target:
+    """A parser: what it is fed with, which errors it may raise, and what it is begun with."""
+
+    feed: Callable[[bytes, Path], object]
+    seeds: Callable[[Path], list[bytes]]
+    may_raise: tuple[type[Exception], ...] = (PrometheusError,)
+
+
+def _write(place: Path, data: bytes) -> Path:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_bytes(data)
+    return place
+
+
+# ---- a run's directory: one artifact is replaced, and the run sealed again, so that verification gets past the hashes
+
+
+def seal_again(run: Path) -> None:
+    """Make listing and sums of a run agree with what is in it now."""
+    for name in ("FILELIST.ls.txt", "SHA256SUMS.txt"):
+        (run / name).unlink(missing_ok=True)
+    names = sorted(entry.name for entry in run.iterdir())
+    listed = "".join(f"-rw-r----- {(run / name).stat().st_size:>12} {name}\n" for name in names)
+    (run / "FILELIST.ls.txt").write_text(listed)
+    digests = {name: hashlib.sha256((run / name).read_bytes()).hexdigest() for name in [*names, "FILELIST.ls.txt"]}
+    sums = "".join(f"{digest}  {name}\n" for name, digest in sorted(digests.items()))
+    (run / "SHA256SUMS.txt").write_text(sums)
+    for entry in run.iterdir():
+        entry.chmod(0o640)
+
+
+def _copy_of_run(root: Path, scratch: Path) -> Path:
+    run = next((root / "runs_hf").iterdir())
+    copy = scratch / run.name
+    copy.mkdir()
+    for entry in run.iterdir():
+        os.link(entry, copy / entry.name)
+    return copy
+
+
+def _artifact(name: str, root: Path) -> Target:
+    def feed(data: bytes, scratch: Path) -> VerifyReport:
+        copy = _copy_of_run(root, scratch)
+        (copy / name).unlink(missing_ok=True)
+        _write(copy / name, data)
+        if name not in {"FILELIST.ls.txt", "SHA256SUMS.txt"}:
+            seal_again(copy)
+        gather_quietly(copy)
+        return verify_run(copy)
+
+    return Target(feed, lambda lived: [(next((lived / "runs_hf").iterdir()) / name).read_bytes()[:40_000]], ())
+
+
+def gather_quietly(run: Path) -> None:
+    """An incident bundle of it, which may be refused, and may not crash."""
+    with suppress(PrometheusError):
+        gather(run, Tier.TIER1_HF)
+
+
+# ---- a tree: one file of it is replaced, and everything is looked at
+
+
+def _of_tree(relative: str, root: Path) -> Target:
+    def feed(data: bytes, scratch: Path) -> VerifyReport:
+        copy = scratch / "root"
+        shutil.copytree(root, copy, copy_function=os.link)
+        (copy / relative).unlink(missing_ok=True)
+        _write(copy / relative, data)
+        layout = Layout.under(copy)
+        Look(layout, None, FakeClock()).whole()
+        return audit(layout)
+
+    return Target(feed, lambda lived: [(lived / relative).read_bytes()[:40_000]], ())
+
+
+def _chain(name: str, relative: str) -> Target:
+    def feed(data: bytes, scratch: Path) -> VerifyReport:
+        return verify_path(_write(scratch / name, data))
+
+    return Target(feed, lambda lived: [(lived / relative).read_bytes()[:20_000]], ())
+
+
+# ---- single files
+
+
+def _profile(data: bytes, scratch: Path) -> None:
+    load_profile(str(_write(scratch / "profile.toml", data)), Layout.under(scratch / "root"))
+
+
+def _market(name: str) -> Callable[[bytes, Path], object]:
+    return lambda data, scratch: read_source(_write(scratch / name, data), timeframe_s=None)
+
+
+def _native(data: bytes, scratch: Path) -> None:
+    read_market(_write(scratch / "market.json", data).parent)
+
+
+def _stop(data: bytes, scratch: Path) -> None:
+    layout = Layout.under(scratch / "root")
+    _write(layout.stop_file, data)
+    read_order(layout)
+
+
+def _request(data: bytes, scratch: Path) -> None:
+    read_request(_write(scratch / "request.json", data))
+
+
+def _shipped_profiles(_root: Path) -> list[bytes]:
+    folder = Path(__file__).resolve().parents[2] / "prometheus" / "v10" / "runs" / "profiles"
+    return [path.read_bytes() for path in sorted(folder.glob("*.toml"))]
+
+
+CSV = b"""time,open,high,low,close,volume
+2024-03-01 00:00:00,100.0,101.0,99.0,100.5,12.5
+2024-03-01 01:00:00,100.5,102.0,100.0,101.5,10.0
+2024-03-01 02:00:00,101.5,103.0,101.0,102.5,11.0
+"""
+
+
+def _feather(_root: Path) -> list[bytes]:
+    import io
+
+    import pyarrow as pa
+    from pyarrow import feather
+
+    columns = {
+        "date": pa.array([1709251200000, 1709254800000, 1709258400000], pa.timestamp("ms", "UTC")),
+        **{name: pa.array([100.0, 101.0, 102.0]) for name in ("open", "high", "low", "close", "volume")},
+    }
+    made = io.BytesIO()
+    feather.write_feather(pa.table(columns), made, compression="uncompressed")
+    return [made.getvalue()]
+
+
+RELEASE = (
+    b"PQ_IMAGE_STAGE1=localhost/prometheus-quant/stage1@sha256:" + b"a" * 64 + b"\nPQ_IMAGE_STAGE1_DIGEST=sha256:"
+    + b"a" * 64 + b"\nPQ_IMAGE_STAGE2=localhost/prometheus-quant/stage2@sha256:" + b"b" * 64
+    + b"\nPQ_IMAGE_STAGE2_DIGEST=sha256:" + b"b" * 64 + b"\nPQ_GIT_COMMIT=" + b"c" * 40 + b"\n"
+)  # fmt: skip
+JSON = b'{"a":[1,2.5,null,true,"x"]}'
+CHECKPOINT = b"prometheus-quant/HF\n3\nqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqo=\n"
+STOP = b'{"reason":"because","schema":"stop/1","since":"2026-01-01T00:00:00.000000Z","who":"root"}\n'
+
+ARTIFACTS = (
+    "run_manifest.json", "multiple_experiments_summary.json", "gating_telemetry.json", "execution_fingerprint.json",
+    "death_events.jsonl", "birth_events.jsonl", "collapse_events.jsonl", "interesting_deaths.jsonl",
+    "m_execution_raw_index.json", "m_execution_raw_part_0001.json", "SHA256SUMS.txt", "FILELIST.ls.txt",
+)  # fmt: skip
+
+
+def targets(root: Path) -> dict[str, Target]:
+    """Every target; ``root`` is a tree in which a run was done and a snapshot taken."""
+    snapshot = next((root / "pools" / "stage1" / "snapshots").glob("*.json"))
+    return {
+        "strict_json": Target(lambda data, _: strict_loads(data), lambda _: [JSON], (ValueError,)),
+        "sums": Target(lambda data, _: parse_sums(data), lambda _: [b"a" * 64 + b"  name\n"], (ValueError,)),
+        "filelist": Target(lambda data, _: parse_filelist(data), lambda _: [b"-rw-r-----  12 name\n"], (ValueError,)),
+        "checkpoint": Target(lambda data, _: parse_checkpoint(data.decode("utf-8", "replace")), lambda _: [CHECKPOINT]),
+        "profile": Target(_profile, _shipped_profiles),
+        "csv": Target(_market("bars.csv"), lambda _: [CSV]),
+        "feather": Target(_market("BTC_USDT_USDT-1h-futures.feather"), _feather),
+        "native_market": Target(_native, lambda lived: [next(lived.glob("market/*/market.json")).read_bytes()]),
+        "release_env": Target(
+            lambda data, scratch: read_release(_write(scratch / "release.env", data)), lambda _: [RELEASE]
+        ),
+        "stop_file": Target(_stop, lambda _: [STOP]),
+        "promotion_request": Target(
+            _request, lambda lived: [path.read_bytes() for path in lived.glob("state/promotions/*/*.json")] or [b"{}"]
+        ),
+        "snapshot_index": Target(
+            lambda data, scratch: read_index(_write(scratch / snapshot.name, data)), lambda _: [snapshot.read_bytes()]
+        ),
+        "pool": _chain("pool.jsonl", "pools/stage1/pool.jsonl"),
+        "ledger": _chain("ledger.jsonl", "state/ledger.jsonl"),
+        "tree_ledger": _of_tree("state/ledger.jsonl", root),
+        "tree_pool": _of_tree("pools/stage1/pool.jsonl", root),
+        "tree_curve": _of_tree("state/local/collapse_intervals.jsonl", root),
+        "tree_counter": _of_tree("state/local/counter.json", root),
+        "tree_snapshot_index": _of_tree(str(snapshot.relative_to(root)), root),
+        **{f"run/{name}": _artifact(name, root) for name in ARTIFACTS},
+    }
