@@ -239,7 +239,10 @@ def test_snapshots_are_made_once_verified_and_compared(tree, ask, ask_json):
     assert ask("snapshot", "verify", "--root", tree.root)[0] == 0
     assert ask("snapshot", "verify", ids[0], "--root", tree.root)[0] == 0
     assert ask("audit", "--root", tree.root)[0] == 0
-    assert [e.type for e in iter_entries(tree.layout.ledger)] == ["run_sealed", "snapshot"] * 2
+    assert [e.type for e in iter_entries(tree.layout.ledger)] == [
+        "installation",
+        *["run_started", "run_sealed", "snapshot"] * 2,
+    ]
 
 
 def test_a_signed_checkpoint_binds_later_ledgers(tree, ask, ask_json, tmp_path):
@@ -251,22 +254,22 @@ def test_a_signed_checkpoint_binds_later_ledgers(tree, ask, ask_json, tmp_path):
     ask_json("run", "--root", tree.root)
     kept = tmp_path / "monday"
     taken = ask_json("ledger", "checkpoint", "--root", tree.root, "--out", kept, "--key", key)
-    assert taken["size"] == 1
+    assert taken["size"] == 3
     ask_json("run", "--root", tree.root)
     signed = ("--signature", taken["signature"], "--allowed-signers", signers, "--identity", "me")
-    assert ask_json("ledger", "check", kept, "--root", tree.root, *signed)["entries_since"] == 1
+    assert ask_json("ledger", "check", kept, "--root", tree.root, *signed)["entries_since"] == 2
     assert ask("ledger", "checkpoint", "--root", tree.root, "--out", kept)[0] == 64
     lines = tree.layout.ledger.read_bytes().splitlines(keepends=True)
-    tree.layout.ledger.write_bytes(lines[0][:-3] + b'x"\n' + lines[1])
+    tree.layout.ledger.write_bytes(lines[0][:-3] + b'x"\n' + b"".join(lines[1:]))
     code, _, err = ask("ledger", "check", kept, "--root", tree.root)
     assert code == 65
     assert "byte 0" in err
-    assert len(lines) == 2
+    assert len(lines) == 5
 
 
 def test_ledger_show_lists_the_last_entries(lived, ask_json):
-    (entry,) = ask_json("ledger", "show", "--root", lived.root)["entries"]
-    assert entry["type"] == "run_sealed"
+    entries = ask_json("ledger", "show", "--root", lived.root)["entries"]
+    assert [entry["type"] for entry in entries] == ["installation", "run_started", "run_sealed"]
 
 
 # ---- the rest --------------------------------------------------------------------------------------------------------

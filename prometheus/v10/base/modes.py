@@ -28,6 +28,11 @@ class Tier(StrEnum):
     TIER1_HF = "tier1_hf"
     TIER2_FULL = "tier2_full"
 
+    @property
+    def root_name(self) -> str:
+        """The directory of its runs: ``runs_hf`` for Tier-1, ``runs`` for Tier-2."""
+        return "runs_hf" if self is Tier.TIER1_HF else "runs"
+
 
 class Arm(StrEnum):
     """The market's true order, or its null."""

@@ -123,8 +123,11 @@ class Schema(StrEnum):
 class LedgerEntryType(StrEnum):
     """What a line of the instance's ledger of seals records."""
 
+    INSTALLATION = "installation"
+    RUN_STARTED = "run_started"
     RUN_SEALED = "run_sealed"
     RUN_INTERRUPTED = "run_interrupted"
+    RUN_ADOPTED = "run_adopted"
     SNAPSHOT = "snapshot"
     PROMOTION = "promotion"
     RELEASE = "release"
@@ -132,11 +135,11 @@ class LedgerEntryType(StrEnum):
     RETENTION_DELETION = "retention_deletion"
     COMPRESSION = "compression"
     TORN_TAIL = "torn_tail"
-    CHECKPOINT = "checkpoint"
     INCIDENT = "incident"
     STOP = "stop"
     STOP_CLEARED = "stop_cleared"
     GATE_LOCKED = "gate_locked"
+    GATE_BATCH = "gate_batch"
     GATE_SEALED = "gate_sealed"
 
 
@@ -209,6 +212,8 @@ EVENT_FIELDS: dict[Event, tuple[str, ...]] = {
 """Fields that an entry of each event carries, as ``PROMETHEUS_<NAME>``; its catalog text may name these, no others."""
 
 POOL_FILE = "pool.jsonl"
+LEDGER_FILE = "ledger.jsonl"
+CURVE_FILE = "collapse_intervals.jsonl"
 SNAPSHOT_PREFIX = "snapshot_"
 
 _RUN_ID = re.compile(r"(HF|STAGE2|PROMOTE|AUDIT)_\d{8}T\d{6}Z_([0-9a-f]{7}|nocommit)_[0-9a-f]{4}")

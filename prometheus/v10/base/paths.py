@@ -11,6 +11,7 @@ from pathlib import Path
 
 from prometheus.v10.base.errors import UsageError, host_error
 from prometheus.v10.base.modes import Stage, Tier
+from prometheus.v10.base.names import LEDGER_FILE
 
 SYSTEM_CONFIG = Path("/etc/prometheus-quant")
 SYSTEM_STATE = Path("/var/lib/prometheus-quant")
@@ -71,7 +72,7 @@ class Layout:
     @property
     def ledger(self) -> Path:
         """The hash-chained ledger of seals."""
-        return self.state / "ledger.jsonl"
+        return self.state / LEDGER_FILE
 
     @property
     def market(self) -> Path:
@@ -85,7 +86,11 @@ class Layout:
 
     def runs(self, tier: Tier) -> Path:
         """``runs_hf`` for Tier-1, ``runs`` for Tier-2."""
-        return self.lib / ("runs_hf" if tier is Tier.TIER1_HF else "runs")
+        return self.lib / tier.root_name
+
+    def run_places(self, run_id: str) -> list[Path]:
+        """Where a run of that id may lie."""
+        return [self.runs(tier) / run_id for tier in Tier]
 
     def pool(self, stage: Stage) -> Path:
         """The live pool of a stage."""

@@ -1,34 +1,45 @@
-"""The audit of an installation: every run, pool, snapshot, ledger line and tombstone, held against each other.
+"""The audit: every run, gate, pool, snapshot, ledger line and tombstone of an installation, held against each other.
 
-It finds: a rewritten run or gate (its seal is not the ledger's), one deleted without a tombstone, a run that was never
-sealed or that the ledger does not know, a gate whose design was changed after it was locked, a damaged pool or ledger,
-a pool that lacks records or is not the one that seals and snapshots speak of, a snapshot that is no prefix of its pool,
-differs from its ledger entry or is gone, and what a verification of each finds by itself. One line a finding; exit 0, 1
-or 2 (contracts, section 6). It reads, and never writes. Standard library only.
+It finds: a rewritten run or gate (its seal is not the ledger's), one deleted without a tombstone, a run that nobody
+began or sealed, a design that was changed after it was locked, a damaged pool or ledger, records that no sealed run
+claims, a snapshot that is no prefix of its pool, an entry that no policy allows, and what a verification of each finds
+by itself. One line a finding; exit 0, 1 or 2 (contracts, section 6). It reads, and never writes.
+
+Writers may be at work. What is looked at was there before the ledger is read, so the ledger knows it; what it does not
+know is asked for once more in a ledger that is read anew, before it is called a failure. Standard library only.
 """
 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 from prometheus.v10.base.errors import PrometheusError
 from prometheus.v10.base.files import ASIDE_SUFFIX
 from prometheus.v10.base.modes import Stage, Tier
-from prometheus.v10.base.names import SNAPSHOT_PREFIX, Artifact
+from prometheus.v10.base.names import Artifact, is_run_id
 from prometheus.v10.base.paths import Layout
-from prometheus.v10.evidence.anchors import pool_anchors
+from prometheus.v10.base.reading import LARGE, is_regular, read_whole
+from prometheus.v10.base.text import printable
+from prometheus.v10.evidence.audit_ledger import check_entries
+from prometheus.v10.evidence.audit_pools import audit_stage
 from prometheus.v10.evidence.canonical import strict_loads
-from prometheus.v10.evidence.chain import BLOCK
 from prometheus.v10.evidence.findings import Level, Progress, VerifyReport
-from prometheus.v10.evidence.scan import open_for_reading
-from prometheus.v10.evidence.verify_chain import verify_ledger, verify_pool, verify_snapshot
+from prometheus.v10.evidence.installation_past import past_of
+from prometheus.v10.evidence.ledger_view import LedgerView, read_ledger
+from prometheus.v10.evidence.verify_chain import verify_ledger
+from prometheus.v10.evidence.verify_curve import audit_curves
 from prometheus.v10.evidence.verify_gate import verify_gate
-from prometheus.v10.evidence.verify_run import LedgerView, read_ledger, verify_run
+from prometheus.v10.evidence.verify_run import CHANGED, GONE, verify_run
 
 IsAlive = Callable[[str], bool]
 """Whether the process of an instance holds its lock now."""
+
+SECOND_LOOKS = 20
+ASIDES = frozenset([ASIDE_SUFFIX, ".retention"])
+PAUSE_SECONDS = 0.1  # a writer enters what it has sealed within milliseconds
 
 
 def audit(layout: Layout, *, progress: Progress | None = None, is_alive: IsAlive | None = None) -> VerifyReport:
@@ -45,11 +56,7 @@ def audit(layout: Layout, *, progress: Progress | None = None, is_alive: IsAlive
         report.error(layout.lib, "there is no such directory: nothing was audited")
         return report
     try:
-        view = _audit_ledger(layout, report, progress)
-        _audit_runs(layout, view, report, progress, is_alive)
-        _audit_gates(layout, view, report, progress)
-        for stage in Stage:
-            _audit_stage(layout, stage, view, report, progress)
+        _Audit(layout, report, progress, is_alive).everything()
     except PrometheusError as error:
         report.error(layout.lib, error.message)
     except OSError as error:
@@ -60,194 +67,174 @@ def audit(layout: Layout, *, progress: Progress | None = None, is_alive: IsAlive
 def audit_bytes(layout: Layout) -> int:
     """How many bytes an audit looks at, for a progress bar."""
     roots = [*(layout.runs(tier) for tier in Tier), layout.gates, layout.lib / "pools", layout.state]
-    return sum(path.stat().st_size for root in roots for path in root.rglob("*") if path.is_file())
-
-
-def _audit_ledger(layout: Layout, report: VerifyReport, progress: Progress | None) -> LedgerView | None:
-    """The ledger by itself; None when nothing can be held against it. Before a torn tail, every line still counts."""
-    if not layout.ledger.exists():
-        runs = [run_dir for tier in Tier for run_dir in _run_dirs(layout, tier)]
-        for what, there in (("runs", runs), ("gates", _gate_dirs(layout))):
-            if any((path / Artifact.SHA256SUMS).exists() for path in there):  # the ledger's first line is a seal's
-                report.fail(layout.ledger, f"there are {what}, and no ledger")
-                return None
-        return LedgerView()
-    found = verify_ledger(layout.ledger, progress=progress)
-    report.findings += found.findings
-    report.facts["ledger_entries"] = found.facts.get("records", 0)
-    return read_ledger(layout.ledger, report)
-
-
-def _audit_runs(
-    layout: Layout, view: LedgerView | None, report: VerifyReport, progress: Progress | None, is_alive: IsAlive | None
-) -> None:
-    there: set[str] = set()
-    for tier in Tier:
-        for run_dir in _run_dirs(layout, tier):
-            there.add(run_dir.name)
-            report.facts["runs"] += 1
-            if view is not None and _is_buried(run_dir, layout, view):
-                continue
-            if (view is None or run_dir.name not in view.seals) and _tell_unsealed(run_dir, report, is_alive):
-                continue
-            report.findings += [
-                finding
-                for finding in verify_run(run_dir, progress=progress, ledger=view, look_for_ledger=False).findings
-                if finding.level is not Level.NOTE
-            ]
-    if view is not None:
-        _find_deleted_runs(layout, view, there, report)
-
-
-def _is_buried(run_dir: Path, layout: Layout, view: LedgerView) -> bool:
-    """Whether a run has its tombstone: what is still there of it waits for retention to finish, and is no evidence."""
-    buried = view.deleted.get(str(run_dir.relative_to(layout.lib)))
-    return buried is not None and buried in {entry.get("seal") for entry in view.seals.get(run_dir.name, [])}
-
-
-def _find_deleted_runs(layout: Layout, view: LedgerView, there: set[str], report: VerifyReport) -> None:
-    for run_id, seals in sorted(view.seals.items()):
-        place = str(seals[-1].get("run_dir", run_id))
-        buried = view.deleted.get(place)
-        if run_id in there:
-            if buried is not None:
-                report.note(layout.lib / place, "has a tombstone and is still there: its deletion was not finished")
-        elif buried is None:
-            report.fail(layout.lib / place, "the ledger has its seal, and it is gone without a tombstone")
-        elif buried != seals[-1].get("seal"):
-            report.fail(layout.lib / place, f"its tombstone names the seal {buried}, the ledger another")
-
-
-def _audit_gates(layout: Layout, view: LedgerView | None, report: VerifyReport, progress: Progress | None) -> None:
-    there: set[str] = set()
-    for path in _gate_dirs(layout):
-        there.add(path.name)
-        report.facts["gates"] = report.facts.get("gates", 0) + 1
-        for finding in verify_gate(path, progress=progress, ledger=view, look_for_ledger=False).findings:
-            if finding.level is Level.ERROR and not (path / Artifact.SHA256SUMS).exists():
-                report.note(finding.where, finding.what)  # it is being run, or waits to be gone on with
-            elif finding.level is not Level.NOTE:
-                report.findings.append(finding)
-    if view is None:
-        return
-    for name, entries in sorted(view.gates.items()):
-        place = str(entries[-1].payload.get("gate_dir", name))
-        if name not in there and (place not in view.deleted or view.deleted[place] != entries[-1].payload.get("seal")):
-            report.fail(layout.lib / place, "the ledger has this gate, and it is gone without a tombstone")
-
-
-def _gate_dirs(layout: Layout) -> list[Path]:
-    if not layout.gates.is_dir():
-        return []
-    return sorted(path for path in layout.gates.iterdir() if path.is_dir() and not path.is_symlink())
-
-
-def _audit_stage(
-    layout: Layout, stage: Stage, view: LedgerView | None, report: VerifyReport, progress: Progress | None
-) -> None:
-    pool = layout.pool(stage)
-    anchors = [] if view is None else pool_anchors(layout, stage, view.seals, view.snapshots)
-    if pool.exists():
-        found = verify_pool(pool, progress=progress, anchors=anchors)
-        report.findings += found.findings
-        report.facts["pools"] += 1
-    elif anchors:
-        report.fail(pool, f"it is gone; {anchors[-1].who} says that it held {anchors[-1].records} records")
-    folder = layout.snapshots(stage)
-    snapshots = sorted(folder.glob(f"{SNAPSHOT_PREFIX}*.jsonl")) if folder.is_dir() else []
-    buried = set() if view is None else _buried_snapshots(folder, view)
-    for path in snapshots:
-        report.facts["snapshots"] += 1
-        if path.name in buried:
-            report.note(path, "has a tombstone and is still there: its deletion was not finished")
-            continue
-        report.findings += [f for f in verify_snapshot(path, progress=progress).findings if f.level is not Level.NOTE]
-        if not pool.exists() or not _is_prefix(path, pool):
-            report.fail(path, f"is not a prefix of {pool}")
-    if view is not None:
-        _check_snapshot_entries(folder, {path.name for path in snapshots}, view, report)
-    if folder.is_dir():
-        for path in sorted(folder.iterdir()):
-            if path.suffix == ".json" and not path.with_suffix(".jsonl").exists():
-                if path.with_suffix(".jsonl").name in buried:
+    total = 0
+    for root in roots:
+        for folder, _, names in os.walk(root):
+            for name in names:
+                try:
+                    total += os.lstat(os.path.join(folder, name)).st_size  # noqa: PTH118  (walk's own strings)
+                except OSError:
                     continue
-                report.fail(path, "an index without its snapshot")
-            elif path.name.endswith(ASIDE_SUFFIX):
-                report.note(path, "was left by a snapshot that was cut off; it can be removed")
+    return total
 
 
-def _check_snapshot_entries(folder: Path, there: set[str], view: LedgerView, report: VerifyReport) -> None:
-    entered: set[str] = set()
-    for entry in view.snapshots:
-        if Path(str(entry.get("pool_path"))).parent.name != folder.parent.name:
-            continue
-        name = str(entry.get("file"))
-        entered.add(name)
-        if view.deleted.get(_snapshot_name(folder, name)) == entry.get("sha256"):
-            continue
-        if name not in there:
-            report.fail(folder / name, "the ledger has this snapshot, and it is gone without a tombstone")
-        elif (said := _index_sha256(folder / name)) != entry.get("sha256"):
-            report.fail(folder / name, f"its index says sha256 {said}, the ledger {entry.get('sha256')}")
-    for name in sorted(there - entered):
-        report.fail(folder / name, "the ledger does not know this snapshot")
+class _Audit:
+    """One audit: what was found, and the ledger as it was read last."""
 
+    def __init__(
+        self, layout: Layout, report: VerifyReport, progress: Progress | None, is_alive: IsAlive | None
+    ) -> None:
+        self.layout, self.report, self.progress, self.is_alive = layout, report, progress, is_alive
+        self.view: LedgerView | None = None
+        self.looks = 0
 
-def _snapshot_name(folder: Path, name: str) -> str:
-    return f"pools/{folder.parent.name}/snapshots/{name}"
+    def everything(self) -> None:
+        """Look around first, then read the ledger: it knows whatever was complete before."""
+        layout, report = self.layout, self.report
+        runs = {tier: self._entries(layout.runs(tier)) for tier in Tier}
+        gates = self._entries(layout.gates)
+        if not layout.ledger.exists():
+            past = list(past_of(layout))
+            for what in past:
+                report.fail(layout.ledger, f"{what}, and no ledger: somebody took it away")
+            if not past:
+                report.error(layout.lib, "neither a ledger nor evidence is here: nothing was audited")
+                return
+        else:
+            found = verify_ledger(layout.ledger, progress=self.progress)
+            report.findings += found.findings
+            report.facts["ledger_entries"] = found.facts.get("records", 0)
+            self.view = read_ledger(layout.ledger, report)
+        for tier in Tier:
+            for path in runs[tier]:
+                self._run(path, tier)
+        self._same_run_twice(runs)
+        for path in gates:
+            self._gate(path)
+        if self.view is not None:
+            check_entries(layout, self.view, report)
+        for stage in Stage:
+            audit_stage(layout, stage, self.view, report, self.progress, again=self._again)
+        audit_curves(layout, self.view, report, is_alive=self.is_alive, again=self._again)
 
+    def _entries(self, folder: Path) -> list[Path]:
+        if not folder.is_dir():
+            return []
+        return sorted(folder.iterdir())
 
-def _buried_snapshots(folder: Path, view: LedgerView) -> set[str]:
-    """Names of snapshots whose tombstone names the sha256 that the ledger entered."""
-    entries = [(str(entry.get("file")), entry.get("sha256")) for entry in view.snapshots]
-    return {name for name, sha256 in entries if view.deleted.get(_snapshot_name(folder, name)) == sha256}
+    def _again(self) -> LedgerView | None:
+        """The ledger read anew, a moment later; None when that was done often enough or cannot be done."""
+        if self.view is None or self.looks >= SECOND_LOOKS:
+            return None
+        self.looks += 1
+        time.sleep(PAUSE_SECONDS)
+        quiet = VerifyReport(self.layout.lib, "audit")
+        fresh = read_ledger(self.layout.ledger, quiet)
+        if fresh is not None:
+            self.view = fresh
+        return fresh
 
+    # ---- runs --------------------------------------------------------------------------------------------------------
 
-def _index_sha256(path: Path) -> str | None:
-    """The sha256 in a snapshot's index, which `verify_snapshot` held against the file itself."""
-    try:
-        found = strict_loads(path.with_suffix(".json").read_bytes())
-    except (OSError, ValueError):
-        return None
-    return str(found.get("sha256")) if isinstance(found, dict) else None
+    def _run(self, path: Path, tier: Tier) -> None:
+        if path.name.startswith(".") and path.suffix in ASIDES and is_regular(path):
+            self.report.note(path, "was left by work that was cut off; the next pass removes it")
+            return
+        if path.is_symlink() or not path.is_dir() or not is_run_id(path.name):
+            self.report.fail(path, "is no run's directory: nothing else belongs here")
+            return
+        self.report.facts["runs"] += 1
+        try:
+            self._verify_run(path, tier)
+        except PrometheusError as error:
+            self.report.error(path, error.message)
+        except Exception as error:  # noqa: BLE001  (one run that cannot be looked at must not hide the others)
+            self.report.error(path, f"could not be looked at: {type(error).__name__}: {error}")
 
+    def _verify_run(self, path: Path, tier: Tier) -> None:
+        buried = self.view is not None and self._is_buried(path)
+        if buried and tier is Tier.TIER2_FULL and not (path / Artifact.SHA256SUMS).exists():
+            self.report.note(path, "has a tombstone and is still there in part: its deletion was not finished")
+            return
+        while self.view is not None and path.name not in self.view.seals:
+            if self._tell_unsealed(path):
+                return
+            if self._again() is None:
+                break
+        if self.view is None and self._tell_unsealed(path):
+            return
+        found = verify_run(path, progress=self.progress, ledger=self.view, look_for_ledger=False)
+        going = buried and any(one.what == GONE for one in found.findings)
+        for finding in found.findings:
+            if finding.level is not Level.NOTE and (not going or finding.what == CHANGED):
+                self.report.findings.append(finding)
+        if buried:
+            self.report.note(path, "has a tombstone and is still there: its deletion was not finished")
 
-def _is_prefix(snapshot: Path, pool: Path) -> bool:
-    """Whether the pool's bytes begin with the snapshot's."""
-    fd_a, fd_b = open_for_reading(snapshot), open_for_reading(pool)
-    try:
-        at = 0
-        while block := os.pread(fd_a, BLOCK, at):
-            if os.pread(fd_b, len(block), at) != block:
-                return False
-            at += len(block)
+    def _is_buried(self, path: Path) -> bool:
+        view = self.view or LedgerView()
+        buried = view.deleted.get(str(path.relative_to(self.layout.lib)))
+        return buried is not None and buried in {entry.get("seal") for entry in view.seals.get(path.name, [])}
+
+    def _tell_unsealed(self, path: Path) -> bool:
+        """Tell of a run that says it is running and has no seal; False for every other, which is to be verified."""
+        if (path / Artifact.SHA256SUMS).exists():
+            return False
+        view = self.view
+        begun = view is not None and (path.name in view.started or path.name in view.inherited)
+        if view is not None and view.installation is not None and not begun:
+            return False
+        status, instance = _status(path)
+        if begun and view is not None and path.name in view.started:
+            instance = view.started[path.name].instance
+            status = status or "running"
+        if status != "running":
+            return False
+        if self.is_alive is None:
+            self.report.note(path, "not sealed: it is running, or was cut off and waits for the next start to close it")
+        elif self.is_alive(instance):
+            self.report.note(path, "not sealed yet: it is running")
+        elif self._again() is not None and path.name in (self.view or LedgerView()).seals:
+            return False
+        else:
+            self.report.fail(
+                path, "not sealed: it was cut off, and the next start of its instance has not closed it yet"
+            )
         return True
-    finally:
-        os.close(fd_a)
-        os.close(fd_b)
+
+    def _same_run_twice(self, runs: dict[Tier, list[Path]]) -> None:
+        names = [{path.name for path in found} for found in runs.values()]
+        for name in sorted(set.intersection(*names)):
+            self.report.fail(self.layout.lib, f"{printable(name)} is there twice, in the roots of both tiers")
+
+    # ---- gates -------------------------------------------------------------------------------------------------------
+
+    def _gate(self, path: Path) -> None:
+        if path.is_symlink() or not path.is_dir():
+            self.report.fail(path, "is no gate's directory: nothing else belongs here")
+            return
+        self.report.facts["gates"] = self.report.facts.get("gates", 0) + 1
+        try:
+            found = verify_gate(path, progress=self.progress, ledger=self.view, look_for_ledger=False).findings
+        except PrometheusError as error:
+            self.report.error(path, error.message)
+            return
+        except Exception as error:  # noqa: BLE001  (as for a run)
+            self.report.error(path, f"could not be looked at: {type(error).__name__}: {error}")
+            return
+        for finding in found:
+            if finding.level is Level.ERROR and not (path / Artifact.SHA256SUMS).exists():
+                self.report.note(finding.where, finding.what)  # it is being run, or waits to be gone on with
+            elif finding.level is not Level.NOTE:
+                self.report.findings.append(finding)
 
 
-def _run_dirs(layout: Layout, tier: Tier) -> list[Path]:
-    place = layout.runs(tier)
-    if not place.is_dir():
-        return []
-    return sorted(path for path in place.iterdir() if path.is_dir() and not path.is_symlink())
-
-
-def _tell_unsealed(run_dir: Path, report: VerifyReport, is_alive: IsAlive | None) -> bool:
-    """Tell of a run that says it is running and has no seal; False for every other, which is to be verified."""
-    if (run_dir / Artifact.SHA256SUMS).exists():
-        return False
+def _status(path: Path) -> tuple[str | None, str]:
+    """Status and instance of a run's manifest, as far as it can be read."""
     try:
-        manifest = strict_loads((run_dir / Artifact.MANIFEST).read_bytes())
-    except (OSError, ValueError):
-        return False
-    if not isinstance(manifest, dict) or manifest.get("status") != "running":
-        return False
-    if is_alive is None:
-        report.note(run_dir, "not sealed: it is running, or was cut off and waits for the next start to close it")
-    elif is_alive(str(manifest.get("instance"))):
-        report.note(run_dir, "not sealed yet: it is running")
-    else:
-        report.fail(run_dir, "not sealed: it was cut off, and the next start of its instance has not closed it yet")
-    return True
+        manifest = strict_loads(read_whole(path / Artifact.MANIFEST, at_most=LARGE))
+    except (PrometheusError, ValueError):
+        return None, ""
+    if not isinstance(manifest, dict):
+        return None, ""
+    return str(manifest.get("status")), str(manifest.get("instance"))

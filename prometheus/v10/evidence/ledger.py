@@ -7,7 +7,6 @@ chain. Both the service and the commands append, so the lock is taken for one ap
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,9 +18,10 @@ from prometheus.v10.base.errors import EvidenceError
 from prometheus.v10.base.files import FILES, AppendFile, Files, Lock
 from prometheus.v10.base.names import LedgerEntryType, Schema
 from prometheus.v10.evidence.canonical import canonical_line
-from prometheus.v10.evidence.chain import Link, after
+from prometheus.v10.evidence.chain import after
 from prometheus.v10.evidence.ledger_line import LEDGER_LINE, entry_id, parse
-from prometheus.v10.evidence.scan import Scan, open_for_reading, scan
+from prometheus.v10.evidence.pool_checked import Place, recall, remember
+from prometheus.v10.evidence.scan import Scan, scan
 from prometheus.v10.evidence.tail import OnTornTail, open_chain
 
 LOCK_ATTEMPTS = 250  # x 20 ms = 5 s: an append takes milliseconds, so whoever waits longer meets a stuck holder
@@ -52,7 +52,6 @@ class Ledger:
         self._instance = instance
         self._on_torn = on_torn
         self._files = files
-        self._seen: tuple[Link, int, bytes] | None = None
 
     def append(
         self, kind: LedgerEntryType, payload: Mapping[str, Any], *, null_reasons: Mapping[str, str] | None = None
@@ -94,14 +93,12 @@ class Ledger:
             if what is not None:
                 raise EvidenceError(f"cannot enter {kind.value} into {self.path}: {what}")
             file.append_durable(line)
-            self._seen = after(line, found.link.n), file.size, line
+            remember(self.path, Place(file.size, after(line, found.link.n)))
         return _entry(parse(line))
 
     def _open(self) -> tuple[AppendFile, Scan]:
-        """Open with the chain checked: from where this object left it when that is still what the file holds."""
-        link, start = Link(), 0
-        if self._seen is not None and self._still_there(*self._seen[1:]):
-            link, start = self._seen[0], self._seen[1]
+        """Open with the chain checked: from where this process left it when that is still what the file holds."""
+        start, link = recall(self.path)
         return open_chain(
             self.path,
             LEDGER_LINE,
@@ -111,15 +108,6 @@ class Ledger:
             start=start,
             link=link,
         )
-
-    def _still_there(self, end: int, line: bytes) -> bool:
-        if not self.path.exists():
-            return False
-        fd = open_for_reading(self.path)
-        try:
-            return os.pread(fd, len(line), end - len(line)) == line
-        finally:
-            os.close(fd)
 
 
 def iter_entries(path: Path) -> Iterator[LedgerEntry]:

@@ -52,6 +52,7 @@ class PoolWriter:
         self._lock = Lock(path.with_name(f"{path.name}.lock"), who="a pool writer", files=files)
         self._file: AppendFile | None = None
         self._attempts = 1
+        self._vouched = 0
         self._written: deque[tuple[Link, Link, Future[None]]] = deque()  # of a stream: groups that await their sync
         self._durable = 0
 
@@ -72,7 +73,7 @@ class PoolWriter:
         try:
             self._file, found = open_chain(
                 self.path, POOL_LINE, clock=self._clock, files=self._files, on_torn=self._on_torn, start=start,
-                link=self.link, progress=progress,
+                link=self.link, progress=progress, vouched=self._vouched,
             )  # fmt: skip
         except BaseException:
             self._lock.release()
@@ -184,10 +185,21 @@ class SharedPoolWriter(PoolWriter):
     """
 
     def __init__(
-        self, path: Path, *, clock: Clock, on_torn: OnTornTail, files: Files = FILES, progress: Progress | None = None
-    ) -> None:
-        """As `PoolWriter`; ``progress`` hears how many bytes were checked since its last call, while it is opened."""
+        self, path: Path, *, clock: Clock, on_torn: OnTornTail, files: Files = FILES, progress: Progress | None = None,
+        vouched: int = 0,
+    ) -> None:  # fmt: skip
+        """As `PoolWriter`.
+
+        Args:
+            path: the pool.
+            clock: see there.
+            on_torn: see there.
+            files: see there.
+            progress: hears how many bytes were checked since its last call, while it is opened.
+            vouched: how many records the ledger vouches for (`anchors.vouched_records`).
+        """
         super().__init__(path, clock=clock, on_torn=on_torn, files=files)
+        self._vouched = vouched
         self._attempts = TURN_ATTEMPTS
         self._progress = progress
         self._checked = 0

@@ -1,4 +1,4 @@
-"""How far this process has checked a pool: a service that does run after run need not check all of it before each.
+"""How far this process has checked a chained file: a service that does run after run need not check it before each.
 
 A place is gone on from only while the file is the one that was checked: the same device and inode, not shorter, not
 written to without growing, and the line before the place still has the hash that was seen there. Everything else, and
@@ -18,7 +18,7 @@ TAIL = 64 * 1024
 
 
 class Place(NamedTuple):
-    """A pool was found good up to ``size`` bytes; ``link`` is what the line there carries."""
+    """A file was found good up to ``size`` bytes; ``link`` is what the line there carries."""
 
     size: int = 0
     link: Link = START
@@ -31,26 +31,45 @@ class _Known(NamedTuple):
     written_ns: int
 
 
-_known: dict[Path, _Known] = {}
+class Notes:
+    """Places that were noted, by file."""
+
+    def __init__(self) -> None:
+        self._known: dict[Path, _Known] = {}
+
+    def note(self, path: Path, place: Place) -> None:
+        """Note how far ``path`` is good."""
+        try:
+            found = path.stat()
+        except OSError:
+            self.forget(path)
+            return
+        self._known[path] = _Known(place, found.st_dev, found.st_ino, found.st_mtime_ns)
+
+    def forget(self, path: Path) -> None:
+        """Begin at the first byte the next time."""
+        self._known.pop(path, None)
+
+    def recall(self, path: Path) -> Place | None:
+        """What was noted, while it still holds; else None."""
+        known = self._known.get(path)
+        if known is None or not _holds(path, known):
+            self.forget(path)
+            return None
+        return known.place
+
+
+_notes = Notes()
 
 
 def remember(path: Path, place: Place) -> None:
     """Note how far ``path`` is good; to be called while nobody else can append."""
-    try:
-        found = path.stat()
-    except OSError:
-        _known.pop(path, None)
-        return
-    _known[path] = _Known(place, found.st_dev, found.st_ino, found.st_mtime_ns)
+    _notes.note(path, place)
 
 
 def recall(path: Path) -> Place:
     """Where checking ``path`` can go on: what was remembered while it still holds, else the first byte."""
-    known = _known.get(path)
-    if known is None or not _holds(path, known):
-        _known.pop(path, None)
-        return Place()
-    return known.place
+    return _notes.recall(path) or Place()
 
 
 def _holds(path: Path, known: _Known) -> bool:

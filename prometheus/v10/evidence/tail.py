@@ -57,8 +57,20 @@ def open_chain(
     start: int = 0,
     link: Link = START,
     progress: Progress | None = None,
+    vouched: int = 0,
 ) -> tuple[AppendFile, Scan]:
     """Open a chained file for appending, with its tail in order; the caller holds its lock.
+
+    Args:
+        path: the file.
+        form: which rules its lines must keep.
+        clock: names what is moved aside.
+        files: the file layer.
+        on_torn: hears of a torn tail.
+        start: offset of the first line to check, which should carry ``link``.
+        link: see there.
+        progress: hears of bytes checked.
+        vouched: how many lines somebody else vouches for: with fewer, the file is damaged, and nothing is moved.
 
     Raises:
         EvidenceError: when anything but a torn tail is wrong, with the byte offset; the file is untouched.
@@ -68,6 +80,7 @@ def open_chain(
     try:
         found = scan(path, form, close=False, start=start, link=link, progress=progress)
         found.refuse_damage()
+        _refuse_missing(path, found, vouched)
         if found.tail is not None:
             moved = _move_tail(path, found.tail, clock=clock, files=files)
             file.truncate(found.tail.offset)
@@ -76,6 +89,14 @@ def open_chain(
         file.close()
         raise
     return file, found
+
+
+def _refuse_missing(path: Path, found: Scan, vouched: int) -> None:
+    if found.link.n < vouched:
+        raise EvidenceError(
+            f"{path} holds {found.link.n} whole records, and the ledger vouches for {vouched}: records are missing",
+            hint="nothing was changed; restore the file from a snapshot or a copy, then audit",
+        )
 
 
 def _move_tail(path: Path, tail: Tail, *, clock: Clock, files: Files) -> TornTail:

@@ -19,13 +19,14 @@ from prometheus.v10.base.output import closed_pipe, silence
 from prometheus.v10.evidence.findings import Progress, VerifyReport
 from prometheus.v10.evidence.scan import open_for_reading
 from prometheus.v10.evidence.verify_chain import is_snapshot, verify_ledger, verify_pool, verify_snapshot
+from prometheus.v10.evidence.verify_curve import is_curve, verify_curve
 from prometheus.v10.evidence.verify_gate import is_gate, verify_gate
 from prometheus.v10.evidence.verify_run import is_run, verify_run
 
 _LEDGER = b'"schema":"%b"' % Schema.LEDGER_ENTRY.value.encode("ascii")
 
 
-def verify_path(path: Path, *, progress: Progress | None = None) -> VerifyReport:
+def verify_path(path: Path, *, progress: Progress | None = None) -> VerifyReport:  # noqa: PLR0911  (one a kind)
     """Verify one run, gate, pool, snapshot or ledger; what a path is, its name and content say."""
     if path.is_dir():
         if is_gate(path) or is_run(path):
@@ -39,6 +40,8 @@ def verify_path(path: Path, *, progress: Progress | None = None) -> VerifyReport
         report = VerifyReport(path, "path")
         report.error(path, "there is no such file or directory")
         return report
+    if is_curve(path):
+        return verify_curve(path)
     if path.name.startswith("ledger") or _begins_as_ledger(path):
         return verify_ledger(path, progress=progress)
     return verify_pool(path, progress=progress)

@@ -10,11 +10,12 @@ from collections.abc import Sequence, Set
 from pathlib import Path
 
 from prometheus.v10.base.errors import PrometheusError
-from prometheus.v10.base.names import SNAPSHOT_PREFIX
+from prometheus.v10.base.names import LEDGER_FILE, SNAPSHOT_PREFIX
 from prometheus.v10.evidence.anchors import Anchor
 from prometheus.v10.evidence.chain import LineFormat
 from prometheus.v10.evidence.findings import Progress, VerifyReport
 from prometheus.v10.evidence.ledger_line import LEDGER_LINE
+from prometheus.v10.evidence.ledger_view import read_ledger
 from prometheus.v10.evidence.pool_line import POOL_LINE
 from prometheus.v10.evidence.scan import MAX_DAMAGES, Scan
 from prometheus.v10.evidence.shards import scan_close
@@ -33,9 +34,13 @@ def verify_pool(path: Path, *, progress: Progress | None = None, anchors: Sequen
 
 
 def verify_ledger(path: Path, *, progress: Progress | None = None) -> VerifyReport:
-    """Verify a ledger of seals: chain, numbers, canonical form, ids, null rule."""
+    """Verify a ledger of seals: chain, numbers, canonical form, ids, null rule; and that each entry is allowed there."""
     report = VerifyReport(path, "ledger")
-    _verify_chain(report, path, LEDGER_LINE, progress)
+    found = _verify_chain(report, path, LEDGER_LINE, progress)
+    if found is not None and not found.damages and path.name == LEDGER_FILE:
+        view = read_ledger(path, report)
+        for wrong in view.problems if view is not None else ():
+            report.fail(path, wrong)
     return report
 
 

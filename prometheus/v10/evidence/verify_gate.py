@@ -14,12 +14,14 @@ from typing import Any
 
 from prometheus.v10.base.errors import PrometheusError
 from prometheus.v10.base.names import Artifact, GateFile, LedgerEntryType, Schema
+from prometheus.v10.base.reading import LARGE, open_regular, read_if_there, read_whole
 from prometheus.v10.evidence.canonical import canonical_bytes, is_canonical, strict_loads
 from prometheus.v10.evidence.findings import Progress, VerifyReport
+from prometheus.v10.evidence.ledger_view import GateEntry, LedgerView
 from prometheus.v10.evidence.nulls import violations
 from prometheus.v10.evidence.seal import is_plain_name, parse_filelist, parse_sums, walk
 from prometheus.v10.evidence.snapshot import file_sha256
-from prometheus.v10.evidence.verify_run import GateEntry, LedgerView, ledger_of
+from prometheus.v10.evidence.verify_run import ledger_of
 
 VERDICTS = frozenset(["pass", "fail", "insufficient evidence"])
 
@@ -63,13 +65,14 @@ def _check_seal(path: Path, report: VerifyReport, progress: Progress | None) -> 
         report.error(path, "not finished: it has no seal yet; the same `prometheus-quant gate` goes on with it")
         return None
     present = dict(walk(path))
-    data = (path / Artifact.SHA256SUMS).read_bytes()
-    try:
-        sums = parse_sums(data)
-        listed = parse_filelist((path / Artifact.FILELIST).read_bytes())
-    except FileNotFoundError:
+    data = read_whole(path / Artifact.SHA256SUMS, at_most=LARGE)
+    listing = read_if_there(path / Artifact.FILELIST, at_most=LARGE)
+    if listing is None:
         report.fail(path / Artifact.FILELIST, "missing")
         return None
+    try:
+        sums = parse_sums(data)
+        listed = parse_filelist(listing)
     except ValueError as error:
         report.fail(path, f"its seal cannot be read: {error}")
         return None
@@ -139,8 +142,9 @@ def _check_ledger(
         report.fail(path / GateFile.LOCK, "the ledger does not know this lock")
         return
     digest = file_sha256(path / GateFile.LOCK)
+    _check_batches(path, entries, report, finished=seal is not None and sealed in kinds)
     for entry in entries:
-        if entry.payload.get("config_hash") != lock.get("config_hash"):
+        if entry.kind != LedgerEntryType.GATE_BATCH and entry.payload.get("config_hash") != lock.get("config_hash"):
             report.fail(path, f"the ledger has another design: {entry.payload.get('config_hash')}")
         if entry.kind == locked and entry.payload.get("lock_sha256") != digest:
             report.fail(path / GateFile.LOCK, "it is not the lock that the ledger knows")
@@ -154,12 +158,38 @@ def _check_ledger(
         report.fail(path, "the ledger has its seal before its lock")
 
 
+def _check_batches(path: Path, entries: list[GateEntry], report: VerifyReport, *, finished: bool) -> None:
+    """The experiments are those that were entered, batch by batch, while they were done."""
+    place = path / GateFile.EXPERIMENTS
+    batches = [entry.payload for entry in entries if entry.kind == LedgerEntryType.GATE_BATCH]
+    if not batches:
+        return  # of a version that entered none; or nothing was done yet
+    wanted = {batch["experiments"]: batch["lines_sha256"] for batch in batches}
+    digest, count = hashlib.sha256(), 0
+    fd = open_regular(place)
+    with open(fd, "rb") as lines:  # noqa: PTH123  (a descriptor)
+        for line in lines:
+            digest.update(line)
+            count += 1
+            if count in wanted and digest.hexdigest() != wanted.pop(count):
+                report.fail(place, f"its first {count} experiments are not those that the ledger has")
+                return
+    if missing := sorted(wanted):
+        report.fail(place, f"it has {count} experiments, and the ledger has {missing[-1]}: some are missing")
+    elif finished and batches[-1]["experiments"] != count:
+        report.fail(place, f"it has {count} experiments, and the ledger has {batches[-1]['experiments']}")
+
+
 def _object(place: Path, schema: Schema, report: VerifyReport) -> dict[str, Any] | None:
     """A JSON object of that schema, its nulls with reasons; None, with a failure in the report, otherwise."""
     try:
-        found = strict_loads(place.read_bytes())
-    except FileNotFoundError:
-        return None  # the seal's own check says so
+        data = read_if_there(place, at_most=LARGE)
+        if data is None:
+            return None  # the seal's own check says so
+        found = strict_loads(data)
+    except PrometheusError as error:
+        report.fail(place, error.message)
+        return None
     except ValueError as error:
         report.fail(place, f"not strict JSON: {error}")
         return None

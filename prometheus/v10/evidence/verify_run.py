@@ -14,86 +14,31 @@ import hashlib
 import os
 import stat
 import tempfile
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from prometheus.v10.base.errors import PrometheusError
 from prometheus.v10.base.modes import Tier
-from prometheus.v10.base.names import SEAL_FILES, Artifact, LedgerEntryType, Schema, is_run_id, required
+from prometheus.v10.base.names import SEAL_FILES, Artifact, Schema, is_run_id, required
 from prometheus.v10.evidence.absences import (
     PACKED_SUFFIX,
-    Packing,
     find_codec,
     is_raw_part,
-    packing_of,
     unpack,
 )
 from prometheus.v10.evidence.canonical import strict_loads
 from prometheus.v10.evidence.findings import Progress, VerifyReport
-from prometheus.v10.evidence.ledger_line import LEDGER_LINE, parse
+from prometheus.v10.evidence.ledger_view import LedgerView, read_ledger
 from prometheus.v10.evidence.nulls import violations
-from prometheus.v10.evidence.scan import scan
 from prometheus.v10.evidence.seal import Listed, is_plain_name, parse_filelist, parse_sums, walk
 from prometheus.v10.evidence.snapshot import file_sha256
 from prometheus.v10.evidence.verify_events import STREAMS, Stream, check_summary, read_stream
 from prometheus.v10.evidence.verify_manifest import check_manifest
 from prometheus.v10.evidence.verify_parts import check_parts
 
-SEALS = frozenset([LedgerEntryType.RUN_SEALED.value, LedgerEntryType.RUN_INTERRUPTED.value])
+GONE = "sealed, and not there"
+CHANGED = "its sha256 is not the sealed one: it was changed"
 _UNHASHED = {seal.value for seal in SEAL_FILES} | {Artifact.MANIFEST.value}
-
-
-GATES = frozenset([LedgerEntryType.GATE_LOCKED.value, LedgerEntryType.GATE_SEALED.value])
-
-
-@dataclass(frozen=True)
-class GateEntry:
-    """What the ledger has of a gate: that it was locked, or that it was sealed."""
-
-    kind: str
-    payload: dict[str, Any]
-
-
-@dataclass
-class LedgerView:
-    """What a ledger says: the seals by run id, the deleted paths with their sha256, what was compressed by path."""
-
-    seals: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    deleted: dict[str, str] = field(default_factory=dict)
-    snapshots: list[dict[str, Any]] = field(default_factory=list)
-    packed: dict[str, list[Packing]] = field(default_factory=dict)
-    gates: dict[str, list[GateEntry]] = field(default_factory=dict)
-
-    def add(self, line: bytes) -> None:
-        """Take one line of the ledger in."""
-        entry = parse(line)
-        payload = entry["payload"]
-        if entry["type"] in SEALS:
-            self.seals.setdefault(str(payload.get("run_id")), []).append(payload)
-        elif entry["type"] == LedgerEntryType.RETENTION_DELETION.value:
-            self.deleted[str(payload.get("path"))] = str(payload.get("sha256"))
-        elif entry["type"] == LedgerEntryType.COMPRESSION.value:
-            if (packing := packing_of(payload)) is not None:
-                self.packed.setdefault(packing.path, []).append(packing)
-        elif entry["type"] == LedgerEntryType.SNAPSHOT.value:
-            self.snapshots.append(payload)
-        elif entry["type"] in GATES:
-            self.gates.setdefault(str(payload.get("gate")), []).append(GateEntry(entry["type"], payload))
-
-
-def read_ledger(path: Path, report: VerifyReport) -> LedgerView | None:
-    """The ledger's view of things; None, with an error in the report, when it cannot be believed."""
-    view = LedgerView()
-    try:
-        damages = scan(path, LEDGER_LINE, close=True, each=view.add).damages
-    except PrometheusError as error:
-        report.error(path, error.message)
-        return None
-    if damages:
-        report.error(path, f"the ledger is damaged at byte {damages[0].offset}: seals were not compared with it")
-        return None
-    return view
 
 
 def verify_run(
@@ -199,7 +144,7 @@ class _Run:
             self._check_packed(name, digest, ledger)
         if name in self.present:
             if file_sha256(self.dir / name, progress=self.progress) != digest:
-                self.report.fail(self.dir / name, "its sha256 is not the sealed one: it was changed")
+                self.report.fail(self.dir / name, CHANGED)
         elif ledger is not None and ledger.deleted.get(self._ledger_name(name)) == digest:
             self.explained.add(name)
             self.report.note(self.dir / name, "deleted by retention, as its tombstone in the ledger says")
@@ -208,7 +153,7 @@ class _Run:
                     self.dir / name, "no policy may delete this: raw samples may go, and whole Tier-2 runs"
                 )
         elif not packed:
-            self.report.fail(self.dir / name, "sealed, and not there")
+            self.report.fail(self.dir / name, GONE)
 
     def _check_packed(self, name: str, digest: str, ledger: LedgerView | None) -> None:
         """What stands in for a compressed file: as the ledger names it, and the sealed bytes when unpacked."""

@@ -25,13 +25,13 @@ from attrs import define, field, frozen
 from prometheus.v10.base.clock import Clock, utc_text
 from prometheus.v10.base.errors import EvidenceError, host_error
 from prometheus.v10.base.files import FILES
-from prometheus.v10.base.names import Schema
+from prometheus.v10.base.names import CURVE_FILE, Schema
 from prometheus.v10.evidence.canonical import canonical_line, is_canonical, strict_loads
 from prometheus.v10.evidence.chain import GENESIS, Link, after, line_hash
 from prometheus.v10.evidence.codec import from_plain, to_plain
 from prometheus.v10.evidence.tail import OnTornTail, open_chain
 
-FILE_NAME = "collapse_intervals.jsonl"
+FILE_NAME = CURVE_FILE
 
 CLOCK_WENT_BACK = "the wall clock stepped backwards in between"
 FIRST = "first internal collapse of this instance"

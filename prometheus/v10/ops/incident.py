@@ -30,8 +30,9 @@ from prometheus.v10.base.reading import LARGE, read_if_there
 from prometheus.v10.evidence.canonical import canonical_line, pretty_bytes, strict_loads
 from prometheus.v10.evidence.codec import CONVERTER, to_json_bytes
 from prometheus.v10.evidence.findings import VerifyReport
+from prometheus.v10.evidence.installation import InstallationLedger
 from prometheus.v10.evidence.journal import Journal
-from prometheus.v10.evidence.ledger import Ledger, iter_entries
+from prometheus.v10.evidence.ledger import iter_entries
 from prometheus.v10.evidence.nulls import Nulls
 from prometheus.v10.evidence.verify_manifest import at
 from prometheus.v10.evidence.verify_run import verify_run
@@ -292,9 +293,8 @@ def _write(
 def _tell(layout: Layout, bundle: IncidentBundle, clock: Clock, journal: Journal, instance: str) -> None:
     record = bundle.record
     layout.prepare()
-    ledger = Ledger(layout.ledger, clock=clock, instance=instance, on_torn=partial(tell_torn, journal))
-    ledger.append(
-        LedgerEntryType.INCIDENT,
+    _enter(
+        InstallationLedger(layout, clock=clock, instance=instance, on_torn=partial(tell_torn, journal)),
         {
             "run_id": record.run_id,
             "label": record.label,
@@ -310,3 +310,9 @@ def _tell(layout: Layout, bundle: IncidentBundle, clock: Clock, journal: Journal
         f"incident {record.label} of {record.run_id}: packaging {record.packaging}, verification {record.verification}",
         severity=record.severity or "not judged", detail=record.detail or record.label, bundle=str(bundle.path),
     )  # fmt: skip
+
+
+def _enter(ledger: InstallationLedger, payload: Mapping[str, Any]) -> None:
+    """Enter the bundle; a ledger that is gone is the incident itself, and none is begun for the bundle."""
+    if ledger.path.exists():
+        ledger.append(LedgerEntryType.INCIDENT, payload)

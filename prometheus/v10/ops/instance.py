@@ -18,6 +18,7 @@ from prometheus.v10.base.files import Lock, write_atomic
 from prometheus.v10.base.names import is_instance
 from prometheus.v10.base.paths import Layout, refuse_links_below
 from prometheus.v10.evidence.canonical import pretty_bytes, strict_loads
+from prometheus.v10.evidence.ledger_now import ledger_now
 from prometheus.v10.evidence.tail import OnTornTail
 from prometheus.v10.ops.alive import LOCK_FILE
 from prometheus.v10.ops.collapse_intervals import FILE_NAME, CollapseIntervals
@@ -106,11 +107,13 @@ class Instance:
     def begin_run(self) -> int:
         """The number of the run that begins now, counted from 0; durable on return.
 
+        The ledger says which number the last run began with: a counter that was lost or set back repeats no seeds.
+
         Raises:
             EvidenceError: see `runs_begun`.
             HostError: when it cannot be written.
         """
-        number = self.runs_begun()
+        number = max(self.runs_begun(), ledger_now(self._layout.ledger).counters.get(self.name, -1) + 1)
         write_atomic(self.counter_file, pretty_bytes({"runs_begun": number + 1, "schema": COUNTER_SCHEMA}))
         return number
 

@@ -3,8 +3,10 @@
 1. A run is closed by its own instance only, under that instance's lock: nobody else can be writing it. A directory
    without a manifest does not say whose it is; it is closed when no other instance is alive.
 2. Its own bytes stay as they are. A sidecar, ``interrupted.json``, says what is there and what is missing.
-3. Then it is sealed over what is there, entered into the ledger of seals, and told to the journal.
-4. Each step may be cut off as well; the next start goes on with the first that is missing.
+3. Then it is sealed over what is there, entered into the ledger of seals, and told to the journal. A run that its own
+   process sealed and could not enter any more is verified first, and entered as adopted.
+4. The ledger must say that the run was begun: a directory that nobody began is refused, never taken in.
+5. Each step may be cut off as well; the next start goes on with the first that is missing.
 """
 
 from __future__ import annotations
@@ -19,15 +21,23 @@ from attrs import define, field, frozen
 from prometheus.v10.base.clock import Clock, utc_text
 from prometheus.v10.base.errors import EvidenceError, host_error
 from prometheus.v10.base.files import write_new
-from prometheus.v10.base.modes import Tier
+from prometheus.v10.base.modes import Stage, Tier
 from prometheus.v10.base.names import SEAL_FILES, Artifact, Event, LedgerEntryType, Schema, is_run_id, required
 from prometheus.v10.base.paths import Layout
+from prometheus.v10.base.reading import LARGE, read_if_there
+from prometheus.v10.evidence.anchors import pool_state
 from prometheus.v10.evidence.canonical import strict_loads
+from prometheus.v10.evidence.chain import START, Link
 from prometheus.v10.evidence.codec import to_json_bytes
+from prometheus.v10.evidence.findings import Level
+from prometheus.v10.evidence.installation import InstallationLedger, refuse_a_past_without_ledger
 from prometheus.v10.evidence.journal import Journal
-from prometheus.v10.evidence.ledger import Ledger, iter_entries
+from prometheus.v10.evidence.ledger_now import ledger_now
+from prometheus.v10.evidence.ledger_view import LedgerView
+from prometheus.v10.evidence.pool_claims import Claim, claims_of, place_of
 from prometheus.v10.evidence.seal import Seal, read_seal, seal_run, walk
 from prometheus.v10.evidence.tail import OnTornTail
+from prometheus.v10.evidence.verify_run import verify_run
 from prometheus.v10.ops.alive import LOCK_FILE, is_alive
 from prometheus.v10.ops.instance import Instance
 from prometheus.v10.ops.survival import collapses_of, ticks_of
@@ -102,14 +112,19 @@ def close_interrupted(
         EvidenceError: when the ledger is damaged, or a run's directory holds what cannot be sealed.
         HostError: when the disk refuses.
     """
-    entered = _entered(layout, instance.name)
+    view = ledger_now(layout.ledger)
+    if view.entries == 0:
+        refuse_a_past_without_ledger(layout)
+    entered = _entered(view, instance.name)
+    ledger = InstallationLedger(layout, clock=clock, instance=instance.name, on_torn=on_torn)
     closed = []
     for path, tier in sorted(_run_directories(layout), key=lambda found: found[0].name.split("_")[1:]):
         if path.name not in entered.any_instance:
             candidate = _Candidate(path, tier, _manifest(path), (path / Artifact.SHA256SUMS).exists())
             if not _is_ours(candidate, instance, layout):
                 continue
-            closed.append(_close(candidate, layout, instance, clock, on_torn))
+            _require_beginning(candidate, layout, ledger, instance)
+            closed.append(_close(candidate, layout, instance, clock, ledger))
             _tell(closed[-1], journal)
         elif path.name not in entered.this_instance or instance.intervals.has_run(path.name):
             continue
@@ -123,13 +138,30 @@ class _Entered:
     this_instance: frozenset[str]
 
 
-def _entered(layout: Layout, instance: str) -> _Entered:
+def _entered(view: LedgerView, instance: str) -> _Entered:
     """Runs whose seals are in the ledger."""
-    if not layout.ledger.exists():
-        return _Entered(frozenset(), frozenset())
-    kinds = {LedgerEntryType.RUN_SEALED.value, LedgerEntryType.RUN_INTERRUPTED.value}
-    seals = [(e.payload["run_id"], e.instance) for e in iter_entries(layout.ledger) if e.type in kinds]
-    return _Entered(frozenset(r for r, _ in seals), frozenset(r for r, owner in seals if owner == instance))
+    return _Entered(frozenset(view.seals), frozenset(run for run, owner in view.sealed_by.items() if owner == instance))
+
+
+def _require_beginning(candidate: _Candidate, layout: Layout, ledger: InstallationLedger, instance: Instance) -> None:
+    """Refuse a directory that no entry of the ledger begins.
+
+    Raises:
+        EvidenceError: naming it.
+    """
+    ledger.begin()
+    view = ledger_now(layout.ledger)
+    begun = view.started.get(candidate.path.name)
+    if begun is None and candidate.path.name not in view.inherited:
+        raise EvidenceError(
+            f"{candidate.path}: the ledger does not say that this run was begun: it is not taken in",
+            hint="find out who wrote it; move it away from there, then start again",
+        )
+    if begun is not None and begun.instance != instance.name and candidate.owner is not None:
+        raise EvidenceError(
+            f"{candidate.path} was begun by instance {begun.instance}, its manifest names {candidate.owner}",
+            hint="the manifest was changed: move the directory away, and keep it for the audit",
+        )
 
 
 def _run_directories(layout: Layout) -> Iterator[tuple[Path, Tier]]:
@@ -147,12 +179,11 @@ def _run_directories(layout: Layout) -> Iterator[tuple[Path, Tier]]:
 
 def _manifest(path: Path) -> dict[str, Any] | None:
     """The run's manifest, or None when there is none that can be read: it may have been cut off itself."""
+    data = read_if_there(path / Artifact.MANIFEST, at_most=LARGE)
     try:
-        found = strict_loads((path / Artifact.MANIFEST).read_bytes())
-    except (FileNotFoundError, ValueError):
+        found = None if data is None else strict_loads(data)
+    except ValueError:
         return None
-    except OSError as error:
-        raise host_error(error, f"cannot read {path / Artifact.MANIFEST}") from error
     return found if isinstance(found, dict) else None
 
 
@@ -168,22 +199,57 @@ def _others_alive(layout: Layout, instance: Instance) -> bool:
     return any(is_alive(layout, name) for name in names)
 
 
-def _close(candidate: _Candidate, layout: Layout, instance: Instance, clock: Clock, on_torn: OnTornTail) -> Closed:
+def _close(
+    candidate: _Candidate, layout: Layout, instance: Instance, clock: Clock, ledger: InstallationLedger
+) -> Closed:
     path, missing = candidate.path, _missing(candidate)
     was_cut_off = not candidate.sealed or (path / Artifact.INTERRUPTED).exists()
     if candidate.sealed:
         seal = read_seal(path)
         if seal is None:
             raise EvidenceError(f"{path}: its seal went away while it was read", hint="who else writes there?")
+        _require_verified(path)
     else:
         _write_sidecar(candidate, missing, instance, clock)
         seal = seal_run(path)
-    kind = LedgerEntryType.RUN_INTERRUPTED if was_cut_off else LedgerEntryType.RUN_SEALED
-    ledger = Ledger(layout.ledger, clock=clock, instance=instance.name, on_torn=on_torn)
+    kind = LedgerEntryType.RUN_INTERRUPTED if was_cut_off else LedgerEntryType.RUN_ADOPTED
     status = "interrupted" if was_cut_off else str((candidate.manifest or {}).get("status"))
     where = str(path.relative_to(layout.lib))
-    ledger.append(kind, seal.ledger_payload(run_dir=where, tier=candidate.tier.value, status=status))
+    pool = _pool_of(path.name, candidate, layout)
+    ledger.append(kind, seal.ledger_payload(run_dir=where, tier=candidate.tier.value, status=status, pool=pool))
     return Closed(path.name, path, missing, seal)
+
+
+def _require_verified(path: Path) -> None:
+    """A run that carries a seal of its own is taken in only when it verifies.
+
+    Raises:
+        EvidenceError: naming the first thing that is wrong.
+    """
+    found = verify_run(path, look_for_ledger=False)
+    bad = next((one for one in found.findings if one.level is not Level.NOTE), None)
+    if bad is not None:
+        raise EvidenceError(
+            f"{path} carries a seal and does not verify: {bad.where}: {bad.what}",
+            hint=f"move it away and keep it for the audit; prometheus-quant verify {path}",
+        )
+
+
+def _pool_of(run_id: str, candidate: _Candidate, layout: Layout) -> dict[str, Any]:
+    """What a cut-off run did to its pool: the records there that name it, between its beginning and now."""
+    begun = ledger_now(layout.ledger).started.get(run_id)
+    stage = Stage(begun.payload["stage"]) if begun is not None else _stage_of(candidate)
+    pool = layout.pool(stage)
+    before: dict[str, Any] = begun.payload["pool"] if begun is not None else {"records": START.n, "head": START.prev}
+    claim = claims_of(pool).get(run_id, Claim()) if pool.exists() else Claim()
+    now = place_of(pool)
+    after = Link(now["records"], now["head"])
+    return pool_state(layout, stage, Link(before["records"], before["head"]), after, claim)
+
+
+def _stage_of(candidate: _Candidate) -> Stage:
+    said = (candidate.manifest or {}).get("stage")
+    return Stage(said) if said in {stage.value for stage in Stage} else Stage.STAGE1
 
 
 def _missing(candidate: _Candidate) -> list[str]:

@@ -33,6 +33,7 @@ from prometheus.v10.evidence.canonical import canonical_bytes, strict_loads
 from prometheus.v10.evidence.codec import from_json_bytes, to_json_bytes
 from prometheus.v10.evidence.events import DeathPattern
 from prometheus.v10.evidence.findings import Progress
+from prometheus.v10.evidence.installation import InstallationLedger
 from prometheus.v10.evidence.journal import Journal
 from prometheus.v10.evidence.ledger import Ledger, iter_entries
 from prometheus.v10.evidence.pool import iter_records
@@ -242,8 +243,8 @@ def _named(promotion: Promotion) -> dict[str, Any]:
 
 
 def _ledger(layout: Layout, promotion: Promotion, clock: Clock, journal: Journal, files: Files) -> Ledger:
-    return Ledger(
-        layout.ledger, clock=clock, instance=promotion.instance, on_torn=partial(tell_torn, journal), files=files
+    return InstallationLedger(
+        layout, clock=clock, instance=promotion.instance, on_torn=partial(tell_torn, journal), files=files
     )
 
 

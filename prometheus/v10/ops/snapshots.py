@@ -9,13 +9,17 @@ from __future__ import annotations
 from functools import partial
 
 from prometheus.v10.base.clock import Clock
+from prometheus.v10.base.errors import EvidenceError
 from prometheus.v10.base.modes import Stage
 from prometheus.v10.base.names import Event, LedgerEntryType
 from prometheus.v10.base.paths import Layout
+from prometheus.v10.evidence.anchors import check_claims
 from prometheus.v10.evidence.environment import probe
-from prometheus.v10.evidence.findings import Progress
+from prometheus.v10.evidence.findings import Level, Progress, VerifyReport
+from prometheus.v10.evidence.installation import InstallationLedger, refuse_a_past_without_ledger
 from prometheus.v10.evidence.journal import Journal
-from prometheus.v10.evidence.ledger import Ledger, iter_entries
+from prometheus.v10.evidence.ledger_now import ledger_now
+from prometheus.v10.evidence.pool_claims import claims_of
 from prometheus.v10.evidence.snapshot import SnapshotInfo, create_snapshot, list_snapshots
 from prometheus.v10.ops.control import tell_torn
 
@@ -29,11 +33,12 @@ def take_snapshot(
         EvidenceError: when pool or ledger is damaged, or the pool is empty.
         HostError: when the disk refuses.
     """
+    _refuse_unclaimed(layout, stage)
     info = create_snapshot(
         layout.pool(stage), layout.snapshots(stage), clock=clock, git_commit=probe().git_commit, progress=progress
     )
     if not _entered(layout, info):
-        ledger = Ledger(layout.ledger, clock=clock, instance=instance, on_torn=partial(tell_torn, journal))
+        ledger = InstallationLedger(layout, clock=clock, instance=instance, on_torn=partial(tell_torn, journal))
         ledger.append(LedgerEntryType.SNAPSHOT, info.ledger_payload())
         journal.send(
             Event.SNAPSHOT,
@@ -57,12 +62,31 @@ def take_if_grown(
     return take_snapshot(layout, stage, instance=instance, clock=clock, journal=journal, progress=progress)
 
 
+def _refuse_unclaimed(layout: Layout, stage: Stage) -> None:
+    """A snapshot freezes what sealed runs vouch for; a record that no run claims is not frozen.
+
+    Raises:
+        EvidenceError: naming the pool and what is wrong with it.
+    """
+    pool = layout.pool(stage)
+    view = ledger_now(layout.ledger)
+    if view.entries == 0:
+        refuse_a_past_without_ledger(layout)
+    if view.installation is None or not pool.exists():
+        return
+    report = VerifyReport(pool, "pool")
+    claims = claims_of(pool)
+    view = ledger_now(layout.ledger)  # again: what was appended meanwhile was begun before
+    live = view.unsealed() | view.inherited
+    check_claims(pool, str(pool.relative_to(layout.lib)), claims, view, report, live=live, complete=False)
+    bad = next((one for one in report.findings if one.level is Level.FAIL), None)
+    if bad is not None:
+        raise EvidenceError(
+            f"{bad.where}: {bad.what}: no snapshot is taken",
+            hint="prometheus-quant audit says what else is wrong; restore the pool from a copy",
+        )
+
+
 def _entered(layout: Layout, info: SnapshotInfo) -> bool:
     """Whether the ledger knows this snapshot of this pool."""
-    if not layout.ledger.exists():
-        return False
-    payload = info.ledger_payload()
-    return any(
-        entry.type == LedgerEntryType.SNAPSHOT.value and entry.payload == payload
-        for entry in iter_entries(layout.ledger)
-    )
+    return info.ledger_payload() in ledger_now(layout.ledger).snapshots

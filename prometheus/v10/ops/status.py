@@ -19,7 +19,7 @@ from attrs import Factory, define
 from prometheus.v10.base.clock import Clock, utc_text
 from prometheus.v10.base.errors import PrometheusError
 from prometheus.v10.base.modes import Stage, Tier
-from prometheus.v10.base.names import Artifact, is_run_id
+from prometheus.v10.base.names import CURVE_FILE, Artifact, is_run_id
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.base.reading import LARGE, read_if_there
 from prometheus.v10.evidence.canonical import strict_loads
@@ -33,7 +33,7 @@ from prometheus.v10.ops.stopping import read_order
 from prometheus.v10.ops.systemd import Systemd, Unit
 
 SCHEMA = "status/1"
-INTERVALS = "collapse_intervals.jsonl"
+INTERVALS = CURVE_FILE
 AUDIT = "prometheus-audit.service"
 AUDIT_TIMER = "prometheus-audit.timer"
 MOST_RUNS = 200

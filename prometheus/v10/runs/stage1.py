@@ -17,21 +17,25 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 
 import numpy as np
+from attrs import evolve
 
 from prometheus.v10.base.clock import Clock, new_run_id, utc_text
 from prometheus.v10.base.errors import HostError, PrometheusError, UsageError
 from prometheus.v10.base.files import FILES, Files
 from prometheus.v10.base.modes import Mode, RunPrefix, Tier
-from prometheus.v10.base.names import Artifact, Event
+from prometheus.v10.base.names import CURVE_FILE, Artifact, Event, LedgerEntryType
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.core import fences
+from prometheus.v10.evidence.anchors import pool_state, vouched_records
+from prometheus.v10.evidence.chain import START
 from prometheus.v10.evidence.codec import dump_config
 from prometheus.v10.evidence.environment import probe
 from prometheus.v10.evidence.fences import inventory_hash
 from prometheus.v10.evidence.fingerprint import offline_fingerprint
+from prometheus.v10.evidence.installation import InstallationLedger
 from prometheus.v10.evidence.interesting import placed
 from prometheus.v10.evidence.journal import Journal, JournalState
-from prometheus.v10.evidence.ledger import Ledger
+from prometheus.v10.evidence.ledger_now import ledger_now
 from prometheus.v10.evidence.manifest import RunFigures, RunManifest, RunPlan, Status, finish, start_manifest
 from prometheus.v10.evidence.manifest_parts import (
     Ablation,
@@ -43,6 +47,7 @@ from prometheus.v10.evidence.manifest_parts import (
 )
 from prometheus.v10.evidence.nulls import Nulls
 from prometheus.v10.evidence.pool import SharedPoolWriter
+from prometheus.v10.evidence.pool_claims import Claim, place_of
 from prometheus.v10.evidence.pool_record import PoolEntry
 from prometheus.v10.evidence.raw import RawWriter
 from prometheus.v10.evidence.rundir import RunDirectory
@@ -68,7 +73,7 @@ def run_stage1(
     instance: str,
     control: RunControl,
     journal: Journal,
-    seed_offset: int = 0,
+    seed_offset: int | None = None,
     prefix: RunPrefix = RunPrefix.HF,
     previous_run_id: str | None = None,
     restart_seconds: float | None = None,
@@ -85,7 +90,8 @@ def run_stage1(
         instance: whose run it is.
         control: hears of progress, and says when to stop.
         journal: the second witness.
-        seed_offset: how many runs of this profile went before: seeds go on where they ended.
+        seed_offset: how many runs of this profile went before: seeds go on where they ended. None where nobody counts
+            them: the seeds are the profile's own.
         prefix: decides tier and root.
         previous_run_id: the run whose collapse this one is the reboot of, with the seconds since.
         restart_seconds: see there.
@@ -103,7 +109,7 @@ def run_stage1(
     warm_up()
     environment = probe()
     run_id = new_run_id(prefix.value, clock, environment.git_commit)
-    first = profile.experiments.seed + seed_offset * profile.experiments.count
+    first = profile.experiments.seed + (seed_offset or 0) * profile.experiments.count
     seeds = list(range(first, first + profile.experiments.count))
     plan = RunPlan(
         run_id=run_id,
@@ -127,6 +133,8 @@ def run_stage1(
     )
     own = journal.for_run(run_id)
     manifest = start_manifest(plan, environment, journal_state(own, nulls := Nulls()), nulls, clock)
+    if seed_offset is not None:
+        manifest = evolve(manifest, extra={"run_counter": seed_offset})
     return Stage1Run(manifest, profile, world, layout, clock, control, own, files=files, cluster=cluster).go()
 
 
@@ -154,6 +162,9 @@ class Stage1Run:
         self.manifest, self.profile, self.world, self.limits = manifest, profile, world, limits
         self.layout, self.clock, self.control, self.journal = layout, clock, control, journal
         self.files, self.cluster = files, cluster
+        self.ledger = InstallationLedger(
+            layout, clock=clock, instance=manifest.instance, on_torn=self._tell_torn, files=files
+        )
         self.started = clock.monotonic()
         self.rows: list[ExperimentStats] = []
         self.timing: list[ExperimentTiming] = []
@@ -161,8 +172,8 @@ class Stage1Run:
         self.fence = np.zeros((len(fences.NAMES), fences.COLUMNS), dtype=np.int64)
         self.residual = 0.0
         self.agent_ticks = 0
-        self.appended: tuple[int, int] | None = None
-        self.pool_records = 0
+        self.claim = Claim()
+        self.pool_before = self.pool_after = START
         self.last_collapse: str | None = None
         self.stop: tuple[StopReason, str] | None = None
         self.table = executor.ProgressTable(len(manifest.seeds))
@@ -181,8 +192,11 @@ class Stage1Run:
                     on_torn=self._torn,
                     files=self.files,
                     progress=self.control.checked,
+                    vouched=vouched_records(self.layout, self.profile.stage, ledger_now(self.layout.ledger)),
                 )
             )
+            self.pool_before = self.pool_after = pool.link
+            self._enter_beginning()
             directory = stack.enter_context(
                 RunDirectory.create(self.layout, Tier(self.manifest.meta.tier), self.manifest.run_id, files=self.files)
             )
@@ -240,10 +254,10 @@ class Stage1Run:
             directory.append(Artifact.BIRTHS, harvest.births)
             directory.append(Artifact.COLLAPSES, harvest.collapses)
         directory.commit()
-        numbers = pool.append(entries)
-        if numbers:
-            self.appended = (self.appended[0] if self.appended else numbers[0], numbers[-1])
-            self.pool_records += len(numbers)
+        for number, entry in zip(pool.append(entries), entries, strict=True):
+            self.claim.add(number, entry.id)
+        if entries:
+            self.pool_after = pool.link
         for harvest in harvests:
             self._count(harvest)
         self._look()
@@ -302,6 +316,7 @@ class Stage1Run:
     def _close(self, directory: RunDirectory, status: Status) -> RunOutcome:
         reason, when = self.stop or (None, None)
         nulls = Nulls(self.manifest.null_reasons)
+        pool = pool_state(self.layout, self.profile.stage, self.pool_before, self.pool_after, self.claim)
         self.journal.send(
             Event.RUN_ENDED, f"{self.manifest.run_id} {status.value}: {len(self.rows)} experiments",
             status=status.value, experiments=len(self.rows), deaths=sum(row.deaths for row in self.rows),
@@ -316,8 +331,9 @@ class Stage1Run:
             evidence=directory.size(),
             pool_appends=PoolAppends(
                 pool=str(self.layout.pool(self.profile.stage).relative_to(self.layout.lib)),
-                first_n=self.appended[0] if self.appended else None,
-                last_n=self.appended[1] if self.appended else None,
+                first_n=self.claim.first if self.claim.appended else None,
+                last_n=self.claim.last if self.claim.appended else None,
+                extra={name: value for name, value in pool.items() if name != "path"},
             ),
             stop_reason=reason.value if reason else None,
             stop_time=when,
@@ -327,7 +343,7 @@ class Stage1Run:
         said = journal_state(self.journal, nulls)
         directory.write_manifest(finish(self.manifest, status, figures, said, nulls, self.clock))
         seal = directory.seal(
-            self._ledger(), complete=status is not Status.FAILED, on_file=self._sealing, status=status.value
+            self.ledger, complete=status is not Status.FAILED, on_file=self._sealing, status=status.value, pool=pool
         )
         self.journal.send(
             Event.RUN_SEALED, f"{self.manifest.run_id} is sealed: {seal.files} files",
@@ -360,19 +376,46 @@ class Stage1Run:
     def _elapsed(self) -> float:
         return self.clock.monotonic() - self.started
 
-    def _ledger(self) -> Ledger:
-        return Ledger(
-            self.layout.ledger,
-            clock=self.clock,
-            instance=self.manifest.instance,
-            on_torn=self._torn,
-            files=self.files,
+    def _enter_beginning(self) -> None:
+        """The ledger knows of the run before there is a directory of it: what nobody began is never taken in."""
+        run, lib = self.manifest, self.layout.lib
+        place = self.layout.runs(Tier(run.meta.tier)) / run.run_id
+        curve = self.layout.state / run.instance / CURVE_FILE
+        self.ledger.append(
+            LedgerEntryType.RUN_STARTED,
+            {
+                "run_id": run.run_id,
+                "run_dir": str(place.relative_to(lib)),
+                "tier": run.meta.tier,
+                "stage": run.stage,
+                "mode": run.mode,
+                "run_counter": run.extra.get("run_counter"),
+                "config_hash": run.config_hash,
+                "core_hash": run.core_hash,
+                "git_commit": run.git_commit,
+                "pool": {
+                    "path": str(self.layout.pool(self.profile.stage).relative_to(lib)),
+                    "records": self.pool_before.n,
+                    "head": self.pool_before.prev,
+                },
+                "curve": {"path": str(curve.relative_to(lib)), **place_of(curve)} if curve.exists() else None,
+            },
+            null_reasons={
+                **({} if run.git_commit else {"payload.git_commit": run.null_reasons["git_commit"]}),
+                **({} if "run_counter" in run.extra else {"payload.run_counter": "nobody counts the runs"}),
+                **({} if curve.exists() else {"payload.curve": "nobody keeps a survival curve for it"}),
+            },
         )
 
     def _sealing(self, _name: str) -> None:
         self.control.sealing()
 
     def _torn(self, tail: TornTail) -> None:
+        """A torn tail of the pool: the ledger has it before anything is appended over it."""
+        self._tell_torn(tail)
+        self.ledger.enter_torn(tail)
+
+    def _tell_torn(self, tail: TornTail) -> None:
         self.journal.send(
             Event.TORN_TAIL, f"{tail.path}: torn tail moved to {tail.moved_to.name}",
             path=str(tail.path), kept=str(tail.moved_to), offset=tail.offset, bytes=tail.length,
@@ -411,7 +454,7 @@ class Stage1Run:
             collapses=lines[Artifact.COLLAPSES],
             interesting_deaths=lines[Artifact.INTERESTING_DEATHS],
             raw_samples=self.raw.records,
-            pool_records=self.pool_records,
+            pool_records=self.claim.appended,
         )
 
 

@@ -168,7 +168,7 @@ def run_stage2(
     instance: str,
     control: RunControl,
     journal: Journal,
-    seed_offset: int = 0,
+    seed_offset: int | None = None,
     prefix: RunPrefix = RunPrefix.STAGE2,
     previous_run_id: str | None = None,
     restart_seconds: float | None = None,

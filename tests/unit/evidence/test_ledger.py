@@ -59,7 +59,7 @@ def test_entries_come_back_in_order_and_chained(book, path):
         assert canonical_line(entry) == line
         assert (entry["n"], entry["prev"], entry["instance"], entry["type"]) == (n, previous, "HF", "run_sealed")
         previous = hashlib.sha256(line).hexdigest()
-    assert verify_ledger(path).findings == []
+    assert scan(path, LEDGER_LINE, close=True).damages == []
 
 
 def test_an_append_is_durable_before_it_returns(path, clock, no_torn):
@@ -122,7 +122,7 @@ def test_a_torn_tail_is_moved_and_told(book, path, clock, tmp_path):
     assert path.read_bytes().startswith(whole)
     assert torn[0].moved_to.read_bytes() == b'{"id":"half'
     assert torn[0].moved_to.name == "ledger.jsonl.torn-20250301T120000Z"
-    assert verify_ledger(path).findings == []
+    assert scan(path, LEDGER_LINE, close=True).damages == []
 
 
 def test_a_replaced_ledger_is_read_anew(book, path):

@@ -14,12 +14,14 @@ from prometheus.v10.base.names import Artifact
 from prometheus.v10.evidence.rundir import RunDirectory
 from prometheus.v10.ops.close_run import parse_name
 from prometheus.v10.ops.instance import Instance
+from tests.beginnings import enter_beginning
 
 RUN = "HF_20260102T030405Z_abcdef0_0001"
 
 
 @pytest.fixture
 def cut_off(layout):
+    enter_beginning(layout, RUN)
     with RunDirectory.create(layout, Tier.TIER1_HF, RUN) as run:
         (run.path / Artifact.MANIFEST).write_text(json.dumps({"instance": "HF", "status": "running"}))
     return run.path

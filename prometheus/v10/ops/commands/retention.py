@@ -17,8 +17,8 @@ from prometheus.v10.base.clock import Clock, SystemClock
 from prometheus.v10.base.errors import ExitCode, HostError, UsageError
 from prometheus.v10.base.files import Files
 from prometheus.v10.base.paths import Layout
+from prometheus.v10.evidence.installation import InstallationLedger
 from prometheus.v10.evidence.journal import Journal
-from prometheus.v10.evidence.ledger import Ledger
 from prometheus.v10.ops import retention as work
 from prometheus.v10.ops.commands.options import DEFAULT_ROOT, AsJson, InstanceOption, Root, examples
 from prometheus.v10.ops.commands.report import Report, facts, table
@@ -55,7 +55,9 @@ def carry_out(
     journal = Journal.open(instance=instance, mode=profile.mode, stage=profile.stage, run_id=None)
     reserve = Reserve(layout.state / RESERVE_FILE, RESERVE_BYTES)
     files = ReserveFiles(reserve)
-    ledger = Ledger(layout.ledger, clock=clock, instance=instance, on_torn=partial(tell_torn, journal), files=files)
+    ledger = InstallationLedger(
+        layout, clock=clock, instance=instance, on_torn=partial(tell_torn, journal), files=files
+    )
     result = work.apply(made, layout, ledger=ledger, journal=journal, files=files)
     _make_again(reserve, layout, profile)
     refused, skipped = ([asdict(kept) for kept in some] for some in (result.refused, result.skipped))

@@ -112,7 +112,6 @@ def run_once(
                     instance=instance,
                     control=bar,
                     journal=journal,
-                    seed_offset=0,
                     previous_run_id=follows,
                     restart_seconds=since,
                     files=ReserveFiles(disk.reserve),

@@ -26,7 +26,7 @@ from prometheus.v10.core.config import WorldConfig
 from prometheus.v10.evidence.codec import config_hash, dump_config, from_json_bytes, to_json_bytes
 from prometheus.v10.evidence.environment import probe
 from prometheus.v10.evidence.fences import inventory_hash
-from prometheus.v10.evidence.ledger import Ledger
+from prometheus.v10.evidence.installation import InstallationLedger
 from prometheus.v10.evidence.nulls import Nulls
 from prometheus.v10.market.bars import Bars
 from prometheus.v10.runs import setup
@@ -131,11 +131,17 @@ def settle(design: GateDesign, layout: Layout) -> tuple[setup.World, GateLock]:
     )
 
 
+ENTRY_EXPERIMENTS = 16
+"""So many experiments are entered into the ledger at once: what a killed process did since is done again."""
+
+
 def _why(reasons: dict[str, str], name: str) -> str:
     return reasons.get(name, "the environment does not say")
 
 
-def run_gate(design: GateDesign, layout: Layout, *, clock: Clock, ledger: Ledger, hands: Hands) -> GateOutcome:
+def run_gate(
+    design: GateDesign, layout: Layout, *, clock: Clock, ledger: InstallationLedger, hands: Hands
+) -> GateOutcome:
     """Do a gate, or what is left of it.
 
     Raises:
@@ -150,15 +156,16 @@ def run_gate(design: GateDesign, layout: Layout, *, clock: Clock, ledger: Ledger
     with Lock(layout.state / f"gate-{design.name}.lock", who="a gate"):
         directory = GateDirectory(layout, design.name, ledger)
         directory.take(wanted)
-        return _Gate(design, directory, world.bars, world.config, hands).go()
+        return _Gate(design, directory, world.bars, world.config, hands, clock).go()
 
 
 class _Gate:
     """One gate at work."""
 
     def __init__(
-        self, design: GateDesign, directory: GateDirectory, bars: Bars, config: WorldConfig, hands: Hands
+        self, design: GateDesign, directory: GateDirectory, bars: Bars, config: WorldConfig, hands: Hands, clock: Clock
     ) -> None:
+        self.clock = clock
         self.design, self.directory, self.bars, self.config, self.hands = design, directory, bars, config, hands
         self.planned = experiments(design)
         self.cut_off = 0
@@ -189,16 +196,23 @@ class _Gate:
 
     def _run(self) -> int:
         """Run what is missing; returns how many experiments are there."""
-        file, found, self.cut_off = self.directory.open_experiments(self.planned)
+        file, found, self.cut_off = self.directory.open_experiments(self.planned, clock=self.clock)
         done = len(found)
         work = batches(self.design, self.bars, self.config, done=done)
         hands = self.hands
+        entered = done
         with file:
             for batch in in_order(hands.executor, run_batch, work, ahead=hands.ahead, stop=hands.stop):
                 file.append_durable(batch.lines)
                 done += batch.experiments
+                self.directory.count(batch.lines)
+                if done - entered >= ENTRY_EXPERIMENTS:
+                    self.directory.enter_batch(done)
+                    entered = done
                 self.agent_ticks += batch.agent_ticks
                 hands.told(self._progress("experiments", done))
+        if done > entered:
+            self.directory.enter_batch(done)
         return done
 
     def _audit_signs(self, found: list[GateExperiment]) -> signs.GateSigns | None:

@@ -12,18 +12,21 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from attrs import field, frozen
 
+from prometheus.v10.base.clock import Clock, utc_stamp
 from prometheus.v10.base.errors import ConfigError, EvidenceError, host_error
 from prometheus.v10.base.files import ASIDE_SUFFIX, AppendFile, discard, write_atomic, write_new
 from prometheus.v10.base.names import GateFile, LedgerEntryType, Schema
 from prometheus.v10.base.paths import Layout, refuse_links_below
 from prometheus.v10.evidence.codec import from_json_bytes, to_json_bytes
-from prometheus.v10.evidence.ledger import Ledger, iter_entries
+from prometheus.v10.evidence.installation import InstallationLedger
+from prometheus.v10.evidence.ledger import iter_entries
 from prometheus.v10.evidence.manifest_parts import MarketSource
 from prometheus.v10.evidence.seal import Seal, read_seal, seal_run
 from prometheus.v10.runs.gate.cells import Cell
@@ -65,11 +68,12 @@ class GateDirectory:
         lock: the lock that holds, which is the one on the disk where there was one.
     """
 
-    def __init__(self, layout: Layout, name: str, ledger: Ledger) -> None:
+    def __init__(self, layout: Layout, name: str, ledger: InstallationLedger) -> None:
         self.path = layout.gates / name
         self.name = name
         self._layout, self._ledger = layout, ledger
         self.lock: GateLock
+        self._lines = hashlib.sha256()
 
     def take(self, wanted: GateLock) -> None:
         """Lock the directory, or go on under the lock that it has.
@@ -80,6 +84,7 @@ class GateDirectory:
             HostError: when the disk refuses.
         """
         refuse_links_below(self._layout.lib, self.path)
+        self._ledger.begin()
         place = self.path / GateFile.LOCK
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -127,23 +132,72 @@ class GateDirectory:
         }
         self._ledger.append(LedgerEntryType.GATE_LOCKED, payload)
 
-    def open_experiments(self, planned: Sequence[tuple[Cell, int]]) -> tuple[AppendFile, list[GateExperiment], int]:
-        """Open the experiments for appending.
+    def open_experiments(
+        self, planned: Sequence[tuple[Cell, int]], *, clock: Clock
+    ) -> tuple[AppendFile, list[GateExperiment], int]:
+        """Open the experiments for appending: those that the ledger vouches for; the others are done again.
+
+        What was appended and not entered any more, a torn line or the last batch of a killed process, is moved aside.
 
         Returns:
-            The file, the experiments that it holds, and how many bytes of an unterminated line were cut off.
+            The file, the experiments that it holds, and how many bytes were moved aside.
 
         Raises:
-            EvidenceError: for a line that is not the experiment that belongs there.
+            EvidenceError: when experiments that the ledger vouches for are missing or were changed, or for a line that
+                is not the experiment that belongs there.
             HostError: when the disk refuses.
         """
         place = self.path / GateFile.EXPERIMENTS
         file = AppendFile(place)
         data = self._read(GateFile.EXPERIMENTS)
-        whole = data.rfind(b"\n") + 1
-        if whole < len(data):
-            file.truncate(whole)
-        return file, self.parse(data[:whole], planned), len(data) - whole
+        vouched = self._vouched(data)
+        if vouched < len(data):
+            aside = f"{GateFile.EXPERIMENTS}.torn-{utc_stamp(clock.now())}-{secrets.token_hex(2)}"
+            write_new(self._layout.state / f"{self.name}.{aside}", data[vouched:], mode=0o440)
+            file.truncate(vouched)
+        self._lines = hashlib.sha256(data[:vouched])
+        return file, self.parse(data[:vouched], planned), len(data) - vouched
+
+    def _vouched(self, data: bytes) -> int:
+        """How many bytes of the experiments the ledger vouches for.
+
+        Raises:
+            EvidenceError: when they are not there as they were entered.
+        """
+        known = self._entries(LedgerEntryType.GATE_BATCH)
+        if not known:
+            return 0
+        said = known[-1]
+        end = 0
+        for _ in range(said["experiments"]):
+            end = data.find(b"\n", end) + 1
+            if end == 0:
+                break
+        if end == 0 or hashlib.sha256(data[:end]).hexdigest() != said["lines_sha256"]:
+            raise EvidenceError(
+                f"{self.path / GateFile.EXPERIMENTS}: its first {said['experiments']} experiments are not those that "
+                "the ledger has",
+                hint="somebody changed them: run prometheus-quant audit, and move the directory away",
+            )
+        return end
+
+    def count(self, lines: bytes) -> None:
+        """Take in lines that were appended: the next `enter_batch` vouches for them."""
+        self._lines.update(lines)
+
+    def enter_batch(self, done: int) -> None:
+        """Enter how many experiments there are now, and the hash of all their lines.
+
+        Raises:
+            PrometheusError: when the ledger cannot be written.
+        """
+        payload = {
+            "gate": self.name,
+            "gate_dir": self._where(),
+            "experiments": done,
+            "lines_sha256": self._lines.hexdigest(),
+        }
+        self._ledger.append(LedgerEntryType.GATE_BATCH, payload)
 
     def experiments(self, planned: Sequence[tuple[Cell, int]]) -> list[GateExperiment]:
         """All experiments of a gate that is complete; errors as `open_experiments`."""

@@ -10,7 +10,7 @@ import pytest
 from prometheus.v10.base.clock import SystemClock
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.evidence.codec import structure_config
-from prometheus.v10.evidence.ledger import Ledger
+from prometheus.v10.evidence.installation import InstallationLedger
 from prometheus.v10.runs.cluster import open_executor
 from prometheus.v10.runs.gate.design import GateDesign
 from prometheus.v10.runs.gate.run import GateOutcome, GateProgress, Hands, run_gate
@@ -56,7 +56,7 @@ def do_gate(
             stop=lambda: stop_after is not None and seen[0] >= stop_after,
             told=told,
         )
-        ledger = Ledger(layout.ledger, clock=SystemClock(), instance="T", on_torn=no_tail)
+        ledger = InstallationLedger(layout, clock=SystemClock(), instance="T", on_torn=no_tail)
         return run_gate(design, layout, clock=SystemClock(), ledger=ledger, hands=hands)
 
 

@@ -48,7 +48,8 @@ def test_a_gate_is_sealed_verified_and_known_to_the_ledger(whole):
     assert audit(layout).verdict == "PASS"
     checked = subprocess.run(["sha256sum", "--quiet", "-c", "SHA256SUMS.txt"], cwd=path, check=False)
     assert checked.returncode == 0
-    locked, sealed = iter_entries(layout.ledger)
+    _, locked, *batches, sealed = iter_entries(layout.ledger)
+    assert batches[-1].payload["experiments"] == outcome.total
     lock = json.loads((path / "gate_lock.json").read_bytes())
     assert (locked.type, sealed.type) == ("gate_locked", "gate_sealed")
     assert locked.payload["config_hash"] == hashlib.sha256(canonical_bytes(lock["config"])).hexdigest()
@@ -59,7 +60,7 @@ def test_a_gate_is_sealed_verified_and_known_to_the_ledger(whole):
 def test_the_lock_is_in_the_ledger_before_there_is_an_experiment(gate_in, small, tmp_path):
     layout = Layout.under(tmp_path / "root")
     assert gate_in(layout, small(), stop_after=0).verdict is None
-    assert [entry.type for entry in iter_entries(layout.ledger)] == ["gate_locked"]
+    assert [entry.type for entry in iter_entries(layout.ledger)] == ["installation", "gate_locked"]
     assert (layout.gates / "small" / GateFile.EXPERIMENTS).read_bytes() == b""
     report = verify_path(layout.gates / "small")
     assert report.verdict == "COULD NOT CHECK"
@@ -110,7 +111,7 @@ def test_a_changed_lock_is_found_before_anything_is_run(do_gate, small, layout):
 def test_experiments_without_a_lock_in_the_ledger_prove_nothing(do_gate, small, layout):
     do_gate(small(), stop_after=1)
     layout.ledger.unlink()
-    with pytest.raises(EvidenceError, match="the ledger does not know its lock"):
+    with pytest.raises(EvidenceError, match="a ledger is never begun where there is a past"):
         do_gate(small())
 
 
@@ -119,7 +120,7 @@ def test_an_experiment_that_does_not_belong_there_is_refused(do_gate, small, lay
     place = layout.gates / "small" / GateFile.EXPERIMENTS
     lines = place.read_bytes().splitlines(keepends=True)
     place.write_bytes(b"".join([lines[1], lines[0], *lines[2:]]))
-    with pytest.raises(EvidenceError, match="line 1 is W1/A_real seed 2"):
+    with pytest.raises(EvidenceError, match="are not those that the ledger has"):
         do_gate(small())
 
 
@@ -144,7 +145,7 @@ def test_a_sealed_gate_is_judged_again_to_the_same_bytes(sealed, gate_in, small)
     outcome = gate_in(sealed, small())
     assert outcome.again
     assert {place.name: place.stat().st_mtime_ns for place in (sealed.gates / "small").iterdir()} == before
-    assert len(list(iter_entries(sealed.ledger))) == 2
+    assert [entry.type for entry in iter_entries(sealed.ledger)].count("gate_sealed") == 1
 
 
 def change_verdict(path):
@@ -199,7 +200,7 @@ def test_a_deleted_gate_is_found_by_the_audit(sealed):
     subprocess.run(["rm", "-r", str(sealed.gates / "small")], check=True)
     report = audit(sealed)
     assert report.verdict == "FAIL"
-    assert "gone without a tombstone" in report.findings[0].what
+    assert "it is gone: no policy may delete a gate" in report.findings[0].what
 
 
 def test_a_ledger_that_lost_a_gate_is_found(sealed):
@@ -210,7 +211,7 @@ def test_a_ledger_that_lost_a_gate_is_found(sealed):
 
 def test_a_seal_that_the_ledger_missed_is_entered_by_the_next_start(sealed, gate_in, small):
     lines = sealed.ledger.read_bytes().splitlines(keepends=True)
-    sealed.ledger.write_bytes(lines[0])
+    sealed.ledger.write_bytes(b"".join(lines[:-1]))
     assert audit(sealed).verdict == "FAIL"
     assert gate_in(sealed, small()).again
     assert audit(sealed).verdict == "PASS"

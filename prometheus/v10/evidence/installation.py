@@ -1,0 +1,120 @@
+"""The installation's ledger: how it is begun, and that it is never begun where there is a past already.
+
+1. The first entry is `LedgerEntryType.INSTALLATION`, with an id of its own, of which checkpoints speak.
+2. A ledger of the version before gets the entry once; every entry after it owes what this version writes.
+3. Where runs, gates, snapshots or pool records are, and no ledger, nothing is begun: somebody took the ledger away.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+from prometheus import __version__
+from prometheus.v10.base.clock import Clock
+from prometheus.v10.base.errors import EvidenceError
+from prometheus.v10.base.files import FILES, Files
+from prometheus.v10.base.names import LedgerEntryType
+from prometheus.v10.base.paths import Layout
+from prometheus.v10.evidence.installation_past import past_of, run_ids
+from prometheus.v10.evidence.ledger import Ledger, LedgerEntry
+from prometheus.v10.evidence.ledger_now import ledger_now
+from prometheus.v10.evidence.ledger_table import problem
+from prometheus.v10.evidence.tail import OnTornTail, TornTail
+
+BEGUN = "a new installation"
+UPGRADED = "the first entry of a version that owes more of every run"
+
+
+class InstallationLedger(Ledger):
+    """Appends to ``state/ledger.jsonl``; every entry is held against the closed table before it is written."""
+
+    def __init__(
+        self, layout: Layout, *, clock: Clock, instance: str, on_torn: OnTornTail, files: Files = FILES
+    ) -> None:
+        """As `Ledger`; a torn tail of the ledger itself is entered into it as well."""
+        self._layout = layout
+        self._tails: list[TornTail] = []
+        self._tell = on_torn
+        self._begun = False
+        super().__init__(layout.ledger, clock=clock, instance=instance, on_torn=self._torn, files=files)
+
+    def append(
+        self, kind: LedgerEntryType, payload: Mapping[str, Any], *, null_reasons: Mapping[str, str] | None = None
+    ) -> LedgerEntry:
+        """Append one entry, the installation's before it where there is none; errors as `Ledger.append`.
+
+        Raises:
+            EvidenceError: also for a payload that the closed table does not allow, and where a ledger is missing.
+        """
+        self.begin()
+        if (wrong := problem(kind.value, payload, installed=True)) is not None:
+            raise EvidenceError(f"cannot enter into {self.path}: {wrong}", hint="this is a fault of the suite")
+        entry = super().append(kind, payload, null_reasons=null_reasons)
+        while self._tails:
+            self._enter_tail(self._tails.pop())
+        return entry
+
+    def enter_torn(self, tail: TornTail) -> None:
+        """Enter a torn tail of another chained file of the installation.
+
+        Raises:
+            PrometheusError: as `append`.
+        """
+        self.begin()
+        self._enter_tail(tail)
+
+    def _enter_tail(self, tail: TornTail) -> None:
+        lib = self._layout.lib
+        payload = {
+            "path": str(tail.path.relative_to(lib)),
+            "kept": str(tail.moved_to.relative_to(lib)),
+            "offset": tail.offset,
+            "bytes": tail.length,
+            "sha256": tail.sha256,
+        }
+        super().append(LedgerEntryType.TORN_TAIL, payload)
+
+    def _torn(self, tail: TornTail) -> None:
+        self._tails.append(tail)
+        self._tell(tail)
+
+    def begin(self) -> None:
+        """Make sure that the installation's entry is there.
+
+        Raises:
+            PrometheusError: as `append`.
+        """
+        if self._begun:
+            return
+        view = ledger_now(self.path)
+        if view.entries == 0:
+            refuse_a_past_without_ledger(self._layout)
+            self._enter_installation(0, BEGUN, [])
+        elif view.installation is None:
+            self._enter_installation(view.entries, UPGRADED, sorted(run_ids(self._layout) - view.seals.keys()))
+        self._begun = True
+
+    def _enter_installation(self, before: int, reason: str, open_runs: list[str]) -> None:
+        payload = {
+            "installation_id": secrets.token_hex(16),
+            "suite_version": __version__,
+            "entries_before": before,
+            "open_runs": open_runs,
+            "reason": reason,
+        }
+        super().append(LedgerEntryType.INSTALLATION, payload)
+
+
+def refuse_a_past_without_ledger(layout: Layout) -> None:
+    """Refuse to begin a ledger where there is a past already.
+
+    Raises:
+        EvidenceError: naming what is there.
+    """
+    for what in past_of(layout):
+        raise EvidenceError(
+            f"{layout.ledger} is not there, and {what}: a ledger is never begun where there is a past",
+            hint="find the ledger, or restore the backup; or move what is there away, and begin anew",
+        )

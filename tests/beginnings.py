@@ -1,0 +1,27 @@
+"""Enters the beginning of a run that a test leaves cut off, as the run itself does before it makes its directory."""
+
+from __future__ import annotations
+
+from prometheus.v10.base.clock import Clock, SystemClock
+from prometheus.v10.base.modes import RunPrefix, Stage
+from prometheus.v10.base.names import LedgerEntryType
+from prometheus.v10.base.paths import Layout
+from prometheus.v10.evidence.installation import InstallationLedger
+from prometheus.v10.evidence.pool_claims import place_of
+
+
+def enter_beginning(
+    layout: Layout, run_id: str, *, instance: str = "HF", stage: Stage = Stage.STAGE1, clock: Clock | None = None
+) -> None:
+    """One ``run_started`` entry for ``run_id``."""
+    tier = RunPrefix(run_id.split("_", maxsplit=1)[0]).tier
+    pool = layout.pool(stage)
+    InstallationLedger(layout, clock=clock or SystemClock(), instance=instance, on_torn=lambda _: None).append(
+        LedgerEntryType.RUN_STARTED,
+        {
+            "run_id": run_id, "run_dir": f"{tier.root_name}/{run_id}", "tier": tier.value, "stage": stage.value,
+            "mode": "offline", "run_counter": None, "config_hash": "0" * 64, "core_hash": "0" * 64, "git_commit": None,
+            "pool": {"path": str(pool.relative_to(layout.lib)), **place_of(pool)}, "curve": None,
+        },
+        null_reasons={"payload.git_commit": "a test", "payload.run_counter": "a test", "payload.curve": "a test"},
+    )  # fmt: skip
