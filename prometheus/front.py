@@ -15,6 +15,7 @@ from rich.console import Console
 
 from prometheus import __version__
 from prometheus.v10.base.errors import ExitCode, PrometheusError, UsageError
+from prometheus.v10.base.files import tighten_umask
 from prometheus.v10.ops.commands.options import COMMAND
 from prometheus.v10.ops.commands.report import Report
 from prometheus.v10.ops.report import as_host_error, error_lines
@@ -83,6 +84,7 @@ def _fail(error: PrometheusError) -> int:
 
 def run_app(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
     """Run a command line; returns the exit code (contracts, section 6)."""
+    tighten_umask()
     command: Callable[..., Any] = typer.main.get_command(app).main
     progress = Console(stderr=True, highlight=False)
     try:

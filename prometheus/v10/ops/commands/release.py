@@ -107,11 +107,8 @@ def load_command(
     use = f"prometheus-quant release use {release.id}"
     plain = {"id": release.id, "commit": release.git_commit, **{s.value: ref for s, ref in release.images.items()}}
     plain["authenticity"] = authenticity
-    lines = [facts("loaded", plain), f"put it in force: {use}"]
-    if authenticity == NOT_AUTHENTICATED:
-        lines.insert(
-            1, "warning: not authenticated: give --sha256, or list the keys of your builders in release_signers"
-        )
+    warning = "warning: not authenticated: give --sha256, or list the keys of your builders in release_signers"
+    warned = [warning] if authenticity == NOT_AUTHENTICATED else []
     data = {**release.plain(), "authenticity": authenticity}
     return Report(data, [facts("loaded", plain), *warned, f"put it in force: {use}"]).asked(as_json=as_json)
 
