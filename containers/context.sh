@@ -16,7 +16,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/base.env"
 [ $# -eq 1 ] || die "one argument: the directory to make, or --check" "" 64
 [ ! -e "$1" ] || die "$1 exists" "name a directory that does not" 64
-out=$(realpath -m "$1")
+[ "$1" = --check ] || out=$(realpath -m "$1")
 cd "$here/.."
 need_commands python3:python3 git:git sha256sum:coreutils
 umask 022

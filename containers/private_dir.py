@@ -86,6 +86,7 @@ def main() -> int:
     if len(sys.argv) != 2:
         sys.stderr.write("one argument: the directory\n")
         return 64
+    os.umask(0o077)  # parents that are made on the way are closed as well
     try:
         sys.stdout.write(f"{private_directory(Path(sys.argv[1]))}\n")
     except UntrustedError as error:
