@@ -14,6 +14,10 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.skipif("PQ_SETUP_TEST" not in os.environ, reason="make setup-test runs it; needs a network")
 
 
+# From an index, or from a directory that an index names; with its version and the form of a wheel or a source archive.
+FETCHED = re.compile(r" (?:Downloading|Processing) (?:\S*/)?([A-Za-z0-9_.]+(?:-[a-z]+)?)-\d[^/ ]*\.(?:whl|tar\.gz)")
+
+
 def normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
@@ -29,10 +33,7 @@ def test_nothing_is_fetched_that_no_hash_holds(tmp_path):
     held = {
         normal(name) for name in re.findall(r"Checked \d+ links for project '([^']+)' against [1-9]\d* hashes", said)
     }
-    fetched = {
-        normal(name)
-        for name in re.findall(r"Downloading ([A-Za-z0-9_.]+?(?:-[a-z]+)?)-\d[^/ ]*\.(?:whl|tar\.gz)", said)
-    }
+    fetched = {normal(name) for name in FETCHED.findall(said)}
     assert {"setuptools", "poetry-core", "numpy"} <= fetched
     assert fetched <= held
     assert "Installing build dependencies" not in said
