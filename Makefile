@@ -12,7 +12,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 STAMP := .venv/.set-up
 BENCH_STAMP := .venv/.set-up-bench
-SET_UP := packaging/setup.sh packaging/requirements.py pyproject.toml poetry.lock
+SET_UP := packaging/setup.sh packaging/requirements.py packaging/build-requirements.txt pyproject.toml poetry.lock
 
 help:
 	@sed -n 's/^#   //p' Makefile

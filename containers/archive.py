@@ -119,7 +119,7 @@ def main() -> int:
         "git_commit": facts["GIT_COMMIT"] or None,
         "git_dirty": facts["GIT_DIRTY"] == "true",
         "created": facts["CREATED"],
-        "base": {"name": base[1], "kind": base[2], "digest": base[3]},
+        "base": {"name": base[1], "kind": base[2], "digest": base[3], "pinned": facts.get("BASE_PINNED") == "true"},
         "images": images,
         "archive": {"name": ARCHIVE, "bytes": (out / ARCHIVE).stat().st_size, "sha256": sha256_of(out / ARCHIVE)},
     }

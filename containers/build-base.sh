@@ -9,6 +9,7 @@ set -euo pipefail
 [ $# -eq 1 ] || die "one argument: the tar to write" "" 64
 [ "$(id -u)" -eq 0 ] || die "needs root to make a Debian tree" "sudo $0 $1" 77
 out=$(realpath -m "$1")
+need_commands mmdebstrap:mmdebstrap
 prefix=$(python_prefix)
 tree=$(mktemp -d /var/tmp/prometheus-quant-base.XXXXXX)
 trap 'rm -rf "$tree"' EXIT

@@ -13,6 +13,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 [ $# -eq 1 ] || die "one argument: the directory to write to" "" 64
 [ "$(id -u)" -eq 0 ] || die "needs root to make a Debian tree" "sudo $0 $1" 77
 out=$(realpath -m "$1")
+need_commands mmdebstrap:mmdebstrap pkg-config:pkg-config
 prefix=$(python_prefix)
 umask 022 # a wheel holds the modes of what set-up writes on the way
 work=$(mktemp -d /var/tmp/prometheus-quant-wheels.XXXXXX)

@@ -5,6 +5,11 @@
 # 2026-01-01T00:00:00Z until the sources have a commit, then the commit's own time.
 readonly FALLBACK_EPOCH=1767225600
 
+# A caller's GIT_DIR, GIT_INDEX_FILE or GIT_CONFIG_* would speak for another repository.
+for variable in "${!GIT_@}"; do
+    unset "$variable"
+done
+
 die() {
     printf '%s: %s\n' "$(basename "$0")" "$1" >&2
     [ -z "${2:-}" ] || printf 'hint: %s\n' "$2" >&2
@@ -52,3 +57,32 @@ debian_tree() {
 
 # Libraries that CPython's extension modules want.
 readonly PYTHON_LIBRARIES=ca-certificates,tzdata,libssl3t64,libffi8,libsqlite3-0,zlib1g,libbz2-1.0,liblzma5,libexpat1,libuuid1,libncursesw6,libreadline8t64,libsystemd0,netbase
+
+# git about this checkout ($PWD), without what a repository may configure to be run.
+git_here() {
+    git --no-replace-objects -c core.fsmonitor=false -c core.hooksPath=/dev/null -c "safe.directory=$PWD" "$@"
+}
+
+# Copies files and directories of this checkout ($PWD) into $1 and sets commit, dirty and epoch by what was copied.
+take_sources() {
+    local said
+    said=$(python3 -IB containers/source_state.py . "$@") || die "the sources could not be copied" "" 74
+    commit=$(sed -n 's/^commit=//p' <<<"$said")
+    dirty=$(sed -n 's/^dirty=//p' <<<"$said")
+    epoch=$FALLBACK_EPOCH
+    [ -z "$commit" ] || epoch=$(git_here show -s --no-show-signature --format=%ct "$commit")
+}
+
+# The build cache: $PQ_BUILD_CACHE, else one place in /var/tmp; only where no other user can put anything into it.
+build_cache() {
+    python3 -IB "$(dirname "${BASH_SOURCE[0]}")/private_dir.py" "${PQ_BUILD_CACHE:-/var/tmp/prometheus-quant-build}"
+}
+
+# Every command a build needs, asked for before anything is made: command:Debian-package pairs.
+need_commands() {
+    local pair missing=() packages=()
+    for pair in "$@"; do
+        command -v "${pair%%:*}" >/dev/null 2>&1 || { missing+=("${pair%%:*}") packages+=("${pair#*:}"); }
+    done
+    [ ${#missing[@]} -eq 0 ] || die "not installed: ${missing[*]}" "apt-get install ${packages[*]}" 69
+}

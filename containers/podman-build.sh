@@ -13,7 +13,12 @@ out=$(realpath -m "$2")
 readonly NAME=localhost/prometheus-quant
 
 mkdir -p "$out"
-if [ -f "$context/base.tar" ]; then
+if [ "$BASE_KIND" = stand-in ]; then
+    found=sha256:$(sha256sum "$context/base.tar" | cut -d' ' -f1)
+    if [ "$found" != "$BASE_SHA256" ]; then
+        printf 'the base of the context is %s, and build.env names %s\n' "$found" "$BASE_SHA256" >&2
+        exit 65
+    fi
     base=$NAME-base:stand-in
     podman import -q "$context/base.tar" "$base" >/dev/null
     printf 'base %s stand-in sha256:%s\n' "$base" "$(sha256sum "$context/base.tar" | cut -d' ' -f1)" >"$out/ids"
@@ -24,7 +29,7 @@ else
     printf 'base %s registry %s\n' "$BASE_TAG" "$BASE_DIGEST" >"$out/ids"
 fi
 
-labels=()
+labels=(--label "io.prometheus-quant.base=$BASE_KIND $BASE_SHA256" --label "io.prometheus-quant.base-pinned=$BASE_PINNED")
 [ -z "$SOURCE" ] || labels+=(--label "org.opencontainers.image.source=$SOURCE")
 # --timestamp: one time for files, config and history. --omit-history: a build's history holds a hash of mounted
 # directories with their times. --layers: images of the same steps differ between --layers and not, so one is fixed.

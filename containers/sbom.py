@@ -68,6 +68,7 @@ def bill(image: dict[str, Any], components: list[dict[str, Any]]) -> dict[str, A
                 "properties": [
                     {"name": "prometheus-quant:base", "value": f"{image['base']['name']}@{image['base']['digest']}"},
                     {"name": "prometheus-quant:base-kind", "value": image["base"]["kind"]},
+                    {"name": "prometheus-quant:base-pinned", "value": str(image["base"]["pinned"]).lower()},
                 ],
             },
         },

@@ -5,14 +5,22 @@
 #   make host-test     units, image and package on a real systemd with rootless Podman, every drill 20 times (needs root)
 #   make host-test-limits  limits of memory, tasks and disk, and a stepped clock, in a virtual machine (needs root)
 
-.PHONY: image verify-image host-test host-test-limits
+.PHONY: image image-tools verify-image host-test host-test-limits
 
 HOST_REPEATS ?= 20
 
-image:
+# Set-up and the package take minutes: what an image needs and is not here is installed, or said, before them.
+ifneq ($(filter image verify-image,$(MAKECMDGOALS)),)
+$(STAMP) deb: | image-tools
+endif
+
+image-tools:
+	@containers/build-image.sh --prepare
+
+image: image-tools
 	containers/build-image.sh dist/image
 
-verify-image:
+verify-image: image-tools
 	containers/verify-image.sh dist/image
 
 host-test: $(STAMP)

@@ -9,7 +9,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-readonly VENV=.venv
+readonly VENV=${PQ_VENV:-.venv}
+unset PYTHONPATH PIP_REQUIRE_HASHES
+umask 022
 readonly VERSIONS="3.12 3.13 3.11" # 3.12 is the version of the container image
 
 say() { printf 'set-up: %s\n' "$*" >&2; }
@@ -129,7 +131,21 @@ install_locked() {
     # shellcheck disable=SC2064  # the name of now, not of then
     trap "rm -f '$requirements'" RETURN
     "$VENV/bin/python" packaging/requirements.py "$@" >"$requirements"
-    "$VENV/bin/python" -m pip install -qq --disable-pip-version-check --require-hashes -r "$requirements"
+    PYTHONPATH=$BUILD_TOOLS "$VENV/bin/python" -m pip install -qq --disable-pip-version-check --require-hashes \
+        --no-build-isolation -r "$requirements"
+}
+
+# pip would fetch build backends without a hash and run them; so they are fetched here, by hash, and isolation is off.
+install_build_tools() {
+    BUILD_TOOLS=$(mktemp -d)
+    trap 'rm -rf "$BUILD_TOOLS"' EXIT
+    "$VENV/bin/python" -m pip install -qq --disable-pip-version-check --require-hashes --no-deps --only-binary=:all: \
+        --target "$BUILD_TOOLS" -r packaging/build-requirements.txt
+}
+
+install_project() {
+    PYTHONPATH=$BUILD_TOOLS "$VENV/bin/python" -m pip install -qq --disable-pip-version-check --no-index --no-deps \
+        --no-build-isolation -e .
 }
 
 main() {
@@ -145,8 +161,9 @@ main() {
     else
         say "going on without the journal (libsystemd-dev is missing); manifests will say that it is absent"
     fi
+    install_build_tools || die "the build tools could not be installed"
     install_locked "${asked[@]}" || die "the locked packages could not be installed"
-    "$VENV/bin/python" -m pip install -qq --disable-pip-version-check --no-deps -e .
+    install_project || die "the project could not be installed into $VENV"
     if [ "${1:-}" = bench ]; then
         install_locked "${asked[@]}" --group bench ||
             say "the benchmark goes on without what it compares itself with: those packages could not be installed"

@@ -16,3 +16,8 @@ torture: $(STAMP)
 
 soak: $(STAMP)
 	PQ_SOAK_RUNS=$(RUNS) $(FAULTS) tests/torture/test_soak.py
+
+# A whole set-up into a new environment, whose downloads are all held to hashes (network, two minutes).
+.PHONY: setup-test
+setup-test: $(STAMP)
+	PQ_SETUP_TEST=1 $(BIN)/pytest -p no:xdist -q tests/torture/test_set_up.py

@@ -15,6 +15,7 @@ from rich.console import Console
 
 from prometheus import __version__
 from prometheus.v10.base.errors import ExitCode, PrometheusError, UsageError
+from prometheus.v10.base.files import tighten_umask
 from prometheus.v10.base.output import closed_pipe, flush, silence
 from prometheus.v10.base.text import printable
 from prometheus.v10.ops.commands.options import COMMAND
@@ -99,6 +100,7 @@ def run_app(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
 
     A reader that closes the pipe early changes no exit code: the verdict stands, whoever read it to its end.
     """
+    tighten_umask()
     try:
         code = _run(app, arguments)
         flush()

@@ -11,24 +11,27 @@ here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=containers/common.sh
 . "$here/../../containers/common.sh"
 out=$(realpath -m "${1:-$here/../../dist/deb}")
-cache=${PQ_BUILD_CACHE:-/var/tmp/prometheus-quant-build}
 cd "$here/../.."
-readonly PYTHON=${PYTHON:-.venv/bin/python}
+umask 022
+PYTHON=$(realpath -ms "${PYTHON:-.venv/bin/python}")
+readonly PYTHON
 readonly HOST_PYTHONS="3.13 3.11"
 readonly PACKAGES="annotated-doc annotated-types attrs markdown-it-py mdurl pydantic pydantic-core pygments rich shellingham typer typing-extensions typing-inspection"
-command -v dpkg-deb >/dev/null || die "dpkg-deb is not here" "this is built on Debian" 69
+need_commands dpkg-deb:dpkg dpkg:dpkg git:git python3:python3 xz:xz-utils gzip:gzip
 [ -x "$PYTHON" ] || die "$PYTHON is not there" "make setup" 69
 
 # ---- which version this is -------------------------------------------------------------------------------------------
 
+cache=$(build_cache) || exit $?
+work=$(mktemp -d /var/tmp/prometheus-quant-deb.XXXXXX)
+trap 'rm -rf "$work"' EXIT
 commit='' dirty=true epoch=$FALLBACK_EPOCH
-if commit=$(git rev-parse -q --verify HEAD 2>/dev/null); then
-    epoch=$(git log -1 --format=%ct)
-    [ -n "$(git status --porcelain)" ] || dirty=false
-fi
+mkdir "$work/source"
+# Everything below is made from this copy, whose content was compared with the commit's.
+take_sources "$work/source" prometheus units packaging docs containers CHANGELOG.md pyproject.toml poetry.lock
 export SOURCE_DATE_EPOCH=$epoch TZ=UTC LC_ALL=C.UTF-8
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml | head -1)
-if [ "$(git describe --exact-match --tags HEAD 2>/dev/null || true)" != "v$version" ] || [ "$dirty" = true ]; then
+if [ "$(git_here describe --exact-match --tags HEAD 2>/dev/null || true)" != "v$version" ] || [ "$dirty" = true ]; then
     version="$version~git$(date -u -d "@$epoch" +%Y%m%d%H%M%S).${commit:0:7}"
     [ "$dirty" = false ] || version="$version+dirty"
 fi
@@ -39,32 +42,34 @@ arm64) platform=aarch64 ;;
 *) die "no wheels are locked for $architecture" "build on amd64 or arm64" 69 ;;
 esac
 
+cd "$work/source"
+here=$work/source/packaging/deb
+
 # ---- wheels ----------------------------------------------------------------------------------------------------------
 
-wheels=$cache/host-wheels-$architecture-$(cat poetry.lock "$here/build-deb.sh" | sha256sum | cut -c1-16)
+wheels=$cache/host-wheels-2-$architecture-$(cat poetry.lock "$here/build-deb.sh" | sha256sum | cut -c1-16)
+"$PYTHON" packaging/requirements.py >"$work/locked.txt"
+pattern="^($(printf '%s' "$PACKAGES" | tr ' ' '|'))=="
+grep -E "$pattern" "$work/locked.txt" >"$work/requirements.txt"
+[ "$(wc -l <"$work/requirements.txt")" -eq "$(wc -w <<<"$PACKAGES")" ] || die "poetry.lock lacks one of: $PACKAGES"
 if [ ! -d "$wheels" ]; then
-    mkdir -p "$cache"
     rm -rf "$wheels.part"
     mkdir "$wheels.part"
-    "$PYTHON" packaging/requirements.py >"$wheels.part/locked.txt"
-    pattern="^($(printf '%s' "$PACKAGES" | tr ' ' '|'))=="
-    grep -E "$pattern" "$wheels.part/locked.txt" >"$wheels.part/requirements.txt"
-    [ "$(wc -l <"$wheels.part/requirements.txt")" -eq "$(wc -w <<<"$PACKAGES")" ] || die "poetry.lock lacks one of: $PACKAGES"
     for python in $HOST_PYTHONS; do
         "$PYTHON" -m pip download -q --disable-pip-version-check --no-deps --require-hashes --only-binary=:all: \
             --python-version "$python" --implementation cp --platform "manylinux2014_$platform" \
-            --platform "manylinux_2_17_$platform" -d "$wheels.part" -r "$wheels.part/requirements.txt" ||
+            --platform "manylinux_2_17_$platform" -d "$wheels.part" -r "$work/requirements.txt" ||
             die "the locked packages could not be downloaded" "" 69
     done
     mv -T "$wheels.part" "$wheels"
 fi
+# What is unpacked is a copy that was hashed again, whoever filled the cache and whenever.
+cp -r "$wheels" "$work/wheels"
+python3 -IB containers/check_wheels.py "$work/wheels" "$work/requirements.txt" >/dev/null || exit $?
 
 # ---- the tree --------------------------------------------------------------------------------------------------------
 
-work=$(mktemp -d /var/tmp/prometheus-quant-deb.XXXXXX)
-trap 'rm -rf "$work"' EXIT
 tree=$work/tree lib=$work/tree/usr/lib/prometheus-quant
-umask 022
 put() { # mode, place, files: install with that mode
     local mode=$1 place=$tree$2
     shift 2
@@ -84,13 +89,11 @@ put 644 /etc/prometheus-quant/profiles prometheus/v10/runs/profiles/*.toml
 put 755 /usr/bin "$here/prometheus-quant"
 
 mkdir -p "$lib/python"
-for wheel in "$wheels"/*.whl; do
+for wheel in "$work/wheels"/*.whl; do
     "$PYTHON" -m zipfile -e "$wheel" "$lib/python"
 done
 rm -rf "$lib"/python/*.data "$lib"/python/bin
-git ls-files -z --cached --others --exclude-standard prometheus |
-    while IFS= read -r -d '' file; do [ ! -f "$file" ] || printf '%s\0' "$file"; done |
-    xargs -0 cp --parents -t "$lib/python" --
+cp -a prometheus "$lib/python/"
 commit_json=null
 [ -z "$commit" ] || commit_json="\"$commit\""
 printf '{\n  "git_commit": %s,\n  "git_dirty": %s,\n  "source_date": "%s"\n}\n' "$commit_json" "$dirty" \

@@ -36,11 +36,20 @@ __all__ = [
     "discard",
     "open_aside",
     "publish_new",
+    "tighten_umask",
     "write_all",
     "write_aside",
     "write_atomic",
     "write_new",
 ]
+
+
+def tighten_umask() -> None:
+    """Make sure that nothing this process and its children create is writable by group or others.
+
+    Evidence has explicit modes anyway; this holds for everything else too (logs, exports, caches, libraries' files).
+    """
+    os.umask(os.umask(0o077) | 0o022)
 
 
 def write_all(files: Files, fd: int, data: bytes) -> None:

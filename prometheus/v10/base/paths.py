@@ -5,7 +5,9 @@ One definition; units and docs are checked against it.
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,7 +103,9 @@ class Layout:
         return self.lib / "pools" / stage.value / "snapshots"
 
     def prepare(self) -> None:
-        """Create the tree where it is missing.
+        """Create the tree where it is missing, with mode 0750 whatever the umask is.
+
+        A directory of ours that everybody may write (made under umask 000 by an earlier version) is closed to them.
 
         Raises:
             HostError: when a directory cannot be made.
@@ -111,9 +115,39 @@ class Layout:
         for place in made:
             refuse_links_below(self.lib if place.is_relative_to(self.lib) else place, place)
             try:
-                place.mkdir(parents=True, exist_ok=True)
+                make_directories(place)
+                for part in [place, *place.parents]:
+                    if any(part.is_relative_to(top) for top in (self.lib, self.etc, self.log)):
+                        _close_to_others(part)
             except OSError as error:
                 raise host_error(error, f"cannot create {place}") from error
+
+
+def make_directories(place: Path) -> None:
+    """Create ``place`` and its parents where they are missing, with mode 0750 whatever the umask is.
+
+    Raises:
+        OSError: as the kernel's calls.
+    """
+    for part in reversed([place, *place.parents]):
+        try:
+            part.mkdir(mode=0o750)
+        except FileExistsError:
+            continue
+        except OSError:
+            if not part.is_dir():  # a parent that we may not write needs no making
+                raise
+        else:
+            part.chmod(0o750)
+    if not place.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+
+
+def _close_to_others(place: Path) -> None:
+    """Take everybody's right to write from a directory of ours; a sticky one is somebody's intention."""
+    found = place.stat()
+    if found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX and found.st_uid == os.geteuid():
+        place.chmod(stat.S_IMODE(found.st_mode) & ~stat.S_IWOTH)
 
 
 def refuse_links_below(top: Path, place: Path) -> None:

@@ -41,6 +41,14 @@ from prometheus.v10.ops.release_env import (
     read_release,
     write_release,
 )
+from prometheus.v10.ops.release_signature import (
+    NAMED,
+    NOT_AUTHENTICATED,
+    SIGNED_BY,
+    signatures_wanted,
+    signer_of,
+    signers_file,
+)
 from prometheus.v10.ops.systemd import Systemd
 
 LOCK_FILE = "release.lock"
@@ -53,11 +61,15 @@ _CHUNK = 1024 * 1024
 
 @frozen
 class Known:
-    """A release that was loaded here, as its record says; ``at`` is when."""
+    """A release that was loaded here, as its record says.
+
+    ``at`` is when; ``authenticity`` is how it was established who made it, or None in records of earlier versions.
+    """
 
     release: Release
     at: str
     source: str
+    authenticity: str | None
 
 
 @define
@@ -91,8 +103,19 @@ class Releases:
             if line.payload.get("step") == "loaded":
                 said = line.payload["release"]
                 release = Release({Stage(key): ref for key, ref in said["images"].items()}, said["git_commit"])
-                found[release.id] = Known(release, line.ts_utc, str(line.payload["source"]))
+                found[release.id] = Known(
+                    release, line.ts_utc, str(line.payload["source"]), line.payload.get("authenticity")
+                )
         return list(found.values())
+
+    def authenticity(self, release: Release) -> str:
+        """How it was established who made a release, by the record of its load."""
+        try:
+            said = [known.authenticity for known in self.known() if known.release.same_images(release)]
+        except PrometheusError as error:  # a damaged record is told, and does not keep anybody from rolling back
+            self.notes.append(f"it is not known who made release {release.id}: {error.message}")
+            said = []
+        return (said[-1] if said else None) or NOT_AUTHENTICATED
 
     def current(self) -> Release | None:
         """The release in force; errors as `read_release`."""
@@ -119,32 +142,47 @@ class Releases:
     def load(self, sources: Sequence[str], *, sha256: str | None = None) -> Release:
         """Bring the images of an archive, or of references by digest, into the store; nothing is put in force.
 
+        Where ``release_signers`` is there, only an archive with a signature of one of them is loaded. Otherwise the
+        record says by what the release was authenticated, or that it was not.
+
         Raises:
             UsageError: for a reference without a digest, or where a stage has no image or two.
-            EvidenceError: when what was loaded is not what the archive or the caller named.
+            EvidenceError: when what was loaded is not what the archive or the caller named, or not signed.
             HostError: when Podman refuses.
         """
         podman = self._store()
         images: list[tuple[str, Image]] = []
         source = " ".join(sources)
+        authenticity = NOT_AUTHENTICATED if sha256 is None else NAMED
+        signers = signers_file(self.layout) if signatures_wanted(self.layout) else None
         if len(sources) == 1 and not _is_remote(sources[0]):
             with _readable_copy(Path(sources[0]), sha256) as (copy, digest):
+                if signers is not None:
+                    signature = Path(f"{sources[0]}.sig")
+                    authenticity = f"{SIGNED_BY}{signer_of(copy, signature, signers)}"
                 source = f"{Path(sources[0]).name} sha256:{digest}"
                 for name, wanted in _archived(copy).items():
                     images.append((wanted, self._pulled(podman, f"oci-archive:{copy}:{name}", wanted)))
                     podman.untag(name)
         else:
+            authenticity = NAMED
             for reference in sources:
                 if sha256 is not None or not _is_remote(reference):
                     raise UsageError(
                         f"{reference} is not the one archive, and names no image by its digest",
                         hint="give one OCI archive, or NAME@sha256:DIGEST for each stage; a tag is never run",
                     )
+                if signers is not None:
+                    raise EvidenceError(
+                        f"{reference} carries no signature, and {signers} demands one",
+                        hint="load the signed archive: prometheus-quant release load FILE, with FILE.sig beside it",
+                    )
                 wanted = reference.rpartition("@")[2]
                 pulled = self._pulled(podman, f"docker://{reference.removeprefix('docker://')}", wanted)
                 images.append((wanted, pulled))
         release = self._as_release(podman, images)
         payload = {"step": "loaded", "release": release.plain(), "source": source, "who": self.who}
+        payload["authenticity"] = authenticity
         reasons = {} if release.git_commit else {"release.git_commit": "the images do not name their commit"}
         self.records.enter(RELEASES, LedgerEntryType.RELEASE, payload, reasons)
         return release
@@ -174,8 +212,18 @@ class Releases:
     # ---- put in force ------------------------------------------------------------------------------------------------
 
     def use(self, name: str) -> dict[str, Any]:
-        """Put a loaded release in force; errors as `find` and `_switch`."""
-        return self._switch(self.find(name), LedgerEntryType.RELEASE)
+        """Put a loaded release in force; errors as `find` and `_switch`.
+
+        Raises:
+            EvidenceError: when this host wants signatures, and the release was loaded without one.
+        """
+        release = self.find(name)
+        if signatures_wanted(self.layout) and not self.authenticity(release).startswith(SIGNED_BY):
+            raise EvidenceError(
+                f"release {release.id} was loaded without a signature, and {signers_file(self.layout)} demands one",
+                hint="load its signed archive again: prometheus-quant release load FILE, with FILE.sig beside it",
+            )
+        return self._switch(release, LedgerEntryType.RELEASE)
 
     def rollback(self) -> dict[str, Any]:
         """Put the release before in force again; errors as `_switch`.
@@ -313,7 +361,8 @@ class Releases:
         **more: Any,
     ) -> None:
         payload = {"step": step, "to": to.id, "from": None if before is None else before.id, "who": self.who,
-                   "running": list(ran), **more}  # fmt: skip
+                   "running": list(ran),
+                   "authenticity": self.authenticity(to), **more}  # fmt: skip
         reasons = {"from": "no release was in force"} if before is None else {}
         try:
             self.records.enter(RELEASES, kind, payload, reasons)
@@ -326,10 +375,10 @@ class Releases:
         image = to.images[Stage.STAGE1]
         if kind is LedgerEntryType.ROLLBACK:
             was = "none" if before is None else before.images[Stage.STAGE1]
-            message = f"rolled back by {self.who} to release {to.id}"
+            message = f"rolled back by {self.who} to release {to.id}; {self.authenticity(to)}"
             self.records.tell(Event.ROLLBACK, message, priority=Priority.WARNING, from_image=was, to_image=image)
         else:
-            message = f"release {to.id} put in force by {self.who}"
+            message = f"release {to.id} put in force by {self.who}; {self.authenticity(to)}"
             self.records.tell(Event.RELEASE, message, image=image, git_commit=to.git_commit)
 
 

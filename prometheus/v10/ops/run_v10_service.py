@@ -30,6 +30,7 @@ from attrs import frozen
 
 from prometheus.v10.base.clock import Clock, SystemClock
 from prometheus.v10.base.errors import CoreInvarianceError, ExitCode, PrometheusError, UsageError
+from prometheus.v10.base.files import tighten_umask
 from prometheus.v10.base.modes import MODE_SPELLINGS, Mode, Stage, parse_mode
 from prometheus.v10.base.names import Event
 from prometheus.v10.base.paths import Layout
@@ -347,6 +348,7 @@ def serve(request: Request, clock: Clock, environ: Mapping[str, str]) -> ExitCod
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit code."""
+    tighten_umask()
     try:
         return serve(parse(sys.argv[1:] if arguments is None else arguments), SystemClock(), os.environ)
     except PrometheusError as error:

@@ -10,6 +10,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -39,10 +40,20 @@ NO_CONTROLLERS = (
 
 
 def cache_dir() -> Path:
-    """Where tarballs are kept between sessions: ``$PROMETHEUS_LAB_CACHE``, else a folder of /var/tmp."""
+    """Where tarballs are kept between sessions: ``$PROMETHEUS_LAB_CACHE``, else a folder of /var/tmp.
+
+    Raises:
+        SystemExit: 78, with one line, when another user could have filled it.
+    """
     place = Path(os.environ.get("PROMETHEUS_LAB_CACHE", "/var/tmp/prometheus-quant-lab"))
-    place.mkdir(parents=True, exist_ok=True)
-    return place
+    checker = Path(__file__).resolve().parents[3] / "containers/private_dir.py"
+    done = subprocess.run(
+        [sys.executable, "-IB", str(checker), str(place)], capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        sys.stderr.write(done.stderr)
+        raise SystemExit(done.returncode)
+    return Path(done.stdout.removesuffix("\n"))
 
 
 def tarball(suite: str) -> Path:

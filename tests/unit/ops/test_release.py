@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
+import subprocess
 import tarfile
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import pytest
 
@@ -225,6 +228,85 @@ def test_what_is_no_archive_is_refused(releases, tmp_path, content):
         releases.load([str(tmp_path / "x.tar")])
     with pytest.raises(HostError):
         releases.load([str(tmp_path / "missing.tar")])
+
+
+# ---- who made it -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def keys(tmp_path) -> dict[str, Path]:
+    """Two SSH keys: the builder's, and a stranger's."""
+    made = {}
+    for who in ("builder", "stranger"):
+        made[who] = tmp_path / who
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", who, "-f", str(made[who])], check=True)
+    return made
+
+
+def allow(layout, key: Path, options: str = "") -> None:
+    layout.etc.mkdir(parents=True, exist_ok=True)
+    public = Path(f"{key}.pub").read_text()
+    (layout.etc / "release_signers").write_text(f"builder@example.invalid {options} {public}")
+
+
+def sign(archive: str, key: Path, namespace: str = "prometheus-quant-release") -> str:
+    Path(f"{archive}.sig").unlink(missing_ok=True)
+    subprocess.run(["ssh-keygen", "-q", "-Y", "sign", "-f", str(key), "-n", namespace, archive], check=True)
+    return archive
+
+
+def recorded(releases) -> list[str]:
+    return [line.payload["authenticity"] for line in releases.records.read(RELEASES)]
+
+
+def test_a_release_signed_by_an_allowed_key_is_loaded_and_the_record_says_by_whom(releases, archive, layout, keys):
+    allow(layout, keys["builder"], 'namespaces="prometheus-quant-release"')
+    release = releases.load([sign(archive("a"), keys["builder"])])
+    releases.use(release.id)
+    assert set(recorded(releases)) == {"signed by builder@example.invalid"}
+    assert listed(releases).data["releases"][0]["authenticity"] == "signed by builder@example.invalid"
+
+
+@pytest.mark.parametrize(
+    "wrong", ["unsigned", "stranger", "other bytes", "other namespace", "key not for this", "registry"]
+)
+def test_where_signers_are_named_nothing_else_is_loaded(releases, archive, layout, keys, store, wrong):
+    allow(layout, keys["builder"], 'namespaces="file"' if wrong == "key not for this" else "")
+    sources = [archive("a")]
+    if wrong == "stranger":
+        sign(sources[0], keys["stranger"])
+    elif wrong == "other namespace":
+        sign(sources[0], keys["builder"], "prometheus-quant-checkpoint")
+    elif wrong == "key not for this":
+        sign(sources[0], keys["builder"])
+    elif wrong == "other bytes":
+        sign(sources[0], keys["builder"])
+        with Path(sources[0]).open("ab") as file:
+            file.write(bytes(512))
+    elif wrong == "registry":
+        sources = [f"registry.example/{stage.value}@{digest('a', stage)}" for stage in Stage]
+        for stage, source in zip(Stage, sources, strict=True):
+            store.offer(source, "a", stage)
+    with pytest.raises(EvidenceError, match=r"signature"):
+        releases.load(sources)
+    assert steps(releases) == []
+    assert not store.held
+
+
+def test_without_signers_the_record_says_whether_anything_vouched(releases, archive):
+    releases.load([archive("a")])
+    second = archive("b")
+    releases.load([second], sha256=hashlib.sha256(Path(second).read_bytes()).hexdigest())
+    assert recorded(releases) == ["not authenticated", "digest named by the operator"]
+
+
+def test_a_release_loaded_before_signers_were_named_is_not_put_in_force(releases, archive, layout, keys):
+    release = releases.load([archive("a")])
+    allow(layout, keys["builder"])
+    with pytest.raises(EvidenceError, match="without a signature"):
+        releases.use(release.id)
+    releases.load([sign(archive("a"), keys["builder"])])
+    assert releases.use(release.id)["in_force"]["id"] == release.id
 
 
 # ---- use and rollback ------------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from prometheus.v10.ops.commands.report import Report, facts, table
 from prometheus.v10.ops.host_records import HostRecords, who_asks
 from prometheus.v10.ops.podman import Podman
 from prometheus.v10.ops.release import READY_SECONDS, Releases
+from prometheus.v10.ops.release_signature import NOT_AUTHENTICATED
 from prometheus.v10.ops.systemd import Systemd
 
 
@@ -44,7 +45,15 @@ def listed(releases: Releases) -> Report:
     for known in releases.known():
         release = known.release
         state = "in force" if release.same_images(current) else "previous" if release.same_images(previous) else ""
-        data.append({**release.plain(), "state": state or "loaded", "loaded_at": known.at, "source": known.source})
+        data.append(
+            {
+                **release.plain(),
+                "state": state or "loaded",
+                "loaded_at": known.at,
+                "source": known.source,
+                "authenticity": known.authenticity,
+            }
+        )
         rows.append((release.id, (release.git_commit or "-")[:12], state or "loaded", known.at, known.source))
     where = {"in force": current.id if current else None, "rollback leads to": previous.id if previous else None}
     shown = [table("releases", ("id", "commit", "state", "loaded", "from"), rows)] if rows else ["none was loaded here"]
@@ -92,10 +101,16 @@ def load_command(
     as_json: AsJson = False,
 ) -> Report:
     """Bring images into the store and prove that they are what was named; nothing is put in force."""
-    release = releases_of(Layout.under(root), changing=True).load(sources, sha256=sha256)
+    releases = releases_of(Layout.under(root), changing=True)
+    release = releases.load(sources, sha256=sha256)
+    authenticity = releases.authenticity(release)
     use = f"prometheus-quant release use {release.id}"
     plain = {"id": release.id, "commit": release.git_commit, **{s.value: ref for s, ref in release.images.items()}}
-    return Report(release.plain(), [facts("loaded", plain), f"put it in force: {use}"]).asked(as_json=as_json)
+    plain["authenticity"] = authenticity
+    warning = "warning: not authenticated: give --sha256, or list the keys of your builders in release_signers"
+    warned = [warning] if authenticity == NOT_AUTHENTICATED else []
+    data = {**release.plain(), "authenticity": authenticity}
+    return Report(data, [facts("loaded", plain), *warned, f"put it in force: {use}"]).asked(as_json=as_json)
 
 
 @app.command("use", epilog=examples("release use --root / 7b991bf84717"))

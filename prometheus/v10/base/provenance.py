@@ -1,0 +1,194 @@
+"""Which commit a checkout holds, decided by content. Standard library only.
+
+The environment and git's index are not believed. git runs with a closed environment, and only hands out objects; each
+commit and tree object is hashed here, and each file's bytes are compared with the blob that the commit names. So
+``GIT_DIR``, ``git update-index --assume-unchanged`` and ``--skip-worktree``, filters and replacement objects do not
+change the answer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import subprocess
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+PACKAGE = "prometheus"
+MARK = "prometheus/v10/base/provenance.py"
+"""A repository whose commit does not hold this file is not a checkout of this package."""
+CACHES = frozenset({".pyc", ".nbi", ".nbc"})
+"""What Python and numba leave in ``__pycache__``; it is compiled from the sources, and is not part of a commit."""
+SECONDS = 60.0
+_SAFE = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "protocol.allow=never")
+_MOST = 256 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class TreeState:
+    """What a checkout holds.
+
+    Attributes:
+        commit: HEAD, as 40 (SHA-1) or 64 (SHA-256) hexadecimal digits; None where no commit of this package is known.
+        dirty: whether any file differs from that commit; True where ``commit`` is None.
+        differing: paths below the root that differ, are missing, or are not in the commit; sorted.
+        files: mode (git's, octal) and blob id of every file of the commit, by its path.
+    """
+
+    commit: str | None
+    dirty: bool
+    differing: list[str]
+    files: dict[str, tuple[str, str]] = field(default_factory=dict, repr=False, compare=False)
+
+
+class _UnknownError(Exception):
+    """No commit can be named for this tree."""
+
+
+def tree_state(root: Path, *, under: Sequence[str] = (PACKAGE,)) -> TreeState:
+    """Compare the checkout at ``root`` with its HEAD, file by file.
+
+    Every file of the commit is compared. Below the directories ``under``, every file that the commit does not hold
+    differs as well, ignored or not, except compiled caches in ``__pycache__``.
+    Nothing is raised: a tree whose commit cannot be established has the commit None and is dirty.
+    """
+    try:
+        commit = _commit(root)
+        files = _files(root, commit)
+    except (_UnknownError, OSError, subprocess.SubprocessError, ValueError):
+        return TreeState(None, dirty=True, differing=[])
+    if MARK not in files:
+        return TreeState(None, dirty=True, differing=[])
+    differing = {name for name, (mode, blob) in files.items() if not holds(root, name, mode, blob)}
+    differing.update(name for name in present(root, under) if name not in files)
+    return TreeState(commit, dirty=bool(differing), differing=sorted(differing), files=files)
+
+
+def holds(root: Path, name: str, mode: str, blob: str) -> bool:
+    """Whether the file ``name`` below ``root`` has git's mode ``mode`` and the content of ``blob``; links count."""
+    if any(parent.is_symlink() for parent in _between(root, name)):
+        return False
+    place = root / name
+    try:
+        found = place.lstat()
+        if stat.S_ISLNK(found.st_mode):
+            return mode == "120000" and _object_id("blob", os.fsencode(place.readlink()), blob) == blob
+        if not stat.S_ISREG(found.st_mode) or found.st_size > _MOST:
+            return False
+        executable = bool(found.st_mode & stat.S_IXUSR)
+        if mode != ("100755" if executable else "100644"):
+            return False
+        return _object_id("blob", place.read_bytes(), blob) == blob
+    except OSError:
+        return False
+
+
+def present(root: Path, under: Sequence[str]) -> Iterator[str]:
+    """Every file, link and special file below the directories ``under`` of ``root``, but compiled caches."""
+    for top in under:
+        if (root / top).is_symlink():
+            yield top
+            continue
+        for folder, folders, names in os.walk(root / top):
+            here = Path(folder)
+            linked = [name for name in folders if (here / name).is_symlink()]
+            for name in [*names, *linked]:
+                if here.name != "__pycache__" or Path(name).suffix not in CACHES:
+                    yield (here / name).relative_to(root).as_posix()
+
+
+# ---- git, which only hands out objects -------------------------------------------------------------------------------
+
+
+def _between(root: Path, name: str) -> Iterator[Path]:
+    """Directories between ``root`` and the file ``name``."""
+    for parent in Path(name).parents:
+        if parent != Path():
+            yield root / parent
+
+
+def _command(root: Path, *words: str) -> list[str]:
+    # Another owner's repository is read as well: none of these commands runs what a repository configures.
+    safe = ("-c", f"safe.directory={root.resolve()}")
+    return ["git", "--no-replace-objects", "--no-optional-locks", *_SAFE, *safe, "-C", str(root), *words]
+
+
+def closed_environment() -> dict[str, str]:
+    """What git is given: no ``GIT_*`` of the caller's, no configuration but the repository's own."""
+    kept = {name: os.environ[name] for name in ("PATH", "TMPDIR") if name in os.environ}
+    return {**kept, "LC_ALL": "C", "HOME": "/nonexistent", "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull,
+            "GIT_TERMINAL_PROMPT": "0", "GIT_NO_LAZY_FETCH": "1", "GIT_GRAFT_FILE": os.devnull}  # fmt: skip
+
+
+def _asked(root: Path, *words: str) -> str:
+    done = subprocess.run(
+        _command(root, *words), capture_output=True, check=False, timeout=SECONDS, env=closed_environment(),
+        stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    if done.returncode != 0:
+        raise _UnknownError
+    return os.fsdecode(done.stdout).removesuffix("\n")
+
+
+def _commit(root: Path) -> str:
+    if Path(_asked(root, "rev-parse", "--show-toplevel")).resolve() != root.resolve():
+        raise _UnknownError
+    return _asked(root, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
+
+
+def _object_id(kind: str, data: bytes, like: str) -> str:
+    """The id git gives ``data``; SHA-1 or SHA-256 as ``like`` is long."""
+    hashed = hashlib.sha256() if len(like) == 64 else hashlib.sha1(usedforsecurity=False)
+    hashed.update(f"{kind} {len(data)}\0".encode())
+    hashed.update(data)
+    return hashed.hexdigest()
+
+
+def _objects(root: Path, kind: str, names: Sequence[str]) -> list[bytes]:
+    """The objects of these ids, each hashed against its id."""
+    done = subprocess.run(
+        _command(root, "cat-file", "--batch"), input="".join(f"{name}\n" for name in names).encode(),
+        capture_output=True, check=True, timeout=SECONDS, env=closed_environment(),
+    )  # fmt: skip
+    found, at = [], 0
+    for name in names:
+        end = done.stdout.index(b"\n", at)
+        said = done.stdout[at:end].split(b" ")
+        if len(said) != 3 or said[1] != kind.encode():
+            raise _UnknownError
+        size = int(said[2])
+        data = done.stdout[end + 1 : end + 1 + size]
+        if _object_id(kind, data, name) != name:
+            raise _UnknownError
+        found.append(data)
+        at = end + 1 + size + 1
+    return found
+
+
+def _files(root: Path, commit: str) -> dict[str, tuple[str, str]]:
+    """Mode and blob id of every file of a commit, by its path."""
+    head = _objects(root, "commit", [commit])[0].split(b"\n", 1)[0]
+    waiting = [("", head.removeprefix(b"tree ").decode("ascii"))]
+    files: dict[str, tuple[str, str]] = {}
+    while waiting:  # one level of directories at a time
+        trees = _objects(root, "tree", [name for _, name in waiting])
+        entries = [
+            (prefix, entry)
+            for (prefix, _), tree in zip(waiting, trees, strict=True)
+            for entry in _entries(tree, len(commit) // 2)
+        ]
+        waiting = [(f"{prefix}{name}/", blob) for prefix, (mode, name, blob) in entries if mode == "40000"]
+        files |= {f"{prefix}{name}": (mode, blob) for prefix, (mode, name, blob) in entries if mode != "40000"}
+    return files
+
+
+def _entries(tree: bytes, width: int) -> Iterator[tuple[str, str, str]]:
+    """Mode, name and id of a tree object's entries; ids are ``width`` bytes long."""
+    at = 0
+    while at < len(tree):
+        zero = tree.index(b"\0", at)
+        mode, _, name = tree[at:zero].partition(b" ")
+        at = zero + 1 + width
+        yield mode.decode("ascii"), os.fsdecode(name), tree[zero + 1 : at].hex()
