@@ -217,7 +217,7 @@ class LedgerPart(Part):
     def work(self, files: Files, ack: Ack) -> None:
         ledger = self._ledger(files)
         for number in range(5):
-            ack(str(ledger.append(LedgerEntryType.CHECKPOINT, {"text": "x" * 300 * number}).n))
+            ack(str(ledger.append(LedgerEntryType.STOP, {"text": "x" * 300 * number}).n))
 
     def check(self, acks: Sequence[str]) -> None:
         data = self._bytes()
@@ -225,7 +225,7 @@ class LedgerPart(Part):
         assert whole.count(b"\n") > max(map(int, acks), default=-1), "an acknowledged entry is not there"
         if self.layout.ledger.exists():
             self.says(verify_ledger(self.layout.ledger), ["an interrupted append"] if len(data) > len(whole) else [])
-        self._ledger(UnsyncedFiles()).append(LedgerEntryType.CHECKPOINT, {})
+        self._ledger(UnsyncedFiles()).append(LedgerEntryType.STOP, {})
         assert self._bytes().startswith(whole)
         self.says(verify_ledger(self.layout.ledger), [])
 

@@ -98,7 +98,7 @@ def append_to_the_pool(layout, number):
 
 def append_to_the_ledger(layout, number):
     ledger = Ledger(layout.ledger, clock=SystemClock(), instance=f"I{number}", on_torn=untold)
-    return {"numbers": [ledger.append(LedgerEntryType.CHECKPOINT, {"by": number}).n for _ in range(EACH)]}
+    return {"numbers": [ledger.append(LedgerEntryType.STOP, {"by": number}).n for _ in range(EACH)]}
 
 
 def freeze_the_pool(layout, number):
