@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from prometheus.v10.base.clock import Clock, SystemClock
+from prometheus.v10.base.files import FILES, Files
 from prometheus.v10.base.modes import RunPrefix, Stage
 from prometheus.v10.base.names import LedgerEntryType
 from prometheus.v10.base.paths import Layout
+from prometheus.v10.evidence.anchors import pool_state
+from prometheus.v10.evidence.chain import Link
 from prometheus.v10.evidence.installation import InstallationLedger
-from prometheus.v10.evidence.pool_claims import place_of
+from prometheus.v10.evidence.pool_claims import Claim, place_of
 
 
 def enter_beginning(
-    layout: Layout, run_id: str, *, instance: str = "HF", stage: Stage = Stage.STAGE1, clock: Clock | None = None
+    layout: Layout,
+    run_id: str,
+    *,
+    instance: str = "HF",
+    stage: Stage = Stage.STAGE1,
+    clock: Clock | None = None,
+    files: Files = FILES,
 ) -> None:
     """One ``run_started`` entry for ``run_id``."""
     tier = RunPrefix(run_id.split("_", maxsplit=1)[0]).tier
     pool = layout.pool(stage)
-    InstallationLedger(layout, clock=clock or SystemClock(), instance=instance, on_torn=lambda _: None).append(
+    ledger = InstallationLedger(
+        layout, clock=clock or SystemClock(), instance=instance, on_torn=lambda _: None, files=files
+    )
+    ledger.append(
         LedgerEntryType.RUN_STARTED,
         {
             "run_id": run_id, "run_dir": f"{tier.root_name}/{run_id}", "tier": tier.value, "stage": stage.value,
@@ -25,3 +39,10 @@ def enter_beginning(
         },
         null_reasons={"payload.git_commit": "a test", "payload.run_counter": "a test", "payload.curve": "a test"},
     )  # fmt: skip
+
+
+def untouched_pool(layout: Layout, stage: Stage = Stage.STAGE1) -> dict[str, Any]:
+    """What the seal of a run says that appended nothing to its pool."""
+    now = place_of(layout.pool(stage))
+    place = Link(now["records"], now["head"])
+    return pool_state(layout, stage, place, place, Claim())

@@ -48,13 +48,31 @@ class InstallationLedger(Ledger):
         Raises:
             EvidenceError: also for a payload that the closed table does not allow, and where a ledger is missing.
         """
-        self.begin()
         if (wrong := problem(kind.value, payload, installed=True)) is not None:
             raise EvidenceError(f"cannot enter into {self.path}: {wrong}", hint="this is a fault of the suite")
-        entry = super().append(kind, payload, null_reasons=null_reasons)
+        return super().append(kind, payload, null_reasons=null_reasons)
+
+    def _append_locked(self, kind: LedgerEntryType, payload: dict[str, Any], reasons: dict[str, str]) -> LedgerEntry:
+        self._begin_locked()
+        entry = super()._append_locked(kind, payload, reasons)
+        self._enter_tails()
+        return entry
+
+    def _enter_tails(self) -> None:
         while self._tails:
             self._enter_tail(self._tails.pop())
-        return entry
+
+    def begin(self) -> None:
+        """Make sure that the installation's entry is there, and that no torn tail is left behind it.
+
+        Raises:
+            PrometheusError: as `append`.
+        """
+        if not self._begun:
+            with self._turn():
+                self._begin_locked()
+                self._open()[0].close()
+                self._enter_tails()
 
     def enter_torn(self, tail: TornTail) -> None:
         """Enter a torn tail of another chained file of the installation.
@@ -62,8 +80,9 @@ class InstallationLedger(Ledger):
         Raises:
             PrometheusError: as `append`.
         """
-        self.begin()
-        self._enter_tail(tail)
+        with self._turn():
+            self._begin_locked()
+            self._enter_tail(tail)
 
     def _enter_tail(self, tail: TornTail) -> None:
         lib = self._layout.lib
@@ -74,18 +93,13 @@ class InstallationLedger(Ledger):
             "bytes": tail.length,
             "sha256": tail.sha256,
         }
-        super().append(LedgerEntryType.TORN_TAIL, payload)
+        super()._append_locked(LedgerEntryType.TORN_TAIL, payload, {})
 
     def _torn(self, tail: TornTail) -> None:
         self._tails.append(tail)
         self._tell(tail)
 
-    def begin(self) -> None:
-        """Make sure that the installation's entry is there.
-
-        Raises:
-            PrometheusError: as `append`.
-        """
+    def _begin_locked(self) -> None:
         if self._begun:
             return
         view = ledger_now(self.path)
@@ -104,7 +118,7 @@ class InstallationLedger(Ledger):
             "open_runs": open_runs,
             "reason": reason,
         }
-        super().append(LedgerEntryType.INSTALLATION, payload)
+        super()._append_locked(LedgerEntryType.INSTALLATION, payload, {})
 
 
 def refuse_a_past_without_ledger(layout: Layout) -> None:

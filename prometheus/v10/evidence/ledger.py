@@ -8,6 +8,7 @@ chain. Both the service and the commands append, so the lock is taken for one ap
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -68,10 +69,20 @@ class Ledger:
             EvidenceError: when the ledger is damaged (with the byte offset), or the payload breaks a rule.
             HostError: when the disk refuses; the ledger is then as before.
         """
+        with self._turn():
+            return self._append_locked(kind, dict(payload), dict(null_reasons or {}))
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Hold the ledger's lock.
+
+        Raises:
+            LockHeldError: when another process held it for five seconds.
+        """
         lock = Lock(self.path.with_name(f"{self.path.name}.lock"), who="a ledger writer", files=self._files)
         lock.acquire(attempts=LOCK_ATTEMPTS)
         try:
-            return self._append_locked(kind, dict(payload), dict(null_reasons or {}))
+            yield
         finally:
             lock.release()
 

@@ -30,7 +30,7 @@ from prometheus.v10.evidence.canonical import strict_loads
 from prometheus.v10.evidence.chain import START, Link
 from prometheus.v10.evidence.codec import to_json_bytes
 from prometheus.v10.evidence.findings import Level
-from prometheus.v10.evidence.installation import InstallationLedger, refuse_a_past_without_ledger
+from prometheus.v10.evidence.installation import InstallationLedger
 from prometheus.v10.evidence.journal import Journal
 from prometheus.v10.evidence.ledger_now import ledger_now
 from prometheus.v10.evidence.ledger_view import LedgerView
@@ -112,18 +112,16 @@ def close_interrupted(
         EvidenceError: when the ledger is damaged, or a run's directory holds what cannot be sealed.
         HostError: when the disk refuses.
     """
-    view = ledger_now(layout.ledger)
-    if view.entries == 0:
-        refuse_a_past_without_ledger(layout)
-    entered = _entered(view, instance.name)
     ledger = InstallationLedger(layout, clock=clock, instance=instance.name, on_torn=on_torn)
+    ledger.begin()
+    entered = _entered(ledger_now(layout.ledger), instance.name)
     closed = []
     for path, tier in sorted(_run_directories(layout), key=lambda found: found[0].name.split("_")[1:]):
         if path.name not in entered.any_instance:
             candidate = _Candidate(path, tier, _manifest(path), (path / Artifact.SHA256SUMS).exists())
             if not _is_ours(candidate, instance, layout):
                 continue
-            _require_beginning(candidate, layout, ledger, instance)
+            _require_beginning(candidate, layout, instance)
             closed.append(_close(candidate, layout, instance, clock, ledger))
             _tell(closed[-1], journal)
         elif path.name not in entered.this_instance or instance.intervals.has_run(path.name):
@@ -143,13 +141,12 @@ def _entered(view: LedgerView, instance: str) -> _Entered:
     return _Entered(frozenset(view.seals), frozenset(run for run, owner in view.sealed_by.items() if owner == instance))
 
 
-def _require_beginning(candidate: _Candidate, layout: Layout, ledger: InstallationLedger, instance: Instance) -> None:
+def _require_beginning(candidate: _Candidate, layout: Layout, instance: Instance) -> None:
     """Refuse a directory that no entry of the ledger begins.
 
     Raises:
         EvidenceError: naming it.
     """
-    ledger.begin()
     view = ledger_now(layout.ledger)
     begun = view.started.get(candidate.path.name)
     if begun is None and candidate.path.name not in view.inherited:

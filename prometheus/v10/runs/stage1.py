@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 import numpy as np
 from attrs import evolve
@@ -27,7 +27,7 @@ from prometheus.v10.base.names import CURVE_FILE, Artifact, Event, LedgerEntryTy
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.core import fences
 from prometheus.v10.evidence.anchors import pool_state, vouched_records
-from prometheus.v10.evidence.chain import START
+from prometheus.v10.evidence.chain import START, Link
 from prometheus.v10.evidence.codec import dump_config
 from prometheus.v10.evidence.environment import probe
 from prometheus.v10.evidence.fences import inventory_hash
@@ -47,7 +47,7 @@ from prometheus.v10.evidence.manifest_parts import (
 )
 from prometheus.v10.evidence.nulls import Nulls
 from prometheus.v10.evidence.pool import SharedPoolWriter
-from prometheus.v10.evidence.pool_claims import Claim, place_of
+from prometheus.v10.evidence.pool_claims import Claim, claims_of, place_of
 from prometheus.v10.evidence.pool_record import PoolEntry
 from prometheus.v10.evidence.raw import RawWriter
 from prometheus.v10.evidence.rundir import RunDirectory
@@ -364,11 +364,21 @@ class Stage1Run:
     def _give_up(self, directory: RunDirectory) -> None:
         """Seal what there is as ``failed``; if the disk refuses even that, the next start closes the run."""
         self.table.stop()
+        self._recount()
         try:
             self._close(directory, Status.FAILED)
         except PrometheusError as error:
             if not isinstance(error, HostError):
                 raise
+
+    def _recount(self) -> None:
+        """What an append that failed left in the pool all the same: the seal names what is really there."""
+        pool = self.layout.pool(self.profile.stage)
+        with suppress(HostError):
+            if pool.exists():
+                self.claim = claims_of(pool).get(self.manifest.run_id, Claim())
+                now = place_of(pool)
+                self.pool_after = Link(now["records"], now["head"])
 
     # ---- small things
     # ---------------------------------------------------------------------------------------------------

@@ -285,7 +285,7 @@ def _(h):
 on("ledger, an entry", "byte \\d+, line [123]", lambda h: h.ledger, edit=edit, delete=delete, reorder=reorder,
    insert=insert)  # fmt: skip
 on("ledger", "an interrupted append", lambda h: h.ledger, truncate=truncate)
-on("ledger", "there are runs, and no ledger", lambda h: h.ledger, deleted=unlink)
+on("ledger", "no ledger: somebody took it away", lambda h: h.ledger, deleted=unlink)
 
 
 @row("ledger, its last entries cut off", "sealed, and not there")

@@ -15,6 +15,7 @@ from prometheus.v10.evidence.ledger import Ledger, iter_entries
 from prometheus.v10.evidence.pool import PoolWriter, iter_records
 from prometheus.v10.evidence.snapshot import create_snapshot, list_snapshots
 from prometheus.v10.evidence.verify_chain import verify_ledger, verify_pool, verify_snapshot
+from tests.integration.faults.parts import incident
 from tests.integration.faults.support import entry, say, untold
 
 WRITERS = 4
@@ -63,9 +64,9 @@ def test_entries_of_the_ledger_by_several_processes_form_one_chain(scratch):
     assert verify_ledger(ledger).exit_code == 0
     entries = list(iter_entries(ledger))
     assert [entry.n for entry in entries] == list(range(WRITERS * EACH))
-    assert Counter(entry.payload["by"] for entry in entries) == dict.fromkeys(range(WRITERS), EACH)
+    assert Counter(entry.payload["label"] for entry in entries) == {f"by {number}": EACH for number in range(WRITERS)}
     for number, each in enumerate(said):
-        assert [entry.n for entry in entries if entry.payload["by"] == number] == each["numbers"]
+        assert [entry.n for entry in entries if entry.payload["label"] == f"by {number}"] == each["numbers"]
 
 
 def test_snapshots_by_several_processes_are_one_snapshot_while_the_pool_grows(scratch):
@@ -98,7 +99,7 @@ def append_to_the_pool(layout, number):
 
 def append_to_the_ledger(layout, number):
     ledger = Ledger(layout.ledger, clock=SystemClock(), instance=f"I{number}", on_torn=untold)
-    return {"numbers": [ledger.append(LedgerEntryType.STOP, {"by": number}).n for _ in range(EACH)]}
+    return {"numbers": [ledger.append(LedgerEntryType.INCIDENT, incident(f"by {number}")).n for _ in range(EACH)]}
 
 
 def freeze_the_pool(layout, number):
