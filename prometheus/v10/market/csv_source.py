@@ -208,7 +208,7 @@ def _time(path: Path, header: _Header, line: int, cells: list[str], read: _Readi
             return moment(text)
         except (ValueError, OverflowError) as error:
             where = f"{path}: line {line}, column {header.names[column]}"
-            said = str(error) if str(error).startswith("is ") else f"is no time: {error}"
+            said = str(error) if column == header.date else f"is no time: {error}"
             raise ConfigError(f"{where}: {text[:60]!r} {said}", hint=f"expected {FORMS}") from None
 
     dated: int | None = None

@@ -60,7 +60,7 @@ def _date(text: str) -> int:
     if (parts := YEAR_FIRST.fullmatch(spelled)) is not None:
         spelled = f"{parts[1]}-{int(parts[2]):02d}-{int(parts[3]):02d}{parts[4]}"
     elif YEAR_LAST.fullmatch(spelled):
-        raise ValueError("a date must begin with its year: day and month cannot be told apart here")
+        raise ValueError("is no UTC date: it must begin with its year, or day and month cannot be told apart here")
     try:
         found = datetime.fromisoformat(spelled)
     except ValueError:

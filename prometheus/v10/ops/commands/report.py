@@ -12,6 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from prometheus.v10.base.errors import ExitCode
+from prometheus.v10.base.text import printable
+
+KEY_WIDTH = 24  # what the first column of a table keeps in a narrow terminal
 
 
 @frozen
@@ -43,18 +46,28 @@ def cell(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, int):
         return f"{value:,}"
-    return f"{value:,.6g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:,.6g}"
+    return "\n".join(map(printable, str(value).split("\n")))
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
-    """A table; columns whose every value is a number stand to the right, and only the last one is folded."""
+    """A table; columns whose every value is a number stand to the right, the first and the last are folded.
+
+    The first names what a row is about: it keeps room for its longest word, however narrow the terminal is.
+    """
     rows = [list(row) for row in rows]
     made = Table(title=title, box=SIMPLE_HEAD, title_justify="left", pad_edge=False)
     for at, name in enumerate(columns):
         numbers = bool(rows) and all(isinstance(row[at], int | float) or row[at] is None for row in rows)
         last = at == len(columns) - 1
+        key = at == 0
         made.add_column(
-            name, justify="right" if numbers else "left", overflow="fold" if last else "ellipsis", no_wrap=not last
+            name,
+            justify="right" if numbers else "left",
+            overflow="fold" if last or key else "ellipsis",
+            no_wrap=not (last or key),
+            min_width=min(KEY_WIDTH, max((len(cell(row[0])) for row in rows), default=0)) if key else None,
         )
     for row in rows:
         made.add_row(*(Text(cell(value)) for value in row))
