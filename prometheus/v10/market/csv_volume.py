@@ -16,8 +16,10 @@ from prometheus.v10.market.symbols import QUOTES, pair
 
 VOLUME_TOLERANCE = 2e-3  # both volumes are rounded, and the vendor's quote volume uses prices of its own
 OPTION = "name the column of base volume with --base-volume COLUMN"
-NO_TOTAL = ("ma", "sma", "ema", "wma", "vwma", "avg", "average", "mean", "median", "buy", "sell", "bid", "ask", "taker")
-NO_TOTAL += ("maker", "delta", "change", "ratio", "pct", "percent", "%", "osc", "oscillator", "profile", "std", "24h")
+NO_TOTAL = (
+    "ma", "sma", "ema", "wma", "vwma", "avg", "average", "mean", "median", "buy", "sell", "bid", "ask", "taker",
+    "maker", "delta", "change", "ratio", "pct", "percent", "%", "osc", "oscillator", "profile", "std", "24h",
+)  # fmt: skip
 QUOTE_WORDS = ("quote", "to", "notional", "turnover", "value", "amount", "dollar", "ccy")
 
 
