@@ -1,4 +1,4 @@
-"""What an operator may mistype: the code says whose fault it is, the line says what to do, and nothing is left behind."""
+"""What an operator may mistype: the code says whose fault it is, the line says what to do, nothing is left behind."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def test_a_market_file_without_a_symbol_says_where_to_name_it(ask, tmp_path: Pat
 
 def test_a_file_name_that_is_no_text_does_not_poison_the_library(tmp_path: Path) -> None:
     odd = os.fsencode(bars(tmp_path, 60000.0)).replace(b"coin", b"kurs\xff")
-    os.rename(tmp_path / "coin.csv", odd)
+    (tmp_path / "coin.csv").rename(os.fsdecode(odd))
     strict = {**os.environ, "PYTHONIOENCODING": "utf-8:strict"}
     root = str(tmp_path / "root")
     for words in (["import", odd, "x", "--symbol", "A"], ["list"], ["show", "x"]):

@@ -7,13 +7,14 @@ from typing import Any
 
 from attrs import evolve, field, frozen
 from rich.box import SIMPLE_HEAD
-from rich.console import RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
 from prometheus.v10.base.errors import ExitCode
 from prometheus.v10.base.text import printable
 
+NARROW, FEW = 80, 2  # columns of a terminal below which a table of more than a few columns is printed as lines
 KEY_WIDTH = 24  # what the first column of a table keeps in a narrow terminal
 
 
@@ -51,13 +52,32 @@ def cell(value: object) -> str:
     return "\n".join(map(printable, str(value).split("\n")))
 
 
+class _Rows(Table):
+    """A table that, where the terminal is too narrow for one, prints each row as lines of name and value."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.cells: list[list[str]] = []
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        if options.max_width >= NARROW or len(self.columns) <= FEW:
+            yield from super().__rich_console__(console, options)
+            return
+        names = [str(column.header) for column in self.columns]
+        yield Text(str(self.title or ""), overflow="fold")
+        for row in self.cells:
+            yield Text("")
+            for name, value in zip(names, row, strict=True):
+                yield Text(f"{name}: {value}", overflow="fold")
+
+
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
     """A table; columns whose every value is a number stand to the right, the first and the last are folded.
 
     The first names what a row is about: it keeps room for its longest word, however narrow the terminal is.
     """
     rows = [list(row) for row in rows]
-    made = Table(title=title, box=SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    made = _Rows(title=title, box=SIMPLE_HEAD, title_justify="left", pad_edge=False)
     for at, name in enumerate(columns):
         numbers = bool(rows) and all(isinstance(row[at], int | float) or row[at] is None for row in rows)
         last = at == len(columns) - 1
@@ -71,6 +91,7 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
         )
     for row in rows:
         made.add_row(*(Text(cell(value)) for value in row))
+        made.cells.append([cell(value) for value in row])
     return made
 
 
