@@ -7,6 +7,7 @@ from typing import Any
 
 from attrs import evolve, field, frozen
 from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
@@ -14,7 +15,7 @@ from rich.text import Text
 from prometheus.v10.base.errors import ExitCode
 from prometheus.v10.base.text import printable
 
-NARROW, FEW = 80, 2  # columns of a terminal below which a table of more than a few columns is printed as lines
+GAP, LAST_WIDTH = 3, 10  # of a table's columns; only the last may be folded, down to this width
 KEY_WIDTH = 24  # what the first column of a table keeps in a narrow terminal
 
 
@@ -60,10 +61,11 @@ class _Rows(Table):
         self.cells: list[list[str]] = []
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        if options.max_width >= NARROW or len(self.columns) <= FEW:
+        names = [str(column.header) for column in self.columns]
+        widths = [max(map(cell_len, column)) + GAP for column in zip(names, *self.cells, strict=True)]
+        if sum(widths[:-1]) + LAST_WIDTH <= options.max_width:
             yield from super().__rich_console__(console, options)
             return
-        names = [str(column.header) for column in self.columns]
         yield Text(str(self.title or ""), overflow="fold")
         for row in self.cells:
             yield Text("")
