@@ -220,14 +220,26 @@ _RUN_ID = re.compile(r"(HF|STAGE2|PROMOTE|AUDIT)_\d{8}T\d{6}Z_([0-9a-f]{7}|nocom
 _INSTANCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.]{0,31}")
 
 
+_STATE_FOLDERS = frozenset({"promotions", "releases", "ledger", "stops", "rollbacks", "incidents"})
+_STATE_SUFFIXES = frozenset({"jsonl", "json", "lock", "bin", "reserve", "toml", "tmp"})
+
+
 def is_run_id(text: str) -> bool:
     """Whether ``text`` has the form of a run id (contracts, section 2)."""
     return _RUN_ID.fullmatch(text) is not None
 
 
 def is_instance(text: str) -> bool:
-    """Whether ``text`` may name an instance: letters, digits, ``_`` and ``.``, which systemd leaves unescaped."""
-    return _INSTANCE.fullmatch(text) is not None
+    """Whether ``text`` may name an instance: letters, digits, ``_`` and ``.``, which systemd leaves unescaped.
+
+    Names of the files and directories that lie in ``state/`` beside the instances' own are none.
+    """
+    return _INSTANCE.fullmatch(text) is not None and not _is_reserved(text.lower())
+
+
+def _is_reserved(name: str) -> bool:
+    """Whether ``name`` is, or looks like, something else that lies in ``state/`` beside the instances."""
+    return name in _STATE_FOLDERS or name.rpartition(".")[2] in _STATE_SUFFIXES
 
 
 def torn_name(stamp: str, file_name: str = POOL_FILE) -> str:

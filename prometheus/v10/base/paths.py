@@ -14,6 +14,7 @@ from pathlib import Path
 from prometheus.v10.base.errors import UsageError, host_error
 from prometheus.v10.base.modes import Stage, Tier
 from prometheus.v10.base.names import LEDGER_FILE
+from prometheus.v10.base.text import printable
 
 SYSTEM_CONFIG = Path("/etc/prometheus-quant")
 SYSTEM_STATE = Path("/var/lib/prometheus-quant")
@@ -44,13 +45,16 @@ class Layout:
         """The same tree under ``--root DIR``: ``DIR/etc``, ``DIR/log``, and runs, pools and state in DIR itself.
 
         Raises:
-            UsageError: when DIR is a symbolic link: evidence must not land somewhere else than the operator said.
+            UsageError: when DIR is a symbolic link (evidence must not land somewhere else than the operator said), or
+                is there and no directory.
         """
         if root.is_symlink():
             raise UsageError(
                 f"--root {root} is a symbolic link to {os.readlink(root)}",  # noqa: PTH115  (readlink without resolving)
                 hint="give the real directory, so that the evidence lies where you say",
             )
+        if os.path.lexists(root) and not root.is_dir():
+            raise UsageError(f"--root {printable(str(root))} is not a directory", hint="name a directory")
         if root == Path("/"):
             return cls.system()
         root = Path(os.path.abspath(root))  # noqa: PTH100  (resolve() would follow links)

@@ -18,6 +18,7 @@ from prometheus.v10.market.tables import RawTable
 
 TIMEFRAME_IN_NAME = re.compile(r"^(?P<pair>.+)-\d+[mhdw]-(?P<kind>[a-z_]+)\.feather$")
 NANOSECONDS = 10**9
+LEAST_NS = 10**17  # nanoseconds passed it in 1973: a smaller count is of another unit
 
 
 def read_feather(path: Path) -> RawTable:
@@ -94,30 +95,45 @@ def _table(path: Path, columns: tuple[str, ...]) -> dict[str, Any]:
             hint="install the extra: pip install 'prometheus-quant[arrow]', or convert the file to CSV",
         ) from error
     try:
+        if path.exists() and not path.is_file():
+            raise ConfigError(f"{path}: is not a regular file", hint="name a CSV or feather file")
         table = feather.read_table(path)
     except FileNotFoundError as error:
         raise ConfigError(
             f"{path}: no such file", hint="name a CSV or feather file, or a market of the library"
         ) from error
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowException, UnicodeError) as error:
         raise ConfigError(f"{path}: is not a feather file: {error}") from error
     except OSError as error:
         raise host_error(error, f"cannot read {path}") from error
+    doubled = [name for name in columns if table.column_names.count(name) > 1]
+    if doubled:
+        raise ConfigError(f"{path}: holds the columns {', '.join(doubled)} more than once")
     missing = [name for name in columns if name not in table.column_names]
     if missing:
         raise ConfigError(f"{path}: lacks the columns {', '.join(missing)}", hint="expected freqtrade's layout")
     try:
         read = {name: _column(pa, table[name], name) for name in columns}
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
         raise ConfigError(f"{path}: holds a column that is not of freqtrade's types: {error}") from error
     return read
 
 
 def _column(pa: Any, column: Any, name: str) -> Any:
+    kind = column.type
     if name == "date":
         if column.null_count:
             raise pa.ArrowInvalid("date has empty cells")
+        if pa.types.is_integer(kind):
+            if not pa.types.is_int64(kind) or min(column.to_pylist(), default=LEAST_NS) < LEAST_NS:
+                raise pa.ArrowInvalid(f"date is of type {kind}: expected timestamps, or int64 nanoseconds")
+        elif not (pa.types.is_temporal(kind) or pa.types.is_string(kind)):
+            raise pa.ArrowInvalid(f"date is of type {kind}: expected timestamps")
         return np.asarray(column.cast(pa.timestamp("ns", "UTC")).cast(pa.int64()).to_numpy(), dtype=np.int64)
+    if pa.types.is_decimal(kind):  # through text: the nearest double of what is written
+        return np.array([np.nan if cell is None else float(str(cell)) for cell in column.to_pylist()], dtype=np.float64)
+    if pa.types.is_boolean(kind) or pa.types.is_temporal(kind):
+        raise pa.ArrowInvalid(f"{name} is of type {kind}: expected numbers")
     return np.array(column.cast(pa.float64()).to_numpy(), dtype=np.float64)
 
 

@@ -15,6 +15,7 @@ from prometheus.v10.base.errors import ConfigError
 from prometheus.v10.market.bars import FUNDING_INTERVAL_S, Floats, Ints, bar_time, funding_boundaries
 from prometheus.v10.market.tables import span
 
+WITHOUT = "market import FILE NAME --funding none leaves the series out: the world's own rate is booked then"
 JITTER_S = 60  # exchanges stamp a booking some milliseconds, at times seconds, after its boundary
 
 
@@ -36,6 +37,7 @@ def lay_funding(
     Raises:
         ConfigError: when the series is empty, out of order, off the 8 h boundaries, or holds what is no rate.
     """
+    booked, rates = _on_boundaries(booked, rates)
     boundary = _checked(booked, rates, source)
     funding = np.zeros(len(open_time))
     have = np.zeros(len(open_time), dtype=np.int64)
@@ -56,18 +58,32 @@ def lay_funding(
     )
 
 
+def _on_boundaries(booked: Ints, rates: Floats) -> tuple[Ints, Floats]:
+    """The bookings without the zeros between the boundaries, which some sources fill in and which book nothing."""
+    away = np.abs(booked - (booked + JITTER_S) // FUNDING_INTERVAL_S * FUNDING_INTERVAL_S) > JITTER_S
+    keep = ~(away & (rates == 0.0))
+    return booked[keep], rates[keep]
+
+
+def _interval(booked: Ints) -> str:
+    """How often the series books, in words."""
+    steps, counts = np.unique(np.diff(booked), return_counts=True)
+    hours = round(int(steps[np.argmax(counts)]) / 3600) if len(steps) else 0
+    return f"; the series books every {hours} h" if hours else ""
+
+
 def _checked(booked: Ints, rates: Floats, source: Path) -> Ints:
     """The boundaries that the booking times stand for, after every rate has been found sound."""
     if len(booked) == 0:
-        raise ConfigError(f"{source}: holds no funding rate")
+        raise ConfigError(f"{source}: holds no funding rate", hint=WITHOUT)
     boundary = (booked + JITTER_S) // FUNDING_INTERVAL_S * FUNDING_INTERVAL_S
     checks = (
-        (np.abs(booked - boundary) > JITTER_S, "is not on an 8 h boundary (00, 08, 16 UTC)"),
+        (np.abs(booked - boundary) > JITTER_S, f"is not on an 8 h boundary (00, 08, 16 UTC){_interval(booked)}"),
         (np.diff(boundary, prepend=boundary[0] - 1) <= 0, "repeats or precedes the booking before it"),
         (~np.isfinite(rates) | (np.abs(rates) > 0.1), "carries a rate that is no number or beyond 10 %"),
     )
     for wrong, what in checks:
         if wrong.any():
             row = int(np.flatnonzero(wrong)[0])
-            raise ConfigError(f"{source}: row {row + 1} ({bar_time(int(booked[row]))}) {what}")
+            raise ConfigError(f"{source}: row {row + 1} ({bar_time(int(booked[row]))}) {what}", hint=WITHOUT)
     return np.asarray(boundary, dtype=np.int64)

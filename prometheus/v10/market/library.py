@@ -17,6 +17,7 @@ import numpy as np
 from prometheus.v10.base.clock import Clock, utc_text
 from prometheus.v10.base.errors import UsageError, host_error
 from prometheus.v10.base.paths import refuse_links_below
+from prometheus.v10.base.text import printable
 from prometheus.v10.market.bars import Bars, bar_time
 from prometheus.v10.market.importers import SUFFIXES, Imported, read_source
 from prometheus.v10.market.native import BARS_FILE, META_FILE, MarketMeta, read_market, read_meta
@@ -36,6 +37,7 @@ def import_bars(
     timeframe_s: int | None = None,
     funding: Path | None = None,
     allow_gaps: bool = False,
+    base_volume: str | None = None,
 ) -> MarketMeta:
     """Read a market file, refuse it unless it is sound, and store it under ``name``.
 
@@ -48,6 +50,7 @@ def import_bars(
         timeframe_s: seconds per bar; by default the commonest step between rows.
         funding: a funding series; by default the one beside a feather file.
         allow_gaps: let missing bars pass, and record them.
+        base_volume: the column of a CSV file that holds base volume.
 
     Raises:
         ConfigError: naming what is wrong with the source.
@@ -57,7 +60,9 @@ def import_bars(
     place = market_place(name, library)
     if os.path.lexists(place):
         raise _taken(name, library)
-    read = read_source(source, symbol=symbol, timeframe_s=timeframe_s, funding=funding, allow_gaps=allow_gaps)
+    read = read_source(
+        source, symbol=symbol, timeframe_s=timeframe_s, funding=funding, allow_gaps=allow_gaps, base_volume=base_volume
+    )
     meta = _describe(source, name, read, utc_text(clock.now()))
     aside = library / f".incoming-{name}-{clock.token(8)}"
     try:
@@ -139,10 +144,10 @@ def _describe(source: Path, name: str, read: Imported, imported_at: str) -> Mark
         last_open_utc=bar_time(read.bars.last_open),
         bars_sha256=read.bars.sha256(),
         bars_null_reasons=dict(read.bars.null_reasons),
-        source_file=source.name,
+        source_file=printable(source.name),
         source_bytes=size,
         source_sha256=digest,
-        funding_file=series.name if series else None,
+        funding_file=printable(series.name) if series else None,
         funding_sha256=file_identity(series)[1] if series else None,
         funding_unknown_rows=int(np.isnan(read.bars.funding).sum()),
         decisions=read.decisions,

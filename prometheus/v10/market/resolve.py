@@ -13,6 +13,7 @@ from prometheus.v10.market.importers import SUFFIXES, read_source
 from prometheus.v10.market.library import load_market
 from prometheus.v10.market.resample import resample
 from prometheus.v10.market.synthetic import DEFAULT_START, SYMBOL, synthetic
+from prometheus.v10.market.tables import LATEST_OPEN
 
 SYNTHETIC: Final = "synthetic"
 DEFAULT_TIMEFRAME_S: Final = 300
@@ -54,6 +55,7 @@ def resolve_market(spec: MarketSpec, layout_market: Path) -> Bars:
         UsageError: for a name that cannot be one, or a feather file without pyarrow.
     """
     if spec.source == SYNTHETIC:
+        _require_dates(spec)
         return synthetic(
             spec.seed,
             DEFAULT_BARS if spec.bars is None else spec.bars,
@@ -70,6 +72,15 @@ def resolve_market(spec: MarketSpec, layout_market: Path) -> Bars:
     if spec.timeframe_s is not None and spec.timeframe_s != bars.timeframe_s:
         bars = resample(bars, spec.timeframe_s).bars
     return _stretch(bars, spec)
+
+
+def _require_dates(spec: MarketSpec) -> None:
+    """Refuse a synthetic market that reaches past the years that records can carry."""
+    begin = DEFAULT_START if spec.start is None else spec.start
+    bars = DEFAULT_BARS if spec.bars is None else spec.bars
+    end = begin + bars * (DEFAULT_TIMEFRAME_S if spec.timeframe_s is None else spec.timeframe_s)
+    if begin < 0 or end > LATEST_OPEN:
+        raise ConfigError(f"[market] {bars} bars from {begin} s on reach beyond the years 1970 to 2200")
 
 
 def is_path(source: str) -> bool:

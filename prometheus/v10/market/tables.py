@@ -15,6 +15,9 @@ from prometheus.v10.base.errors import ConfigError
 from prometheus.v10.market.bars import PRICE_COLUMNS, Floats, Ints, bar_time
 
 # A stamp's unit follows from its size: seconds reach 1e11 in the year 5138, and milliseconds passed it in 1973.
+# No bar is older than 1970 or younger than 2200: what a record carries must have a date.
+LATEST_OPEN = 7_258_118_400  # 2200-01-01
+EARLIEST_STAMP = 100_000_000  # 1973-03-03: a smaller count is a day number or a date, not unix seconds
 STAMP_UNITS = ((10**17, 10**9, "nanoseconds"), (10**14, 10**6, "microseconds"), (10**11, 10**3, "milliseconds"))
 
 
@@ -66,6 +69,16 @@ def stamp_seconds(stamp: int) -> tuple[int, str]:
                 raise ValueError(f"{stamp} {unit} is not a whole second")
             return stamp // per_second, unit
     return stamp, "seconds"
+
+
+def require_sane(seconds: int) -> None:
+    """Refuse an open time outside 1970 to 2200.
+
+    Raises:
+        ValueError: naming the range.
+    """
+    if not 0 <= seconds < LATEST_OPEN:
+        raise ValueError(f"{bar_time(seconds)} lies outside the years 1970 to 2200")
 
 
 def infer_timeframe(open_time: Ints, source: Path) -> int:

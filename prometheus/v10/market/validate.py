@@ -18,6 +18,9 @@ import numpy.typing as npt
 from prometheus.v10.base.errors import ConfigError
 from prometheus.v10.market.bars import PRICE_COLUMNS, Bars, Floats, Ints, bar_time
 
+DAY_S = 86_400
+QUARTER_S = 900
+
 
 class Fault(StrEnum):
     """The ways in which a bar can be wrong."""
@@ -139,7 +142,10 @@ def _ranges(sheet: _Sheet) -> list[Finding]:
     bars = sheet.bars
     crossed = bars.high < bars.low
     found = sheet.name(
-        crossed, "high", Fault.HIGH_BELOW_LOW, lambda i: f"high {bars.high[i]:g} is below low {bars.low[i]:g}"
+        crossed,
+        "high",
+        Fault.HIGH_BELOW_LOW,
+        lambda i: f"high {_exact(bars.high[i])} is below low {_exact(bars.low[i])}",
     )
     for column in ("open", "close"):
         values = getattr(bars, column)
@@ -149,7 +155,25 @@ def _ranges(sheet: _Sheet) -> list[Finding]:
 
 
 def _outside(bars: Bars, values: Floats) -> Callable[[int], str]:
-    return lambda i: f"{values[i]:.10g} lies outside [{bars.low[i]:.10g}, {bars.high[i]:.10g}]"
+    return lambda i: f"{_exact(values[i])} lies outside [{_exact(bars.low[i])}, {_exact(bars.high[i])}]"
+
+
+def _exact(value: float) -> str:
+    """Ten digits where they are the number, else all of them: two numbers that differ are never shown alike."""
+    short = f"{value:.10g}"
+    return short if float(short) == value else repr(float(value))
+
+
+def _anchor(bars: Bars) -> int:
+    """Where in the grid bars begin, seconds: 0 below a day; days and weeks may share a whole quarter of an hour.
+
+    Exchanges' weeks begin on Monday, while the grid of weeks from 1970 begins on Thursday.
+    """
+    if bars.timeframe_s < DAY_S or len(bars) == 0:
+        return 0
+    offsets, counts = np.unique(bars.open_time % bars.timeframe_s, return_counts=True)
+    offset = int(offsets[np.argmax(counts)])
+    return offset if offset % QUARTER_S == 0 else 0
 
 
 def _times(sheet: _Sheet) -> list[Finding]:
@@ -157,7 +181,7 @@ def _times(sheet: _Sheet) -> list[Finding]:
     bars, step = sheet.bars, sheet.bars.timeframe_s
     moved = np.diff(bars.open_time, prepend=bars.open_time[:1] - step)
     found = sheet.name(
-        bars.open_time % step != 0,
+        bars.open_time % step != _anchor(bars),
         "open_time",
         Fault.MISALIGNED,
         lambda _: f"is not a multiple of the {step} s timeframe",

@@ -98,7 +98,7 @@ class Suite:
         """Each profile, its table (empty when there is none), and what is wrong with it."""
         for place in sorted(self.layout.profiles.glob("*.toml")) if self.layout.profiles.is_dir() else []:
             try:
-                table = tomllib.loads(place.read_text(encoding="utf-8"))
+                table = tomllib.loads(place.read_text(encoding="utf-8-sig"))
                 parse_mode(table.get("mode"))
                 _read_wholly(place, self.layout)
             except PrometheusError as error:
@@ -115,13 +115,21 @@ class Suite:
         for place, _, wrong in found:
             if wrong:
                 yield Finding(
-                    _FAIL, "profiles", f"{place}: {wrong}", why, "mend the file; prometheus-quant doctor again"
+                    _FAIL,
+                    "profiles",
+                    f"{place}: {wrong}",
+                    why,
+                    f"mend the file; prometheus-quant profile check {place.stem}",
                 )
         good = [place.stem for place, _, wrong in found if not wrong]
         if not found:
             yield Finding(_WARN, "profiles", f"none in {self.layout.profiles}", why, "copy one from the documentation")
         elif good:
-            depth = "every key" if find_spec("numpy") is not None else "syntax and mode; the service checks every key"
+            depth = (
+                "every key"
+                if find_spec("numpy") is not None
+                else "syntax and mode; every key: prometheus-quant profile check NAME"
+            )
             yield Finding(_OK, "profiles", f"{', '.join(good)} ({depth})", why)
 
     def kill_switch(self) -> Iterator[Finding]:

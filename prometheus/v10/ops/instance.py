@@ -48,7 +48,8 @@ class Instance:
         if not is_instance(name):
             raise UsageError(
                 f"{name!r} cannot name an instance",
-                hint="letters, digits, '_' and '.', at most 32, beginning with a letter or digit; for example HF",
+                hint="letters, digits, '_' and '.', at most 32, beginning with a letter or digit, "
+                "no name of a file in state/; for example HF",
             )
         self.name = name
         self.folder = layout.state / name

@@ -7,6 +7,8 @@ is not set is the core's own default for the market's timeframe.
 
 from __future__ import annotations
 
+import math
+import tomllib
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -17,15 +19,18 @@ from attrs import Factory, field, frozen, validators
 from prometheus.v10.base.errors import ConfigError
 from prometheus.v10.base.modes import Arm, Mode, Stage, parse_mode
 from prometheus.v10.base.paths import Layout
+from prometheus.v10.base.text import printable
 from prometheus.v10.core.config import WorldConfig
-from prometheus.v10.evidence.codec import load_config
+from prometheus.v10.evidence.codec import structure_config
 from prometheus.v10.evidence.interesting import InterestingTable
 from prometheus.v10.market.windows import Window
 from prometheus.v10.runs.ablation import ABLATIONS
+from prometheus.v10.runs.ranges import FENCES, unsound_numbers
 from prometheus.v10.runs.stage2_table import Stage2Table
 
 SHIPPED = files("prometheus.v10.runs") / "profiles"
 MIB = 1024 * 1024
+LARGEST = MIB  # bytes of a profile
 
 
 def _world_fields() -> dict[str, Any]:
@@ -176,7 +181,43 @@ def load_profile(name_or_path: str | Path, layout: Layout) -> Profile:
     Raises:
         ConfigError: when there is none of that name, or it cannot be read as one; names file, key and expectation.
     """
-    return load_config(find_profile(str(name_or_path), layout), Profile)
+    path = find_profile(str(name_or_path), layout)
+    profile = structure_config(_with_fences_off(_table(path)), Profile, source=printable(str(path)))
+    if wrong := unsound_numbers(profile):
+        raise ConfigError(f"{printable(str(path))}: {'; '.join(wrong[:5])}", hint=f"correct {printable(str(path))}")
+    return profile
+
+
+def _table(path: Path) -> dict[str, Any]:
+    """The TOML table of a file; a byte order mark at its beginning is no part of it.
+
+    Raises:
+        ConfigError: when it cannot be read, is too large for a profile, or is not TOML.
+    """
+    shown = printable(str(path))
+    try:
+        if path.exists() and not path.is_file():
+            raise ConfigError(f"cannot read {shown}: not a regular file", hint="give the path of a TOML file")
+        with path.open("rb") as handle:
+            data = handle.read(LARGEST + 1)
+        if len(data) > LARGEST:
+            raise ConfigError(f"{shown}: larger than {LARGEST} bytes, which no profile is", hint=f"correct {shown}")
+        return tomllib.loads(data.decode("utf-8-sig"))
+    except OSError as error:
+        raise ConfigError(
+            f"cannot read {shown}: {error.strerror}", hint="check the name and its permissions"
+        ) from error
+    except (ValueError, RecursionError) as error:  # not TOML, not UTF-8, or a number of thousands of digits
+        raise ConfigError(f"{shown}: not TOML: {printable(str(error))}", hint=f"correct {shown}") from error
+
+
+def _with_fences_off(table: dict[str, Any]) -> dict[str, Any]:
+    """``table`` without the fences that it switches off by ``inf`` or ``"off"``: both are what not set means."""
+    world = table.get("world")
+    if not isinstance(world, dict):
+        return table
+    kept = {key: value for key, value in world.items() if key not in FENCES or value not in (math.inf, "off")}
+    return {**table, "world": kept}
 
 
 def find_profile(name: str, layout: Layout) -> Path:

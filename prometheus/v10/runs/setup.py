@@ -21,6 +21,8 @@ from prometheus.v10.market.resolve import MarketSpec, resolve_market
 from prometheus.v10.market.validate import require_valid
 from prometheus.v10.market.windows import Window, cut, whole
 from prometheus.v10.runs.profile import MarketTable, Profile
+from prometheus.v10.runs.ranges import excess
+from prometheus.v10.runs.scale import require_fitting
 
 
 @frozen(kw_only=True)
@@ -51,10 +53,14 @@ def prepare(profile: Profile, layout: Layout) -> World:
     window = profile.window or whole(bars)
     part = cut(bars, window)
     require_valid(part, allow_gaps=True)
+    if too_much := excess(profile, len(part)):
+        raise ConfigError(too_much, hint="name a shorter [window], fewer founders or fewer experiments")
+    config = world_config(profile, part.timeframe_s)
+    require_fitting(part, config)
     return World(
         bars=part,
         window=window,
-        config=world_config(profile, part.timeframe_s),
+        config=config,
         market=market_source(bars),
         arm=profile.experiments.arm,
         ablation=profile.experiments.ablation,

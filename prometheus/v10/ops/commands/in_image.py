@@ -6,19 +6,23 @@ read, the journal. It has no network and no other file of the host; a file to be
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 
 import typer
 
 from prometheus.v10.base.errors import ConfigError
 from prometheus.v10.base.modes import Stage
 from prometheus.v10.base.paths import Layout
+from prometheus.v10.base.text import printable
 from prometheus.v10.evidence.journal import SOCKET
 from prometheus.v10.ops.podman import Podman
 from prometheus.v10.ops.release_env import env_file, read_release
 
 COMMANDS = {
     "market": "Import bars, and list what there is: market import FILE NAME.",
+    "profile": "Whether a run would begin with a profile: profile check NAME.",
     "snapshot": "Freeze a pool; list and compare what was frozen.",
     "pool": "Look into a pool: sort, filter.",
     "genome": "Look at one genome.",
@@ -27,6 +31,7 @@ COMMANDS = {
     "report": "What happened in a run, on one page.",
     "retention": "What the profile's rules would delete: retention --dry-run.",
 }
+FILES = frozenset({".csv", ".feather", ".npy", ".toml"})
 AS_TYPED = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
 
@@ -34,10 +39,34 @@ def in_image(name: str) -> Callable[[typer.Context], int]:
     """The host's command ``name``: the image's, with the words that were typed."""
 
     def command(context: typer.Context) -> int:
-        return run_in_image(Layout.system(), Podman.of_service(), [name, *context.args])
+        layout = Layout.system()
+        refuse_unseen_files(layout, context.args)
+        return run_in_image(layout, Podman.of_service(), [name, *context.args])
 
     command.__doc__ = f"{COMMANDS[name]} (Runs in the image.)"
     return command
+
+
+def refuse_unseen_files(layout: Layout, words: list[str]) -> None:
+    """Refuse words that name a file of this host which the image cannot see under that name.
+
+    Raises:
+        ConfigError: naming the file, and where to put it.
+    """
+    seen = (layout.lib, layout.log, layout.etc)
+    for word in words:
+        text = word.partition("=")[2] if word.startswith("--") else word
+        place = Path(text)
+        if not text or not ("/" in text or place.suffix.lower() in FILES) or not os.path.isfile(place):  # noqa: PTH113
+            continue
+        if place.is_absolute() and any(Path(os.path.realpath(place)).is_relative_to(top) for top in seen):
+            continue
+        shown = printable(text)
+        raise ConfigError(
+            f"{shown}: the command runs in the image, which sees only files below {', '.join(map(str, seen))}, "
+            "by their whole path",
+            hint=f"copy it there first: cp {shown} {layout.lib}/ and name {layout.lib}/{printable(place.name)}",
+        )
 
 
 def run_in_image(layout: Layout, podman: Podman, words: list[str]) -> int:

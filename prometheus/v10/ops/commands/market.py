@@ -37,6 +37,7 @@ def import_market(
     timeframe_s: int | None,
     funding: Path | None,
     allow_gaps: bool,
+    base_volume: str | None = None,
 ) -> Report:
     """Check a file of bars and store it under ``name``; errors as `import_bars`."""
     meta = import_bars(
@@ -48,6 +49,7 @@ def import_market(
         timeframe_s=timeframe_s,
         funding=funding,
         allow_gaps=allow_gaps,
+        base_volume=base_volume,
     )
     return Report(_plain(meta), [facts(f"imported {name}", _shown(meta)), *(f"- {said}" for said in meta.decisions)])
 
@@ -92,8 +94,13 @@ def import_command(
     root: Root = DEFAULT_ROOT,
     symbol: Annotated[str | None, typer.Option(help="The instrument, where the file does not say.")] = None,
     timeframe: Annotated[int | None, typer.Option(metavar="SECONDS", help="Per bar; else the commonest step.")] = None,
-    funding: Annotated[Path | None, typer.Option(help="A funding series; else the one beside the file.")] = None,
+    funding: Annotated[
+        Path | None, typer.Option(help="A funding series, or none; else the one beside the file.")
+    ] = None,
     allow_gaps: Annotated[bool, typer.Option("--allow-gaps", help="Let missing bars pass, and record them.")] = False,
+    base_volume: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="The CSV column of base volume, where the file does not say.")
+    ] = None,
     as_json: AsJson = False,
 ) -> Report:
     """Check a file of bars and store it under a name."""
@@ -106,6 +113,7 @@ def import_command(
         timeframe_s=timeframe,
         funding=funding,
         allow_gaps=allow_gaps,
+        base_volume=base_volume,
     ).asked(as_json=as_json)
 
 

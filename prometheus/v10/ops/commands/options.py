@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from prometheus.v10.base.errors import UsageError
 from prometheus.v10.base.modes import Stage
 
 COMMAND = "prometheus-quant"
@@ -15,9 +16,22 @@ BUILT = (Path(__file__).parents[3] / "_build.json").is_file()
 DEFAULT_ROOT = Path("/") if BUILT or INSTALLED in Path(__file__).parents else Path("var")
 """An installed command, and an image's, is about its host, a checkout's about its own tree."""
 
+
+def _root(text: str | Path) -> Path:
+    """``--root`` as typed; an unset shell variable must not mean the working directory."""
+    if not str(text).strip():
+        raise UsageError("--root is empty", hint="name a directory; . is the working directory")
+    return Path(text)
+
+
 Root = Annotated[
     Path,
-    typer.Option("--root", metavar="DIR", help="The tree with runs, pools, market and state; / is an installed host."),
+    typer.Option(
+        "--root",
+        metavar="DIR",
+        parser=_root,
+        help="The tree with runs, pools, market and state; / is an installed host.",
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object instead of text.")]
 StageOption = Annotated[Stage, typer.Option("--stage", help="Whose pool.")]

@@ -7,12 +7,16 @@ from typing import Any
 
 from attrs import evolve, field, frozen
 from rich.box import SIMPLE_HEAD
-from rich.console import RenderableType
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
 from prometheus.v10.base.errors import ExitCode
 from prometheus.v10.base.text import printable
+
+GAP, LAST_WIDTH = 3, 10  # of a table's columns; only the last may be folded, down to this width
+KEY_WIDTH = 24  # what the first column of a table keeps in a narrow terminal
 
 
 @frozen
@@ -44,21 +48,52 @@ def cell(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, int):
         return f"{value:,}"
-    return f"{value:,.6g}" if isinstance(value, float) else printable(str(value))
+    if isinstance(value, float):
+        return f"{value:,.6g}"
+    return "\n".join(map(printable, str(value).split("\n")))
+
+
+class _Rows(Table):
+    """A table that, where the terminal is too narrow for one, prints each row as lines of name and value."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.cells: list[list[str]] = []
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        names = [str(column.header) for column in self.columns]
+        widths = [max(map(cell_len, column)) + GAP for column in zip(names, *self.cells, strict=True)]
+        if sum(widths[:-1]) + LAST_WIDTH <= options.max_width:
+            yield from super().__rich_console__(console, options)
+            return
+        yield Text(str(self.title or ""), overflow="fold")
+        for row in self.cells:
+            yield Text("")
+            for name, value in zip(names, row, strict=True):
+                yield Text(f"{name}: {value}", overflow="fold")
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
-    """A table; columns whose every value is a number stand to the right, and only the last one is folded."""
+    """A table; columns whose every value is a number stand to the right, the first and the last are folded.
+
+    The first names what a row is about: it keeps room for its longest word, however narrow the terminal is.
+    """
     rows = [list(row) for row in rows]
-    made = Table(title=title, box=SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    made = _Rows(title=title, box=SIMPLE_HEAD, title_justify="left", pad_edge=False)
     for at, name in enumerate(columns):
         numbers = bool(rows) and all(isinstance(row[at], int | float) or row[at] is None for row in rows)
         last = at == len(columns) - 1
+        key = at == 0
         made.add_column(
-            name, justify="right" if numbers else "left", overflow="fold" if last else "ellipsis", no_wrap=not last
+            name,
+            justify="right" if numbers else "left",
+            overflow="fold" if last or key else "ellipsis",
+            no_wrap=not (last or key),
+            min_width=min(KEY_WIDTH, max((len(cell(row[0])) for row in rows), default=0)) if key else None,
         )
     for row in rows:
         made.add_row(*(Text(cell(value)) for value in row))
+        made.cells.append([cell(value) for value in row])
     return made
 
 

@@ -31,6 +31,7 @@ from prometheus.v10.ops.survival import collapses_of
 from prometheus.v10.runs.control import StopReason
 from prometheus.v10.runs.invariance import check_core
 from prometheus.v10.runs.profile import Profile, load_profile
+from prometheus.v10.runs.ranges import unsound_numbers
 from prometheus.v10.runs.stage1 import run_stage1
 
 
@@ -59,9 +60,13 @@ def changed(profile: Profile, changes: Changes) -> Profile:
         profile = attrs.evolve(profile, experiments=attrs.evolve(profile.experiments, **experiments))
     if "workers" in given:
         profile = attrs.evolve(profile, workers=given["workers"])
+    if "market" in given and not given["market"].strip():
+        raise UsageError("--market is empty", hint="name a market of the library, or a file")
     if "market" in given:
         market = attrs.evolve(profile.market, source=given["market"], timeframe_s=None, bars=None, start=None)
         profile = attrs.evolve(profile, market=market, window=None)
+    if wrong := unsound_numbers(profile):
+        raise UsageError("; ".join(wrong[:5]), hint="give smaller numbers on the command line")
     return profile
 
 
