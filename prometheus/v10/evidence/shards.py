@@ -1,28 +1,36 @@
 """A close pass over a large chained file by several processes, with the result of one (`scan.scan`).
 
 The file is cut at line ends into one piece for each processor. A piece is checked from the link that its first line
-claims; the pieces hold together when each begins with the link that the one before ended with. Whenever anything at all
-is wrong, the file is passed over once more by one process, so that a finding never depends on where the cuts fell.
+claims, by an interpreter of its own (`shard_worker`), which knows neither the main module nor the environment of the
+program that asks. The pieces hold together when each begins with the link that the one before ended with. Whenever
+anything at all is wrong, the file is passed over once more by one process, so that a finding never depends on where the
+cuts fell.
 
 Standard library only.
 """
 
 from __future__ import annotations
 
+import json
 import os
+import queue
+import subprocess
+import sys
 from collections.abc import Callable, Set
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import current_process, get_context
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 from prometheus.v10.base.errors import host_error
 from prometheus.v10.evidence.chain import BLOCK, MAX_LINE, LineFormat, Link
-from prometheus.v10.evidence.scan import Scan, open_for_reading, scan
+from prometheus.v10.evidence.scan import Scan, Tail, open_for_reading, scan
 
 LARGE = 64 * 1024 * 1024
 """Below this, starting processes costs more than it saves."""
 PIECE = 32 * 1024 * 1024
+BOOT = "import sys; sys.path[:] = sys.argv[1:]; from prometheus.v10.evidence.shard_worker import main; main()"
+"""What a helper runs: isolated, with the places that this process imports from."""
 
 
 def scan_close(
@@ -42,7 +50,7 @@ def scan_close(
     except OSError as error:
         raise host_error(error, f"cannot read {path}") from error
     workers = len(os.sched_getaffinity(0))
-    if size >= LARGE and workers > 1 and not current_process().daemon:
+    if size >= LARGE and workers > 1:
         found = _in_pieces(path, form, size, workers, progress, heads_at)
         if found is not None:
             return found
@@ -64,8 +72,8 @@ def _in_pieces(
     pieces: dict[int, Scan] = {}
     firsts: dict[int, Link] = {}
     try:
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            waiting = {pool.submit(_piece, path, form, start, end, heads_at): start for start, end in spans}
+        with _Helpers(min(workers, len(spans))) as helpers, ThreadPoolExecutor(workers) as pool:
+            waiting = {pool.submit(helpers.piece, path, form, start, end, heads_at): start for start, end in spans}
             try:
                 for done in as_completed(waiting):
                     start = waiting[done]
@@ -77,7 +85,7 @@ def _in_pieces(
                         progress(pieces[start].good - start)
             finally:  # whoever hears of the progress may end it
                 pool.shutdown(cancel_futures=True)
-    except BrokenProcessPool:
+    except (OSError, ValueError):  # a helper that cannot be started, or was killed
         return None
     link = Link()
     for start, end in spans:
@@ -90,8 +98,62 @@ def _in_pieces(
     return whole
 
 
-def _piece(path: Path, form: LineFormat, start: int, end: int, heads_at: Set[int]) -> tuple[Link, Scan] | None:
-    """One piece: the link that it claims to begin with, and its scan; None when something is wrong in it."""
+class _Helpers:
+    """Interpreters that check pieces, one request a line; a context manager that ends them."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._all: list[subprocess.Popen[bytes]] = []
+        self._idle: queue.SimpleQueue[subprocess.Popen[bytes]] = queue.SimpleQueue()
+
+    def __enter__(self) -> Self:
+        words = [sys.executable, "-I", "-B", "-c", BOOT, *filter(None, sys.path)]
+        try:
+            for _ in range(self._count):
+                helper = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd="/")
+                self._all.append(helper)
+                self._idle.put(helper)
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    def __exit__(self, _t: type[BaseException] | None, _e: BaseException | None, _b: TracebackType | None) -> None:
+        self._end()
+
+    def _end(self) -> None:
+        for helper in self._all:
+            helper.kill()
+            helper.communicate()
+
+    def piece(self, path: Path, form: LineFormat, start: int, end: int, heads_at: Set[int]) -> tuple[Link, Scan] | None:
+        """One piece: the link that it claims to begin with, and its scan; None when something is wrong in it.
+
+        Raises:
+            ValueError: when the helper ended, or answered with something else.
+            OSError: when it cannot be spoken to.
+        """
+        helper = self._idle.get()
+        try:
+            asked = {"path": str(path.absolute()), "form": form.name, "start": start, "end": end}
+            to, back = helper.stdin, helper.stdout
+            if to is None or back is None:
+                raise ValueError("a helper without pipes")
+            to.write(json.dumps({**asked, "heads": sorted(heads_at)}).encode() + b"\n")
+            to.flush()
+            answer = json.loads(back.readline())
+        finally:
+            self._idle.put(helper)
+        if answer is None:
+            return None
+        found = Scan(path, link=Link(*answer["link"]), good=answer["good"], size=answer["size"])
+        found.tail = None if answer["tail"] is None else Tail(*answer["tail"])
+        found.heads = {int(count): head for count, head in answer["heads"].items()}
+        return Link(*answer["first"]), found
+
+
+def check_piece(path: Path, form: LineFormat, start: int, end: int, heads_at: Set[int]) -> tuple[Link, Scan] | None:
+    """As `_Helpers.piece`, in this process."""
     fd = open_for_reading(path)
     try:
         head = os.pread(fd, min(MAX_LINE, end - start), start)

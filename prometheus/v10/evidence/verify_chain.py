@@ -73,7 +73,9 @@ def _against_index(report: VerifyReport, info: SnapshotInfo, found: Scan, path: 
             report.fail(path, "its sha256 is not that of its index")
         for place in (path, info.index_path):
             mode = stat.S_IMODE(place.stat().st_mode)
-            if mode != MODE:
+            if mode & 0o022:
+                report.fail(place, f"mode is {mode:04o}: others than its owner can write to it")
+            elif mode != MODE:
                 report.note(place, f"mode is {mode:04o}, a snapshot is made {MODE:04o}")
     except PrometheusError as error:
         report.error(path, error.message)

@@ -38,6 +38,8 @@ from prometheus.v10.evidence.verify_parts import check_parts
 
 GONE = "sealed, and not there"
 CHANGED = "its sha256 is not the sealed one: it was changed"
+WRITE_BITS = (5, 8)
+"""Where ``-rw-rw-rw-`` says that group and others may write."""
 _UNHASHED = {seal.value for seal in SEAL_FILES} | {Artifact.MANIFEST.value}
 
 
@@ -138,6 +140,14 @@ class _Run:
                 self.report.fail(self.dir / name, "not covered by the seal: it was added later")
         return hashlib.sha256(data).hexdigest()
 
+    def _tell_mode(self, name: str, found: str, listed: str) -> None:
+        """A copy changes modes, and the seal is about bytes; a file that others can write to now is another matter."""
+        what = f"mode {found}, listed {listed}"
+        if any(found[at] == "w" != listed[at] for at in WRITE_BITS):
+            self.report.fail(self.dir / name, f"{what}: others than its owner can write to it")
+        else:
+            self.report.note(self.dir / name, f"{what}: its bytes are what is sealed")
+
     def _check_file(self, name: str, digest: str, ledger: LedgerView | None) -> None:
         packed = name + PACKED_SUFFIX in self.present
         if packed:
@@ -204,7 +214,7 @@ class _Run:
             if listed[name].size != status.st_size:
                 self.report.fail(self.dir / name, f"{status.st_size} bytes, listed with {listed[name].size}")
             if listed[name].mode != stat.filemode(status.st_mode):
-                self.report.fail(self.dir / name, f"mode {stat.filemode(status.st_mode)}, listed {listed[name].mode}")
+                self._tell_mode(name, stat.filemode(status.st_mode), listed[name].mode)
 
     def _missing(self, manifest: dict[str, Any] | None) -> set[str]:
         """Files that the run owes and does not have; said here, unless ``interrupted.json`` is to say it."""
