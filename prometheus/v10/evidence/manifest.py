@@ -75,6 +75,7 @@ class RunManifest:
     config: dict[str, Any]
     config_hash: str
     seeds: list[int]
+    run_counter: int | None = None
     world: dict[str, Any]
     market: MarketSource
     core_hash: str
@@ -119,6 +120,7 @@ class RunPlan:
     Attributes:
         config: the whole dumped profile (`codec.dump_config`); `start_manifest` takes its hash.
         world: every physics number, by name.
+        run_counter: how many runs of this instance went before: its seeds go on where theirs ended.
         restart_seconds: from the detection of the collapse that ended ``previous_run_id`` to this run's first valid
             artifact; None where this run does not follow a collapse.
     """
@@ -141,6 +143,7 @@ class RunPlan:
     results_dir: str
     previous_run_id: str | None = None
     restart_seconds: float | None = None
+    run_counter: int = 0
 
 
 @frozen(kw_only=True)
@@ -151,7 +154,7 @@ class RunFigures:
         collapses: in the order of their experiments.
         agent_ticks: evolved in all experiments.
         elapsed: seconds of the monotonic clock since `start_manifest`.
-        stop_time: wall-clock, with ``stop_reason``, when the run was asked to stop.
+        stop_time: wall-clock, with ``stop_reason``, when the run was asked to stop; ``stop_seconds`` since its start.
     """
 
     timing: Sequence[ExperimentTiming]
@@ -163,6 +166,7 @@ class RunFigures:
     pool_appends: PoolAppends | None = None
     stop_reason: str | None = None
     stop_time: str | None = None
+    stop_seconds: float | None = None
 
 
 def start_manifest(
@@ -204,6 +208,7 @@ def start_manifest(
         config=plan.config,
         config_hash=config_hash(plan.config),
         seeds=list(plan.seeds),
+        run_counter=plan.run_counter,
         world=plan.world,
         market=plan.market,
         core_hash=plan.core_hash,
@@ -279,6 +284,7 @@ def finish(
     else:
         nulls.known("pool_appends.first_n", appends.first_n, "no record was appended")
         nulls.known("pool_appends.last_n", appends.last_n, "no record was appended")
+    nulls.known("timing.stop_seconds", figures.stop_seconds, NOT_STOPPED)
     manifest = _with_collapses(manifest, figures.collapses, nulls)
     return evolve(
         manifest,
@@ -289,6 +295,7 @@ def finish(
             experiments=list(figures.timing),
             agent_ticks=figures.agent_ticks,
             agent_ticks_per_second=figures.agent_ticks / figures.elapsed,
+            stop_seconds=figures.stop_seconds,
         ),
         stop_detected=stopped,
         stop_time=figures.stop_time,

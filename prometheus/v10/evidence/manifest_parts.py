@@ -63,20 +63,33 @@ class SelfTradePrevention:
 
 @frozen(kw_only=True)
 class ExperimentTiming:
-    """Wall-clock seconds that one experiment took in its process."""
+    """Wall-clock seconds that one experiment took in its process.
+
+    Attributes:
+        started_seconds: from the run's start to the experiment's, and ``ended_seconds`` to its end (None in a manifest
+            of version 1); ``wall_seconds`` is their difference.
+    """
 
     experiment: int
     wall_seconds: float
+    started_seconds: float | None = None
+    ended_seconds: float | None = None
     extra: dict[str, Any] = field(factory=dict)
 
 
 @frozen(kw_only=True)
 class Timing:
-    """How fast the run was; ``agent_ticks_per_second`` is over the whole run, evidence included."""
+    """How fast the run was; ``agent_ticks_per_second`` is over the whole run, evidence included.
+
+    Attributes:
+        stop_seconds: from the run's start to the moment in which the stop was passed on to every experiment; null for
+            a run that was not stopped.
+    """
 
     experiments: list[ExperimentTiming]
     agent_ticks: int
     agent_ticks_per_second: float
+    stop_seconds: float | None = None
     extra: dict[str, Any] = field(factory=dict)
 
 
@@ -113,12 +126,31 @@ class Counts:
 
 
 @frozen(kw_only=True)
+class PoolHead:
+    """Where a pool stands: its number of records, and the hash that the next one names as its predecessor."""
+
+    records: int
+    head: str
+    extra: dict[str, Any] = field(factory=dict)
+
+
+@frozen(kw_only=True)
 class PoolAppends:
-    """The records that the run appended to its stage's pool: first and last ``n``, both included."""
+    """The records that the run appended to its stage's pool: first and last ``n``, both included.
+
+    Attributes:
+        before: the pool when the run opened it, ``after``: when the run appended last (None in version 1).
+        appended: how many records; other runs' may lie between them.
+        lines_sha256: over the run's own lines, newlines included, in order.
+    """
 
     pool: str
     first_n: int | None
     last_n: int | None
+    before: PoolHead | None = None
+    after: PoolHead | None = None
+    appended: int | None = None
+    lines_sha256: str | None = None
     extra: dict[str, Any] = field(factory=dict)
 
 

@@ -12,7 +12,9 @@ step 3 follows as always. A disk that refuses ends the run as ``failed``, sealed
 
 from __future__ import annotations
 
+import hashlib
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 
@@ -22,7 +24,7 @@ from prometheus.v10.base.clock import Clock, new_run_id, utc_text
 from prometheus.v10.base.errors import HostError, PrometheusError, UsageError
 from prometheus.v10.base.files import FILES, Files
 from prometheus.v10.base.modes import Mode, RunPrefix, Tier
-from prometheus.v10.base.names import Artifact, Event
+from prometheus.v10.base.names import Artifact, Event, Schema
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.core import fences
 from prometheus.v10.evidence.codec import dump_config
@@ -39,6 +41,7 @@ from prometheus.v10.evidence.manifest_parts import (
     ExperimentTiming,
     InternalCollapse,
     PoolAppends,
+    PoolHead,
     Window,
 )
 from prometheus.v10.evidence.nulls import Nulls
@@ -124,6 +127,7 @@ def run_stage1(
         results_dir=str(layout.runs(prefix.tier) / run_id),
         previous_run_id=previous_run_id,
         restart_seconds=restart_seconds,
+        run_counter=seed_offset,
     )
     own = journal.for_run(run_id)
     manifest = start_manifest(plan, environment, journal_state(own, nulls := Nulls()), nulls, clock)
@@ -155,6 +159,7 @@ class Stage1Run:
         self.layout, self.clock, self.control, self.journal = layout, clock, control, journal
         self.files, self.cluster = files, cluster
         self.started = clock.monotonic()
+        self.origin = time.monotonic()  # of what the workers measure
         self.rows: list[ExperimentStats] = []
         self.timing: list[ExperimentTiming] = []
         self.collapses: list[InternalCollapse] = []
@@ -163,8 +168,12 @@ class Stage1Run:
         self.agent_ticks = 0
         self.appended: tuple[int, int] | None = None
         self.pool_records = 0
+        self.pool_before: PoolHead | None = None
+        self.pool_after: PoolHead | None = None
+        self.pool_lines = hashlib.sha256().hexdigest()
         self.last_collapse: str | None = None
         self.stop: tuple[StopReason, str] | None = None
+        self.stop_seconds: float | None = None
         self.table = executor.ProgressTable(len(manifest.seeds))
         self.raw: RawWriter
 
@@ -188,6 +197,7 @@ class Stage1Run:
             )
             directory.write_manifest(self.manifest)
             table = self.profile.evidence
+            self._note_pool(pool)
             self.raw = observe.open_raw(
                 directory, self.manifest.start_time, self.journal,
                 sample_one_in=table.order_sample_one_in, budget_bytes=table.raw_budget_bytes, files=self.files,
@@ -238,9 +248,12 @@ class Stage1Run:
             directory.append(Artifact.INTERESTING_DEATHS, placed(harvest.interesting, directory.lines[Artifact.DEATHS]))
             directory.append(Artifact.DEATHS, harvest.deaths)
             directory.append(Artifact.BIRTHS, harvest.births)
+            directory.append(Artifact.SURVIVORS, harvest.survivors)
             directory.append(Artifact.COLLAPSES, harvest.collapses)
         directory.commit()
+        self._note_pool(pool)
         numbers = pool.append(entries)
+        self._note_pool(pool)
         if numbers:
             self.appended = (self.appended[0] if self.appended else numbers[0], numbers[-1])
             self.pool_records += len(numbers)
@@ -248,14 +261,30 @@ class Stage1Run:
             self._count(harvest)
         self._look()
 
+    def _note_pool(self, pool: SharedPoolWriter) -> None:
+        """Where the pool stood when the run opened it, where it stands now, and what the run's own lines hash to."""
+        self.pool_after = PoolHead(records=pool.link.n, head=pool.link.prev)
+        self.pool_before = self.pool_before or self.pool_after
+        self.pool_lines = pool.own.hexdigest()
+
     def _count(self, harvest: Harvest) -> None:
         """Take one experiment's figures into the run's, and tell the journal."""
         self.rows.append(harvest.stats)
-        self.timing.append(ExperimentTiming(experiment=harvest.experiment, wall_seconds=harvest.seconds))
+        self.timing.append(self._timing(harvest))
         self.fence += harvest.fence
         self.residual = max(self.residual, harvest.residual)
         self.agent_ticks += harvest.agent_ticks
         self._tell(harvest)
+
+    def _timing(self, harvest: Harvest) -> ExperimentTiming:
+        """When an experiment ran; what a machine of a cluster measured is placed so that it ends when it arrives."""
+        started, ended = (moment - self.origin for moment in harvest.span)
+        if self.cluster is not None:
+            arrived = time.monotonic() - self.origin
+            started, ended = max(0.0, arrived - (ended - started)), arrived
+        return ExperimentTiming(
+            experiment=harvest.experiment, wall_seconds=ended - started, started_seconds=started, ended_seconds=ended
+        )
 
     def _tell(self, harvest: Harvest) -> None:
         for note in harvest.reviews:
@@ -294,6 +323,7 @@ class Stage1Run:
             declaration(self.manifest),
             self.rows,
             invariants(self.rows, self.residual),
+            cut_count=self.manifest.schema == Schema.MANIFEST_1.value,
         )
         directory.write_artifact(Artifact.SUMMARY, summary)
         directory.write_artifact(Artifact.FINGERPRINT, offline_fingerprint(self.manifest.run_id))
@@ -318,9 +348,14 @@ class Stage1Run:
                 pool=str(self.layout.pool(self.profile.stage).relative_to(self.layout.lib)),
                 first_n=self.appended[0] if self.appended else None,
                 last_n=self.appended[1] if self.appended else None,
+                before=self.pool_before,
+                after=self.pool_after,
+                appended=self.pool_records,
+                lines_sha256=self.pool_lines,
             ),
             stop_reason=reason.value if reason else None,
             stop_time=when,
+            stop_seconds=self.stop_seconds,
         )
         # What the manifest counts as sent is what was sent before it was closed: all but the announcement of the seal,
         # which covers the manifest and so can only follow it.
@@ -400,6 +435,7 @@ class Stage1Run:
         )
         if self.stop is None and (reason := self.control.stop_requested()) is not None:
             self.stop = reason, utc_text(self.clock.now())
+            self.stop_seconds = time.monotonic() - self.origin
             self.table.stop()
 
     def _counts(self, directory: RunDirectory) -> Counts:
