@@ -66,6 +66,7 @@ _TIER1 = (
     Artifact.TELEMETRY,
     Artifact.DEATHS,
     Artifact.BIRTHS,
+    Artifact.SURVIVORS,
     Artifact.COLLAPSES,
 )
 _TIER2_ADDS = (

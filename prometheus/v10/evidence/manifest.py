@@ -24,6 +24,7 @@ from prometheus.v10.evidence.manifest_parts import (
     Counts,
     EvidenceSize,
     ExperimentTiming,
+    Failure,
     InternalCollapse,
     MarketSource,
     Meta,
@@ -36,6 +37,7 @@ from prometheus.v10.evidence.nulls import Nulls
 
 RUNNING = "the run has not ended yet"
 NOT_STOPPED = "the run was not stopped"
+NOT_FAILED = "the run did not fail"
 NO_COLLAPSE = "no internal collapse in this run"
 NO_EXCHANGE = "offline: no exchange, no client library and no account"
 SIMULATED_STP = "offline: orders fill against the bar and never meet each other, so a self-trade cannot happen"
@@ -109,6 +111,7 @@ class RunManifest:
     counts: Counts
     pool_appends: PoolAppends | None
     evidence: EvidenceSize | None
+    failure: Failure | None = None
     null_reasons: dict[str, str] = field(factory=dict)
     extra: dict[str, Any] = field(factory=dict)
 
@@ -167,6 +170,7 @@ class RunFigures:
     stop_reason: str | None = None
     stop_time: str | None = None
     stop_seconds: float | None = None
+    failure: Failure | None = None
 
 
 def start_manifest(
@@ -247,6 +251,7 @@ def start_manifest(
         counts=Counts(),
         pool_appends=nulls.unknown("pool_appends", RUNNING),
         evidence=nulls.unknown("evidence", RUNNING),
+        failure=nulls.unknown("failure", NOT_FAILED),
         null_reasons=nulls.reasons,
     )
 
@@ -275,6 +280,9 @@ def finish(
         raise ValueError("a stop has a reason and a time")
     nulls = Nulls(nulls.reasons)
     nulls.forget("end_time", "duration_seconds", "timing", "pool_appends", "evidence")
+    nulls.forget("failure")
+    if manifest.schema != Schema.MANIFEST_1.value:
+        nulls.known("failure", figures.failure, NOT_FAILED)
     stopped = figures.stop_reason is not None
     if stopped:
         nulls.forget("stop_time", "stop_reason")
@@ -304,6 +312,7 @@ def finish(
         counts=figures.counts,
         pool_appends=appends,
         evidence=figures.evidence,
+        failure=figures.failure,
         null_reasons=nulls.reasons,
     )
 

@@ -112,6 +112,15 @@ class InternalCollapse:
 
 
 @frozen(kw_only=True)
+class Failure:
+    """Why a run failed: ``error`` in one line, and the files of its tier that it could not write."""
+
+    error: str
+    missing: list[str]
+    extra: dict[str, Any] = field(factory=dict)
+
+
+@frozen(kw_only=True)
 class Counts:
     """What the run's files must hold; zero is evidence too."""
 

@@ -24,7 +24,7 @@ from prometheus.v10.base.clock import Clock, new_run_id, utc_text
 from prometheus.v10.base.errors import HostError, PrometheusError, UsageError
 from prometheus.v10.base.files import FILES, Files
 from prometheus.v10.base.modes import Mode, RunPrefix, Tier
-from prometheus.v10.base.names import Artifact, Event, Schema
+from prometheus.v10.base.names import Artifact, Event, Schema, required
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.core import fences
 from prometheus.v10.evidence.codec import dump_config
@@ -39,6 +39,7 @@ from prometheus.v10.evidence.manifest_parts import (
     Ablation,
     Counts,
     ExperimentTiming,
+    Failure,
     InternalCollapse,
     PoolAppends,
     PoolHead,
@@ -213,8 +214,8 @@ class Stage1Run:
                 self.control.sealing()
                 status = Status.INTERRUPTED if self.stop else Status.COMPLETED
                 self._write_artifacts(directory)
-            except Exception:  # a bug too leaves a sealed run behind
-                self._give_up(directory)
+            except Exception as error:  # a bug too leaves a sealed run behind
+                self._give_up(directory, error)
                 raise
             return self._close(directory, status)
 
@@ -329,7 +330,7 @@ class Stage1Run:
         directory.write_artifact(Artifact.FINGERPRINT, offline_fingerprint(self.manifest.run_id))
         directory.write_artifact(Artifact.TELEMETRY, telemetry(self.manifest, self.world, self.fence, len(self.rows)))
 
-    def _close(self, directory: RunDirectory, status: Status) -> RunOutcome:
+    def _close(self, directory: RunDirectory, status: Status, failure: Failure | None = None) -> RunOutcome:
         reason, when = self.stop or (None, None)
         nulls = Nulls(self.manifest.null_reasons)
         self.journal.send(
@@ -356,6 +357,7 @@ class Stage1Run:
             stop_reason=reason.value if reason else None,
             stop_time=when,
             stop_seconds=self.stop_seconds,
+            failure=failure,
         )
         # What the manifest counts as sent is what was sent before it was closed: all but the announcement of the seal,
         # which covers the manifest and so can only follow it.
@@ -380,13 +382,13 @@ class Stage1Run:
             lived={row.experiment: row.ticks for row in self.rows},
         )
 
-    def _give_up(self, directory: RunDirectory) -> None:
+    def _give_up(self, directory: RunDirectory, error: Exception) -> None:
         """Seal what there is as ``failed``; if the disk refuses even that, the next start closes the run."""
         self.table.stop()
         try:
-            self._close(directory, Status.FAILED)
-        except PrometheusError as error:
-            if not isinstance(error, HostError):
+            self._close(directory, Status.FAILED, failure_of(directory, error))
+        except PrometheusError as another:
+            if not isinstance(another, HostError):
                 raise
 
     # ---- small things
@@ -449,6 +451,13 @@ class Stage1Run:
             raw_samples=self.raw.records,
             pool_records=self.pool_records,
         )
+
+
+def failure_of(directory: RunDirectory, error: Exception) -> Failure:
+    """Why a run failed, and which files of its tier are not there; the raw text of a bug is cut to one short line."""
+    owed = [artifact.file_name(run_id=directory.run_id) for artifact in required(directory.tier)]
+    said = " ".join(f"{type(error).__name__}: {error}".split()).encode("ascii", "replace").decode("ascii")
+    return Failure(error=said[:500], missing=[name for name in owed if not (directory.path / name).is_file()])
 
 
 def journal_state(journal: Journal, nulls: Nulls) -> JournalState:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from array import array
 from collections import Counter
@@ -214,9 +215,20 @@ def _ticks(book: Book, row: Mapping[str, Any] | None, survivors: list[bytes]) ->
         return book.totals.collapse[1] + 1
     latest = max((book.deaths[-1][0] if book.deaths else -1), (book.birth_ticks[-1] if book.birth_ticks else -1)) + 1
     said = row.get("ticks") if row is not None else None
+    if row is None and survivors:
+        said = _last_tick(survivors[0])
     if is_count(said) and max(latest, 1) <= int(said or 0) <= book.setting.ticks:
         return int(said or 0)
     return book.setting.ticks
+
+
+def _last_tick(line: bytes) -> int | None:
+    """The number of ticks that a survivor's line names; None where it names none."""
+    try:
+        tick = json.loads(line).get("tick")
+    except (ValueError, RecursionError, AttributeError):
+        return None
+    return int(tick) + 1 if is_count(tick) else None
 
 
 def _told(book: Book, ticks: int, *, completed: bool) -> Told:
