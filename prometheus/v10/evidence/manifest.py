@@ -281,8 +281,7 @@ def finish(
     nulls = Nulls(nulls.reasons)
     nulls.forget("end_time", "duration_seconds", "timing", "pool_appends", "evidence")
     nulls.forget("failure")
-    if manifest.schema != Schema.MANIFEST_1.value:
-        nulls.known("failure", figures.failure, NOT_FAILED)
+    nulls.known("failure", figures.failure, NOT_FAILED)
     stopped = figures.stop_reason is not None
     if stopped:
         nulls.forget("stop_time", "stop_reason")

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from prometheus.v10.base.errors import PrometheusError
-from prometheus.v10.base.modes import Tier
+from prometheus.v10.base.modes import RunPrefix, Tier
 from prometheus.v10.base.names import EVENT_STREAMS, SEAL_FILES, Artifact, LedgerEntryType, Schema, is_run_id, required
 from prometheus.v10.evidence.absences import (
     PACKED_SUFFIX,
@@ -331,6 +331,10 @@ class _Run:
         setting = None if manifest is None else setting_of(manifest)
         if manifest is not None and setting is not None:
             self._derive(setting, Documents(manifest, summary, telemetry, fingerprint))
+        elif manifest is not None and not _is_stage2(manifest, self.dir.name):
+            self.report.fail(self.dir / Artifact.MANIFEST, "it does not settle world, window, market and seeds as it must")
+        elif manifest is not None:
+            self.report.note(self.dir, "stage 2: its cells' worlds are not in its manifest, so less can be derived")
         if setting is None or not setting.survivors:
             self._read_streams()
             if summary is not None:
@@ -453,6 +457,11 @@ class _Run:
             for broken in violations(found):
                 say(f"null rule: {broken}")
         return found
+
+
+def _is_stage2(manifest: dict[str, Any], run_id: str) -> bool:
+    """Whether a run judged a snapshot: manifest and name of the run agree on it."""
+    return manifest.get("stage") == "stage2" and run_id.startswith(f"{RunPrefix.STAGE2}_")
 
 
 def _as_written(data: bytes, found: dict[str, Any]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from array import array
 from collections import Counter
 from collections.abc import Mapping
@@ -98,7 +99,7 @@ def read_lives(
     """
     size = sum(path.stat().st_size for path in paths.values())
     count = processes or (len(os.sched_getaffinity(0)) if size >= LARGE else 1)
-    if count > 1 and not current_process().daemon:
+    if count > 1 and not current_process().daemon and threading.active_count() == 1:
         try:
             with ProcessPoolExecutor(count, mp_context=get_context("fork")) as pool:
                 waiting = [pool.submit(_read, setting, dict(paths), rows, unfinished, k, count) for k in range(count)]

@@ -38,6 +38,29 @@ OFFLINE_STP = {
 }
 
 
+REASONS = {
+    "end_time": "the run has not ended yet",
+    "stop_time": "the run was not stopped",
+    "stop_reason": "the run was not stopped",
+    "timing.stop_seconds": "the run was not stopped",
+    "failure": "the run did not fail",
+    "internal_collapse_reason": "no internal collapse in this run",
+    "internal_collapse_time": "no internal collapse in this run",
+    "time_to_first_internal_collapse_seconds": "no internal collapse in this run",
+    "time_to_first_internal_collapse_ticks": "no internal collapse in this run",
+    "restart_time_seconds": "this run does not follow a collapse",
+    "previous_run_id": "the first run of this instance's state",
+    "self_trade_prevention.stp_supported": NO_EXCHANGE,
+    "self_trade_prevention.stp_enabled": NO_EXCHANGE,
+    "pool_appends.first_n": "no record was appended",
+    "pool_appends.last_n": "no record was appended",
+    "journal.last_error": "no entry failed",
+    "journal.absent_reason": "the journal is present",
+    "journal.invocation_id": "not started by systemd: INVOCATION_ID is not set",
+}
+"""Why a field is null, where the run itself settles it."""
+
+
 def check_plan(manifest: Mapping[str, Any], say: Say) -> None:
     """What was settled before the first tick: world, window, seeds, arm and market against the configuration."""
     config, world, market = table(manifest.get("config")), table(manifest.get("world")), table(manifest.get("market"))
@@ -70,6 +93,10 @@ def check_plan(manifest: Mapping[str, Any], say: Say) -> None:
     root = "runs_hf" if table(manifest.get("meta")).get("tier") == "tier1_hf" else "runs_full"
     if not isinstance(directory, str) or not directory.endswith(f"/{root}/{run_id}"):
         say(f"results_dir is {shown(directory)}, not a directory of {root} with the run's name")
+    reasons = table(manifest.get("null_reasons"))
+    for name, reason in REASONS.items():
+        if name in reasons:
+            _equal(say, f"null_reasons.{name}", reasons[name], reason)
     for name in ("core_hash", "fence_inventory_hash"):
         if not is_sha256(manifest.get(name)):
             say(f"{name} is {shown(manifest.get(name))}, no sha256")
@@ -105,6 +132,7 @@ def _check_market(
         if wanted.get("bars") is not None:
             _equal(say, "market.rows", rows, wanted["bars"])
         _equal(say, "market.source", source, f"synthetic/1 seed={wanted.get('seed')}")
+        _equal(say, "market.funding", market.get("funding"), "known")
     chosen = config.get("window")
     expected = dict(chosen) if isinstance(chosen, dict) else {"name": "all", "start": 0, "len": rows}
     _equal(say, "window", dict(window), expected)
@@ -330,6 +358,8 @@ def _reviews(manifest: Mapping[str, Any], one: Told) -> int:
 
 def _check_times(manifest: Mapping[str, Any], say: Say) -> None:
     start, end, stop = (moment(manifest.get(name)) for name in ("start_time", "end_time", "stop_time"))
+    if stop is None and manifest.get("stop_time") is not None:
+        say(f"stop_time is {shown(manifest['stop_time'])}, not UTC as records carry it")
     if start is None or end is None:
         return
     if end < start:
