@@ -21,6 +21,7 @@ class Artifact(StrEnum):
     TELEMETRY = "gating_telemetry.json"
     DEATHS = "death_events.jsonl"
     BIRTHS = "birth_events.jsonl"
+    SURVIVORS = "survivors.jsonl"
     COLLAPSES = "collapse_events.jsonl"
     INTERESTING_DEATHS = "interesting_deaths.jsonl"
     BEHAVIORS = "behaviors_run_{run_id}.json"
@@ -50,7 +51,9 @@ class Artifact(StrEnum):
         return name.format(run_id=run_id, part=part)
 
 
-EVENT_STREAMS = (Artifact.DEATHS, Artifact.BIRTHS, Artifact.COLLAPSES, Artifact.INTERESTING_DEATHS)
+EVENT_STREAMS = (
+    Artifact.DEATHS, Artifact.BIRTHS, Artifact.SURVIVORS, Artifact.COLLAPSES, Artifact.INTERESTING_DEATHS,
+)  # fmt: skip
 """JSONL files that every run opens at its start: a file with no event exists and is empty."""
 
 SEAL_FILES = (Artifact.FILELIST, Artifact.SHA256SUMS)
@@ -63,6 +66,7 @@ _TIER1 = (
     Artifact.TELEMETRY,
     Artifact.DEATHS,
     Artifact.BIRTHS,
+    Artifact.SURVIVORS,
     Artifact.COLLAPSES,
 )
 _TIER2_ADDS = (
@@ -95,12 +99,14 @@ class GateFile(StrEnum):
 class Schema(StrEnum):
     """Name and version of each record; a record whose fields change gets the next number (contracts, head)."""
 
-    MANIFEST = "run_manifest/1"
+    MANIFEST = "run_manifest/2"
+    MANIFEST_1 = "run_manifest/1"
     SUMMARY = "multiple_experiments_summary/1"
     FINGERPRINT = "execution_fingerprint/1"
     TELEMETRY = "gating_telemetry/1"
     DEATH = "death_event/1"
     BIRTH = "birth_event/1"
+    SURVIVOR = "survivor/1"
     COLLAPSE = "collapse_event/1"
     INTERESTING_DEATH = "interesting_death/1"
     EXECUTION_RAW = "m_execution_raw/1"

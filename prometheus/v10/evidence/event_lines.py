@@ -150,7 +150,7 @@ def encode_deaths(context: EventContext, columns: DeathColumns) -> bytes:
     c = columns
     if not len(c.tick):
         return b""
-    plain = _look_at(c, "death")
+    plain = look_at(c, "death", len(c.tick))
     _in_range(c.reason, 0, len(_REASONS) - 1, "death column reason")
     _in_range(c.side, -1, 1, "death column side")
     shares = _fence_fragments(c.fences)
@@ -211,7 +211,7 @@ def encode_deaths(context: EventContext, columns: DeathColumns) -> bytes:
             strict=True,
         )
     ]  # fmt: skip
-    return _joined(lines, plain)
+    return joined(lines, plain)
 
 
 def encode_births(context: EventContext, columns: BirthColumns) -> bytes:
@@ -223,7 +223,7 @@ def encode_births(context: EventContext, columns: BirthColumns) -> bytes:
     c = columns
     if not len(c.tick):
         return b""
-    plain = _look_at(c, "birth")
+    plain = look_at(c, "birth", len(c.tick))
     lines = [
         orjson.dumps({  # keys in canonical order
             "agent_id": agent_id(context.experiment, agent),
@@ -251,7 +251,7 @@ def encode_births(context: EventContext, columns: BirthColumns) -> bytes:
             c.parent_roi_period.tolist(), strict=True,
         )
     ]  # fmt: skip
-    return _joined(lines, plain)
+    return joined(lines, plain)
 
 
 def _death_nulls(context: EventContext, *, founder: bool, flat: bool) -> orjson.Fragment:
@@ -283,16 +283,17 @@ def _fence_fragments(fences: FenceBlocks) -> list[orjson.Fragment]:
     return [known[key] for key in keys]
 
 
-def _look_at(columns: DeathColumns | BirthColumns, what: str) -> npt.NDArray[np.bool_]:
-    """Check lengths and finiteness; returns which rows orjson spells canonically."""
-    n = len(columns.tick)
+def look_at(columns: Any, what: str, n: int) -> npt.NDArray[np.bool_]:
+    """Check that columns have ``n`` rows and are finite; returns which rows orjson spells canonically."""
     plain = np.ones(n, dtype=bool)
     for column in fields(type(columns)):
         values = getattr(columns, column.name)
         if isinstance(values, FenceBlocks):
             values = values.fence
+        if isinstance(values, int | str):
+            continue
         if len(values) != n:
-            raise EvidenceError(f"{what} column {column.name} has {len(values)} rows, tick has {n}")
+            raise EvidenceError(f"{what} column {column.name} has {len(values)} rows, of {n}")
         if not isinstance(values, np.ndarray) or values.dtype.kind != "f":
             continue
         size = np.abs(values.astype(np.float64)).reshape(n, -1)  # in float32, 1e-4 is not what will be written
@@ -309,7 +310,7 @@ def _in_range(values: Ints, low: int, high: int, what: str) -> None:
         raise EvidenceError(f"{what} holds {int(values.min())} to {int(values.max())}, allowed is {low} to {high}")
 
 
-def _joined(lines: list[bytes], plain: npt.NDArray[np.bool_]) -> bytes:
+def joined(lines: list[bytes], plain: npt.NDArray[np.bool_]) -> bytes:
     """The lines as one text, those that orjson spells otherwise written again."""
     rewritten: Iterable[int] = np.flatnonzero(~plain).tolist()
     for row in rewritten:

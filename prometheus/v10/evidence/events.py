@@ -162,6 +162,50 @@ class BirthEvent:
 
 
 @frozen(kw_only=True)
+class Survivor:
+    """One line of ``survivors.jsonl``: an agent that lived at the end of its experiment, in order of genome_index.
+
+    With the deaths it makes every agent that ever lived appear exactly once, so that a summary's rows can be computed
+    again from the run's directory alone.
+
+    Attributes:
+        founder_id: the founder that it descends from: itself for founders; ``parent_id`` is null for those.
+        age_ticks: ticks lived, the last one included; ``tick`` is the last tick of its experiment.
+        period_capital: capital at its last breeding, or at birth; what ``breed_roi`` and ``death_roi`` refer to.
+        final_capital: equity after every position was settled, USDT; ``roi_lifetime`` is final / initial - 1.
+        in_pool: whether the run handed its genome to the pool.
+    """
+
+    schema: str = Schema.SURVIVOR.value
+    run_id: str
+    experiment: int
+    seed: int
+    arm: str
+    ts_utc: str
+    ts_basis: str = TS_BASIS
+    tick: int
+    agent_id: str
+    parent_id: str | None
+    founder_id: str
+    genome_index: int
+    genome_sha256: str
+    birth_tick: int
+    age_ticks: int
+    initial_capital: float
+    period_capital: float
+    final_capital: float
+    roi_lifetime: float
+    trades: int
+    wins: int
+    fees_paid: float
+    funding_paid: float
+    slippage_paid: float
+    in_pool: bool
+    null_reasons: dict[str, str] = field(factory=dict)
+    extra: dict[str, Any] = field(factory=dict)
+
+
+@frozen(kw_only=True)
 class CollapseEvent:
     """One line of ``collapse_events.jsonl``: the end of an experiment (contracts, section 3).
 

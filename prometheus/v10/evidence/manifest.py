@@ -24,6 +24,7 @@ from prometheus.v10.evidence.manifest_parts import (
     Counts,
     EvidenceSize,
     ExperimentTiming,
+    Failure,
     InternalCollapse,
     MarketSource,
     Meta,
@@ -36,6 +37,7 @@ from prometheus.v10.evidence.nulls import Nulls
 
 RUNNING = "the run has not ended yet"
 NOT_STOPPED = "the run was not stopped"
+NOT_FAILED = "the run did not fail"
 NO_COLLAPSE = "no internal collapse in this run"
 NO_EXCHANGE = "offline: no exchange, no client library and no account"
 SIMULATED_STP = "offline: orders fill against the bar and never meet each other, so a self-trade cannot happen"
@@ -75,6 +77,7 @@ class RunManifest:
     config: dict[str, Any]
     config_hash: str
     seeds: list[int]
+    run_counter: int | None = None
     world: dict[str, Any]
     market: MarketSource
     core_hash: str
@@ -108,6 +111,7 @@ class RunManifest:
     counts: Counts
     pool_appends: PoolAppends | None
     evidence: EvidenceSize | None
+    failure: Failure | None = None
     null_reasons: dict[str, str] = field(factory=dict)
     extra: dict[str, Any] = field(factory=dict)
 
@@ -119,6 +123,7 @@ class RunPlan:
     Attributes:
         config: the whole dumped profile (`codec.dump_config`); `start_manifest` takes its hash.
         world: every physics number, by name.
+        run_counter: how many runs of this instance went before: its seeds go on where theirs ended.
         restart_seconds: from the detection of the collapse that ended ``previous_run_id`` to this run's first valid
             artifact; None where this run does not follow a collapse.
     """
@@ -141,6 +146,7 @@ class RunPlan:
     results_dir: str
     previous_run_id: str | None = None
     restart_seconds: float | None = None
+    run_counter: int = 0
 
 
 @frozen(kw_only=True)
@@ -151,7 +157,7 @@ class RunFigures:
         collapses: in the order of their experiments.
         agent_ticks: evolved in all experiments.
         elapsed: seconds of the monotonic clock since `start_manifest`.
-        stop_time: wall-clock, with ``stop_reason``, when the run was asked to stop.
+        stop_time: wall-clock, with ``stop_reason``, when the run was asked to stop; ``stop_seconds`` since its start.
     """
 
     timing: Sequence[ExperimentTiming]
@@ -163,6 +169,8 @@ class RunFigures:
     pool_appends: PoolAppends | None = None
     stop_reason: str | None = None
     stop_time: str | None = None
+    stop_seconds: float | None = None
+    failure: Failure | None = None
 
 
 def start_manifest(
@@ -204,6 +212,7 @@ def start_manifest(
         config=plan.config,
         config_hash=config_hash(plan.config),
         seeds=list(plan.seeds),
+        run_counter=plan.run_counter,
         world=plan.world,
         market=plan.market,
         core_hash=plan.core_hash,
@@ -242,6 +251,7 @@ def start_manifest(
         counts=Counts(),
         pool_appends=nulls.unknown("pool_appends", RUNNING),
         evidence=nulls.unknown("evidence", RUNNING),
+        failure=nulls.unknown("failure", NOT_FAILED),
         null_reasons=nulls.reasons,
     )
 
@@ -270,6 +280,8 @@ def finish(
         raise ValueError("a stop has a reason and a time")
     nulls = Nulls(nulls.reasons)
     nulls.forget("end_time", "duration_seconds", "timing", "pool_appends", "evidence")
+    nulls.forget("failure")
+    nulls.known("failure", figures.failure, NOT_FAILED)
     stopped = figures.stop_reason is not None
     if stopped:
         nulls.forget("stop_time", "stop_reason")
@@ -279,6 +291,7 @@ def finish(
     else:
         nulls.known("pool_appends.first_n", appends.first_n, "no record was appended")
         nulls.known("pool_appends.last_n", appends.last_n, "no record was appended")
+    nulls.known("timing.stop_seconds", figures.stop_seconds, NOT_STOPPED)
     manifest = _with_collapses(manifest, figures.collapses, nulls)
     return evolve(
         manifest,
@@ -289,6 +302,7 @@ def finish(
             experiments=list(figures.timing),
             agent_ticks=figures.agent_ticks,
             agent_ticks_per_second=figures.agent_ticks / figures.elapsed,
+            stop_seconds=figures.stop_seconds,
         ),
         stop_detected=stopped,
         stop_time=figures.stop_time,
@@ -297,6 +311,7 @@ def finish(
         counts=figures.counts,
         pool_appends=appends,
         evidence=figures.evidence,
+        failure=figures.failure,
         null_reasons=nulls.reasons,
     )
 

@@ -63,20 +63,33 @@ class SelfTradePrevention:
 
 @frozen(kw_only=True)
 class ExperimentTiming:
-    """Wall-clock seconds that one experiment took in its process."""
+    """Wall-clock seconds that one experiment took in its process.
+
+    Attributes:
+        started_seconds: from the run's start to the experiment's, and ``ended_seconds`` to its end (None in a manifest
+            of version 1); ``wall_seconds`` is their difference.
+    """
 
     experiment: int
     wall_seconds: float
+    started_seconds: float | None = None
+    ended_seconds: float | None = None
     extra: dict[str, Any] = field(factory=dict)
 
 
 @frozen(kw_only=True)
 class Timing:
-    """How fast the run was; ``agent_ticks_per_second`` is over the whole run, evidence included."""
+    """How fast the run was; ``agent_ticks_per_second`` is over the whole run, evidence included.
+
+    Attributes:
+        stop_seconds: from the run's start to the moment in which the stop was passed on to every experiment; null for
+            a run that was not stopped.
+    """
 
     experiments: list[ExperimentTiming]
     agent_ticks: int
     agent_ticks_per_second: float
+    stop_seconds: float | None = None
     extra: dict[str, Any] = field(factory=dict)
 
 
@@ -99,6 +112,15 @@ class InternalCollapse:
 
 
 @frozen(kw_only=True)
+class Failure:
+    """Why a run failed: ``error`` in one line, and the files of its tier that it could not write."""
+
+    error: str
+    missing: list[str]
+    extra: dict[str, Any] = field(factory=dict)
+
+
+@frozen(kw_only=True)
 class Counts:
     """What the run's files must hold; zero is evidence too."""
 
@@ -113,12 +135,31 @@ class Counts:
 
 
 @frozen(kw_only=True)
+class PoolHead:
+    """Where a pool stands: its number of records, and the hash that the next one names as its predecessor."""
+
+    records: int
+    head: str
+    extra: dict[str, Any] = field(factory=dict)
+
+
+@frozen(kw_only=True)
 class PoolAppends:
-    """The records that the run appended to its stage's pool: first and last ``n``, both included."""
+    """The records that the run appended to its stage's pool: first and last ``n``, both included.
+
+    Attributes:
+        before: the pool when the run opened it, ``after``: when the run appended last (None in version 1).
+        appended: how many records; other runs' may lie between them.
+        records_sha256: over number and id of the run's own records, in order (`pool_claims`).
+    """
 
     pool: str
     first_n: int | None
     last_n: int | None
+    before: PoolHead | None = None
+    after: PoolHead | None = None
+    appended: int | None = None
+    records_sha256: str | None = None
     extra: dict[str, Any] = field(factory=dict)
 
 

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -46,6 +47,7 @@ class PoolWriter:
         """``on_torn`` hears of a torn tail that was moved aside at open: nothing is repaired silently."""
         self.path = path
         self.link = Link()
+        self.own = hashlib.sha256()  # over the lines that this writer appended, in order
         self._clock = clock
         self._files = files
         self._on_torn = on_torn
@@ -113,6 +115,8 @@ class PoolWriter:
             return []
         data, link = _lines(entries, self.link)
         file.append_durable(data)
+        for piece in data:
+            self.own.update(piece)
         first, self.link = self.link.n, link
         return list(range(first, link.n))
 

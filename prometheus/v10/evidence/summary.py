@@ -15,11 +15,11 @@ from attrs import field, frozen
 
 from prometheus.v10.base.names import Schema
 from prometheus.v10.evidence.codec import to_plain
+from prometheus.v10.evidence.derive.figures import figures_of, quantiles
 from prometheus.v10.evidence.events import CapitalTriplet, DeathReason
 from prometheus.v10.evidence.nulls import Nulls
 
 NO_COLLAPSE = "no internal collapse in this experiment"
-QUANTILES = (("q05", 0.05), ("q25", 0.25), ("median", 0.5), ("q75", 0.75), ("q95", 0.95))
 
 
 @frozen(kw_only=True)
@@ -163,38 +163,16 @@ def deaths_by_reason(counts: Sequence[int]) -> dict[str, int]:
     return {reason.value: int(count) for reason, count in zip(DeathReason, counts, strict=True)}
 
 
-def quantiles(values: Sequence[float]) -> dict[str, float]:
-    """Count, mean, extremes and quantiles of at least one number.
-
-    A quantile q of n sorted values is read at position q * (n - 1), linearly between neighbours. Sums run in the order
-    of the values given.
-
-    Raises:
-        ValueError: for no values.
-    """
-    if not values:
-        raise ValueError("quantiles of nothing")
-    ordered = sorted(float(value) for value in values)
-    total = 0.0
-    for value in values:
-        total += float(value)
-    found = {"mean": total / len(ordered), "min": ordered[0], "max": ordered[-1]}
-    for name, q in QUANTILES:
-        place = q * (len(ordered) - 1)
-        low = int(place)
-        high = min(low + 1, len(ordered) - 1)
-        found[name] = ordered[low] + (ordered[high] - ordered[low]) * (place - low)
-    return found
-
-
 def summary_stats(rows: Sequence[ExperimentStats]) -> dict[str, dict[str, float]]:
     """`quantiles` over experiments of every number of a row, by dotted name; ``n`` counts the rows that know it.
+
+    An experiment that a stop cut is no result: its row is left out here (`summarise`).
 
     The experiment's index and seed are names, not figures, and are left out.
     """
     figures: dict[str, array[float]] = {}
     for row in rows:
-        for name, value in _numbers(to_plain(row), ""):
+        for name, value in figures_of(to_plain(row)):
             figures.setdefault(name, array("d")).append(value)
     return {name: {"n": float(len(values)), **quantiles(values)} for name, values in sorted(figures.items())}
 
@@ -205,8 +183,12 @@ def summarise(
     declaration: AuditDeclaration,
     rows: Sequence[ExperimentStats],
     invariants: Sequence[Invariant],
+    *,
+    cut_count: bool = False,
 ) -> MultipleExperimentsSummary:
     """The summary of a run; ``rows`` in the order of their experiments.
+
+    ``cut_count`` (a replay of a run of manifest version 1) takes experiments that a stop cut into ``summary_stats``.
 
     Raises:
         EvidenceError: for a row that carries NaN, or a null without a reason.
@@ -216,20 +198,6 @@ def summarise(
         config=config,
         audit_declaration=declaration,
         all_stats=list(rows),
-        summary_stats=summary_stats(rows),
+        summary_stats=summary_stats([row for row in rows if row.completed or cut_count]),
         invariants=list(invariants),
     )
-
-
-def _numbers(tree: dict[str, Any], path: str) -> list[tuple[str, float]]:
-    """Every figure in a row, with its dotted name."""
-    found: list[tuple[str, float]] = []
-    for name, value in tree.items():
-        if not path and name in {"experiment", "seed", "null_reasons"}:
-            continue
-        dotted = f"{path}.{name}" if path else name
-        if isinstance(value, dict):
-            found += _numbers(value, dotted)
-        elif isinstance(value, (int, float)) and not isinstance(value, bool):
-            found.append((dotted, float(value)))
-    return found

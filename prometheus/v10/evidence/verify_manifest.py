@@ -96,7 +96,7 @@ NEVER_NULL = frozenset(
 )
 
 VOCABULARY: dict[str, frozenset[str]] = {
-    "schema": frozenset([Schema.MANIFEST.value]),
+    "schema": frozenset([Schema.MANIFEST.value, Schema.MANIFEST_1.value]),
     "status": frozenset(["running", "completed", "interrupted", "aborted", "failed"]),
     "mode": frozenset(Mode),
     "arm": frozenset(Arm),

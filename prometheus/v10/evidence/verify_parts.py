@@ -12,6 +12,7 @@ from typing import Any
 
 from prometheus.v10.base.names import Artifact
 from prometheus.v10.evidence.canonical import strict_loads
+from prometheus.v10.evidence.derive.orders import Orders
 from prometheus.v10.evidence.findings import VerifyReport
 from prometheus.v10.evidence.snapshot import file_sha256
 from prometheus.v10.evidence.verify_raw import check_raw, is_raw_index
@@ -30,6 +31,7 @@ def check_parts(
     *,
     explained: Set[str] = frozenset(),
     cut_off: bool = False,
+    orders: Orders | None = None,
 ) -> None:
     """Check every sharded artifact of a run against its index.
 
@@ -38,6 +40,7 @@ def check_parts(
         present: names of its files.
         report: where findings go.
         cut_off: the run carries ``interrupted.json``, or says itself that it failed.
+        orders: holds each raw record against lives and world, where these are known.
         explained: names of files that are gone, and whose absence the ledger explains (`evidence.absences`).
 
     Raises:
@@ -45,8 +48,8 @@ def check_parts(
     """
     for index, part in INDEXES.items():
         parts = {name for name in present if re.fullmatch(_pattern(part), name)}
-        if index in present and is_raw_index(run_dir / index):
-            report.findings += check_raw(run_dir, cut_off=cut_off, explained=explained)
+        if index in present and ((orders is not None and index is Artifact.EXECUTION_RAW_INDEX) or is_raw_index(run_dir / index)):
+            report.findings += check_raw(run_dir, cut_off=cut_off, explained=explained, orders=orders)
         elif index in present:
             _check_index(run_dir, index, parts, report, explained)
         elif parts:

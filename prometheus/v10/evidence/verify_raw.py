@@ -21,6 +21,7 @@ from typing import Any
 
 from prometheus.v10.base.names import Artifact, Schema
 from prometheus.v10.evidence.canonical import is_canonical, strict_loads
+from prometheus.v10.evidence.derive.orders import Orders
 from prometheus.v10.evidence.findings import Finding, VerifyReport
 from prometheus.v10.evidence.nulls import violations
 
@@ -33,13 +34,16 @@ MOST_LINES = 20
 _PART = re.compile(re.escape(Artifact.EXECUTION_RAW.split("{", maxsplit=1)[0]) + r"(\d{4,})\.json")
 
 
-def check_raw(run_dir: Path, *, cut_off: bool = False, explained: Set[str] = frozenset()) -> list[Finding]:
+def check_raw(
+    run_dir: Path, *, cut_off: bool = False, explained: Set[str] = frozenset(), orders: Orders | None = None
+) -> list[Finding]:
     """Check the raw execution evidence of one run.
 
     Args:
         run_dir: its name is the run id.
         cut_off: the run carries ``interrupted.json``, or says itself that it failed.
         explained: names of files that are gone, and whose absence the ledger explains (`evidence.absences`).
+        orders: holds each record against lives and world, where these are known.
 
     Raises:
         OSError: when a file cannot be read.
@@ -56,7 +60,7 @@ def check_raw(run_dir: Path, *, cut_off: bool = False, explained: Set[str] = fro
     except (ValueError, KeyError, TypeError) as error:
         report.fail(path, f"not an index of raw parts: {error!r}")
         return report.findings
-    _Check(run_dir, path, index, report).go(names, cut_off=cut_off, explained=explained)
+    _Check(run_dir, path, index, report, orders).go(names, cut_off=cut_off, explained=explained)
     return report.findings
 
 
@@ -89,8 +93,10 @@ def _read_index(data: bytes) -> dict[str, Any]:
 class _Check:
     """One check of one index and its parts."""
 
-    def __init__(self, run_dir: Path, path: Path, index: dict[str, Any], report: VerifyReport) -> None:
-        self.dir, self.path, self.index, self.report = run_dir, path, index, report
+    def __init__(
+        self, run_dir: Path, path: Path, index: dict[str, Any], report: VerifyReport, orders: Orders | None
+    ) -> None:
+        self.dir, self.path, self.index, self.report, self.orders = run_dir, path, index, report, orders
         self.shards: dict[str, dict[str, Any]] = {part["filename"]: part for part in index["shards"]}
         self.dropped: dict[str, dict[str, Any]] = {part["filename"]: part for part in index["dropped"]}
 
@@ -110,6 +116,10 @@ class _Check:
                 self._check_part(self.dir / name, part)
             elif name not in explained:
                 self.report.fail(self.path, f"lists {name}, which is not there")
+        if self.orders is not None:
+            unfinished = cut_off or any(name in explained for name in self.shards)
+            for what in self.orders.index_findings(self.index, unfinished=unfinished):
+                self._say(what)
 
     def _check_index(self) -> None:
         index, shards, say = self.index, self.shards.values(), self._say
@@ -193,7 +203,9 @@ class _Check:
         if part["event_records"] == 0 and not {str(flag) for flag in record["flags"]}.isdisjoint(self._event_flags()):
             return "an event record among plain ones, which the budget may drop"
         broken = violations(record)
-        return f"null rule: {broken[0]}" if broken else None
+        if broken or self.orders is None:
+            return f"null rule: {broken[0]}" if broken else None
+        return self.orders.wrong(record, part)
 
     def _event_flags(self) -> set[str]:
         return {str(flag) for flag in self.index["policy"]["event_flags"]}

@@ -18,20 +18,24 @@ from pathlib import Path
 from typing import Any
 
 from prometheus.v10.base.errors import PrometheusError
-from prometheus.v10.base.modes import Tier
-from prometheus.v10.base.names import SEAL_FILES, Artifact, Schema, is_run_id, required
+from prometheus.v10.base.modes import RunPrefix, Tier
+from prometheus.v10.base.names import EVENT_STREAMS, SEAL_FILES, Artifact, Schema, is_run_id, required
 from prometheus.v10.evidence.absences import (
     PACKED_SUFFIX,
     find_codec,
     is_raw_part,
     unpack,
 )
-from prometheus.v10.evidence.canonical import strict_loads
+from prometheus.v10.evidence.canonical import pretty_bytes, strict_loads
+from prometheus.v10.evidence.derive.orders import Orders
+from prometheus.v10.evidence.derive.rows import FILES
+from prometheus.v10.evidence.derive.setting import Setting, setting_of
 from prometheus.v10.evidence.findings import Progress, VerifyReport
 from prometheus.v10.evidence.ledger_view import LedgerView, read_ledger
 from prometheus.v10.evidence.nulls import violations
 from prometheus.v10.evidence.seal import Listed, is_plain_name, parse_filelist, parse_sums, walk
 from prometheus.v10.evidence.snapshot import file_sha256
+from prometheus.v10.evidence.verify_derived import Documents, derive
 from prometheus.v10.evidence.verify_events import STREAMS, Stream, check_summary, read_stream
 from prometheus.v10.evidence.verify_manifest import check_manifest
 from prometheus.v10.evidence.verify_parts import check_parts
@@ -91,12 +95,15 @@ class _Run:
         self.explained: set[str] = set()
         self.unpacked: dict[str, Path] = {}
         self.cut_off = False
+        self.sums: dict[str, str] = {}
+        self.unhashed: dict[str, str] = {}  # event files: hashed when they are parsed
+        self.orders: Orders | None = None
 
     def verify(self, ledger: LedgerView | None) -> None:
         self._look_around()
         self.cut_off = Artifact.INTERRUPTED in self.present
         seal = self._check_seal(ledger)
-        manifest = self._object(Artifact.MANIFEST, Schema.MANIFEST)
+        manifest = self._object(Artifact.MANIFEST, Schema.MANIFEST, Schema.MANIFEST_1)
         if manifest is not None:
             check_manifest(manifest, self.dir.name, self._say_about(Artifact.MANIFEST), cut_off=self.cut_off)
         missing = self._missing(manifest)
@@ -105,7 +112,9 @@ class _Run:
         self._read_artifacts(manifest)
         self._check_counts(manifest)
         unfinished = self.cut_off or (manifest or {}).get("status") == "failed"
-        check_parts(self.dir, set(self.present), self.report, explained=self.explained, cut_off=unfinished)
+        check_parts(
+            self.dir, set(self.present), self.report, explained=self.explained, cut_off=unfinished, orders=self.orders
+        )
         self._check_ledger(seal, ledger)
         self.report.facts.update(files=len(self.present), bytes=sum(s.st_size for s in self.present.values()))
 
@@ -132,6 +141,7 @@ class _Run:
         except ValueError as error:
             self.report.fail(self.dir / Artifact.SHA256SUMS, str(error))
             return None
+        self.sums = sums
         self._check_filelist(sums)
         for name, digest in sums.items():
             self._check_file(name, digest, ledger)
@@ -152,7 +162,9 @@ class _Run:
         packed = name + PACKED_SUFFIX in self.present
         if packed:
             self._check_packed(name, digest, ledger)
-        if name in self.present:
+        if name in self.present and name in EVENT_STREAMS:
+            self.unhashed[name] = digest
+        elif name in self.present:
             if file_sha256(self.dir / name, progress=self.progress) != digest:
                 self.report.fail(self.dir / name, CHANGED)
         elif ledger is not None and ledger.deleted.get(self._ledger_name(name)) == digest:
@@ -219,17 +231,34 @@ class _Run:
     def _missing(self, manifest: dict[str, Any] | None) -> set[str]:
         """Files that the run owes and does not have; said here, unless ``interrupted.json`` is to say it."""
         tier = Tier.TIER2_FULL if self.dir.name.startswith(("PROMOTE_", "AUDIT_")) else Tier.TIER1_HF
-        owed = {str(artifact): artifact.file_name(run_id=self.dir.name) for artifact in required(tier)}
-        missing = {name for name in owed.values() if name not in self.present.keys() | self.explained}
-        excused = (manifest or {}).get("status") in {"failed", "aborted"}
+        found = manifest or {}
+        owed = {artifact.file_name(run_id=self.dir.name) for artifact in required(tier)}
+        if found.get("schema") == Schema.MANIFEST_1.value:
+            owed -= {Artifact.SURVIVORS.value}
+        elif found.get("status") in {"completed", "interrupted"}:
+            owed |= {Artifact.INTERESTING_DEATHS.value, Artifact.EXECUTION_RAW_INDEX.value}
+        missing = owed - self.present.keys() - self.explained
+        excused = self._excused(found)
         for name in sorted(missing):
-            if excused:
+            if name in excused:
                 self.report.note(
                     self.dir / name, f"not there: the run {manifest['status']}" if manifest else "not there"
                 )
             elif not self.cut_off:
                 self.report.fail(self.dir / name, f"missing: a {tier} run owes it")
         return missing
+
+    def _excused(self, manifest: dict[str, Any]) -> set[str]:
+        """Files that a failed run may lack: never an event file, and in version 2 only those that it names."""
+        if manifest.get("status") != "failed":
+            return set()
+        artifacts = {artifact.file_name(run_id=self.dir.name) for artifact in required(Tier.TIER2_FULL)}
+        may = artifacts - {*EVENT_STREAMS, Artifact.MANIFEST.value}
+        if manifest.get("schema") == Schema.MANIFEST_1.value:
+            return may
+        failure = manifest.get("failure")
+        named = failure.get("missing") if isinstance(failure, dict) else None
+        return may & {name for name in named if isinstance(name, str)} if isinstance(named, list) else set()
 
     def _check_interrupted(self, missing: set[str]) -> None:
         say = self._say_about(Artifact.INTERRUPTED)
@@ -251,6 +280,59 @@ class _Run:
                 say(f"{name} had {found.get('bytes')} bytes when the run was closed, now {self.present[name].st_size}")
 
     def _read_artifacts(self, manifest: dict[str, Any] | None) -> None:
+        summary = self._object(Artifact.SUMMARY, Schema.SUMMARY)
+        fingerprint = self._object(Artifact.FINGERPRINT, Schema.FINGERPRINT)
+        telemetry = self._object(Artifact.TELEMETRY, Schema.TELEMETRY)
+        setting = None if manifest is None else setting_of(manifest)
+        if manifest is not None and setting is not None:
+            self._derive(setting, Documents(manifest, summary, telemetry, fingerprint))
+        elif manifest is not None and not _is_stage2(manifest, self.dir.name):
+            self.report.fail(self.dir / Artifact.MANIFEST, "it does not settle world, window, market and seeds as it must")
+        elif manifest is not None:
+            self.report.note(self.dir, "stage 2: its cells' worlds are not in its manifest, so less can be derived")
+        if setting is None or not setting.survivors:
+            self._read_streams()
+            if summary is not None:
+                check_summary(summary, self.streams, self.report, self.dir / Artifact.SUMMARY)
+        self._check_hashes()
+        if telemetry is not None and not telemetry.get("counters"):
+            self.report.fail(self.dir / Artifact.TELEMETRY, "no fence is counted")
+        for name, found in ((Artifact.FINGERPRINT, fingerprint), (Artifact.TELEMETRY, telemetry)):
+            if found is not None and manifest is not None and found.get("mode") != manifest.get("mode"):
+                self.report.fail(self.dir / name, f"mode is {found.get('mode')!r}, the manifest's is another")
+
+    def _derive(self, setting: Setting, documents: Documents) -> None:
+        """Everything that the run's files imply of each other."""
+        paths = {
+            artifact: self.unpacked.get(artifact, self.dir / artifact)
+            for artifact in FILES
+            if artifact in self.present or artifact in self.unpacked
+        }
+        unfinished = self.cut_off or documents.manifest.get("status") == "failed"
+        derived = derive(self.dir, setting, documents, paths, self.report, unfinished=unfinished)
+        self.orders = derived.orders
+        for artifact, digest in derived.lives.sha256.items():
+            if artifact in self.unhashed and self.unhashed.pop(artifact) != digest:
+                self.report.fail(self.dir / artifact, "its sha256 is not the sealed one: it was changed")
+            elif artifact in self.unpacked and digest != self.sums.get(artifact):
+                self.report.fail(self.dir / artifact, "unpacked, its sha256 is not the sealed one: it was changed")
+            if self.progress is not None:
+                self.progress(paths[artifact].stat().st_size)
+        for artifact, rest in derived.lives.rest.items():
+            if rest:
+                say = self.report.note if self.cut_off else self.report.fail
+                cut = ": the run was cut off there" if self.cut_off else ""
+                say(self.dir / artifact, f"{rest} bytes without a newline at the end{cut}")
+        if setting.survivors:
+            self.streams = {a: Stream(lines=count) for a, count in derived.lives.lines.items() if a in STREAMS}
+
+    def _check_hashes(self) -> None:
+        """Event files that nothing parsed to their end."""
+        for name, digest in self.unhashed.items():
+            if file_sha256(self.dir / name, progress=self.progress) != digest:
+                self.report.fail(self.dir / name, "its sha256 is not the sealed one: it was changed")
+
+    def _read_streams(self) -> None:
         for artifact in STREAMS:
             if artifact in self.present or artifact in self.unpacked:
                 self.streams[artifact] = read_stream(
@@ -261,17 +343,6 @@ class _Run:
                     cut_off=self.cut_off,
                     source=None if artifact in self.present else self.unpacked[artifact],
                 )
-        summary = self._object(Artifact.SUMMARY, Schema.SUMMARY)
-        if summary is not None:
-            check_summary(summary, self.streams, self.report, self.dir / Artifact.SUMMARY)
-        fingerprint = self._object(Artifact.FINGERPRINT, Schema.FINGERPRINT)
-        telemetry = self._object(Artifact.TELEMETRY, Schema.TELEMETRY)
-        if telemetry is not None and not telemetry.get("counters"):
-            self.report.fail(self.dir / Artifact.TELEMETRY, "no fence is counted")
-        for name, found in ((Artifact.FINGERPRINT, fingerprint), (Artifact.TELEMETRY, telemetry)):
-            if found is not None and manifest is not None and found.get("mode") != manifest.get("mode"):
-                self.report.fail(self.dir / name, f"mode is {found.get('mode')!r}, the manifest's is another")
-
     def _check_counts(self, manifest: dict[str, Any] | None) -> None:
         if manifest is None or manifest.get("status") == "running":
             return
@@ -315,7 +386,7 @@ class _Run:
     def _bytes(self, name: str) -> bytes | None:
         return (self.dir / name).read_bytes() if name in self.present else None
 
-    def _object(self, artifact: Artifact, schema: Schema) -> dict[str, Any] | None:
+    def _object(self, artifact: Artifact, *schemas: Schema) -> dict[str, Any] | None:
         """One JSON artifact with its schema, run id and null rule checked; None when there is none to be read."""
         data = self._bytes(artifact)
         if data is None:
@@ -329,14 +400,31 @@ class _Run:
         if not isinstance(found, dict):
             say("not an object")
             return None
-        if found.get("schema") != schema.value:
-            say(f"schema is {found.get('schema')!r}, not {schema.value!r}")
+        if found.get("schema") not in [schema.value for schema in schemas]:
+            say(f"schema is {found.get('schema')!r}, not {schemas[0].value!r}")
+        if artifact in self.sums and hashlib.sha256(data).hexdigest() != self.sums[artifact]:
+            say("its sha256 is not the sealed one: it changed while it was verified")
+        if not _as_written(data, found):
+            say("not spelt as records are (sorted keys, indent of 2, one spelling of each number)")
         if artifact is not Artifact.MANIFEST:
             if found.get("run_id") != self.dir.name:
                 say(f"it belongs to {found.get('run_id')!r}")
             for broken in violations(found):
                 say(f"null rule: {broken}")
         return found
+
+
+def _is_stage2(manifest: dict[str, Any], run_id: str) -> bool:
+    """Whether a run judged a snapshot: manifest and name of the run agree on it."""
+    return manifest.get("stage") == "stage2" and run_id.startswith(f"{RunPrefix.STAGE2}_")
+
+
+def _as_written(data: bytes, found: dict[str, Any]) -> bool:
+    """Whether an artifact's bytes are the one spelling of what it holds."""
+    try:
+        return pretty_bytes(found) == data
+    except (ValueError, TypeError, RecursionError):
+        return False
 
 
 def is_run(path: Path) -> bool:

@@ -80,7 +80,7 @@ def run_job(world: World, job: Job, table: ProgressTable, look: Callable[[], Non
     Returns:
         What it came to; None where a stop came before its first tick.
     """
-    started = time.perf_counter()
+    started = time.monotonic()
     bars = arm_bars(world, job.who.seed)
     market, _ = market_arrays(bars, world.config)
     experiment = Experiment(
@@ -104,7 +104,7 @@ def run_job(world: World, job: Job, table: ProgressTable, look: Callable[[], Non
         keep_orders_one_in=job.keep_orders_one_in,
         interesting=job.interesting,
     )
-    return harvest(result, job.who, bars.open_time, scene, time.perf_counter() - started)
+    return harvest(result, job.who, bars.open_time, scene, (started, time.monotonic()))
 
 
 # ---- worker processes
@@ -157,8 +157,9 @@ def run_jobs(
             if table.stopped:
                 return
             harvested = run_job(world, job, table, look)
-            if harvested is not None:
-                yield harvested
+            if harvested is None:  # what a stop left out is left out to the end: rows have no gap
+                return
+            yield harvested
         return
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(to_preload())
@@ -220,7 +221,7 @@ def _in_order(
     waiting = list(enumerate(jobs))  # places in the order, not experiments' numbers: a replay may leave some out
     running: dict[Future[Harvest | None], int] = {}
     finished: dict[int, Harvest | None] = {}
-    following = 0
+    following, gap = 0, False
     while waiting or running:
         while waiting and len(running) < 2 * workers and not table.stopped:
             place, job = waiting.pop(0)
@@ -234,5 +235,6 @@ def _in_order(
         while following in finished:
             harvested = finished.pop(following)
             following += 1
-            if harvested is not None:
+            gap |= harvested is None  # what a stop left out is left out to the end: rows have no gap
+            if harvested is not None and not gap:
                 yield harvested

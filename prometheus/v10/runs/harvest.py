@@ -35,6 +35,7 @@ from prometheus.v10.evidence.summary import (
     deaths_by_reason,
     quantiles,
 )
+from prometheus.v10.evidence.survivor_lines import SurvivorColumns, encode_survivors
 from prometheus.v10.runs.observe import Scene, patterns, raw_orders
 
 SURVIVED = "the agent survived the experiment"
@@ -61,6 +62,8 @@ class Harvest:
         raw: raw records of the orders that the log kept.
         interesting: patterns among the deaths; their references count this experiment's deaths from 1.
         total_by_tick: equity curve of the whole system, USDT, shape (ticks,).
+        survivors: who lives at the end.
+        span: start and end of the experiment, seconds of its own machine's monotonic clock.
         residual: largest conservation gap seen, as a fraction of the total.
     """
 
@@ -68,6 +71,7 @@ class Harvest:
     stats: ExperimentStats
     deaths: bytes
     births: bytes
+    survivors: bytes
     collapses: bytes
     collapse: CollapseEvent | None
     pool: tuple[PoolEntry, ...]
@@ -78,7 +82,7 @@ class Harvest:
     total_by_tick: np.ndarray[Any, Any]
     residual: float
     agent_ticks: int
-    seconds: float
+    span: tuple[float, float]
 
 
 @frozen(kw_only=True)
@@ -89,6 +93,7 @@ class Identity:
         created_at: start of the run, for the pool's records.
         ticks_planned: length of the window.
         timeframe_s: seconds a bar.
+        cut_counts: whether an experiment that a stop cut hands genomes to the pool: a replay of manifest version 1.
     """
 
     run_id: str
@@ -106,10 +111,11 @@ class Identity:
     timeframe_s: int
     best_of_the_dead: int
     null_reasons: dict[str, str]
+    cut_counts: bool = False
 
 
 def harvest(
-    result: Result, who: Identity, open_time: np.ndarray[Any, Any], scene: Scene, seconds: float, *,
+    result: Result, who: Identity, open_time: np.ndarray[Any, Any], scene: Scene, span: tuple[float, float], *,
     for_pool: bool = True,
 ) -> Harvest:  # fmt: skip
     """Make the records of one finished (or stopped) experiment.
@@ -119,19 +125,22 @@ def harvest(
         who: identity of run and experiment.
         open_time: UTC epoch seconds of the window's bars, shape (ticks,).
         scene: what the experiment happened in.
-        seconds: wall-clock time the experiment took; goes to the manifest only.
-        for_pool: whether its genomes are handed to the pool.
+        span: when the experiment ran; goes to the manifest only.
+        for_pool: whether its genomes are handed to the pool; those of an experiment that a stop cut never are.
     """
     lives = result.lives
     sha256 = [hashlib.sha256(row.astype("<f4").tobytes()).hexdigest() for row in lives.genomes]
     context = EventContext(run_id=who.run_id, experiment=who.experiment, seed=who.seed, arm=who.arm)
     closes = open_time + who.timeframe_s
     event = _collapse_event(result, who, closes)
+    stats = _stats(result, who, event)
+    for_pool = for_pool and (stats.completed or who.cut_counts)
     return Harvest(
         experiment=who.experiment,
-        stats=_stats(result, who, event),
+        stats=stats,
         deaths=encode_deaths(context, _death_columns(result, closes, sha256)),
         births=encode_births(context, _birth_columns(result, closes, sha256)),
+        survivors=encode_survivors(context, _survivor_columns(result, closes, sha256, for_pool=for_pool)),
         collapses=to_line(event) if event else b"",
         collapse=event,
         pool=_pool_entries(result, who) if for_pool else (),
@@ -142,7 +151,7 @@ def harvest(
         total_by_tick=result.total_by_tick,
         residual=float(result.money[capital.RESIDUAL]),
         agent_ticks=int(result.tally[capital.AGENT_TICKS]),
-        seconds=seconds,
+        span=span,
     )
 
 
@@ -195,6 +204,33 @@ def _birth_columns(result: Result, closes: np.ndarray[Any, Any], sha256: list[st
         mutated_loci=births.mutated_loci,
         initial_capital=births.capital,
         parent_roi_period=births.parent_roi,
+    )
+
+
+def _survivor_columns(
+    result: Result, closes: np.ndarray[Any, Any], sha256: list[str], *, for_pool: bool
+) -> SurvivorColumns:
+    lives, last = result.lives, result.ticks - 1
+    who = np.flatnonzero(lives.death_tick < 0)
+    period = lives.initial_capital.copy()
+    for parent, half in zip(result.births.parent.tolist(), result.births.capital.tolist(), strict=True):
+        period[parent] = half  # lifecycle.split_capital: half of a number and the rest of it are the same number
+    return SurvivorColumns(
+        tick=last,
+        ts_utc=utc_texts(closes[[last]])[0],
+        agent=who,
+        parent=lives.parent[who],
+        founder=lives.founder[who],
+        genome_sha256=[sha256[i] for i in who],
+        birth_tick=lives.birth_tick[who],
+        initial_capital=lives.initial_capital[who],
+        period_capital=period[who],
+        final_capital=lives.final_capital[who],
+        roi_lifetime=lives.final_capital[who] / lives.initial_capital[who] - 1.0,
+        trades=lives.trades[who],
+        wins=lives.wins[who],
+        costs=lives.costs[who],
+        in_pool=for_pool & (lives.birth_tick[who] < last),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from prometheus.v10.base.names import Artifact
+from prometheus.v10.base.names import Artifact, Schema
 from prometheus.v10.core.config import WorldConfig
 from prometheus.v10.evidence.manifest import RunManifest
 from prometheus.v10.runs.harvest import Identity
@@ -38,4 +38,5 @@ def identity(manifest: RunManifest, config: WorldConfig, number: int, best_of_th
         timeframe_s=config.timeframe_s,
         best_of_the_dead=best_of_the_dead,
         null_reasons=reasons,
+        cut_counts=manifest.schema == Schema.MANIFEST_1.value,
     )

@@ -253,7 +253,7 @@ class Tier2Run(Stage1Run):
             keep_orders_one_in=1,
             interesting=self.profile.interesting,
         )
-        harvested = harvest(result, who, bars.open_time, scene, self.clock.monotonic() - began, for_pool=False)
+        harvested = harvest(result, who, bars.open_time, scene, (began, self.clock.monotonic()), for_pool=False)
         self._write([harvested], (), directory, pool)
         directory.write_bytes(Artifact.GENOMES, made.genomes_npy(result))
         directory.write_bytes(Artifact.BEHAVIORS, made.behaviors_json(result, self.manifest.run_id, 0))

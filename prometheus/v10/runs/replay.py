@@ -19,11 +19,11 @@ from attrs import asdict, evolve, frozen
 from prometheus.v10.base.clock import Clock
 from prometheus.v10.base.errors import ConfigError, CoreInvarianceError, UsageError
 from prometheus.v10.base.modes import Stage, Tier
-from prometheus.v10.base.names import SEAL_FILES, Artifact
+from prometheus.v10.base.names import SEAL_FILES, Artifact, Schema
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.evidence.codec import from_json_bytes, structure_config
 from prometheus.v10.evidence.journal import Journal
-from prometheus.v10.evidence.manifest import NOT_STOPPED, RunManifest, Status
+from prometheus.v10.evidence.manifest import NOT_FAILED, NOT_STOPPED, RunManifest, Status
 from prometheus.v10.evidence.nulls import Nulls
 from prometheus.v10.evidence.pool import iter_records
 from prometheus.v10.evidence.pool_record import PoolRecord
@@ -114,7 +114,7 @@ def replay(
     outcome = run.go()
     return Replay(
         run_id=manifest.run_id,
-        comparisons=(*_compare_files(run_dir, outcome.path), _compare_pool(manifest, layout, elsewhere, profile.stage)),
+        comparisons=(*_compare_files(run_dir, outcome.path, _not_compared(manifest)), _compare_pool(manifest, layout, elsewhere, profile.stage)),
         agent_ticks=outcome.agent_ticks,
         seconds=outcome.seconds,
     )
@@ -141,13 +141,15 @@ def _manifest(run_dir: Path) -> RunManifest:
 def _as_started(manifest: RunManifest) -> RunManifest:
     """The manifest as it was before anybody asked the run to stop."""
     nulls = Nulls(manifest.null_reasons)
-    nulls.forget("stop_time", "stop_reason")
+    nulls.forget("stop_time", "stop_reason", "failure", "timing.stop_seconds")
+    nulls.known("run_counter", manifest.run_counter, "manifest version 1 does not say it")
     return evolve(
         manifest,
         status=Status.RUNNING.value,
         stop_detected=False,
         stop_time=nulls.unknown("stop_time", NOT_STOPPED),
         stop_reason=nulls.unknown("stop_reason", NOT_STOPPED),
+        failure=nulls.unknown("failure", NOT_FAILED),
         null_reasons=nulls.reasons,
     )
 
@@ -161,8 +163,13 @@ def _limits(run_dir: Path, manifest: RunManifest) -> Mapping[int, int] | None:
     return {row.experiment: row.ticks for row in summary.all_stats}
 
 
-def _compare_files(run_dir: Path, again: Path) -> Iterator[Comparison]:
-    names = {path.name for place in (run_dir, again) for path in place.iterdir() if path.is_file()} - NOT_COMPARED
+def _not_compared(manifest: RunManifest) -> set[str]:
+    """What is no function of the manifest, or was not written yet by the version that wrote it."""
+    return NOT_COMPARED | ({Artifact.SURVIVORS.value} if manifest.schema == Schema.MANIFEST_1.value else set())
+
+
+def _compare_files(run_dir: Path, again: Path, left_out: set[str]) -> Iterator[Comparison]:
+    names = {path.name for place in (run_dir, again) for path in place.iterdir() if path.is_file()} - left_out
     for name in sorted(names):
         first, second = run_dir / name, again / name
         if not first.exists() or not second.exists():

@@ -13,17 +13,17 @@ step 3 follows as always. A disk that refuses ends the run as ``failed``, sealed
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 
 import numpy as np
-from attrs import evolve
 
 from prometheus.v10.base.clock import Clock, new_run_id, utc_text
 from prometheus.v10.base.errors import HostError, PrometheusError, UsageError
 from prometheus.v10.base.files import FILES, Files
 from prometheus.v10.base.modes import Mode, RunPrefix, Tier
-from prometheus.v10.base.names import CURVE_FILE, Artifact, Event, LedgerEntryType
+from prometheus.v10.base.names import CURVE_FILE, Artifact, Event, LedgerEntryType, Schema, required
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.core import fences
 from prometheus.v10.evidence.anchors import pool_state, vouched_records
@@ -41,8 +41,10 @@ from prometheus.v10.evidence.manifest_parts import (
     Ablation,
     Counts,
     ExperimentTiming,
+    Failure,
     InternalCollapse,
     PoolAppends,
+    PoolHead,
     Window,
 )
 from prometheus.v10.evidence.nulls import Nulls
@@ -130,12 +132,13 @@ def run_stage1(
         results_dir=str(layout.runs(prefix.tier) / run_id),
         previous_run_id=previous_run_id,
         restart_seconds=restart_seconds,
+        run_counter=seed_offset or 0,
     )
     own = journal.for_run(run_id)
     manifest = start_manifest(plan, environment, journal_state(own, nulls := Nulls()), nulls, clock)
-    if seed_offset is not None:
-        manifest = evolve(manifest, extra={"run_counter": seed_offset})
-    return Stage1Run(manifest, profile, world, layout, clock, control, own, files=files, cluster=cluster).go()
+    run = Stage1Run(manifest, profile, world, layout, clock, control, own, files=files, cluster=cluster)
+    run.counter = seed_offset
+    return run.go()
 
 
 class Stage1Run:
@@ -166,16 +169,19 @@ class Stage1Run:
             layout, clock=clock, instance=manifest.instance, on_torn=self._tell_torn, files=files
         )
         self.started = clock.monotonic()
+        self.origin = time.monotonic()  # of what the workers measure
         self.rows: list[ExperimentStats] = []
         self.timing: list[ExperimentTiming] = []
         self.collapses: list[InternalCollapse] = []
         self.fence = np.zeros((len(fences.NAMES), fences.COLUMNS), dtype=np.int64)
         self.residual = 0.0
         self.agent_ticks = 0
+        self.counter: int | None = None
         self.claim = Claim()
         self.pool_before = self.pool_after = START
         self.last_collapse: str | None = None
         self.stop: tuple[StopReason, str] | None = None
+        self.stop_seconds: float | None = None
         self.table = executor.ProgressTable(len(manifest.seeds))
         self.raw: RawWriter
 
@@ -217,8 +223,8 @@ class Stage1Run:
                 self.control.sealing()
                 status = Status.INTERRUPTED if self.stop else Status.COMPLETED
                 self._write_artifacts(directory)
-            except Exception:  # a bug too leaves a sealed run behind
-                self._give_up(directory)
+            except Exception as error:  # a bug too leaves a sealed run behind
+                self._give_up(directory, error)
                 raise
             return self._close(directory, status)
 
@@ -252,6 +258,7 @@ class Stage1Run:
             directory.append(Artifact.INTERESTING_DEATHS, placed(harvest.interesting, directory.lines[Artifact.DEATHS]))
             directory.append(Artifact.DEATHS, harvest.deaths)
             directory.append(Artifact.BIRTHS, harvest.births)
+            directory.append(Artifact.SURVIVORS, harvest.survivors)
             directory.append(Artifact.COLLAPSES, harvest.collapses)
         directory.commit()
         for number, entry in zip(pool.append(entries), entries, strict=True):
@@ -265,11 +272,21 @@ class Stage1Run:
     def _count(self, harvest: Harvest) -> None:
         """Take one experiment's figures into the run's, and tell the journal."""
         self.rows.append(harvest.stats)
-        self.timing.append(ExperimentTiming(experiment=harvest.experiment, wall_seconds=harvest.seconds))
+        self.timing.append(self._timing(harvest))
         self.fence += harvest.fence
         self.residual = max(self.residual, harvest.residual)
         self.agent_ticks += harvest.agent_ticks
         self._tell(harvest)
+
+    def _timing(self, harvest: Harvest) -> ExperimentTiming:
+        """When an experiment ran; what a machine of a cluster measured is placed so that it ends when it arrives."""
+        started, ended = (moment - self.origin for moment in harvest.span)
+        if self.cluster is not None:
+            arrived = time.monotonic() - self.origin
+            started, ended = max(0.0, arrived - (ended - started)), arrived
+        return ExperimentTiming(
+            experiment=harvest.experiment, wall_seconds=ended - started, started_seconds=started, ended_seconds=ended
+        )
 
     def _tell(self, harvest: Harvest) -> None:
         for note in harvest.reviews:
@@ -308,12 +325,13 @@ class Stage1Run:
             declaration(self.manifest),
             self.rows,
             invariants(self.rows, self.residual),
+            cut_count=self.manifest.schema == Schema.MANIFEST_1.value,
         )
         directory.write_artifact(Artifact.SUMMARY, summary)
         directory.write_artifact(Artifact.FINGERPRINT, offline_fingerprint(self.manifest.run_id))
         directory.write_artifact(Artifact.TELEMETRY, telemetry(self.manifest, self.world, self.fence, len(self.rows)))
 
-    def _close(self, directory: RunDirectory, status: Status) -> RunOutcome:
+    def _close(self, directory: RunDirectory, status: Status, failure: Failure | None = None) -> RunOutcome:
         reason, when = self.stop or (None, None)
         nulls = Nulls(self.manifest.null_reasons)
         pool = pool_state(self.layout, self.profile.stage, self.pool_before, self.pool_after, self.claim)
@@ -333,10 +351,15 @@ class Stage1Run:
                 pool=str(self.layout.pool(self.profile.stage).relative_to(self.layout.lib)),
                 first_n=self.claim.first if self.claim.appended else None,
                 last_n=self.claim.last if self.claim.appended else None,
-                extra={name: value for name, value in pool.items() if name != "path"},
+                before=PoolHead(**pool["before"]),
+                after=PoolHead(**pool["after"]),
+                appended=self.claim.appended,
+                records_sha256=self.claim.records_sha256,
             ),
             stop_reason=reason.value if reason else None,
             stop_time=when,
+            stop_seconds=self.stop_seconds,
+            failure=failure,
         )
         # What the manifest counts as sent is what was sent before it was closed: all but the announcement of the seal,
         # which covers the manifest and so can only follow it.
@@ -361,14 +384,14 @@ class Stage1Run:
             lived={row.experiment: row.ticks for row in self.rows},
         )
 
-    def _give_up(self, directory: RunDirectory) -> None:
+    def _give_up(self, directory: RunDirectory, error: Exception) -> None:
         """Seal what there is as ``failed``; if the disk refuses even that, the next start closes the run."""
         self.table.stop()
         self._recount()
         try:
-            self._close(directory, Status.FAILED)
-        except PrometheusError as error:
-            if not isinstance(error, HostError):
+            self._close(directory, Status.FAILED, failure_of(directory, error))
+        except PrometheusError as another:
+            if not isinstance(another, HostError):
                 raise
 
     def _recount(self) -> None:
@@ -399,7 +422,7 @@ class Stage1Run:
                 "tier": run.meta.tier,
                 "stage": run.stage,
                 "mode": run.mode,
-                "run_counter": run.extra.get("run_counter"),
+                "run_counter": self.counter,
                 "config_hash": run.config_hash,
                 "core_hash": run.core_hash,
                 "git_commit": run.git_commit,
@@ -412,7 +435,7 @@ class Stage1Run:
             },
             null_reasons={
                 **({} if run.git_commit else {"payload.git_commit": run.null_reasons["git_commit"]}),
-                **({} if "run_counter" in run.extra else {"payload.run_counter": "nobody counts the runs"}),
+                **({} if self.counter is not None else {"payload.run_counter": "nobody counts the runs"}),
                 **({} if curve.exists() else {"payload.curve": "nobody keeps a survival curve for it"}),
             },
         )
@@ -453,6 +476,7 @@ class Stage1Run:
         )
         if self.stop is None and (reason := self.control.stop_requested()) is not None:
             self.stop = reason, utc_text(self.clock.now())
+            self.stop_seconds = time.monotonic() - self.origin
             self.table.stop()
 
     def _counts(self, directory: RunDirectory) -> Counts:
@@ -466,6 +490,13 @@ class Stage1Run:
             raw_samples=self.raw.records,
             pool_records=self.claim.appended,
         )
+
+
+def failure_of(directory: RunDirectory, error: Exception) -> Failure:
+    """Why a run failed, and which files of its tier are not there; the raw text of a bug is cut to one short line."""
+    owed = [artifact.file_name(run_id=directory.run_id) for artifact in required(directory.tier)]
+    said = " ".join(f"{type(error).__name__}: {error}".split()).encode("ascii", "replace").decode("ascii")
+    return Failure(error=said[:500], missing=[name for name in owed if not (directory.path / name).is_file()])
 
 
 def journal_state(journal: Journal, nulls: Nulls) -> JournalState:

@@ -248,7 +248,7 @@ def judge_cell(job: CellJob) -> CellResult:
     figures = np.zeros((len(job.genomes), len(FIGURES)))
     harvests = []
     for who, rows in zip(job.who, job.groups, strict=True):
-        started = time.perf_counter()
+        started = time.monotonic()
         config = for_count(job.config, job.stake, len(rows))
         founding: genome.Genomes = job.genomes[rows]
         experiment = Experiment(
@@ -265,8 +265,8 @@ def judge_cell(job: CellJob) -> CellResult:
             keep_orders_one_in=job.keep_orders_one_in,
             interesting=job.interesting,
         )
-        seconds = time.perf_counter() - started
-        harvests.append(harvest(result, who, job.bars.open_time, scene, seconds, for_pool=False))
+        span = started, time.monotonic()
+        harvests.append(harvest(result, who, job.bars.open_time, scene, span, for_pool=False))
     return CellResult(key=job.key, harvests=tuple(harvests), figures=figures)
 
 

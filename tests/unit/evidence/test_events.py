@@ -158,7 +158,7 @@ def test_what_is_not_finite_is_refused_with_column_and_row(column: str, bad: flo
 
 
 def test_columns_of_different_length_are_refused() -> None:
-    with pytest.raises(EvidenceError, match="death column wins has 4 rows, tick has 5"):
+    with pytest.raises(EvidenceError, match="death column wins has 4 rows, of 5"):
         encode_deaths(CONTEXT, Draw(5).deaths(wins=np.zeros(4, dtype=np.int64)))
 
 

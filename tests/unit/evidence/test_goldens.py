@@ -45,6 +45,7 @@ from prometheus.v10.evidence.manifest_parts import (
     InternalCollapse,
     MarketSource,
     PoolAppends,
+    PoolHead,
     Window,
 )
 from prometheus.v10.evidence.nulls import Nulls
@@ -155,13 +156,24 @@ def manifest_completed(clock: Any) -> RunManifest:
         seconds=4.0,
     )
     figures = RunFigures(
-        timing=[ExperimentTiming(experiment=0, wall_seconds=6.0), ExperimentTiming(experiment=1, wall_seconds=4.0)],
+        timing=[
+            ExperimentTiming(experiment=0, wall_seconds=6.0, started_seconds=1.0, ended_seconds=7.0),
+            ExperimentTiming(experiment=1, wall_seconds=4.0, started_seconds=7.0, ended_seconds=11.0),
+        ],
         agent_ticks=1_250_000,
         elapsed=12.5,
         collapses=[collapse],
         counts=Counts(experiments=2, deaths=150, births=40, collapses=1, pool_records=30),
         evidence=EvidenceSize(files=8, bytes=123_456),
-        pool_appends=PoolAppends(pool="stage1/pool.jsonl", first_n=10, last_n=39),
+        pool_appends=PoolAppends(
+            pool="stage1/pool.jsonl",
+            first_n=10,
+            last_n=39,
+            before=PoolHead(records=10, head="b" * 64),
+            after=PoolHead(records=40, head="a" * 64),
+            appended=30,
+            records_sha256="d" * 64,
+        ),
     )
     nulls = Nulls(manifest.null_reasons)
     return finish(manifest, Status.COMPLETED, figures, journal().state(nulls, None), nulls, clock)

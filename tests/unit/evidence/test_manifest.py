@@ -18,7 +18,7 @@ from prometheus.v10.evidence.codec import config_hash, from_json_bytes, to_plain
 from prometheus.v10.evidence.environment import probe
 from prometheus.v10.evidence.journal import Journal
 from prometheus.v10.evidence.manifest import RunFigures, RunManifest, RunPlan, Status, finish, start_manifest
-from prometheus.v10.evidence.manifest_parts import Counts, EvidenceSize, InternalCollapse, PoolAppends
+from prometheus.v10.evidence.manifest_parts import Counts, EvidenceSize, InternalCollapse, PoolAppends, PoolHead
 from prometheus.v10.evidence.nulls import Nulls
 
 MISSION = {
@@ -120,7 +120,10 @@ def test_a_stopped_run_says_when_and_why(started: RunManifest, journal: Journal,
 
 
 def test_pool_appends_of_no_record(started: RunManifest, journal: Journal, fake_clock) -> None:
-    none = PoolAppends(pool="stage1/pool.jsonl", first_n=None, last_n=None)
+    head = PoolHead(records=7, head="a" * 64)
+    none = PoolAppends(
+        pool="stage1/pool.jsonl", first_n=None, last_n=None, before=head, after=head, appended=0, records_sha256="d" * 64
+    )
     done = ended(started, Status.COMPLETED, figures(pool_appends=none), journal, fake_clock)
     assert to_plain(done)["null_reasons"]["pool_appends.first_n"] == "no record was appended"
 

@@ -63,6 +63,7 @@ def test_a_new_run_has_empty_event_files(run: RunDirectory, layout: Layout) -> N
     assert {path.name: path.read_bytes() for path in run.path.iterdir()} == {
         "death_events.jsonl": b"",
         "birth_events.jsonl": b"",
+        "survivors.jsonl": b"",
         "collapse_events.jsonl": b"",
         "interesting_deaths.jsonl": b"",
     }
@@ -105,7 +106,7 @@ def test_lines_are_counted_and_whole(run: RunDirectory) -> None:
     assert (run.path / "decision_trace_part_0001.jsonl").read_bytes() == b"{}\n"
     with pytest.raises(EvidenceError, match="end in a newline"):
         run.append(Artifact.DEATHS, b"{}")
-    assert run.size().files == 5
+    assert run.size().files == 6
     assert run.size().bytes == 19
 
 
@@ -182,7 +183,7 @@ def test_a_run_that_owes_a_file_is_not_sealed_as_complete(
     with pytest.raises(EvidenceError, match=r"lacks multiple_experiments_summary\.json, execution_fingerprint\.json"):
         run.seal(ledger)
     assert not (run.path / "SHA256SUMS.txt").exists()
-    assert run.seal(ledger, complete=False, status="failed").files == 6
+    assert run.seal(ledger, complete=False, status="failed").files == 7
 
 
 def test_a_run_that_still_says_running_is_not_sealed(run: RunDirectory, running: RunManifest, ledger: Ledger) -> None:

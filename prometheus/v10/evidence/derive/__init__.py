@@ -1,0 +1,1 @@
+"""What a run's own bytes imply: every derivable figure, computed again. Standard library only."""

@@ -1,0 +1,256 @@
+"""All experiments of a run, from their lines to what they came to, by one process or two. Standard library only."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from array import array
+from collections import Counter
+from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from multiprocessing import current_process, get_context
+from pathlib import Path
+from typing import Any
+
+from prometheus.v10.base.names import Artifact
+from prometheus.v10.evidence.derive.book import Book
+from prometheus.v10.evidence.derive.patterns import Patterns
+from prometheus.v10.evidence.derive.rows import FILES, collapse_findings, row_findings
+from prometheus.v10.evidence.derive.setting import Setting
+from prometheus.v10.evidence.derive.streams import EventFile
+from prometheus.v10.evidence.derive.typed import is_count
+
+LARGE = 8 * 1024 * 1024
+"""Bytes of event files from which on a second process pays."""
+MOST_SAID = 20
+"""Findings of one file that are spelt out; the rest is counted."""
+
+
+@dataclass
+class Told:
+    """What one experiment came to, for the checks of the run as a whole.
+
+    Attributes:
+        spans: first and last tick at whose close the agent may have sent an order, by genome_index, interleaved.
+        liquidated: tick and side of the position of each liquidation, by genome_index.
+    """
+
+    reasons: Counter[str]
+    reviewed: int
+    births: int
+    deaths: int
+    in_pool: int
+    traded_dead: int
+    agent_ticks: int
+    collapse: tuple[str, int] | None
+    close: str | None
+    ticks: int
+    completed: bool
+    whole: bool
+    spans: array[int]
+    liquidated: dict[int, tuple[int, str]]
+
+
+@dataclass
+class Lives:
+    """Everything that the event files say.
+
+    Attributes:
+        findings: file, line counted from 0 (None for the file as a whole), and what is wrong.
+        lines: of each file; ``sha256`` of its bytes as they were parsed; ``rest`` the bytes behind its last newline.
+    """
+
+    findings: list[tuple[Artifact | str, int | None, str]] = field(default_factory=list)
+    told: dict[int, Told] = field(default_factory=dict)
+    lines: dict[Artifact, int] = field(default_factory=dict)
+    sha256: dict[Artifact, str] = field(default_factory=dict)
+    rest: dict[Artifact, int] = field(default_factory=dict)
+    by_experiment: dict[Artifact, Counter[int]] = field(default_factory=dict)
+    too_much: list[Artifact] = field(default_factory=list)
+    hidden: Counter[str] = field(default_factory=Counter)
+
+    def say(self, where: Artifact | str, line: int | None, what: str) -> None:
+        """Add a finding, unless its file has many already."""
+        if sum(1 for one in self.findings if one[0] == where) < MOST_SAID:
+            self.findings.append((where, line, what))
+        else:
+            self.hidden[str(where)] += 1
+
+
+def read_lives(
+    setting: Setting, paths: Mapping[Artifact, Path], rows: Mapping[int, Mapping[str, Any]] | None, *,
+    unfinished: bool = False, processes: int | None = None,
+) -> Lives:  # fmt: skip
+    """Read all event files of a run.
+
+    Args:
+        setting: what the manifest settles.
+        paths: where each file lies; one that is missing is said elsewhere.
+        rows: of the summary, by experiment; None where there is no summary.
+        unfinished: the run was cut off, or failed: its last experiment may be filed in part.
+        processes: at most so many; None takes as many as there are processors, where the files are large.
+
+    Raises:
+        OSError: when a file cannot be read.
+        PrometheusError: when one is no regular file.
+    """
+    size = sum(path.stat().st_size for path in paths.values())
+    count = processes or (len(os.sched_getaffinity(0)) if size >= LARGE else 1)
+    if count > 1 and not current_process().daemon and threading.active_count() == 1:
+        try:
+            with ProcessPoolExecutor(count, mp_context=get_context("fork")) as pool:
+                waiting = [pool.submit(_read, setting, dict(paths), rows, unfinished, k, count) for k in range(count)]
+                return _together([one.result() for one in waiting])
+        except BrokenProcessPool:
+            pass
+    return _read(setting, paths, rows, unfinished, 0, 1)
+
+
+def _together(parts: list[Lives]) -> Lives:
+    whole = parts[0]
+    for part in parts[1:]:
+        for where, line, what in part.findings:
+            whole.say(where, line, what)
+        whole.told.update(part.told)
+        whole.hidden.update(part.hidden)
+    whole.told = dict(sorted(whole.told.items()))
+    return whole
+
+
+def _read(
+    setting: Setting, paths: Mapping[Artifact, Path], rows: Mapping[int, Mapping[str, Any]] | None,
+    unfinished: bool, place: int, places: int,  # noqa: FBT001
+) -> Lives:  # fmt: skip
+    """The share of one process: every ``places``-th experiment; the first one also hashes, and minds the files."""
+    found = Lives()
+    files: dict[Artifact, EventFile] = {}
+    first = place == 0
+    try:
+        for artifact, path in paths.items():
+            files[artifact] = EventFile(path, hashed=first)
+            found.by_experiment[artifact] = Counter()
+        while (experiment := _next(files)) is not None or (rows and _left(rows, found, place, places)):
+            if experiment is None:
+                experiment = _left(rows or {}, found, place, places)
+                if experiment is None:
+                    break
+            parts = {artifact: file.part(experiment) for artifact, file in files.items()}
+            for artifact, part in parts.items():
+                found.by_experiment[artifact][experiment] += len(part.lines)
+            if experiment % places == place:
+                last = unfinished and _next(files) is None
+                _experiment(setting, experiment, parts, rows, found, last=last)
+            elif not first:
+                found.told.pop(experiment, None)
+        for artifact, file in files.items():
+            digest = file.finish()
+            if not first:
+                continue
+            found.lines[artifact], found.rest[artifact] = file.count, file.rest
+            if digest is not None:
+                found.sha256[artifact] = digest
+            if file.too_much:
+                found.too_much.append(artifact)
+            for line, what in file.wrong:
+                found.say(artifact, line, what)
+    finally:
+        for file in files.values():
+            file.close()
+    return found
+
+
+def _next(files: Mapping[Artifact, EventFile]) -> int | None:
+    return min((one for file in files.values() if (one := file.next_experiment()) is not None), default=None)
+
+
+def _left(rows: Mapping[int, Any], found: Lives, place: int, places: int) -> int | None:
+    """A row whose experiment has no line in any file: nobody was born, died or lived in it, which cannot be."""
+    return next((one for one in sorted(rows) if one % places == place and one not in found.told), None)
+
+
+def _experiment(
+    setting: Setting, experiment: int, parts: Mapping[Artifact, Any],
+    rows: Mapping[int, Mapping[str, Any]] | None, found: Lives, *, last: bool,
+) -> None:  # fmt: skip
+    if experiment >= len(setting.seeds):
+        for artifact, part in parts.items():
+            if part.lines:
+                found.say(artifact, part.first, f"experiment {experiment}: the manifest has {len(setting.seeds)} seeds")
+        return
+
+    def say(name: str, line: int, what: str) -> None:
+        found.say(name, parts[Artifact(name)].first + line, what)
+
+    lines = {artifact: parts[artifact].lines if artifact in parts else [] for artifact in FILES}
+    book = Book(setting, experiment, say)
+    book.live(lines[Artifact.BIRTHS], lines[Artifact.DEATHS])
+    row = None if rows is None else rows.get(experiment)
+    if rows is not None and row is None:
+        found.say(Artifact.SUMMARY, None, f"experiment {experiment} is in the event files and has no row")
+    ticks = _ticks(book, row, lines[Artifact.SURVIVORS])
+    completed = book.totals.collapse is not None or ticks == setting.ticks
+    filed = not last or bool(lines[Artifact.SURVIVORS] or lines[Artifact.COLLAPSES])
+    known = setting.survivors and Artifact.SURVIVORS in parts and filed
+    if known:
+        book.survive(lines[Artifact.SURVIVORS], ticks, completed=completed)
+    book.close(ticks)
+    if filed and Artifact.COLLAPSES in parts:
+        for what in collapse_findings(book, lines[Artifact.COLLAPSES]):
+            found.say(Artifact.COLLAPSES, parts[Artifact.COLLAPSES].first, f"experiment {experiment}: {what}")
+    if book.totals.whole and Artifact.INTERESTING_DEATHS in parts and not last:
+        part = parts[Artifact.INTERESTING_DEATHS]
+        for line, what in Patterns(book, parts[Artifact.DEATHS].first).findings(part.lines):
+            found.say(Artifact.INTERESTING_DEATHS, part.first + line, what)
+    if row is not None and known and book.totals.whole:
+        for what in row_findings(book, row, ticks):
+            found.say(Artifact.SUMMARY, None, f"experiment {experiment}: {what}")
+    found.told[experiment] = _told(book, ticks, completed=completed)
+
+
+def _ticks(book: Book, row: Mapping[str, Any] | None, survivors: list[bytes]) -> int:
+    """How long the experiment lived: to its collapse, else as its row says, within what lives show."""
+    if book.totals.collapse is not None:
+        return book.totals.collapse[1] + 1
+    latest = max((book.deaths[-1][0] if book.deaths else -1), (book.birth_ticks[-1] if book.birth_ticks else -1)) + 1
+    said = row.get("ticks") if row is not None else None
+    if row is None and survivors:
+        said = _last_tick(survivors[0])
+    if is_count(said) and max(latest, 1) <= int(said or 0) <= book.setting.ticks:
+        return int(said or 0)
+    return book.setting.ticks
+
+
+def _last_tick(line: bytes) -> int | None:
+    """The number of ticks that a survivor's line names; None where it names none."""
+    try:
+        tick = json.loads(line).get("tick")
+    except (ValueError, RecursionError, AttributeError):
+        return None
+    return int(tick) + 1 if is_count(tick) else None
+
+
+def _told(book: Book, ticks: int, *, completed: bool) -> Told:
+    totals = book.totals
+    spans = array("q")
+    for born, died in zip(book.born, book.death_tick, strict=True):
+        spans.append(max(born, 0))
+        spans.append(died if died >= 0 else ticks - 1)
+    return Told(
+        reasons=totals.reasons,
+        reviewed=totals.reviewed,
+        births=totals.births,
+        deaths=totals.deaths,
+        in_pool=totals.in_pool,
+        traded_dead=sum(trades > 0 for _, _, _, trades in book.deaths),
+        agent_ticks=totals.agent_ticks,
+        collapse=totals.collapse,
+        close=book.setting.time.close(totals.collapse[1]) if totals.collapse else None,
+        ticks=ticks,
+        completed=completed,
+        whole=totals.whole,
+        spans=spans,
+        liquidated=book.liquidated,
+    )

@@ -1,0 +1,115 @@
+"""Event files read side by side, one experiment at a time, in memory that one experiment takes.
+
+Files name their experiments in ascending order. What is parsed is what is hashed: each file is read once, and its
+sha256 taken on the way. Standard library only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from prometheus.v10.evidence.chain import Lines
+from prometheus.v10.evidence.scan import open_for_reading
+
+_EXPERIMENT = re.compile(rb'"experiment":(\d{1,9}),')
+MOST_BYTES = 1 << 30
+"""One experiment's part of one file: more is not looked at."""
+
+
+@dataclass
+class Part:
+    """One experiment's lines; ``first`` is the number of the lines of the file before them."""
+
+    experiment: int
+    first: int
+    lines: list[bytes] = field(default_factory=list)
+
+
+class EventFile:
+    """A file of events, experiment by experiment.
+
+    Attributes:
+        count: lines read so far; ``rest`` the bytes behind the last newline.
+        wrong: line number and what is wrong with it, of lines that belong to no experiment or to one that is over.
+    """
+
+    def __init__(self, path: Path, *, hashed: bool) -> None:
+        self.path = path
+        self.count, self.rest = 0, 0
+        self.wrong: list[tuple[int, str]] = []
+        self.too_much = False
+        self._sha256 = hashlib.sha256() if hashed else None
+        self._fd = open_for_reading(path)
+        self._source = Lines(self._fd)
+        self._parts = self._split()
+        self._held: Part | None = None
+
+    def part(self, experiment: int) -> Part:
+        """The lines of ``experiment``; experiments are asked for in ascending order."""
+        held = self._held if self._held is not None else next(self._parts, None)
+        while held is not None and held.experiment < experiment:  # asked for nobody's
+            self.wrong.append((held.first, f"experiment {held.experiment} has no row"))
+            held = next(self._parts, None)
+        self._held = held
+        if held is not None and held.experiment == experiment:
+            self._held = None
+            return held
+        return Part(experiment, self.count if held is None else held.first)
+
+    def next_experiment(self) -> int | None:
+        """The experiment of the next part; None at the end."""
+        if self._held is None:
+            self._held = next(self._parts, None)
+        return None if self._held is None else self._held.experiment
+
+    def finish(self) -> str | None:
+        """Read what is left, and return the sha256 of all bytes, where it was taken."""
+        while (left := self.next_experiment()) is not None:
+            self.part(left + 1)
+        self.rest = self._source.size - self._source.end
+        if self._sha256 is not None and self.rest and not self._source.overlong:
+            at = self._source.end
+            while block := os.pread(self._fd, min(1 << 20, self._source.size - at), at):
+                self._sha256.update(block)
+                at += len(block)
+        return None if self._sha256 is None else self._sha256.hexdigest()
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._fd)
+
+    def _split(self) -> Iterator[Part]:
+        part: Part | None = None
+        size = 0
+        update = self._sha256.update if self._sha256 is not None else None
+        search = _EXPERIMENT.search
+        marks: dict[int, bytes] = {}
+        for line in self._source:
+            if update is not None:
+                update(line)
+            if part is not None and marks[part.experiment] in line:
+                size += len(line)
+                self.count += 1
+                if size > MOST_BYTES:
+                    self.too_much = True
+                    return
+                part.lines.append(line)
+                continue
+            found = search(line)
+            experiment = int(found[1]) if found else -1
+            if experiment < 0 or (part is not None and experiment < part.experiment):
+                self.wrong.append((self.count, "it names no experiment, or one that is over"))
+                self.count += 1
+                continue
+            if part is not None:
+                yield part
+            part, size = Part(experiment, self.count, [line]), len(line)
+            marks = {experiment: b'"experiment":%d,' % experiment}
+            self.count += 1
+        if part is not None:
+            yield part

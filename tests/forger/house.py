@@ -1,0 +1,134 @@
+"""Real runs of many kinds, small enough to do hundreds of."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from prometheus.v10.base.clock import SystemClock
+from prometheus.v10.base.modes import Mode, Stage
+from prometheus.v10.base.paths import Layout
+from prometheus.v10.evidence.codec import structure_config
+from prometheus.v10.evidence.journal import Journal
+from prometheus.v10.runs.control import Progress, StopReason
+from prometheus.v10.runs.profile import Profile
+from prometheus.v10.runs.stage1 import run_stage1
+
+BASE: dict[str, dict[str, Any] | Any] = {
+    "mode": "offline",
+    "workers": 1,
+    "market": {"timeframe_s": 3600, "seed": 4, "bars": 600},
+    "window": {"name": "S", "start": 20, "len": 400},
+    "experiments": {"count": 3, "seed": 11},
+    "world": {"founders": 10, "review_ticks": 100, "death_roi": -0.05, "breed_roi": 0.01},
+    "evidence": {"order_sample_one_in": 20},
+    "interesting": {"deaths_at_least": 2, "mass_death_share": 0.1, "mass_death_review_share": 0.2, "rejects_at_least": 2},
+}
+
+
+class Stopper:
+    """A `RunControl` that stops its run once so many agent-ticks are done; None lets it end."""
+
+    def __init__(self, stop_after: int | None = None) -> None:
+        self.stop_after, self.seen = stop_after, 0
+
+    def preparing(self, what: str) -> None: ...
+
+    def checked(self, nbytes: int) -> None: ...
+
+    def run_opened(self, run_id: str, path: Path) -> None: ...
+
+    def progress(self, progress: Progress) -> None:
+        self.seen = progress.agent_ticks
+
+    def sealing(self) -> None: ...
+
+    def stop_requested(self) -> StopReason | None:
+        return StopReason.SIGTERM if self.stop_after is not None and self.seen >= self.stop_after else None
+
+
+def do_run(root: Path, changes: dict[str, dict[str, Any]], *, stop_after: int | None = None, counter: int = 0) -> Path:
+    """One run under ``root``; returns its directory. ``changes`` go over `BASE`, table by table."""
+    tables = {k: {**v, **changes.get(k, {})} if isinstance(v, dict) else changes.get(k, v) for k, v in BASE.items()}
+    profile = structure_config({**changes, **tables}, Profile, source="forger")
+    layout = Layout.under(root)
+    layout.prepare()
+    journal = Journal.open(instance="T", mode=Mode.OFFLINE, stage=Stage.STAGE1, run_id=None)
+    return run_stage1(
+        profile, layout, clock=SystemClock(), mode=Mode.OFFLINE, instance="T", control=Stopper(stop_after),
+        journal=journal, seed_offset=counter,
+    ).path  # fmt: skip
+
+
+KINDS: dict[str, tuple[dict[str, dict[str, Any]], int | None]] = {
+    "plain": ({}, None),
+    "collapse": ({"world": {"death_roi": 0.5, "breed_roi": 0.9, "founders": 8}}, None),
+    "liquidations": (
+        {"world": {"leverage_cap": 60.0, "maintenance_margin": 0.01, "founders": 24}, "market": {"seed": 9}}, None,
+    ),
+    "financial": (
+        {
+            "world": {"leverage_cap": 90.0, "maintenance_margin": 0.001, "allocation_ratio": 0.99999, "founders": 12},
+            "market": {"timeframe_s": 14400},
+        },
+        None,
+    ),
+    "b2": ({"experiments": {"arm": "B2_shuffle_returns", "count": 2}}, None),
+    "ablation": ({"experiments": {"ablation": "C_zeroed", "count": 2}}, None),
+    "depleted": ({"world": {"initial_total": 21.0, "founders": 12, "leverage_cap": 3.0}}, None),
+    "fences": ({"world": {"entry_m7_below": 0.5, "exit_m9_above": 10.0, "exit_c4_above": 0.5, "long_only": 0}}, None),
+    "rejects": ({"world": {"max_participation": 1e-6, "death_roi": 0.005}}, None),
+    "stopped": ({"experiments": {"count": 4}}, 6000),
+    "cut": (
+        {"experiments": {"count": 3}, "market": {"bars": 2000}, "window": {"len": 1500}}, 20_000,
+    ),
+    "every order": ({"evidence": {"order_sample_one_in": 1}, "experiments": {"count": 2}}, None),
+    "tight budget": ({"evidence": {"order_sample_one_in": 1, "raw_budget_bytes": 120_000}}, None),
+    "whole market": ({"window": {"name": "all", "start": 0, "len": 600}, "experiments": {"count": 1}}, None),
+}  # fmt: skip
+"""Profiles that between them show every kind of event; and after how many agent-ticks they are stopped."""
+
+
+def random_profiles(seed: int) -> Iterator[tuple[dict[str, dict[str, Any]], int | None, int]]:
+    """Ever new profiles: changes of `BASE`, agent-ticks to stop after, and the run's counter."""
+    draw = random.Random(seed)
+    while True:
+        review = draw.choice([10, 37, 50, 100, 150])
+        timeframe = draw.choice([300, 900, 3600, 14400])
+        world = {
+            "founders": draw.choice([1, 2, 3, 7, 10, 25, 60]),
+            "review_ticks": review,
+            "death_roi": draw.choice([-0.9, -0.2, -0.05, 0.0, 0.01]),
+            "breed_roi": draw.choice([0.011, 0.02, 0.1]),
+            "leverage_cap": draw.choice([1.0, 3.0, 10.0, 40.0, 80.0]),
+            "maintenance_margin": draw.choice([0.001, 0.004, 0.012]),
+            "initial_total": draw.choice([50.0, 300.0, 10_000.0, 1e6]),
+            "allocation_ratio": draw.choice([0.1, 0.5, 0.8, 0.97]),
+            "impact": draw.choice([0.0, 1.0, 3.0]),
+            "mutation_rate": draw.choice([0.0, 0.1, 0.5]),
+            "max_participation": draw.choice([0.0001, 0.1]),
+        }
+        if draw.random() < 0.2:
+            world |= {"entry_m7_below": 0.5, "exit_c4_above": 0.3, "long_only": draw.choice([0, 1])}
+        length = draw.choice([30, 101, 250, 400, 1300])
+        changes = {
+            "world": world,
+            "market": {"timeframe_s": timeframe, "seed": draw.randrange(1000), "bars": length + 100},
+            "window": {"name": "W", "start": draw.randrange(100), "len": length},
+            "experiments": {
+                "count": draw.choice([1, 2, 4]),
+                "seed": draw.randrange(1000),
+                "arm": draw.choice(["A_real", "A_real", "B2_shuffle_returns"]),
+                "ablation": draw.choice(["none", "none", "M_zeroed", "I_min_13"]),
+            },
+            "evidence": {
+                "order_sample_one_in": draw.choice([0, 1, 7, 1000]),
+                "raw_budget_bytes": draw.choice([0, 50_000, 1 << 26]),
+            },
+            "pool": {"best_of_the_dead": draw.choice([0, 3])},
+            "workers": draw.choice([1, 1, 1, 2]),
+        }
+        stop = draw.choice([None, None, None, 100, 1000, 5000, 20_000])
+        yield changes, stop, draw.choice([0, 0, 1, 17])
