@@ -137,6 +137,7 @@ class LedgerEntryType(StrEnum):
     STOP = "stop"
     STOP_CLEARED = "stop_cleared"
     GATE_LOCKED = "gate_locked"
+    GATE_BATCH = "gate_batch"
     GATE_SEALED = "gate_sealed"
 
 

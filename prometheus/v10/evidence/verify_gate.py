@@ -9,13 +9,17 @@ checked yet, and is no failure. Standard library only.
 from __future__ import annotations
 
 import hashlib
+import os
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from prometheus.v10.base.errors import PrometheusError
+from prometheus.v10.base.errors import HostError, PrometheusError
 from prometheus.v10.base.names import Artifact, GateFile, LedgerEntryType, Schema
+from prometheus.v10.base.reading import LARGE, is_regular, open_regular, read_whole
 from prometheus.v10.evidence.canonical import canonical_bytes, is_canonical, strict_loads
 from prometheus.v10.evidence.findings import Progress, VerifyReport
+from prometheus.v10.evidence.gate_chain import GateHead, batch_head, grown
 from prometheus.v10.evidence.nulls import violations
 from prometheus.v10.evidence.seal import is_plain_name, parse_filelist, parse_sums, walk
 from prometheus.v10.evidence.snapshot import file_sha256
@@ -63,11 +67,11 @@ def _check_seal(path: Path, report: VerifyReport, progress: Progress | None) -> 
         report.error(path, "not finished: it has no seal yet; the same `prometheus-quant gate` goes on with it")
         return None
     present = dict(walk(path))
-    data = (path / Artifact.SHA256SUMS).read_bytes()
+    data = read_whole(path / Artifact.SHA256SUMS, at_most=LARGE)
     try:
         sums = parse_sums(data)
-        listed = parse_filelist((path / Artifact.FILELIST).read_bytes())
-    except FileNotFoundError:
+        listed = parse_filelist(read_whole(path / Artifact.FILELIST, at_most=LARGE))
+    except HostError:
         report.fail(path / Artifact.FILELIST, "missing")
         return None
     except ValueError as error:
@@ -107,8 +111,8 @@ def _check_content(path: Path, lock: dict[str, Any], report: VerifyReport) -> No
     """Experiments and verdict are of the locked design."""
     place = path / GateFile.EXPERIMENTS
     count = 0
-    if place.is_file():
-        with place.open("rb") as lines:
+    if is_regular(place):
+        with os.fdopen(open_regular(place), "rb") as lines:
             for count, line in enumerate(lines, 1):
                 if not _is_line(line):
                     report.fail(place, f"line {count} is not a canonical {Schema.GATE_EXPERIMENT.value}")
@@ -135,12 +139,13 @@ def _check_ledger(
     """The ledger knows the lock, and after it the seal, and neither of them otherwise."""
     kinds = [entry.kind for entry in entries]
     locked, sealed = LedgerEntryType.GATE_LOCKED.value, LedgerEntryType.GATE_SEALED.value
+    batch = LedgerEntryType.GATE_BATCH.value
     if locked not in kinds:
         report.fail(path / GateFile.LOCK, "the ledger does not know this lock")
         return
     digest = file_sha256(path / GateFile.LOCK)
     for entry in entries:
-        if entry.payload.get("config_hash") != lock.get("config_hash"):
+        if entry.kind != batch and entry.payload.get("config_hash") != lock.get("config_hash"):
             report.fail(path, f"the ledger has another design: {entry.payload.get('config_hash')}")
         if entry.kind == locked and entry.payload.get("lock_sha256") != digest:
             report.fail(path / GateFile.LOCK, "it is not the lock that the ledger knows")
@@ -152,14 +157,46 @@ def _check_ledger(
         report.fail(path, "the ledger does not know its seal")
     if sealed in kinds and kinds.index(sealed) < kinds.index(locked):
         report.fail(path, "the ledger has its seal before its lock")
+    _check_batches(path, entries, report, sealed=seal is not None)
+
+
+def _check_batches(path: Path, entries: list[GateEntry], report: VerifyReport, *, sealed: bool) -> None:
+    """Every head that the ledger entered is that of the first so many experiments, and the last is that of all.
+
+    A gate that was locked before there were such entries says so by its ``gate_locked`` line, which lacks ``batches``.
+    """
+    place = path / GateFile.EXPERIMENTS
+    asked = any(entry.payload.get("batches") is True for entry in entries if entry.kind == LedgerEntryType.GATE_LOCKED)
+    said = [batch_head(entry.payload) for entry in entries if entry.kind == LedgerEntryType.GATE_BATCH]
+    heads = [head for head in said if head is not None]
+    if len(heads) < len(said):
+        report.fail(path, "a gate_batch entry of the ledger holds no head")
+    if any(after.records <= before.records for before, after in pairwise(heads)):
+        report.fail(path, "the gate_batch entries of the ledger do not grow")
+    if not asked and not heads:
+        return
+    wanted = {head.records: head for head in heads}
+    now, missing = GateHead(), set(wanted)
+    if is_regular(place):
+        with os.fdopen(open_regular(place), "rb") as lines:
+            for line in lines:
+                now = grown(now, (line,))
+                missing.discard(now.records)
+                if now.records in wanted and wanted[now.records] != now:
+                    report.fail(place, f"its first {now.records} lines are not those that the ledger entered")
+                    return
+    if missing:
+        report.fail(place, f"the ledger entered {max(missing)} experiments, it holds {now.records}")
+    elif sealed and (not heads or heads[-1] != now):
+        report.fail(place, "the ledger's last gate_batch entry is not that of all its experiments")
 
 
 def _object(place: Path, schema: Schema, report: VerifyReport) -> dict[str, Any] | None:
     """A JSON object of that schema, its nulls with reasons; None, with a failure in the report, otherwise."""
     try:
-        found = strict_loads(place.read_bytes())
-    except FileNotFoundError:
-        return None  # the seal's own check says so
+        if not is_regular(place):
+            return None  # the seal's own check says so
+        found = strict_loads(read_whole(place, at_most=LARGE))
     except ValueError as error:
         report.fail(place, f"not strict JSON: {error}")
         return None

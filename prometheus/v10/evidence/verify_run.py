@@ -44,7 +44,7 @@ SEALS = frozenset([LedgerEntryType.RUN_SEALED.value, LedgerEntryType.RUN_INTERRU
 _UNHASHED = {seal.value for seal in SEAL_FILES} | {Artifact.MANIFEST.value}
 
 
-GATES = frozenset([LedgerEntryType.GATE_LOCKED.value, LedgerEntryType.GATE_SEALED.value])
+GATES = frozenset(kind.value for kind in LedgerEntryType if kind.value.startswith("gate_"))
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,7 @@ class GateOutcome:
         verdict: None where it was stopped.
         done: experiments on the disk, of ``total``.
         again: whether it was sealed before, and judged again.
-        cut_off: bytes of an unterminated line that were found, and their experiment done again.
+        cut_off: bytes after the experiments that the ledger vouches for, moved aside and done again.
     """
 
     directory: str
@@ -195,10 +195,11 @@ class _Gate:
         hands = self.hands
         with file:
             for batch in in_order(hands.executor, run_batch, work, ahead=hands.ahead, stop=hands.stop):
-                file.append_durable(batch.lines)
+                self.directory.append(file, batch.lines)
                 done += batch.experiments
                 self.agent_ticks += batch.agent_ticks
                 hands.told(self._progress("experiments", done))
+            self.directory.enter_batch()
         return done
 
     def _audit_signs(self, found: list[GateExperiment]) -> signs.GateSigns | None:

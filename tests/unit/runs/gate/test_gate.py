@@ -48,7 +48,9 @@ def test_a_gate_is_sealed_verified_and_known_to_the_ledger(whole):
     assert audit(layout).verdict == "PASS"
     checked = subprocess.run(["sha256sum", "--quiet", "-c", "SHA256SUMS.txt"], cwd=path, check=False)
     assert checked.returncode == 0
-    locked, sealed = iter_entries(layout.ledger)
+    locked, *entered, sealed = iter_entries(layout.ledger)
+    assert {entry.type for entry in entered} == {"gate_batch"}
+    assert entered[-1].payload["records"] == outcome.total
     lock = json.loads((path / "gate_lock.json").read_bytes())
     assert (locked.type, sealed.type) == ("gate_locked", "gate_sealed")
     assert locked.payload["config_hash"] == hashlib.sha256(canonical_bytes(lock["config"])).hexdigest()
@@ -119,8 +121,45 @@ def test_an_experiment_that_does_not_belong_there_is_refused(do_gate, small, lay
     place = layout.gates / "small" / GateFile.EXPERIMENTS
     lines = place.read_bytes().splitlines(keepends=True)
     place.write_bytes(b"".join([lines[1], lines[0], *lines[2:]]))
-    with pytest.raises(EvidenceError, match="line 1 is W1/A_real seed 2"):
+    with pytest.raises(EvidenceError, match="last gate_batch entry"):
         do_gate(small())
+
+
+def raise_a_figure(data):
+    """One experiment of A does better than it did: no hash and no ledger line is touched."""
+    lines = data.splitlines(keepends=True)
+    one = json.loads(lines[0])
+    lines[0] = canonical_bytes({**one, "system_roi": one["system_roi"] + 0.5}) + b"\n"
+    return b"".join(lines)
+
+
+def drop_the_last(data):
+    return b"".join(data.splitlines(keepends=True)[:-1])
+
+
+@pytest.mark.parametrize("forge", [raise_a_figure, drop_the_last], ids=lambda f: f.__name__)
+def test_experiments_edited_while_a_gate_was_stopped_are_refused_and_found(do_gate, small, layout, forge):
+    do_gate(small(), stop_after=30)
+    place = layout.gates / "small" / GateFile.EXPERIMENTS
+    place.write_bytes(forge(place.read_bytes()))
+    with pytest.raises(EvidenceError, match="last gate_batch entry"):
+        do_gate(small())
+    assert audit(layout).verdict == "FAIL"
+
+
+def test_experiments_that_no_entry_vouches_for_are_kept_aside_and_done_again(do_gate, small, layout, whole):
+    do_gate(small(), stop_after=30)
+    place = layout.gates / "small" / GateFile.EXPERIMENTS
+    held = place.read_bytes()
+    added = whole[2][GateFile.EXPERIMENTS].splitlines(keepends=True)[len(held.splitlines())]
+    forged = raise_a_figure(added)
+    place.write_bytes(held + forged)
+    outcome = do_gate(small())
+    assert outcome.cut_off == len(forged)
+    assert products(layout.gates / "small") == whole[2]
+    (torn,) = [entry.payload for entry in iter_entries(layout.ledger) if entry.type == "torn_tail"]
+    assert (layout.lib / torn["kept"]).read_bytes() == forged
+    assert (torn["offset"], torn["bytes"]) == (len(held), len(forged))
 
 
 def test_two_at_once_is_one_too_many(do_gate, small, layout):
@@ -144,7 +183,7 @@ def test_a_sealed_gate_is_judged_again_to_the_same_bytes(sealed, gate_in, small)
     outcome = gate_in(sealed, small())
     assert outcome.again
     assert {place.name: place.stat().st_mtime_ns for place in (sealed.gates / "small").iterdir()} == before
-    assert len(list(iter_entries(sealed.ledger))) == 2
+    assert [entry.type for entry in iter_entries(sealed.ledger)].count("gate_sealed") == 1
 
 
 def change_verdict(path):
@@ -210,7 +249,7 @@ def test_a_ledger_that_lost_a_gate_is_found(sealed):
 
 def test_a_seal_that_the_ledger_missed_is_entered_by_the_next_start(sealed, gate_in, small):
     lines = sealed.ledger.read_bytes().splitlines(keepends=True)
-    sealed.ledger.write_bytes(lines[0])
+    sealed.ledger.write_bytes(b"".join(lines[:-1]))
     assert audit(sealed).verdict == "FAIL"
     assert gate_in(sealed, small()).again
     assert audit(sealed).verdict == "PASS"
