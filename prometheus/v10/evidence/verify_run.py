@@ -39,6 +39,8 @@ from prometheus.v10.evidence.snapshot import file_sha256
 from prometheus.v10.evidence.verify_events import STREAMS, Stream, check_summary, read_stream
 from prometheus.v10.evidence.verify_manifest import check_manifest
 from prometheus.v10.evidence.verify_parts import check_parts
+from prometheus.v10.evidence.verify_promotion import check_claim
+from prometheus.v10.evidence.verify_tier2 import check_tier2
 
 SEALS = frozenset([LedgerEntryType.RUN_SEALED.value, LedgerEntryType.RUN_INTERRUPTED.value])
 _UNHASHED = {seal.value for seal in SEAL_FILES} | {Artifact.MANIFEST.value}
@@ -159,6 +161,9 @@ class _Run:
         self._check_counts(manifest)
         unfinished = self.cut_off or (manifest or {}).get("status") == "failed"
         check_parts(self.dir, set(self.present), self.report, explained=self.explained, cut_off=unfinished)
+        if self.dir.name.startswith(("PROMOTE_", "AUDIT_")) and not unfinished:
+            check_tier2(self.dir, self.report)
+            check_claim(manifest or {}, self.dir, self._say_about(Artifact.MANIFEST))
         self._check_ledger(seal, ledger)
         self.report.facts.update(files=len(self.present), bytes=sum(s.st_size for s in self.present.values()))
 
