@@ -17,14 +17,17 @@ from typing import Any
 from prometheus.v10.base.errors import HostError, PrometheusError
 from prometheus.v10.base.names import Artifact, GateFile, LedgerEntryType, Schema
 from prometheus.v10.base.reading import LARGE, is_regular, open_regular, read_whole
+from prometheus.v10.base.text import printable
 from prometheus.v10.evidence.canonical import canonical_bytes, is_canonical, strict_loads
-from prometheus.v10.evidence.findings import Progress, VerifyReport
+from prometheus.v10.evidence.findings import Finding, Level, Progress, VerifyReport
 from prometheus.v10.evidence.gate_chain import GateHead, batch_head, grown
+from prometheus.v10.evidence.gate_derive import derive, differences
 from prometheus.v10.evidence.nulls import violations
 from prometheus.v10.evidence.seal import is_plain_name, parse_filelist, parse_sums, walk
 from prometheus.v10.evidence.snapshot import file_sha256
 from prometheus.v10.evidence.verify_run import GateEntry, LedgerView, ledger_of
 
+MOST_WRONG = 10
 VERDICTS = frozenset(["pass", "fail", "insufficient evidence"])
 
 
@@ -52,6 +55,7 @@ def verify_gate(
         lock = _check_lock(path, report)
         if seal is not None and lock is not None:
             _check_content(path, lock, report)
+            _check_verdict(path, lock, report)
         if view is not None and lock is not None:
             _check_ledger(path, lock, seal, view.gates.get(path.name, []), report)
     except PrometheusError as error:
@@ -131,6 +135,38 @@ def _check_content(path: Path, lock: dict[str, Any], report: VerifyReport) -> No
             report.fail(path / GateFile.VERDICT, f"the verdict is {verdict.get('verdict')!r}")
         if any(verdict.get(key) != lock.get(key) for key in ("config", "core_hash", "rule")):
             report.fail(path / GateFile.VERDICT, "design, core or rule are not those of the lock")
+
+
+def _check_verdict(path: Path, lock: dict[str, Any], report: VerifyReport) -> None:
+    """The verdict is what lock and experiments give, its signs are those of the signs' file, and the page says it."""
+    places = [path / name for name in (GateFile.EXPERIMENTS, GateFile.VERDICT, GateFile.SIGNS, GateFile.PAGE)]
+    if not all(map(is_regular, places)):
+        return  # the seal's own check says so
+    experiments, verdict_place, signs_place, page_place = places
+    try:
+        with os.fdopen(open_regular(experiments), "rb") as lines:
+            derived = derive(lock, map(strict_loads, lines))
+        written = strict_loads(read_whole(verdict_place, at_most=LARGE))
+        signs = strict_loads(read_whole(signs_place, at_most=LARGE))
+        wrong = differences(derived, written)
+        if written["signs"] != signs["audits"] or signs["gate"] != lock["gate"]:
+            report.fail(verdict_place, f"its signs are not those of {GateFile.SIGNS.value}")
+        head = f"# Gate {written['gate']}: {written['verdict']}\n"
+        page = read_whole(page_place, at_most=LARGE).decode("utf-8")
+        if not page.startswith(head) or f"**{written['verdict'].capitalize()}.**" not in page.splitlines()[2]:
+            report.fail(page_place, "its head is not the verdict's")
+        report.findings += [
+            Finding(Level.FAIL, str(page_place), "it lacks a reason of the verdict")
+            for reason in written["reasons"]
+            if f"- {reason}\n" not in page
+        ][:1]
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
+        report.fail(verdict_place, f"it cannot be derived: {printable(repr(error), longest=200)}")
+        return
+    for where in wrong[:MOST_WRONG]:
+        report.fail(verdict_place, f"{printable(where.lstrip('.'))} is not what lock and experiments give")
+    if len(wrong) > MOST_WRONG:
+        report.fail(verdict_place, f"{len(wrong) - MOST_WRONG} more figures are not what lock and experiments give")
 
 
 def _check_ledger(
