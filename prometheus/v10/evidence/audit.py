@@ -32,6 +32,7 @@ from prometheus.v10.evidence.ledger_view import LedgerView, read_ledger
 from prometheus.v10.evidence.verify_chain import verify_ledger
 from prometheus.v10.evidence.verify_curve import audit_curves
 from prometheus.v10.evidence.verify_gate import verify_gate
+from prometheus.v10.evidence.verify_promotion import check_promotions
 from prometheus.v10.evidence.verify_run import CHANGED, GONE, verify_run
 
 IsAlive = Callable[[str], bool]
@@ -113,6 +114,7 @@ class _Audit:
             self._gate(path)
         if self.view is not None:
             check_entries(layout, self.view, report)
+            report.findings += check_promotions(layout.lib, self.view.seals, self.view.promotions)
         for stage in Stage:
             audit_stage(layout, stage, self.view, report, self.progress, again=self._again)
         audit_curves(layout, self.view, report, is_alive=self.is_alive, again=self._again)

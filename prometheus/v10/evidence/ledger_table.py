@@ -133,17 +133,19 @@ TABLE: dict[str, Form] = {
         may={"run_id": run_id, "kind": _text, "packed_path": relative, "codec": _text, "policy": _text},
     ),
     LedgerEntryType.TORN_TAIL: Form(
-        {"path": relative, "kept": relative, "offset": _count, "bytes": _count, "sha256": sha256}
+        {"path": relative, "kept": relative, "offset": _count, "bytes": _count},
+        may={"sha256": sha256, "records_before": _count},
     ),
     LedgerEntryType.INCIDENT: Form(
         {"run_id": run_id, "label": _text, "bundle": relative, "sha256": sha256, "bytes": _count,
          "missing_required_files_count": _count, "verification": _text}
     ),
     LedgerEntryType.GATE_LOCKED: Form(
-        {"gate": _matches(_NAME), "gate_dir": relative, "config_hash": sha256, "lock_sha256": sha256, "core_hash": sha256}
+        {"gate": _matches(_NAME), "gate_dir": relative, "config_hash": sha256, "lock_sha256": sha256, "core_hash": sha256},
+        may={"batches": lambda value: value is True},
     ),
     LedgerEntryType.GATE_BATCH: Form(
-        {"gate": _matches(_NAME), "gate_dir": relative, "experiments": _count, "lines_sha256": sha256}
+        {"gate": _matches(_NAME), "gate_dir": relative, "records": _count, "head": sha256}
     ),
     LedgerEntryType.GATE_SEALED: Form(
         {"gate": _matches(_NAME), "gate_dir": relative, "config_hash": sha256, "seal": sha256, "files": _count,

@@ -9,20 +9,26 @@ checked yet, and is no failure. Standard library only.
 from __future__ import annotations
 
 import hashlib
+import os
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from prometheus.v10.base.errors import PrometheusError
+from prometheus.v10.base.errors import HostError, PrometheusError
 from prometheus.v10.base.names import Artifact, GateFile, LedgerEntryType, Schema
-from prometheus.v10.base.reading import LARGE, open_regular, read_if_there, read_whole
+from prometheus.v10.base.reading import LARGE, is_regular, open_regular, read_whole
+from prometheus.v10.base.text import printable
 from prometheus.v10.evidence.canonical import canonical_bytes, is_canonical, strict_loads
-from prometheus.v10.evidence.findings import Progress, VerifyReport
+from prometheus.v10.evidence.findings import Finding, Level, Progress, VerifyReport
+from prometheus.v10.evidence.gate_chain import GateHead, batch_head, grown
+from prometheus.v10.evidence.gate_derive import derive, differences
 from prometheus.v10.evidence.ledger_view import GateEntry, LedgerView
 from prometheus.v10.evidence.nulls import violations
 from prometheus.v10.evidence.seal import is_plain_name, parse_filelist, parse_sums, walk
 from prometheus.v10.evidence.snapshot import file_sha256
 from prometheus.v10.evidence.verify_run import ledger_of
 
+MOST_WRONG = 10
 VERDICTS = frozenset(["pass", "fail", "insufficient evidence"])
 
 
@@ -50,6 +56,7 @@ def verify_gate(
         lock = _check_lock(path, report)
         if seal is not None and lock is not None:
             _check_content(path, lock, report)
+            _check_verdict(path, lock, report)
         if view is not None and lock is not None:
             _check_ledger(path, lock, seal, view.gates.get(path.name, []), report)
     except PrometheusError as error:
@@ -66,13 +73,12 @@ def _check_seal(path: Path, report: VerifyReport, progress: Progress | None) -> 
         return None
     present = dict(walk(path))
     data = read_whole(path / Artifact.SHA256SUMS, at_most=LARGE)
-    listing = read_if_there(path / Artifact.FILELIST, at_most=LARGE)
-    if listing is None:
-        report.fail(path / Artifact.FILELIST, "missing")
-        return None
     try:
         sums = parse_sums(data)
-        listed = parse_filelist(listing)
+        listed = parse_filelist(read_whole(path / Artifact.FILELIST, at_most=LARGE))
+    except HostError:
+        report.fail(path / Artifact.FILELIST, "missing")
+        return None
     except ValueError as error:
         report.fail(path, f"its seal cannot be read: {error}")
         return None
@@ -110,8 +116,8 @@ def _check_content(path: Path, lock: dict[str, Any], report: VerifyReport) -> No
     """Experiments and verdict are of the locked design."""
     place = path / GateFile.EXPERIMENTS
     count = 0
-    if place.is_file():
-        with place.open("rb") as lines:
+    if is_regular(place):
+        with os.fdopen(open_regular(place), "rb") as lines:
             for count, line in enumerate(lines, 1):
                 if not _is_line(line):
                     report.fail(place, f"line {count} is not a canonical {Schema.GATE_EXPERIMENT.value}")
@@ -132,19 +138,51 @@ def _check_content(path: Path, lock: dict[str, Any], report: VerifyReport) -> No
             report.fail(path / GateFile.VERDICT, "design, core or rule are not those of the lock")
 
 
+def _check_verdict(path: Path, lock: dict[str, Any], report: VerifyReport) -> None:
+    """The verdict is what lock and experiments give, its signs are those of the signs' file, and the page says it."""
+    places = [path / name for name in (GateFile.EXPERIMENTS, GateFile.VERDICT, GateFile.SIGNS, GateFile.PAGE)]
+    if not all(map(is_regular, places)):
+        return  # the seal's own check says so
+    experiments, verdict_place, signs_place, page_place = places
+    try:
+        with os.fdopen(open_regular(experiments), "rb") as lines:
+            derived = derive(lock, map(strict_loads, lines))
+        written = strict_loads(read_whole(verdict_place, at_most=LARGE))
+        signs = strict_loads(read_whole(signs_place, at_most=LARGE))
+        wrong = differences(derived, written)
+        if written["signs"] != signs["audits"] or signs["gate"] != lock["gate"]:
+            report.fail(verdict_place, f"its signs are not those of {GateFile.SIGNS.value}")
+        head = f"# Gate {written['gate']}: {written['verdict']}\n"
+        page = read_whole(page_place, at_most=LARGE).decode("utf-8")
+        if not page.startswith(head) or f"**{written['verdict'].capitalize()}.**" not in page.splitlines()[2]:
+            report.fail(page_place, "its head is not the verdict's")
+        report.findings += [
+            Finding(Level.FAIL, str(page_place), "it lacks a reason of the verdict")
+            for reason in written["reasons"]
+            if f"- {reason}\n" not in page
+        ][:1]
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
+        report.fail(verdict_place, f"it cannot be derived: {printable(repr(error), longest=200)}")
+        return
+    for where in wrong[:MOST_WRONG]:
+        report.fail(verdict_place, f"{printable(where.lstrip('.'))} is not what lock and experiments give")
+    if len(wrong) > MOST_WRONG:
+        report.fail(verdict_place, f"{len(wrong) - MOST_WRONG} more figures are not what lock and experiments give")
+
+
 def _check_ledger(
     path: Path, lock: dict[str, Any], seal: str | None, entries: list[GateEntry], report: VerifyReport
 ) -> None:
     """The ledger knows the lock, and after it the seal, and neither of them otherwise."""
     kinds = [entry.kind for entry in entries]
     locked, sealed = LedgerEntryType.GATE_LOCKED.value, LedgerEntryType.GATE_SEALED.value
+    batch = LedgerEntryType.GATE_BATCH.value
     if locked not in kinds:
         report.fail(path / GateFile.LOCK, "the ledger does not know this lock")
         return
     digest = file_sha256(path / GateFile.LOCK)
-    _check_batches(path, entries, report, finished=seal is not None and sealed in kinds)
     for entry in entries:
-        if entry.kind != LedgerEntryType.GATE_BATCH and entry.payload.get("config_hash") != lock.get("config_hash"):
+        if entry.kind != batch and entry.payload.get("config_hash") != lock.get("config_hash"):
             report.fail(path, f"the ledger has another design: {entry.payload.get('config_hash')}")
         if entry.kind == locked and entry.payload.get("lock_sha256") != digest:
             report.fail(path / GateFile.LOCK, "it is not the lock that the ledger knows")
@@ -156,40 +194,46 @@ def _check_ledger(
         report.fail(path, "the ledger does not know its seal")
     if sealed in kinds and kinds.index(sealed) < kinds.index(locked):
         report.fail(path, "the ledger has its seal before its lock")
+    _check_batches(path, entries, report, sealed=seal is not None)
 
 
-def _check_batches(path: Path, entries: list[GateEntry], report: VerifyReport, *, finished: bool) -> None:
-    """The experiments are those that were entered, batch by batch, while they were done."""
+def _check_batches(path: Path, entries: list[GateEntry], report: VerifyReport, *, sealed: bool) -> None:
+    """Every head that the ledger entered is that of the first so many experiments, and the last is that of all.
+
+    A gate that was locked before there were such entries says so by its ``gate_locked`` line, which lacks ``batches``.
+    """
     place = path / GateFile.EXPERIMENTS
-    batches = [entry.payload for entry in entries if entry.kind == LedgerEntryType.GATE_BATCH]
-    if not batches:
-        return  # of a version that entered none; or nothing was done yet
-    wanted = {batch["experiments"]: batch["lines_sha256"] for batch in batches}
-    digest, count = hashlib.sha256(), 0
-    fd = open_regular(place)
-    with open(fd, "rb") as lines:  # noqa: PTH123  (a descriptor)
-        for line in lines:
-            digest.update(line)
-            count += 1
-            if count in wanted and digest.hexdigest() != wanted.pop(count):
-                report.fail(place, f"its first {count} experiments are not those that the ledger has")
-                return
-    if missing := sorted(wanted):
-        report.fail(place, f"it has {count} experiments, and the ledger has {missing[-1]}: some are missing")
-    elif finished and batches[-1]["experiments"] != count:
-        report.fail(place, f"it has {count} experiments, and the ledger has {batches[-1]['experiments']}")
+    asked = any(entry.payload.get("batches") is True for entry in entries if entry.kind == LedgerEntryType.GATE_LOCKED)
+    said = [batch_head(entry.payload) for entry in entries if entry.kind == LedgerEntryType.GATE_BATCH]
+    heads = [head for head in said if head is not None]
+    if len(heads) < len(said):
+        report.fail(path, "a gate_batch entry of the ledger holds no head")
+    if any(after.records <= before.records for before, after in pairwise(heads)):
+        report.fail(path, "the gate_batch entries of the ledger do not grow")
+    if not asked and not heads:
+        return
+    wanted = {head.records: head for head in heads}
+    now, missing = GateHead(), set(wanted)
+    if is_regular(place):
+        with os.fdopen(open_regular(place), "rb") as lines:
+            for line in lines:
+                now = grown(now, (line,))
+                missing.discard(now.records)
+                if now.records in wanted and wanted[now.records] != now:
+                    report.fail(place, f"its first {now.records} lines are not those that the ledger entered")
+                    return
+    if missing:
+        report.fail(place, f"the ledger entered {max(missing)} experiments, it holds {now.records}")
+    elif sealed and (not heads or heads[-1] != now):
+        report.fail(place, "the ledger's last gate_batch entry is not that of all its experiments")
 
 
 def _object(place: Path, schema: Schema, report: VerifyReport) -> dict[str, Any] | None:
     """A JSON object of that schema, its nulls with reasons; None, with a failure in the report, otherwise."""
     try:
-        data = read_if_there(place, at_most=LARGE)
-        if data is None:
+        if not is_regular(place):
             return None  # the seal's own check says so
-        found = strict_loads(data)
-    except PrometheusError as error:
-        report.fail(place, error.message)
-        return None
+        found = strict_loads(read_whole(place, at_most=LARGE))
     except ValueError as error:
         report.fail(place, f"not strict JSON: {error}")
         return None

@@ -39,6 +39,8 @@ from prometheus.v10.evidence.verify_derived import Documents, derive
 from prometheus.v10.evidence.verify_events import STREAMS, Stream, check_summary, read_stream
 from prometheus.v10.evidence.verify_manifest import check_manifest
 from prometheus.v10.evidence.verify_parts import check_parts
+from prometheus.v10.evidence.verify_promotion import check_claim
+from prometheus.v10.evidence.verify_tier2 import check_tier2
 
 GONE = "sealed, and not there"
 CHANGED = "its sha256 is not the sealed one: it was changed"
@@ -115,6 +117,9 @@ class _Run:
         check_parts(
             self.dir, set(self.present), self.report, explained=self.explained, cut_off=unfinished, orders=self.orders
         )
+        if self.dir.name.startswith(("PROMOTE_", "AUDIT_")) and not unfinished:
+            check_tier2(self.dir, self.report)
+            check_claim(manifest or {}, self.dir, self._say_about(Artifact.MANIFEST))
         self._check_ledger(seal, ledger)
         self.report.facts.update(files=len(self.present), bytes=sum(s.st_size for s in self.present.values()))
 

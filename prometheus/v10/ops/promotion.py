@@ -9,15 +9,18 @@
    then the ledger has the promotion with its Tier-2 run. A request that cannot be done (its bars are gone, its run does
    not verify, the replay differs) is moved to ``failed/`` with the reason, and the error ends the process. One that was
    stopped, or met a full disk or a held lock, stays where it is.
+4. A file of the queue that is no request, whose id is not that of its content, or that is not what the ledger has as
+   queued, is moved to ``*.refused`` beside it; the journal hears of it, and the queue goes on.
 """
 
 from __future__ import annotations
 
-import hashlib
 import heapq
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +29,13 @@ from attrs import asdict, evolve
 from prometheus.v10.base.clock import Clock, utc_text
 from prometheus.v10.base.errors import EvidenceError, HostError, LockHeldError, PrometheusError, UsageError, host_error
 from prometheus.v10.base.files import FILES, Files, write_atomic
-from prometheus.v10.base.modes import Mode, RunPrefix, Tier
+from prometheus.v10.base.modes import Mode, Stage, Tier
 from prometheus.v10.base.names import Artifact, Event, LedgerEntryType
 from prometheus.v10.base.paths import Layout, refuse_links_below
-from prometheus.v10.evidence.canonical import canonical_bytes, strict_loads
-from prometheus.v10.evidence.codec import from_json_bytes, to_json_bytes
+from prometheus.v10.base.reading import LARGE, read_whole
+from prometheus.v10.base.text import printable
+from prometheus.v10.evidence.canonical import strict_loads
+from prometheus.v10.evidence.codec import to_json_bytes
 from prometheus.v10.evidence.events import DeathPattern
 from prometheus.v10.evidence.findings import Progress
 from prometheus.v10.evidence.installation import InstallationLedger
@@ -38,18 +43,24 @@ from prometheus.v10.evidence.journal import Journal
 from prometheus.v10.evidence.ledger import Ledger, iter_entries
 from prometheus.v10.evidence.pool import iter_records
 from prometheus.v10.evidence.pool_record import PoolRecord
+from prometheus.v10.evidence.seal import read_seal
 from prometheus.v10.ops.control import tell_torn
+from prometheus.v10.ops.promotion_requests import QUEUES, own_ids, read_request, request_id
 from prometheus.v10.ops.retention import LOCK_ATTEMPTS, retention_lock
 from prometheus.v10.runs.control import RunControl, RunOutcome
 from prometheus.v10.runs.profile import Profile
 from prometheus.v10.runs.promote import Promotion, open_source, refuse_a_false_proof, run_promotion
 from prometheus.v10.runs.promote_proof import Proof
 
-QUEUES = (RunPrefix.PROMOTE.value, RunPrefix.AUDIT.value)
 DONE, FAILED = "done", "failed"
 BY_SURVIVAL, BY_ROI = "survival", "roi"
+PROVEN, NOT_PROVEN = "proven", "not_proven"
+REFUSED_SUFFIX = ".refused"
 NO_AGENT = "a whole experiment is promoted, not one genome"
 _AGENT = re.compile(r"e\d+a(\d+)")
+
+
+__all__ = ["QUEUES", "own_ids", "read_request"]
 
 
 # ---- candidates ------------------------------------------------------------------------------------------------------
@@ -68,7 +79,7 @@ def by_id(pool: Path, record_id: str) -> PoolRecord:
     raise UsageError(f"no record of {pool} has the id {record_id}", hint="prometheus-quant pool show --json lists them")
 
 
-def top(pool: Path, count: int, by: str) -> list[PoolRecord]:
+def top(pool: Path, most: int, by: str) -> list[PoolRecord]:
     """The best records: by ROI, or by survival (alive at the end, then who lived longest, then ROI); each genome once.
 
     Raises:
@@ -76,9 +87,9 @@ def top(pool: Path, count: int, by: str) -> list[PoolRecord]:
         EvidenceError: when the pool is damaged.
     """
     best: dict[str, PoolRecord] = {}
-    for record in heapq.nlargest(count * 4, _records(pool), key=lambda record: (*_rank(record, by), -record.n)):
+    for record in heapq.nlargest(most * 4, _records(pool), key=lambda record: (*_rank(record, by), -record.n)):
         best.setdefault(record.genome_sha256, record)
-    return list(best.values())[:count]
+    return list(best.values())[:most]
 
 
 def _rank(record: PoolRecord, by: str) -> tuple[float, ...]:
@@ -99,7 +110,7 @@ def _records(pool: Path) -> Iterator[PoolRecord]:
     return iter_records(pool)
 
 
-def patterns(layout: Layout, name: str, count: int) -> list[dict[str, Any]]:
+def patterns(layout: Layout, name: str, most: int) -> list[dict[str, Any]]:
     """The patterns of a name among the deaths of all Tier-1 runs, the newest run first, one an experiment.
 
     Raises:
@@ -113,7 +124,7 @@ def patterns(layout: Layout, name: str, count: int) -> list[dict[str, Any]]:
     seen: set[tuple[str, int]] = set()
     files = layout.runs(Tier.TIER1_HF).glob(f"HF_*/{Artifact.INTERESTING_DEATHS}")
     for place in sorted(files, key=lambda path: path.parent.name, reverse=True):
-        for line in place.read_bytes().splitlines():
+        for line in read_whole(place, at_most=LARGE).splitlines():
             try:
                 one = strict_loads(line)
                 key = (str(one["run_id"]), int(one["experiment"]))
@@ -122,7 +133,7 @@ def patterns(layout: Layout, name: str, count: int) -> list[dict[str, Any]]:
             if one["pattern"] == name and key not in seen:
                 seen.add(key)
                 found.append(one)
-                if len(found) == count:
+                if len(found) == most:
                     return found
     return found
 
@@ -163,7 +174,6 @@ def _request(
     instance: str, run_id: str, experiment: int, index: int | None, record: dict[str, Any] | None, trigger: str,
     detail: str, clock: Clock, nulls: Mapping[str, str] | None = None,
 ) -> Promotion:  # fmt: skip
-    asked = [instance, run_id, experiment, index, trigger, record["id"] if record else None]
     reasons = {f"record.{path}": why for path, why in (nulls or {}).items() if path.startswith("metrics_summary.")}
     if index is None:
         reasons["genome_index"] = NO_AGENT
@@ -172,7 +182,7 @@ def _request(
     elif record["metrics_summary"] is None:
         reasons["record.metrics_summary"] = "a verdict of stage 2 does not tell the genome's own life"
     return Promotion(
-        id=hashlib.sha256(canonical_bytes(asked)).hexdigest()[:16],
+        id=request_id([instance, run_id, experiment, index, trigger, record]),
         instance=instance,
         from_run_id=run_id,
         experiment=experiment,
@@ -248,23 +258,50 @@ def _ledger(layout: Layout, promotion: Promotion, clock: Clock, journal: Journal
     )
 
 
-def read_request(place: Path) -> Promotion:
-    """A request's file.
+def pending(layout: Layout, instance: str, journal: Journal | None = None) -> list[tuple[Path, Promotion]]:
+    """What waits for an instance, the oldest first; what is no request is moved aside, told, and not in the way.
 
     Raises:
-        EvidenceError: when it is none.
-        HostError: when it cannot be read.
+        HostError: when it cannot be moved.
     """
-    try:
-        return from_json_bytes(place.read_bytes(), Promotion, where=str(place))
-    except OSError as error:
-        raise host_error(error, f"cannot read {place}") from error
-
-
-def pending(layout: Layout, instance: str) -> list[tuple[Path, Promotion]]:
-    """What waits for an instance, the oldest first; errors as `read_request`."""
-    found = [(place, read_request(place)) for place in sorted(queue_folder(layout, instance).glob("*.json"))]
+    found = []
+    for place in sorted(queue_folder(layout, instance).glob("*.json")):
+        try:
+            request = read_request(place)
+            if request.instance != instance:
+                raise EvidenceError(f"{place}: it is a request to {request.instance}")
+        except PrometheusError as error:
+            if os.path.lexists(place):
+                refuse(place, error.message, instance, journal)
+            continue
+        found.append((place, request))
     return sorted(found, key=lambda one: (one[1].requested_at, one[1].id))
+
+
+def refuse(place: Path, why: str, instance: str, journal: Journal | None) -> None:
+    """Move a request that cannot be one out of the queue, beside it, and tell the journal.
+
+    Raises:
+        HostError: when it cannot be moved.
+    """
+    aside = next(one for one in _asides(place) if not os.path.lexists(one))
+    try:
+        place.rename(aside)
+    except OSError as error:
+        raise host_error(error, f"cannot move {place} aside") from error
+    heard = journal or Journal.open(instance=instance, mode=Mode.OFFLINE, stage=Stage.STAGE1, run_id=None)
+    heard.send(
+        Event.VERIFY_FAILED,
+        f"a request of the queue {instance} was refused and moved to {printable(aside.name)}: {why}",
+        path=str(aside),
+        finding=why,
+    )
+
+
+def _asides(place: Path) -> Iterator[Path]:
+    yield place.with_name(f"{place.name}{REFUSED_SUFFIX}")
+    for number in count(1):
+        yield place.with_name(f"{place.name}.{number}{REFUSED_SUFFIX}")
 
 
 # ---- draining --------------------------------------------------------------------------------------------------------
@@ -293,9 +330,12 @@ def run_next(
     del profile, seed_offset, previous_run_id, restart_seconds, instance
     if mode is not Mode.OFFLINE:
         raise UsageError(f"mode {mode.value}: promotions are replayed offline", hint="run --mode offline")
-    for place, promotion in pending(layout, queue):
+    for place, promotion in pending(layout, queue, journal):
         if _entered(layout, promotion.id):  # the machine died between the ledger's line and the move
             _move(place, promotion, layout, DONE, {}, files)
+            continue
+        if not _asked(layout, promotion):
+            refuse(place, "it is not the request that the ledger has as queued", queue, journal)
             continue
         return drain(place, promotion, layout, clock=clock, control=control, journal=journal, files=files)[0]
     raise UsageError(f"no promotion waits for {queue}", hint="prometheus-quant promote --root DIR --top-k 1")
@@ -308,6 +348,10 @@ def drain(
     """Do one request; errors as `run_next`."""
     try:
         outcome, proof = run_promotion(promotion, layout, clock=clock, control=control, journal=journal, files=files)
+        if proof is not None and not proof.same:
+            reason = printable(proof.why_not)
+            said = {**_named(promotion), "status": NOT_PROVEN, **_tier2(outcome), "reason": reason}
+            _ledger(layout, promotion, clock, journal, files).append(LedgerEntryType.PROMOTION, said)
         refuse_a_false_proof(outcome, proof)
     except (HostError, LockHeldError):
         raise
@@ -322,7 +366,7 @@ def drain(
         raise
     if proof is None:
         return outcome, None
-    said = {**_named(promotion), "status": "proven", "run_id": outcome.run_id, "deaths_compared": proof.deaths}
+    said = {**_named(promotion), "status": PROVEN, **_tier2(outcome), "deaths_compared": proof.deaths}
     _ledger(layout, promotion, clock, journal, files).append(LedgerEntryType.PROMOTION, said)
     journal.for_run(outcome.run_id).send(
         Event.PROMOTION,
@@ -334,12 +378,29 @@ def drain(
     return outcome, proof
 
 
+def _tier2(outcome: RunOutcome) -> dict[str, Any]:
+    """The Tier-2 run that an entry rests on, by its id and its seal."""
+    seal = read_seal(outcome.path)
+    if seal is None:
+        raise EvidenceError(f"{outcome.path} has no seal", hint="prometheus-quant verify it")
+    return {"run_id": outcome.run_id, "seal": seal.sha256}
+
+
+def _asked(layout: Layout, promotion: Promotion) -> bool:
+    """Whether the ledger has exactly this request as queued."""
+    wanted = {**_named(promotion), "status": "queued"}
+    return layout.ledger.exists() and any(
+        entry.type == LedgerEntryType.PROMOTION.value and entry.payload == wanted
+        for entry in iter_entries(layout.ledger)
+    )
+
+
 def _entered(layout: Layout, promotion_id: str) -> bool:
     """Whether the ledger has this promotion as proven."""
     return layout.ledger.exists() and any(
         entry.type == LedgerEntryType.PROMOTION.value
         and entry.payload.get("promotion") == promotion_id
-        and entry.payload.get("status") == "proven"
+        and entry.payload.get("status") == PROVEN
         for entry in iter_entries(layout.ledger)
     )
 

@@ -29,8 +29,9 @@ from prometheus.v10.base.errors import (
 )
 from prometheus.v10.base.files import FILES, Files
 from prometheus.v10.base.modes import RunPrefix, Tier
-from prometheus.v10.base.names import Artifact
+from prometheus.v10.base.names import Artifact, is_run_id
 from prometheus.v10.base.paths import Layout
+from prometheus.v10.base.text import printable
 from prometheus.v10.core.world import Experiment
 from prometheus.v10.evidence.codec import dump_config, from_json_bytes, structure_config
 from prometheus.v10.evidence.environment import BUILD_FILE, Environment, probe
@@ -56,6 +57,12 @@ from prometheus.v10.runs.promote_trace import TICKS_A_PART, trace_line
 from prometheus.v10.runs.stage1 import Stage1Run, journal_state
 from prometheus.v10.runs.warm import warm_up
 
+INSTANCES = (RunPrefix.PROMOTE.value, RunPrefix.AUDIT.value)
+COMPARED_FIGURES = (
+    "survived", "death_tick", "death_reason", "birth_tick", "initial_capital", "final_capital", "roi_lifetime",
+    "trades", "wins", "costs",
+)  # fmt: skip
+"""What a manifest repeats of a promoted record: what the proof compares (`promote_proof.figures`)."""
 RAW_BUDGET = 1024 * MIB  # of raw orders: all of them are kept, 0.5 KiB each
 LOOK_TICKS = 32
 
@@ -109,6 +116,12 @@ def open_source(promotion: Promotion, layout: Layout) -> Source:
         CoreInvarianceError: when this core is not the one that ran.
         ConfigError: when its market data is gone, or another now.
     """
+    if not is_run_id(promotion.from_run_id) or not promotion.from_run_id.startswith(f"{RunPrefix.HF.value}_"):
+        raise UsageError(
+            f"{printable(promotion.from_run_id)} is not the id of a Tier-1 run", hint="a pool record names its run"
+        )
+    if promotion.instance not in INSTANCES:
+        raise UsageError(f"instance {printable(promotion.instance)}: expected {' or '.join(INSTANCES)}")
     path = layout.runs(Tier.TIER1_HF) / promotion.from_run_id
     if not (path / Artifact.MANIFEST).is_file():
         raise UsageError(
@@ -223,7 +236,13 @@ def _said(promotion: Promotion) -> dict[str, Any]:
     record = plain.pop("record")
     plain.pop("extra"), plain.pop("null_reasons")
     if record is not None:
-        plain["record_id"] = record["id"]
+        plain |= {"record_id": record["id"], "genome_sha256": record["genome_sha256"]}
+        if record["metrics_summary"] is not None:
+            plain["metrics_summary"] = {
+                name: record["metrics_summary"].get(name)
+                for name in COMPARED_FIGURES
+                if record["metrics_summary"].get(name) is not None
+            }
     return {name: value for name, value in plain.items() if value is not None}
 
 
@@ -267,7 +286,7 @@ class Tier2Run(Stage1Run):
         self._look()
         if self.promotion is not None and self.source is not None and self.stop is None:
             self.proof = prove(self.source, self.promotion.experiment, self.promotion.genome_index,
-                               self.promotion.record, result, harvested.deaths)  # fmt: skip
+                               self.promotion.record, result, harvested)  # fmt: skip
             said = {**self.manifest.extra["promotion"], "proof": asdict(self.proof)}
             self.manifest = evolve(self.manifest, extra={"promotion": said})
 
@@ -316,8 +335,8 @@ def refuse_a_false_proof(outcome: RunOutcome, proof: Proof | None) -> None:
     """
     if proof is not None and not proof.same:
         raise ReplayDiffersError(
-            f"{outcome.run_id}: the replay is not what its source run filed: {'; '.join(proof.differences[:3])}",
-            hint="compare the two runs; the machine, the core or the bars are not what they were",
+            f"{outcome.run_id}: not proven: {proof.why_not}",
+            hint="compare the two runs; the machine, the core, the bars or the source's files are not what they were",
         )
     if outcome.status == Status.FAILED.value:
         raise EvidenceError(f"{outcome.run_id} failed", hint="see its manifest and the journal")

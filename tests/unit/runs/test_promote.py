@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +13,22 @@ from attrs import evolve
 
 from prometheus.v10.base.clock import SystemClock
 from prometheus.v10.base.errors import ConfigError, EvidenceError, UsageError
+from prometheus.v10.base.files import FILES
 from prometheus.v10.base.modes import Mode, RunPrefix, Stage, Tier
 from prometheus.v10.base.names import Artifact, LedgerEntryType, required
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.core import exchange
 from prometheus.v10.evidence.audit import audit
+from prometheus.v10.evidence.codec import to_json_bytes
 from prometheus.v10.evidence.environment import probe
 from prometheus.v10.evidence.journal import Journal
-from prometheus.v10.evidence.ledger import iter_entries
+from prometheus.v10.evidence.ledger import Ledger, iter_entries
 from prometheus.v10.evidence.pool import iter_records
+from prometheus.v10.evidence.seal import read_seal
 from prometheus.v10.evidence.verify import verify_path
 from prometheus.v10.ops import promotion as queue
-from prometheus.v10.ops.history import read_history
+from prometheus.v10.ops.compression import pack_file
+from prometheus.v10.ops.history import read_history, read_sealed
 from prometheus.v10.ops.promotion import by_id, of_record, top
 from prometheus.v10.runs import promote
 from prometheus.v10.runs.control import RunOutcome
@@ -38,6 +43,20 @@ CLOCK = SystemClock()
 
 def request(layout: Layout, instance: str = "PROMOTE") -> Promotion:
     return of_record(top(layout.pool(Stage.STAGE1), 1, "roi")[0], instance, "top_roi", "a test", CLOCK)
+
+
+def with_own_id(one: Promotion) -> Promotion:
+    return evolve(one, id=queue.own_ids(one)[0])
+
+
+def pack(layout: Layout, run: RunOutcome, name: str) -> None:
+    """Compress one file of a run as retention does."""
+    history = read_history(layout)
+    sealed = history.runs[run.run_id]
+    ledger = Ledger(layout.ledger, clock=CLOCK, instance="T", on_torn=pytest.fail)
+    pack_file(
+        layout, sealed, read_sealed(layout, sealed), name, policy="a test", history=history, ledger=ledger, files=FILES
+    )
 
 
 def put(layout: Layout, one: Promotion) -> Path:
@@ -68,7 +87,10 @@ def test_a_promotion_leaves_the_whole_chain_and_its_proof(layout: Layout, source
     assert verify_path(outcome.path).exit_code == 0, verify_path(outcome.path).lines()
     assert audit(layout).exit_code == 0, audit(layout).lines()
     said = json.loads((outcome.path / Artifact.MANIFEST).read_text())["promotion"]
-    assert said["proof"] == {"same": True, "genome": True, "deaths": said["proof"]["deaths"], "differences": []}
+    proof = said["proof"]
+    assert (proof["same"], proof["genome"], proof["differences"], proof["missing"]) == (True, True, [], {})
+    assert set(proof["compared"]) == {"deaths", "births", "summary", "genome", "life"}
+    assert all(count > 0 for count in proof["compared"].values())
     assert said["proof"]["deaths"] > 0
     assert (said["from_run_id"], said["trigger"]) == (source.run_id, "top_roi")
     assert not place.exists()
@@ -86,6 +108,9 @@ def test_both_runs_are_exempt_from_retention(layout: Layout, source: RunOutcome)
     assert {source.run_id, outcome.run_id} <= read_history(layout).promoted
     said = [e.payload for e in iter_entries(layout.ledger) if e.type == LedgerEntryType.PROMOTION.value]
     assert [payload["status"] for payload in said] == ["queued", "proven"]
+    seal = read_seal(outcome.path)
+    assert seal is not None
+    assert (said[1]["run_id"], said[1]["seal"]) == (outcome.run_id, seal.sha256)
 
 
 def test_the_artifacts_say_the_same_of_every_life(layout: Layout, source: RunOutcome) -> None:
@@ -215,7 +240,7 @@ def test_a_replay_that_differs_fails_and_says_what_differs(layout: Layout, sourc
     one = request(layout)
     record: dict[str, Any] = one.record or {}
     metrics = {**record["metrics_summary"], "final_capital": 1.25}
-    place = put(layout, evolve(one, record={**record, "metrics_summary": metrics}))
+    place = put(layout, with_own_id(evolve(one, record={**record, "metrics_summary": metrics})))
     with pytest.raises(ReplayDiffersError, match=r"final_capital: the pool says 1\.25") as caught:
         drain(layout)
     assert caught.value.exit_code == 1
@@ -226,7 +251,101 @@ def test_a_replay_that_differs_fails_and_says_what_differs(layout: Layout, sourc
     assert verify_path(run).exit_code == 0
     assert json.loads((run / Artifact.MANIFEST).read_text())["promotion"]["proof"]["same"] is False
     said = [e.payload["status"] for e in iter_entries(layout.ledger) if e.type == LedgerEntryType.PROMOTION.value]
-    assert said == ["queued"]
+    assert said == ["queued", "not_proven"]
+
+
+def test_the_figure_by_which_a_genome_was_chosen_is_compared(layout: Layout, source: RunOutcome) -> None:
+    one = request(layout)
+    record: dict[str, Any] = one.record or {}
+    metrics = {**record["metrics_summary"], "roi_lifetime": 99.0}
+    put(layout, with_own_id(evolve(one, record={**record, "metrics_summary": metrics})))
+    with pytest.raises(ReplayDiffersError, match=r"roi_lifetime: the pool says 99\.0"):
+        drain(layout)
+
+
+def test_a_compressed_source_is_compared_all_the_same(layout: Layout, source: RunOutcome) -> None:
+    place = put(layout, request(layout))
+    pack(layout, source, Artifact.DEATHS)
+    outcome = drain(layout)
+    proof = json.loads((outcome.path / Artifact.MANIFEST).read_text())["promotion"]["proof"]
+    assert proof["same"]
+    assert proof["deaths"] > 0
+    assert not place.exists()
+
+
+def test_what_cannot_be_compared_is_not_proven(
+    layout: Layout, source: RunOutcome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The source's deaths vanish after it was verified: there is nothing to prove with, and the ledger says so."""
+    verified = promote.open_source
+
+    def lose(one: Promotion, where: Layout) -> Any:
+        found = verified(one, where)
+        (source.path / Artifact.DEATHS).unlink()
+        return found
+
+    place = put(layout, request(layout))
+    monkeypatch.setattr(promote, "open_source", lose)
+    with pytest.raises(ReplayDiffersError, match="deaths could not be compared") as caught:
+        drain(layout)
+    assert caught.value.exit_code == 1
+    assert not place.exists()
+    said = [e.payload for e in iter_entries(layout.ledger) if e.type == LedgerEntryType.PROMOTION.value]
+    assert [payload["status"] for payload in said] == ["queued", "not_proven"]
+    assert "deaths could not be compared" in said[1]["reason"]
+
+
+def strip(tree: dict[str, Any]) -> None:
+    tree.update(record=None, genome_index=None)
+    tree["null_reasons"] = {"record": "no pool record is promoted", "genome_index": "a whole experiment"}
+
+
+REFUSED = {
+    "stripped": strip,
+    "another instance": lambda tree: tree.update(instance="HF"),
+    "a path": lambda tree: tree.update(from_run_id="../../../.."),
+    "another trigger": lambda tree: tree.update(trigger="genome_id"),
+    "another experiment": lambda tree: tree.update(experiment=tree["experiment"] + 1),
+    "below zero": lambda tree: tree.update(experiment=-1),
+    "another figure": lambda tree: tree["record"]["metrics_summary"].update(roi_lifetime=99.0),
+    "no record": lambda tree: tree.update(record={"id": [1]}),
+    "a list": lambda tree: tree.update(record=[1]),
+}
+
+
+@pytest.mark.parametrize("change", REFUSED.values(), ids=REFUSED.keys())
+def test_a_request_that_is_not_what_its_id_says_is_moved_aside_and_the_queue_goes_on(
+    layout: Layout, source: RunOutcome, change: Any
+) -> None:
+    first = put(layout, request(layout))
+    tree = json.loads(first.read_text())
+    change(tree)
+    first.write_text(json.dumps(tree))
+    assert queue.pending(layout, "PROMOTE") == []
+    assert not first.exists()
+    assert json.loads(first.with_name(f"{first.name}.refused").read_text()) == tree
+
+
+def test_a_request_with_an_id_of_its_own_that_was_never_queued_is_refused(layout: Layout, source: RunOutcome) -> None:
+    one = request(layout)
+    place = put(layout, one)
+    other = with_own_id(evolve(one, trigger="genome_id"))
+    planted = place.with_name(f"{other.id}.json")
+    planted.write_bytes(to_json_bytes(evolve(other, requested_at="2020-01-01T00:00:00Z")))
+    assert drain(layout).status == "completed"
+    assert not place.exists()
+    assert planted.with_name(f"{planted.name}.refused").exists()
+
+
+def test_unreadable_files_do_not_block_the_queue(layout: Layout, source: RunOutcome) -> None:
+    place = put(layout, request(layout))
+    os.mkfifo(place.with_name("00.json"))
+    place.with_name("01.json").write_bytes(b"\xff{")
+    place.with_name("02.json").write_bytes(b"[" * 100_000)
+    place.with_name("03.json").mkdir()
+    place.with_name("04.json").symlink_to("/etc/passwd")
+    assert drain(layout).status == "completed"
+    assert sorted(one.name for one in place.parent.iterdir()) == [f"0{k}.json.refused" for k in range(5)]
 
 
 def test_a_run_that_does_not_verify_is_not_promoted(layout: Layout, source: RunOutcome) -> None:

@@ -245,3 +245,26 @@ def planted_command(
         Layout.under(root), runs=runs, first=first, workers=workers, cluster=cluster, clock=SystemClock(),
         console=context.obj,
     ).asked(as_json=as_json)  # fmt: skip
+
+
+@app.command("replay", epilog=examples("gate replay my_gate --root var --sample 20"))
+def replay_command(
+    context: typer.Context,
+    gate: Annotated[str, typer.Argument(metavar="GATE", help="Name of the gate's directory.")],
+    *,
+    root: Root = DEFAULT_ROOT,
+    sample: Annotated[int, typer.Option(min=1, metavar="N", help="Experiments to run again.")] = 10,
+    seed: Annotated[int, typer.Option(min=0, metavar="S", help="Draws which; the same seed draws the same.")] = 0,
+    as_json: AsJson = False,
+) -> Report:
+    """Run a sample of a gate's experiments again and compare their lines; 1 when one differs."""
+    del context
+    from prometheus.v10.runs.gate.replay import replay_gate  # noqa: PLC0415
+
+    found = replay_gate(gate, Layout.under(root), sample=sample, seed=seed)
+    data: dict[str, Any] = {
+        "gate": found.gate, "compared": found.compared, "of": found.total, "differing": list(found.differing),
+    }  # fmt: skip
+    said = "identical" if not found.differing else f"DIFFERENT: {', '.join(found.differing)}"
+    code = ExitCode.DONE if not found.differing else ExitCode.VERIFY_FAILED
+    return Report(data, [facts("gate replay", data), said], code).asked(as_json=as_json)

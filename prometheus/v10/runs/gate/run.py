@@ -79,7 +79,7 @@ class GateOutcome:
         verdict: None where it was stopped.
         done: experiments on the disk, of ``total``.
         again: whether it was sealed before, and judged again.
-        cut_off: bytes of an unterminated line that were found, and their experiment done again.
+        cut_off: bytes after the experiments that the ledger vouches for, moved aside and done again.
     """
 
     directory: str
@@ -131,17 +131,11 @@ def settle(design: GateDesign, layout: Layout) -> tuple[setup.World, GateLock]:
     )
 
 
-ENTRY_EXPERIMENTS = 16
-"""So many experiments are entered into the ledger at once: what a killed process did since is done again."""
-
-
 def _why(reasons: dict[str, str], name: str) -> str:
     return reasons.get(name, "the environment does not say")
 
 
-def run_gate(
-    design: GateDesign, layout: Layout, *, clock: Clock, ledger: InstallationLedger, hands: Hands
-) -> GateOutcome:
+def run_gate(design: GateDesign, layout: Layout, *, clock: Clock, ledger: InstallationLedger, hands: Hands) -> GateOutcome:
     """Do a gate, or what is left of it.
 
     Raises:
@@ -156,16 +150,15 @@ def run_gate(
     with Lock(layout.state / f"gate-{design.name}.lock", who="a gate"):
         directory = GateDirectory(layout, design.name, ledger)
         directory.take(wanted)
-        return _Gate(design, directory, world.bars, world.config, hands, clock).go()
+        return _Gate(design, directory, world.bars, world.config, hands).go()
 
 
 class _Gate:
     """One gate at work."""
 
     def __init__(
-        self, design: GateDesign, directory: GateDirectory, bars: Bars, config: WorldConfig, hands: Hands, clock: Clock
+        self, design: GateDesign, directory: GateDirectory, bars: Bars, config: WorldConfig, hands: Hands
     ) -> None:
-        self.clock = clock
         self.design, self.directory, self.bars, self.config, self.hands = design, directory, bars, config, hands
         self.planned = experiments(design)
         self.cut_off = 0
@@ -196,23 +189,17 @@ class _Gate:
 
     def _run(self) -> int:
         """Run what is missing; returns how many experiments are there."""
-        file, found, self.cut_off = self.directory.open_experiments(self.planned, clock=self.clock)
+        file, found, self.cut_off = self.directory.open_experiments(self.planned)
         done = len(found)
         work = batches(self.design, self.bars, self.config, done=done)
         hands = self.hands
-        entered = done
         with file:
             for batch in in_order(hands.executor, run_batch, work, ahead=hands.ahead, stop=hands.stop):
-                file.append_durable(batch.lines)
+                self.directory.append(file, batch.lines)
                 done += batch.experiments
-                self.directory.count(batch.lines)
-                if done - entered >= ENTRY_EXPERIMENTS:
-                    self.directory.enter_batch(done)
-                    entered = done
                 self.agent_ticks += batch.agent_ticks
                 hands.told(self._progress("experiments", done))
-        if done > entered:
-            self.directory.enter_batch(done)
+            self.directory.enter_batch()
         return done
 
     def _audit_signs(self, found: list[GateExperiment]) -> signs.GateSigns | None:

@@ -4,33 +4,37 @@
    read-only, and its hash goes into the ledger before anything is run. Whoever comes with another design, core or
    market to the same directory is refused.
 2. ``gate_experiments.jsonl`` holds the experiments in the gate's order, whole batches at a time, each durable before
-   the next. Where it ends is where a gate that was stopped goes on; an unterminated last line is cut off, said, and
-   its experiment done again.
+   the next. The ledger gets the head of their chain (`evidence.gate_chain`) with the batches, and a gate that goes on
+   must find the lines that the last head vouches for. What follows them, an unterminated line or experiments that no
+   entry vouches for, is moved to ``state/gate_tails``, entered as a torn tail, and done again.
 3. Plots, signs, verdict and page are functions of these two. The seal is that of a run; its hash goes into the ledger.
 """
 
 from __future__ import annotations
 
 import hashlib
-import secrets
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from attrs import field, frozen
 
-from prometheus.v10.base.clock import Clock, utc_stamp
 from prometheus.v10.base.errors import ConfigError, EvidenceError, host_error
 from prometheus.v10.base.files import ASIDE_SUFFIX, AppendFile, discard, write_atomic, write_new
 from prometheus.v10.base.names import GateFile, LedgerEntryType, Schema
 from prometheus.v10.base.paths import Layout, refuse_links_below
+from prometheus.v10.base.reading import LARGE, read_whole
 from prometheus.v10.evidence.codec import from_json_bytes, to_json_bytes
+from prometheus.v10.evidence.gate_chain import GateHead, batch_head, grown
 from prometheus.v10.evidence.installation import InstallationLedger
 from prometheus.v10.evidence.ledger import iter_entries
 from prometheus.v10.evidence.manifest_parts import MarketSource
 from prometheus.v10.evidence.seal import Seal, read_seal, seal_run
 from prometheus.v10.runs.gate.cells import Cell
 from prometheus.v10.runs.gate.outcome import GateExperiment
+
+BATCHES_AN_ENTRY = 8
+"""Batches between two entries of the ledger: what a crash can make a gate do again, a few seconds of work."""
+MOST_BYTES = 16 * LARGE
 
 
 @frozen(kw_only=True)
@@ -72,8 +76,9 @@ class GateDirectory:
         self.path = layout.gates / name
         self.name = name
         self._layout, self._ledger = layout, ledger
+        self._head = self._entered = GateHead()
+        self._batches = 0
         self.lock: GateLock
-        self._lines = hashlib.sha256()
 
     def take(self, wanted: GateLock) -> None:
         """Lock the directory, or go on under the lock that it has.
@@ -129,79 +134,100 @@ class GateDirectory:
             "config_hash": self.lock.config_hash,
             "lock_sha256": digest,
             "core_hash": self.lock.core_hash,
+            "batches": True,
         }
         self._ledger.append(LedgerEntryType.GATE_LOCKED, payload)
 
-    def open_experiments(
-        self, planned: Sequence[tuple[Cell, int]], *, clock: Clock
-    ) -> tuple[AppendFile, list[GateExperiment], int]:
-        """Open the experiments for appending: those that the ledger vouches for; the others are done again.
-
-        What was appended and not entered any more, a torn line or the last batch of a killed process, is moved aside.
+    def open_experiments(self, planned: Sequence[tuple[Cell, int]]) -> tuple[AppendFile, list[GateExperiment], int]:
+        """Open the experiments for appending.
 
         Returns:
-            The file, the experiments that it holds, and how many bytes were moved aside.
+            The file, the experiments that it holds, and how many bytes after them were moved aside.
 
         Raises:
-            EvidenceError: when experiments that the ledger vouches for are missing or were changed, or for a line that
-                is not the experiment that belongs there.
+            EvidenceError: when the lines that the ledger vouches for are not there as they were, or when a line is not
+                the experiment that belongs there.
             HostError: when the disk refuses.
         """
         place = self.path / GateFile.EXPERIMENTS
         file = AppendFile(place)
-        data = self._read(GateFile.EXPERIMENTS)
-        vouched = self._vouched(data)
-        if vouched < len(data):
-            aside = f"{GateFile.EXPERIMENTS}.torn-{utc_stamp(clock.now())}-{secrets.token_hex(2)}"
-            write_new(self._layout.state / f"{self.name}.{aside}", data[vouched:], mode=0o440)
-            file.truncate(vouched)
-        self._lines = hashlib.sha256(data[:vouched])
-        return file, self.parse(data[:vouched], planned), len(data) - vouched
+        try:
+            data = self._read(GateFile.EXPERIMENTS)
+            vouched = self._vouched(data)
+            if vouched < len(data):
+                self._move_aside(data[vouched:], vouched)
+                file.truncate(vouched)
+            return file, self.parse(data[:vouched], planned), len(data) - vouched
+        except BaseException:
+            file.close()
+            raise
 
     def _vouched(self, data: bytes) -> int:
-        """How many bytes of the experiments the ledger vouches for.
-
-        Raises:
-            EvidenceError: when they are not there as they were entered.
-        """
-        known = self._entries(LedgerEntryType.GATE_BATCH)
-        if not known:
-            return 0
-        said = known[-1]
-        end = 0
-        for _ in range(said["experiments"]):
-            end = data.find(b"\n", end) + 1
-            if end == 0:
-                break
-        if end == 0 or hashlib.sha256(data[:end]).hexdigest() != said["lines_sha256"]:
+        """Bytes of the lines that the last ``gate_batch`` entry vouches for; errors as `open_experiments`."""
+        entries = self._entries(LedgerEntryType.GATE_BATCH)
+        wanted = batch_head(entries[-1]) if entries else GateHead()
+        lines = data.splitlines(keepends=True)[: wanted.records] if wanted is not None else []
+        self._head = self._entered = grown(GateHead(), lines)
+        if self._head != wanted:
             raise EvidenceError(
-                f"{self.path / GateFile.EXPERIMENTS}: its first {said['experiments']} experiments are not those that "
-                "the ledger has",
-                hint="somebody changed them: run prometheus-quant audit, and move the directory away",
+                f"{self.path / GateFile.EXPERIMENTS} is not the file that the ledger's last gate_batch entry speaks of",
+                hint="experiments were changed or removed after they were entered: run prometheus-quant audit",
             )
-        return end
+        return sum(map(len, lines))
 
-    def count(self, lines: bytes) -> None:
-        """Take in lines that were appended: the next `enter_batch` vouches for them."""
-        self._lines.update(lines)
+    def _move_aside(self, tail: bytes, offset: int) -> None:
+        """Keep what nothing vouches for below ``state/gate_tails``, and enter that; errors as `open_experiments`."""
+        digest = hashlib.sha256(tail).hexdigest()
+        kept = self._layout.state / "gate_tails" / f"{self.name}-{offset}-{digest[:16]}.torn"
+        refuse_links_below(self._layout.lib, kept.parent)
+        try:
+            kept.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise host_error(error, f"cannot create {kept.parent}") from error
+        write_atomic(kept, tail)
+        payload = {
+            "path": f"{self._where()}/{GateFile.EXPERIMENTS.value}",
+            "kept": str(kept.relative_to(self._layout.lib)),
+            "offset": offset,
+            "bytes": len(tail),
+            "records_before": self._entered.records,
+        }
+        self._ledger.append(LedgerEntryType.TORN_TAIL, payload)
 
-    def enter_batch(self, done: int) -> None:
-        """Enter how many experiments there are now, and the hash of all their lines.
+    def append(self, file: AppendFile, lines: bytes) -> None:
+        """Append one batch durably, and enter the head into the ledger once every `BATCHES_AN_ENTRY` batches.
 
         Raises:
-            PrometheusError: when the ledger cannot be written.
+            HostError: when the disk refuses.
         """
+        file.append_durable(lines)
+        self._head = grown(self._head, lines.splitlines(keepends=True))
+        self._batches += 1
+        if self._batches % BATCHES_AN_ENTRY == 0:
+            self.enter_batch()
+
+    def enter_batch(self) -> None:
+        """Enter the head of the experiments, unless the ledger has it; errors as `append`."""
+        if self._head == self._entered:
+            return
         payload = {
             "gate": self.name,
             "gate_dir": self._where(),
-            "experiments": done,
-            "lines_sha256": self._lines.hexdigest(),
+            "records": self._head.records,
+            "head": self._head.head,
         }
         self._ledger.append(LedgerEntryType.GATE_BATCH, payload)
+        self._entered = self._head
 
     def experiments(self, planned: Sequence[tuple[Cell, int]]) -> list[GateExperiment]:
         """All experiments of a gate that is complete; errors as `open_experiments`."""
-        return self.parse(self._read(GateFile.EXPERIMENTS), planned)
+        data = self._read(GateFile.EXPERIMENTS)
+        if self._entries(LedgerEntryType.GATE_BATCH) and self._vouched(data) != len(data):
+            raise EvidenceError(
+                f"{self.path / GateFile.EXPERIMENTS} holds experiments that no gate_batch entry of the ledger has",
+                hint="they were added after the last batch: run prometheus-quant audit",
+            )
+        return self.parse(data, planned)
 
     def parse(self, data: bytes, planned: Sequence[tuple[Cell, int]]) -> list[GateExperiment]:
         """Experiments from their lines, each held against its place in the gate's order."""
@@ -277,8 +303,4 @@ class GateDirectory:
         return str(self.path.relative_to(self._layout.lib))
 
     def _read(self, name: str) -> bytes:
-        place: Path = self.path / name
-        try:
-            return place.read_bytes()
-        except OSError as error:
-            raise host_error(error, f"cannot read {place}") from error
+        return read_whole(self.path / name, at_most=MOST_BYTES)

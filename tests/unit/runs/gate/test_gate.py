@@ -10,14 +10,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from prometheus.v10.base.errors import ConfigError, EvidenceError, LockHeldError
+from prometheus.v10.base.errors import ConfigError, EvidenceError, LockHeldError, UsageError
 from prometheus.v10.base.files import Lock
 from prometheus.v10.base.names import GateFile
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.evidence.audit import audit
-from prometheus.v10.evidence.canonical import canonical_bytes
+from prometheus.v10.evidence.canonical import canonical_bytes, pretty_bytes
 from prometheus.v10.evidence.ledger import iter_entries
 from prometheus.v10.evidence.verify import verify_path
+from prometheus.v10.runs.gate.replay import replay_gate
 
 WITH_TIME = {GateFile.LOCK.value, "SHA256SUMS.txt"}  # the lock carries the time of locking, the seal covers it
 
@@ -48,8 +49,9 @@ def test_a_gate_is_sealed_verified_and_known_to_the_ledger(whole):
     assert audit(layout).verdict == "PASS"
     checked = subprocess.run(["sha256sum", "--quiet", "-c", "SHA256SUMS.txt"], cwd=path, check=False)
     assert checked.returncode == 0
-    _, locked, *batches, sealed = iter_entries(layout.ledger)
-    assert batches[-1].payload["experiments"] == outcome.total
+    _, locked, *entered, sealed = iter_entries(layout.ledger)
+    assert {entry.type for entry in entered} == {"gate_batch"}
+    assert entered[-1].payload["records"] == outcome.total
     lock = json.loads((path / "gate_lock.json").read_bytes())
     assert (locked.type, sealed.type) == ("gate_locked", "gate_sealed")
     assert locked.payload["config_hash"] == hashlib.sha256(canonical_bytes(lock["config"])).hexdigest()
@@ -120,8 +122,45 @@ def test_an_experiment_that_does_not_belong_there_is_refused(do_gate, small, lay
     place = layout.gates / "small" / GateFile.EXPERIMENTS
     lines = place.read_bytes().splitlines(keepends=True)
     place.write_bytes(b"".join([lines[1], lines[0], *lines[2:]]))
-    with pytest.raises(EvidenceError, match="are not those that the ledger has"):
+    with pytest.raises(EvidenceError, match="last gate_batch entry"):
         do_gate(small())
+
+
+def raise_a_figure(data):
+    """One experiment of A does better than it did: no hash and no ledger line is touched."""
+    lines = data.splitlines(keepends=True)
+    one = json.loads(lines[0])
+    lines[0] = canonical_bytes({**one, "system_roi": one["system_roi"] + 0.5}) + b"\n"
+    return b"".join(lines)
+
+
+def drop_the_last(data):
+    return b"".join(data.splitlines(keepends=True)[:-1])
+
+
+@pytest.mark.parametrize("forge", [raise_a_figure, drop_the_last], ids=lambda f: f.__name__)
+def test_experiments_edited_while_a_gate_was_stopped_are_refused_and_found(do_gate, small, layout, forge):
+    do_gate(small(), stop_after=30)
+    place = layout.gates / "small" / GateFile.EXPERIMENTS
+    place.write_bytes(forge(place.read_bytes()))
+    with pytest.raises(EvidenceError, match="last gate_batch entry"):
+        do_gate(small())
+    assert audit(layout).verdict == "FAIL"
+
+
+def test_experiments_that_no_entry_vouches_for_are_kept_aside_and_done_again(do_gate, small, layout, whole):
+    do_gate(small(), stop_after=30)
+    place = layout.gates / "small" / GateFile.EXPERIMENTS
+    held = place.read_bytes()
+    added = whole[2][GateFile.EXPERIMENTS].splitlines(keepends=True)[len(held.splitlines())]
+    forged = raise_a_figure(added)
+    place.write_bytes(held + forged)
+    outcome = do_gate(small())
+    assert outcome.cut_off == len(forged)
+    assert products(layout.gates / "small") == whole[2]
+    (torn,) = [entry.payload for entry in iter_entries(layout.ledger) if entry.type == "torn_tail"]
+    assert (layout.lib / torn["kept"]).read_bytes() == forged
+    assert (torn["offset"], torn["bytes"]) == (len(held), len(forged))
 
 
 def test_two_at_once_is_one_too_many(do_gate, small, layout):
@@ -186,6 +225,59 @@ def break_the_seal(path):
     (path / "SHA256SUMS.txt").unlink()
 
 
+def judge_it_otherwise(path):
+    """Verdict and page say pass and the seal is redone; the caller's ledger is left out."""
+    change_verdict(path)
+    page = path / "gate_verdict.md"
+    page.write_text(page.read_text().replace(": fail", ": pass").replace("**Fail.**", "**Pass.**"))
+    reseal(path)
+
+
+def change_a_figure(path):
+    tree = json.loads((path / "gate_verdict.json").read_bytes())
+    tree["explored"][0]["a"]["extinct"] += 1
+    (path / "gate_verdict.json").write_bytes(pretty_bytes(tree))
+    reseal(path)
+
+
+def change_an_experiment(path):
+    place = path / "gate_experiments.jsonl"
+    place.write_bytes(raise_a_figure(place.read_bytes()))
+    reseal(path)
+
+
+def change_the_signs(path):
+    tree = json.loads((path / "gate_signs.json").read_bytes())
+    tree["audits"][0]["a"] += 1
+    (path / "gate_signs.json").write_bytes(pretty_bytes(tree))
+    reseal(path)
+
+
+def change_the_page(path):
+    page = path / "gate_verdict.md"
+    page.write_text(page.read_text().replace(": fail", ": pass", 1))
+    reseal(path)
+
+
+def reseal(path):
+    (path / "SHA256SUMS.txt").unlink()
+    (path / "FILELIST.ls.txt").unlink()
+    from prometheus.v10.evidence.seal import seal_run
+
+    seal_run(path)
+
+
+FORGERIES = [judge_it_otherwise, change_a_figure, change_an_experiment, change_the_signs, change_the_page]
+
+
+@pytest.mark.parametrize("forge", FORGERIES, ids=lambda f: f.__name__)
+def test_a_forged_verdict_is_found_without_any_ledger(sealed, forge):
+    sealed.ledger.unlink()
+    forge(sealed.gates / "small")
+    report = verify_path(sealed.gates / "small")
+    assert report.verdict == "FAIL", report.lines()
+
+
 DAMAGES = [change_verdict, change_design, drop_an_experiment, seal_again, add_a_file, remove_the_page, break_the_seal]
 
 
@@ -215,3 +307,21 @@ def test_a_seal_that_the_ledger_missed_is_entered_by_the_next_start(sealed, gate
     assert audit(sealed).verdict == "FAIL"
     assert gate_in(sealed, small()).again
     assert audit(sealed).verdict == "PASS"
+
+
+# ---- replay ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_replayed_gate_is_identical_and_a_forged_experiment_differs(sealed):
+    honest = replay_gate("small", sealed, sample=4, seed=1)
+    assert (honest.compared, honest.differing) == (4, ())
+    place = sealed.gates / "small" / GateFile.EXPERIMENTS
+    total = honest.total
+    place.write_bytes(raise_a_figure(place.read_bytes()))
+    assert replay_gate("small", sealed, sample=total, seed=0).differing == ("W1/A_real seed 1",)
+
+
+def test_a_gate_that_is_not_there_cannot_be_replayed(sealed):
+    for name in ("nobody", "../gates/small"):
+        with pytest.raises(UsageError, match="there is no gate"):
+            replay_gate(name, sealed, sample=1, seed=0)
