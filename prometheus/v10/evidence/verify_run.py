@@ -332,7 +332,8 @@ class _Run:
         if manifest is not None and setting is not None:
             self._derive(setting, Documents(manifest, summary, telemetry, fingerprint))
         elif manifest is not None and not _is_stage2(manifest, self.dir.name):
-            self.report.fail(self.dir / Artifact.MANIFEST, "it does not settle world, window, market and seeds as it must")
+            what = "it does not settle world, window, market and seeds as it must"
+            self.report.fail(self.dir / Artifact.MANIFEST, what)
         elif manifest is not None:
             self.report.note(self.dir, "stage 2: its cells' worlds are not in its manifest, so less can be derived")
         if setting is None or not setting.survivors:
@@ -388,6 +389,7 @@ class _Run:
                     cut_off=self.cut_off,
                     source=None if artifact in self.present else self.unpacked[artifact],
                 )
+
     def _check_counts(self, manifest: dict[str, Any] | None) -> None:
         if manifest is None or manifest.get("status") == "running":
             return

@@ -114,7 +114,10 @@ def replay(
     outcome = run.go()
     return Replay(
         run_id=manifest.run_id,
-        comparisons=(*_compare_files(run_dir, outcome.path, _not_compared(manifest)), _compare_pool(manifest, layout, elsewhere, profile.stage)),
+        comparisons=(
+            *_compare_files(run_dir, outcome.path, _not_compared(manifest)),
+            _compare_pool(manifest, layout, elsewhere, profile.stage),
+        ),
         agent_ticks=outcome.agent_ticks,
         seconds=outcome.seconds,
     )

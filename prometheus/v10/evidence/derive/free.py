@@ -26,7 +26,7 @@ FREE: dict[str, tuple[str, str]] = {
     "multiple_experiments_summary.json:all_stats.*.max_drawdown": (REPLAY, "needs every tick; deaths bound it below"),
     "multiple_experiments_summary.json:all_stats.*.founder_out_in_correlation": (REPLAY, "needs the founders' genomes"),
     "multiple_experiments_summary.json:all_stats.*.gene_diversity": (REPLAY, "needs the survivors' genomes"),
-    "multiple_experiments_summary.json:invariants.*.residual": (REPLAY, "of capital: needs every tick; at most its limit"),
+    "multiple_experiments_summary.json:invariants.*.residual": (REPLAY, "of capital: every tick; at most its limit"),
     "m_execution_raw_part.json:expected_price": (REPLAY, "a price of the market"),
     "m_execution_raw_part.json:impact": (REPLAY, "needs the market's volume; at most 0.1"),
     "m_execution_raw_part.json:realised": (REPLAY, "needs the price of the entry"),
@@ -62,7 +62,7 @@ FREE: dict[str, tuple[str, str]] = {
     "run_manifest.json:journal.last_error": (PLACE, "why an entry was not taken"),
     "run_manifest.json:journal.sent.*": (PLACE, "of torn tails, deletions and budgets; the others are counted"),
     "run_manifest.json:market.sha256": (PLACE, "the bars themselves are not in the run; replay resolves them"),
-    "run_manifest.json:pool_appends.before.head": (PLACE, "the ledger's seal repeats it; verify of pool and ledger hold it"),
+    "run_manifest.json:pool_appends.before.head": (PLACE, "the ledger's seal repeats it; the audit holds it"),
     "run_manifest.json:pool_appends.after.head": (PLACE, "as before"),
     "run_manifest.json:pool_appends.before.records": (PLACE, "as before, where other runs appended between"),
     "run_manifest.json:pool_appends.lines_sha256": (PLACE, "as before"),
@@ -100,11 +100,10 @@ GROUPED: dict[str, tuple[str, str]] = {
 }
 """Found when changed alone; asserted when everything that repeats or follows from it is changed with it."""
 
+
 @cache
 def _patterns() -> list[re.Pattern[str]]:
-    return [
-        re.compile(re.escape(name).replace(r"\*\*", ".*").replace(r"\*", r"[^.]+")) for name in FREE
-    ]
+    return [re.compile(re.escape(name).replace(r"\*\*", ".*").replace(r"\*", r"[^.]+")) for name in FREE]
 
 
 def is_free(field: str) -> bool:

@@ -32,7 +32,7 @@ class Frame:
         self.arm, self.run_id, self.seed, self.experiment = arm, run_id, seed, experiment
         self.agent = f"e{experiment:04d}a"
 
-    def death(  # noqa: PLR0913, PLR0917
+    def death(
         self, tick: int, ts_utc: str, agent: int, parent: int, sha256: str, born: int, reason: str, initial: float,
         final: float, period: float, trades: int, wins: int, fees: float, funding: float, slippage: float,
         side: str | None, signal: float, allocated: float, reserve: float, fences: str,
@@ -55,7 +55,7 @@ class Frame:
             f'"ts_basis":"market","ts_utc":"{ts_utc}","wins":{wins}}}\n'
         ).encode("ascii")
 
-    def birth(  # noqa: PLR0913, PLR0917
+    def birth(
         self, tick: int, ts_utc: str, agent: int, parent: int, founder: int, sha256: str, parent_sha256: str,
         mutated: int, stake: float, roi: float,
     ) -> bytes:  # fmt: skip
@@ -69,7 +69,7 @@ class Frame:
             f'"tick":{tick},"ts_basis":"market","ts_utc":"{ts_utc}"}}\n'
         ).encode("ascii")
 
-    def survivor(  # noqa: PLR0913, PLR0917
+    def survivor(
         self, tick: int, ts_utc: str, agent: int, parent: int, founder: int, sha256: str, born: int, initial: float,
         period: float, final: float, trades: int, wins: int, fees: float, funding: float, slippage: float,
         in_pool: bool,  # noqa: FBT001
