@@ -7,11 +7,13 @@
 
 KILLS ?= 10000
 RUNS ?= 500
+FORGERIES ?= 10000
 FAULTS := $(BIN)/pytest -q -p no:cacheprovider
 
 torture: $(STAMP)
 	PQ_KILLS=$(KILLS) PQ_FLIP_MASKS=9 PQ_FLIP_OPENS=20000 PQ_POWER_CUTS=200 PQ_STRACE_TURNS=5 \
-	PQ_SOAK_RUNS=$(RUNS) $(FAULTS) tests/integration/faults tests/torture
+	PQ_SOAK_RUNS=$(RUNS) PQ_FORGERIES=$(FORGERIES) PQ_HONEST=$(RUNS) \
+	$(FAULTS) tests/integration/faults tests/torture tests/forger
 
 soak: $(STAMP)
 	PQ_SOAK_RUNS=$(RUNS) $(FAULTS) tests/torture/test_soak.py

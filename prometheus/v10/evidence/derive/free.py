@@ -15,6 +15,8 @@ REPLAY = "replay"
 PLACE = "place"
 
 FREE: dict[str, tuple[str, str]] = {
+    "gating_telemetry.json:counters.*.attempts": (REPLAY, "of market fences: needs every order; rates follow"),
+    "run_manifest.json:results_dir": (PLACE, "where the root lay; tier and run id are derived"),
     "death_events.jsonl:last_signal": (REPLAY, "needs the genome and the market; held to [-1, 1]"),
     "death_events.jsonl:wins": (REPLAY, "needs every order; at most trades"),
     "death_events.jsonl:genome_sha256": (REPLAY, "of a founder without a child: drawn from the seed"),
@@ -77,7 +79,6 @@ GROUPED: dict[str, tuple[str, str]] = {
     "death_events.jsonl:fence_block_rate_summary.*.fence_id": (REPLAY, "which market fence it was needs every order"),
     "collapse_events.jsonl:fence_block_rate_summary.*.fence_id": (REPLAY, "as in deaths"),
     "birth_events.jsonl:genome_sha256": (REPLAY, "of a child that neither the pool nor another line names"),
-    "gating_telemetry.json:counters.*.attempts": (REPLAY, "of market fences: needs every order; rates follow"),
     "gating_telemetry.json:counters.*.trigger_count": (REPLAY, "of market fences: needs every order; rates follow"),
     "gating_telemetry.json:counters.*.block_count": (REPLAY, "of market fences: needs every order; rates follow"),
     "m_execution_raw_part.json:kind": (REPLAY, "exit, or flattening at a review's close"),
@@ -88,7 +89,6 @@ GROUPED: dict[str, tuple[str, str]] = {
     "m_execution_raw_index.json:dropped_records": (REPLAY, "the sum over parts that are gone"),
     "run_manifest.json:docker_image": (PLACE, "in which image"),
     "run_manifest.json:image_digest": (PLACE, "in which image"),
-    "run_manifest.json:results_dir": (PLACE, "where the root lay; tier and run id are derived"),
     "run_manifest.json:start_time": (PLACE, "a clock; the run's id bounds it, and raw evidence repeats it"),
     "run_manifest.json:duration_seconds": (PLACE, "a clock; the rate follows from it"),
     "run_manifest.json:market.funding": (PLACE, "of an imported market"),

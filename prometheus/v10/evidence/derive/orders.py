@@ -184,6 +184,8 @@ class Orders:
         found = differing(index.get("policy"), policy, "policy")
         found += differing(index.get("version"), 1, "version")
         found += differing(index.get("created_at"), self.manifest.get("start_time"), "created_at")
+        counted = table(self.manifest.get("counts")).get("raw_samples")
+        found += differing(index.get("total_records"), counted, "total_records, which counts.raw_samples repeats,")
         for part in index["shards"]:
             ends = self.ends.get(str(part.get("filename")))
             events = part.get("kind") == "events"
