@@ -8,11 +8,13 @@
 KILLS ?= 10000
 RUNS ?= 500
 FUZZ_SECONDS ?= 3600
+FORGERIES ?= 10000
 FAULTS := $(BIN)/pytest -q -p no:cacheprovider
 
 torture: $(STAMP)
 	PQ_KILLS=$(KILLS) PQ_FLIP_MASKS=9 PQ_FLIP_OPENS=20000 PQ_POWER_CUTS=200 PQ_STRACE_TURNS=5 \
-	PQ_SOAK_RUNS=$(RUNS) PQ_FUZZ_SECONDS=$(FUZZ_SECONDS) $(FAULTS) tests/integration/faults tests/torture tests/fuzz
+	PQ_SOAK_RUNS=$(RUNS) PQ_FUZZ_SECONDS=$(FUZZ_SECONDS) PQ_FORGERIES=$(FORGERIES) PQ_HONEST=$(RUNS) \
+	$(FAULTS) tests/integration/faults tests/torture tests/forger tests/fuzz
 
 soak: $(STAMP)
 	PQ_SOAK_RUNS=$(RUNS) $(FAULTS) tests/torture/test_soak.py

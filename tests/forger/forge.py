@@ -45,7 +45,8 @@ class Forgery:
             names = ["summary_stats", "*", names[-1]]
         if self.file == Artifact.TELEMETRY and names[:1] == ["counters"]:
             names = ["counters", "*", *names[2:]]
-        return f"{re.sub(r'_part_\d+', '_part', self.file)}:{'.'.join(map(str, names))}"
+        file = re.sub(r"_part_[0-9]+", "_part", self.file)
+        return f"{file}:{'.'.join(map(str, names))}"
 
 
 def leaves(value: Any, path: Path_ = ()) -> Iterator[tuple[Path_, Any]]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from prometheus.v10.base.clock import SystemClock
+from prometheus.v10.base.clock import Clock, SystemClock
 from prometheus.v10.base.modes import Mode, Stage
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.evidence.codec import structure_config
@@ -24,7 +24,12 @@ BASE: dict[str, dict[str, Any] | Any] = {
     "experiments": {"count": 3, "seed": 11},
     "world": {"founders": 10, "review_ticks": 100, "death_roi": -0.05, "breed_roi": 0.01},
     "evidence": {"order_sample_one_in": 20},
-    "interesting": {"deaths_at_least": 2, "mass_death_share": 0.1, "mass_death_review_share": 0.2, "rejects_at_least": 2},
+    "interesting": {
+        "deaths_at_least": 2,
+        "mass_death_share": 0.1,
+        "mass_death_review_share": 0.2,
+        "rejects_at_least": 2,
+    },
 }
 
 
@@ -49,7 +54,10 @@ class Stopper:
         return StopReason.SIGTERM if self.stop_after is not None and self.seen >= self.stop_after else None
 
 
-def do_run(root: Path, changes: dict[str, dict[str, Any]], *, stop_after: int | None = None, counter: int = 0) -> Path:
+def do_run(
+    root: Path, changes: dict[str, dict[str, Any]], *, stop_after: int | None = None, counter: int = 0,
+    clock: Clock | None = None,
+) -> Path:  # fmt: skip
     """One run under ``root``; returns its directory. ``changes`` go over `BASE`, table by table."""
     tables = {k: {**v, **changes.get(k, {})} if isinstance(v, dict) else changes.get(k, v) for k, v in BASE.items()}
     profile = structure_config({**changes, **tables}, Profile, source="forger")
@@ -57,7 +65,7 @@ def do_run(root: Path, changes: dict[str, dict[str, Any]], *, stop_after: int | 
     layout.prepare()
     journal = Journal.open(instance="T", mode=Mode.OFFLINE, stage=Stage.STAGE1, run_id=None)
     return run_stage1(
-        profile, layout, clock=SystemClock(), mode=Mode.OFFLINE, instance="T", control=Stopper(stop_after),
+        profile, layout, clock=clock or SystemClock(), mode=Mode.OFFLINE, instance="T", control=Stopper(stop_after),
         journal=journal, seed_offset=counter,
     ).path  # fmt: skip
 

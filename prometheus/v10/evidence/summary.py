@@ -15,11 +15,12 @@ from attrs import field, frozen
 
 from prometheus.v10.base.names import Schema
 from prometheus.v10.evidence.codec import to_plain
-from prometheus.v10.evidence.derive.figures import figures_of, quantiles
+from prometheus.v10.evidence.derive import figures
 from prometheus.v10.evidence.events import CapitalTriplet, DeathReason
 from prometheus.v10.evidence.nulls import Nulls
 
 NO_COLLAPSE = "no internal collapse in this experiment"
+quantiles = figures.quantiles  # one implementation for writer and verifier
 
 
 @frozen(kw_only=True)
@@ -170,11 +171,11 @@ def summary_stats(rows: Sequence[ExperimentStats]) -> dict[str, dict[str, float]
 
     The experiment's index and seed are names, not figures, and are left out.
     """
-    figures: dict[str, array[float]] = {}
+    found: dict[str, array[float]] = {}
     for row in rows:
-        for name, value in figures_of(to_plain(row)):
-            figures.setdefault(name, array("d")).append(value)
-    return {name: {"n": float(len(values)), **quantiles(values)} for name, values in sorted(figures.items())}
+        for name, value in figures.figures_of(to_plain(row)):
+            found.setdefault(name, array("d")).append(value)
+    return {name: {"n": float(len(values)), **quantiles(values)} for name, values in sorted(found.items())}
 
 
 def summarise(

@@ -94,9 +94,7 @@ def derive(
     return Derivation(lives, Orders(setting, manifest, lives.told) if whole and not unfinished else None)
 
 
-def rows_of(
-    summary: Mapping[str, Any] | None, report: VerifyReport, path: Path
-) -> dict[int, Mapping[str, Any]] | None:
+def rows_of(summary: Mapping[str, Any] | None, report: VerifyReport, path: Path) -> dict[int, Mapping[str, Any]] | None:
     """The summary's rows by experiment; None where there is no summary with rows."""
     if summary is None:
         return None

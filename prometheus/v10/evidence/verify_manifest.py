@@ -163,7 +163,8 @@ def _check_identity(manifest: dict[str, Any], run_id: str, say: Say) -> None:
         say(f"the directory's name {run_id!r} is not a run id")
         return
     prefix = RunPrefix(run_id.split("_", 1)[0])
-    tier = (manifest.get("meta") or {}).get("tier")
+    meta = manifest.get("meta")
+    tier = meta.get("tier") if isinstance(meta, dict) else None
     if tier != prefix.tier.value:
         say(f"meta.tier is {tier!r}, and {prefix} runs are {prefix.tier}")
     commit = manifest.get("git_commit")

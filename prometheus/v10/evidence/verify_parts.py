@@ -48,7 +48,8 @@ def check_parts(
     """
     for index, part in INDEXES.items():
         parts = {name for name in present if re.fullmatch(_pattern(part), name)}
-        if index in present and ((orders is not None and index is Artifact.EXECUTION_RAW_INDEX) or is_raw_index(run_dir / index)):
+        owed = orders is not None and index is Artifact.EXECUTION_RAW_INDEX  # whatever it calls itself
+        if index in present and (owed or is_raw_index(run_dir / index)):
             report.findings += check_raw(run_dir, cut_off=cut_off, explained=explained, orders=orders)
         elif index in present:
             _check_index(run_dir, index, parts, report, explained)

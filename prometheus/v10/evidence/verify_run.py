@@ -70,6 +70,8 @@ def verify_run(
         report.error(run_dir, error.message)
     except OSError as error:
         report.error(error.filename or run_dir, f"cannot be read: {error.strerror}")
+    except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
+        report.error(run_dir, f"could not be understood: {type(error).__name__}: {ascii(str(error))[:200]}")
     return report
 
 
@@ -120,7 +122,7 @@ class _Run:
         if self.dir.name.startswith(("PROMOTE_", "AUDIT_")) and not unfinished:
             check_tier2(self.dir, self.report)
             check_claim(manifest or {}, self.dir, self._say_about(Artifact.MANIFEST))
-        self._check_ledger(seal, ledger)
+        self._check_ledger(seal, ledger, manifest)
         self.report.facts.update(files=len(self.present), bytes=sum(s.st_size for s in self.present.values()))
 
     def _say_about(self, name: str) -> Any:
@@ -292,7 +294,8 @@ class _Run:
         if manifest is not None and setting is not None:
             self._derive(setting, Documents(manifest, summary, telemetry, fingerprint))
         elif manifest is not None and not _is_stage2(manifest, self.dir.name):
-            self.report.fail(self.dir / Artifact.MANIFEST, "it does not settle world, window, market and seeds as it must")
+            what = "it does not settle world, window, market and seeds as it must"
+            self.report.fail(self.dir / Artifact.MANIFEST, what)
         elif manifest is not None:
             self.report.note(self.dir, "stage 2: its cells' worlds are not in its manifest, so less can be derived")
         if setting is None or not setting.survivors:
@@ -313,7 +316,8 @@ class _Run:
             for artifact in FILES
             if artifact in self.present or artifact in self.unpacked
         }
-        unfinished = self.cut_off or documents.manifest.get("status") == "failed"
+        failed = documents.manifest.get("status") == "failed" and documents.summary is None
+        unfinished = self.cut_off or failed
         derived = derive(self.dir, setting, documents, paths, self.report, unfinished=unfinished)
         self.orders = derived.orders
         for artifact, digest in derived.lives.sha256.items():
@@ -348,6 +352,7 @@ class _Run:
                     cut_off=self.cut_off,
                     source=None if artifact in self.present else self.unpacked[artifact],
                 )
+
     def _check_counts(self, manifest: dict[str, Any] | None) -> None:
         if manifest is None or manifest.get("status") == "running":
             return
@@ -376,13 +381,16 @@ class _Run:
     def _packs(self, name: str) -> bool:
         return name.endswith(PACKED_SUFFIX) and name.removesuffix(PACKED_SUFFIX) in self.explained
 
-    def _check_ledger(self, seal: str | None, ledger: LedgerView | None) -> None:
+    def _check_ledger(self, seal: str | None, ledger: LedgerView | None, manifest: dict[str, Any] | None) -> None:
         if ledger is None:
             return
         entries = ledger.seals.get(self.dir.name, [])
         if not entries:
             self.report.fail(self.dir, "the ledger does not know this run's seal")
+        status = "interrupted" if self.cut_off else (manifest or {}).get("status")
         for entry in entries:
+            if isinstance(entry.get("status"), str) and entry["status"] != status:
+                self.report.fail(self.dir, f"the ledger sealed it as {entry['status']!r}, it says {status!r}")
             if seal is not None and entry.get("seal") != seal:
                 self.report.fail(
                     self.dir, f"the ledger has the seal {entry.get('seal')}, the run's is {seal}: rewritten"

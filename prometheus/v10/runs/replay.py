@@ -23,7 +23,7 @@ from prometheus.v10.base.names import SEAL_FILES, Artifact, Schema
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.evidence.codec import from_json_bytes, structure_config
 from prometheus.v10.evidence.journal import Journal
-from prometheus.v10.evidence.manifest import NOT_FAILED, NOT_STOPPED, RunManifest, Status
+from prometheus.v10.evidence.manifest import NOT_FAILED, NOT_STOPPED, RUNNING, RunManifest, Status
 from prometheus.v10.evidence.nulls import Nulls
 from prometheus.v10.evidence.pool import iter_records
 from prometheus.v10.evidence.pool_record import PoolRecord
@@ -114,7 +114,10 @@ def replay(
     outcome = run.go()
     return Replay(
         run_id=manifest.run_id,
-        comparisons=(*_compare_files(run_dir, outcome.path, _not_compared(manifest)), _compare_pool(manifest, layout, elsewhere, profile.stage)),
+        comparisons=(
+            *_compare_files(run_dir, outcome.path, _not_compared(manifest)),
+            _compare_pool(manifest, layout, elsewhere, profile.stage),
+        ),
         agent_ticks=outcome.agent_ticks,
         seconds=outcome.seconds,
     )
@@ -150,6 +153,7 @@ def _as_started(manifest: RunManifest) -> RunManifest:
         stop_time=nulls.unknown("stop_time", NOT_STOPPED),
         stop_reason=nulls.unknown("stop_reason", NOT_STOPPED),
         failure=nulls.unknown("failure", NOT_FAILED),
+        timing=nulls.unknown("timing", RUNNING),
         null_reasons=nulls.reasons,
     )
 

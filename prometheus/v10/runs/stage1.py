@@ -23,7 +23,7 @@ from prometheus.v10.base.clock import Clock, new_run_id, utc_text
 from prometheus.v10.base.errors import HostError, PrometheusError, UsageError
 from prometheus.v10.base.files import FILES, Files
 from prometheus.v10.base.modes import Mode, RunPrefix, Tier
-from prometheus.v10.base.names import CURVE_FILE, Artifact, Event, LedgerEntryType, Schema, required
+from prometheus.v10.base.names import CURVE_FILE, Artifact, Event, LedgerEntryType, Schema
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.core import fences
 from prometheus.v10.evidence.anchors import pool_state, vouched_records
@@ -59,6 +59,7 @@ from prometheus.v10.runs import executor, observe, setup
 from prometheus.v10.runs.ablation import ABLATIONS
 from prometheus.v10.runs.account import declaration, invariants, telemetry
 from prometheus.v10.runs.control import Progress, RunControl, RunOutcome, StopReason
+from prometheus.v10.runs.ending import failure_of, timing_of
 from prometheus.v10.runs.harvest import Harvest
 from prometheus.v10.runs.identity import identities
 from prometheus.v10.runs.invariance import check_core
@@ -272,21 +273,11 @@ class Stage1Run:
     def _count(self, harvest: Harvest) -> None:
         """Take one experiment's figures into the run's, and tell the journal."""
         self.rows.append(harvest.stats)
-        self.timing.append(self._timing(harvest))
+        self.timing.append(timing_of(harvest, self.origin, elsewhere=self.cluster is not None))
         self.fence += harvest.fence
         self.residual = max(self.residual, harvest.residual)
         self.agent_ticks += harvest.agent_ticks
         self._tell(harvest)
-
-    def _timing(self, harvest: Harvest) -> ExperimentTiming:
-        """When an experiment ran; what a machine of a cluster measured is placed so that it ends when it arrives."""
-        started, ended = (moment - self.origin for moment in harvest.span)
-        if self.cluster is not None:
-            arrived = time.monotonic() - self.origin
-            started, ended = max(0.0, arrived - (ended - started)), arrived
-        return ExperimentTiming(
-            experiment=harvest.experiment, wall_seconds=ended - started, started_seconds=started, ended_seconds=ended
-        )
 
     def _tell(self, harvest: Harvest) -> None:
         for note in harvest.reviews:
@@ -490,13 +481,6 @@ class Stage1Run:
             raw_samples=self.raw.records,
             pool_records=self.claim.appended,
         )
-
-
-def failure_of(directory: RunDirectory, error: Exception) -> Failure:
-    """Why a run failed, and which files of its tier are not there; the raw text of a bug is cut to one short line."""
-    owed = [artifact.file_name(run_id=directory.run_id) for artifact in required(directory.tier)]
-    said = " ".join(f"{type(error).__name__}: {error}".split()).encode("ascii", "replace").decode("ascii")
-    return Failure(error=said[:500], missing=[name for name in owed if not (directory.path / name).is_file()])
 
 
 def journal_state(journal: Journal, nulls: Nulls) -> JournalState:

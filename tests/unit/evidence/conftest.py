@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import pytest
 
+from prometheus.v10.base.clock import SystemClock
 from prometheus.v10.base.files import Files
 from prometheus.v10.base.modes import Tier
-from prometheus.v10.base.names import LedgerEntryType
+from prometheus.v10.base.names import SEAL_FILES, LedgerEntryType
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.evidence.canonical import canonical_line, pretty_bytes
 from prometheus.v10.evidence.ledger import Ledger
 from prometheus.v10.evidence.pool import PoolWriter
 from prometheus.v10.evidence.pool_record import PoolEntry, PoolSource, genome_bytes
 from prometheus.v10.evidence.seal import seal_run
+from tests.forger.house import do_run
 
 
 class StillClock:
@@ -120,26 +125,56 @@ def make_pool(tmp_path: Path, clock: StillClock, no_torn: Callable[[object], Non
     return make
 
 
-GOLDENS = Path(__file__).parent / "goldens"
 RUN_ID = "HF_20260102T030405Z_0123456_0000"
+COMMIT = b"0123456789abcdef0123456789abcdef01234567"
+
+
+EXTINCT: dict[str, dict[str, Any]] = {
+    "experiments": {"count": 2},
+    "world": {"death_roi": 0.0099, "breed_roi": 0.01, "review_ticks": 50},
+    "pool": {"best_of_the_dead": 0},
+}
+"""Nobody lives long enough to enter a pool: these tests have pools of their own."""
+
+
+@cache
+def real_run() -> dict[str, bytes]:
+    """The files of one real run, made once a process, under the run id that these tests use."""
+    with TemporaryDirectory() as root:
+        made = do_run(Path(root), EXTINCT, clock=AtStart())
+        files = {path.name: path.read_bytes() for path in made.iterdir() if path.name not in set(SEAL_FILES)}
+    manifest = json.loads(files["run_manifest.json"])
+    commit = str(manifest["git_commit"]).encode("ascii")
+    renamed = {
+        name: data.replace(made.name.encode("ascii"), RUN_ID.encode("ascii")).replace(commit, COMMIT)
+        for name, data in files.items()
+    }
+    index = json.loads(renamed["m_execution_raw_index.json"])
+    for part in index["shards"]:
+        data = renamed[part["filename"]]
+        digest = hashlib.sha256(data).hexdigest()
+        part |= {"bytes": len(data), "sha256": digest, "sha256_16": digest[:16]}
+    index["total_bytes"] = sum(part["bytes"] for part in index["shards"])
+    renamed["m_execution_raw_index.json"] = pretty_bytes(index)
+    return renamed
+
+
+class AtStart(SystemClock):
+    """The system's clock, set back to the moment that the run id names."""
+
+    def now(self) -> datetime:
+        return datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
 def write_run(run_dir: Path, change: Callable[[dict[str, Any]], None] | None = None) -> None:
-    """A run's files from the goldens, made to agree with each other; ``change`` may spoil them before."""
-    tree: dict[str, Any] = {path.name: path.read_bytes() for path in GOLDENS.iterdir() if path.suffix == ".jsonl"}
-    lines = {name: [json.loads(line) for line in data.splitlines()] for name, data in tree.items()}
-    for records in lines.values():
-        for record in records:
-            record["experiment"] = 0
-    lines["collapse_events.jsonl"] = []
-    manifest = json.loads((GOLDENS / "run_manifest.completed.json").read_bytes())
-    manifest["counts"] |= {name.split("_")[0] + "s": len(records) for name, records in lines.items()}
-    manifest["counts"]["interesting_deaths"] = manifest["counts"].pop("interestings")
-    artifacts = {
-        name: json.loads((GOLDENS / name).read_bytes())
-        for name in ("multiple_experiments_summary.json", "execution_fingerprint.json", "gating_telemetry.json")
-    }
-    everything: dict[str, Any] = {**lines, **artifacts, "run_manifest.json": manifest}
+    """A real run's files; ``change`` may spoil them before they are written: lines of records, and documents."""
+    everything: dict[str, Any] = {}
+    for name, data in real_run().items():
+        if name.endswith(".jsonl"):
+            everything[name] = [json.loads(line) for line in data.splitlines()]
+        else:
+            everything[name] = data if "_part_" in name else json.loads(data)
+    as_made = everything["run_manifest.json"]["evidence"].copy()
     if change is not None:
         change(everything)
     run_dir.mkdir(parents=True)
@@ -147,9 +182,9 @@ def write_run(run_dir: Path, change: Callable[[dict[str, Any]], None] | None = N
         if name.endswith(".jsonl"):
             (run_dir / name).write_bytes(b"".join(map(canonical_line, value)))
         elif name != "run_manifest.json" and value is not None:
-            (run_dir / name).write_bytes(pretty_bytes(value))
+            (run_dir / name).write_bytes(value if isinstance(value, bytes) else pretty_bytes(value))
     if (manifest := everything["run_manifest.json"]) is not None:
-        if manifest["evidence"] == {"bytes": 123456, "files": 8}:
+        if manifest["evidence"] == as_made:
             sizes = [path.stat().st_size for path in run_dir.iterdir()]
             manifest["evidence"] = {"files": len(sizes), "bytes": sum(sizes)}
         (run_dir / "run_manifest.json").write_bytes(pretty_bytes(manifest))

@@ -61,7 +61,7 @@ def cut_pool(pool):
 
 TAMPERING = {
     "rewritten and sealed again": (lambda h: reseal(h[1]), "rewritten"),
-    "edited run": (lambda h: edit(h[1] / "death_events.jsonl", b"liquidation", b"unknown"), "its sha256"),
+    "edited run": (lambda h: edit(h[1] / "death_events.jsonl", b"quarterly_review", b"unknown"), "its sha256"),
     "deleted run": (lambda h: shutil.rmtree(h[1]), "gone without a tombstone"),
     "unsealed run": (lambda h: (h[1] / "SHA256SUMS.txt").unlink(), "not sealed"),
     "copied run": (

@@ -50,7 +50,7 @@ def reseal(run_dir: Path) -> None:
 
 TAMPERING = {
     "edit an event": (
-        lambda d: edit(d / "death_events.jsonl", b"liquidation", b"unknown"),
+        lambda d: edit(d / "death_events.jsonl", b"quarterly_review", b"unknown"),
         "death_events.jsonl: its sha256",
     ),
     "edit the manifest": (
@@ -122,18 +122,30 @@ WRONG = {
     "stop without time": (set_in(MANIFEST, "stop_detected", True), "stop_detected is true, and stop_time is None"),
     "never null": (set_in(MANIFEST, "core_hash", None), "core_hash is null, and may not be"),
     "wrong type": (set_in(MANIFEST, "seeds", "7"), "seeds is '7', not of its type"),
-    "death count": (set_in(MANIFEST, "counts.deaths", 3), "counts.deaths is 3, death_events.jsonl has 2 lines"),
+    "death count": (set_in(MANIFEST, "counts.deaths", 3), "counts.deaths is 3, death_events.jsonl has"),
     "evidence": (set_in(MANIFEST, "evidence.files", 1), "evidence says 1 files"),
-    "somebody is lost": (set_in(SUMMARY, "all_stats.0.alive_agents", 7), "and 7 are alive"),
-    "founders": (set_in(SUMMARY, "all_stats.0.total_agents_ever", 9), "total_agents_ever is 9"),
-    "reasons": (set_in(SUMMARY, "all_stats.0.deaths_by_reason.unknown", 1), "deaths_by_reason adds up to 3"),
-    "triplet": (set_in(SUMMARY, "all_stats.0.capital_triplet.system_reserve", 1.0), "differs from the total"),
-    "invariant": (set_in(SUMMARY, "invariants.0.passed", False), "'capital_conservation' did not hold"),
-    "collapse": (set_in(SUMMARY, "all_stats.0.collapse.detected", True), "1 by its row, 0 lines in collapse"),
-    "birth lost": (lambda e: e["birth_events.jsonl"].clear(), "1 by its row, 0 lines in birth_events.jsonl"),
-    "another run's death": (set_in(DEATHS, "0.run_id", "HF_x"), "line 1: it is a 'death_event/1' of 'HF_x'"),
+    "somebody is lost": (set_in(SUMMARY, "all_stats.0.alive_agents", 7), "alive_agents is 7, derived is"),
+    "founders": (set_in(SUMMARY, "all_stats.0.total_agents_ever", 9), "total_agents_ever is 9, derived is"),
+    "reasons": (
+        set_in(SUMMARY, "all_stats.0.deaths_by_reason.unknown", 1),
+        "deaths_by_reason.unknown is 1, derived",
+    ),
+    "triplet": (
+        set_in(SUMMARY, "all_stats.0.capital_triplet.system_reserve", 1.0),
+        "system_reserve is 1.0, derived",
+    ),
+    "invariant": (set_in(SUMMARY, "invariants.0.passed", False), "invariants.0.passed is false, derived is true"),
+    "collapse": (
+        set_in(SUMMARY, "all_stats.0.collapse.detected", False),
+        "detected is false, derived is true",
+    ),
+    "birth lost": (lambda e: e["birth_events.jsonl"].clear(), "genome_index names nobody who was born by then"),
+    "another run's death": (
+        set_in(DEATHS, "0.run_id", "HF_x"),
+        'line 1: run_id is "HF_x", derived is',
+    ),
     "death field": (set_in(DEATHS, "1.last_signal", KeyError), "line 2: last_signal missing"),
-    "death null": (set_in(DEATHS, "0.last_signal", None), "last_signal is null without a reason"),
+    "death null": (set_in(DEATHS, "0.last_signal", None), "line 1: last_signal missing or no finite number"),
     "no summary": (lambda e: e.update({SUMMARY: None}), "missing: a tier1_hf run owes it"),
     "schema": (set_in("gating_telemetry.json", "schema", "x/1"), "schema is 'x/1'"),
     "no fences": (set_in("gating_telemetry.json", "counters", {}), "no fence is counted"),
@@ -158,7 +170,7 @@ def test_a_sealed_run_that_disagrees_with_itself_fails(sealed_run, name: str) ->
 def test_a_line_that_is_json_but_not_canonical_fails(sealed_run) -> None:
     run_dir = sealed_run()
     edit(run_dir / DEATHS, b'":', b'": ')
-    assert "not a canonical object" in what(verify_run(run_dir))
+    assert "not in canonical form" in what(verify_run(run_dir))
 
 
 def test_a_key_given_twice_in_an_artifact_fails(sealed_run) -> None:
@@ -176,7 +188,7 @@ def sidecar(run_dir: Path, missing: list[str]) -> None:
 def cut_off_run(layout, write_run, missing: list[str]) -> Path:
     def begun(everything) -> None:
         everything[MANIFEST] |= {"status": "running", "end_time": None, "evidence": None}
-        everything[MANIFEST]["null_reasons"] |= {"end_time": "running", "evidence": "running"}
+        everything[MANIFEST]["null_reasons"] |= {"end_time": "the run has not ended yet", "evidence": "running"}
         everything[SUMMARY] = None
 
     run_dir = layout.lib / "runs_hf" / "HF_20260102T030405Z_0123456_0000"
@@ -239,22 +251,15 @@ def test_a_run_that_the_ledger_does_not_know_fails(sealed_run, layout, write_run
 
 
 def test_parts_and_their_index_must_agree(sealed_run) -> None:
-    import hashlib
-
-    part = b"[]\n"
-    index = {
-        "shards": [{"filename": "m_execution_raw_part_0001.json", "sha256_16": hashlib.sha256(part).hexdigest()[:16]}]
-    }
     run_dir = sealed_run()
-    (run_dir / "m_execution_raw_part_0001.json").write_bytes(part)
-    (run_dir / "m_execution_raw_part_0002.json").write_bytes(part)
+    index = (run_dir / "m_execution_raw_index.json").read_bytes()
+    (run_dir / "m_execution_raw_part_0099.json").write_bytes(b"[]\n")
+    assert "m_execution_raw_part_0099.json: not in m_execution_raw_index.json" in what(verify_run(run_dir))
+    (run_dir / "m_execution_raw_index.json").unlink()
     assert "m_execution_raw_index.json: missing, and there are 2 parts" in what(verify_run(run_dir))
-    (run_dir / "m_execution_raw_index.json").write_bytes(pretty_bytes(index))
-    said = what(verify_run(run_dir))
-    assert "m_execution_raw_part_0002.json: not in m_execution_raw_index.json" in said
-    assert "part_0001.json: its sha256" not in said
+    (run_dir / "m_execution_raw_index.json").write_bytes(index)
     (run_dir / "m_execution_raw_part_0001.json").write_bytes(b"[1]\n")
-    assert "part_0001.json: its sha256 is not that of its index" in what(verify_run(run_dir))
+    assert "part_0001.json: its bytes are not those of its index" in what(verify_run(run_dir))
 
 
 @pytest.mark.parametrize("python", ["python3.11", "python3"])

@@ -202,7 +202,7 @@ class Book:
         if keys != sorted(keys) or kinds != sorted(kinds):
             self.say(Artifact.DEATHS, good[0][0], "those who died together are not in the order in which they lived")
 
-    def _wrong_death(self, tick: int, row: dict[str, Any]) -> str | None:
+    def _wrong_death(self, tick: int, row: dict[str, Any]) -> str | None:  # noqa: PLR0911  (a list of rules)
         """What keeps a death from being taken in; None where its figures can be used."""
         agent = row.get("genome_index")
         if not is_count(agent) or agent >= len(self.parent):
@@ -216,8 +216,8 @@ class Book:
             return f"{', '.join(wrong)} missing or no finite number"
         if row.get("death_reason") not in REASONS or row["death_reason"] == "unknown":
             return f"death_reason is {row.get('death_reason')!r}: no rule of the world has that name"
-        if wrong := self._wrong_trades(row):
-            return wrong
+        if odd := self._wrong_trades(row):
+            return odd
         if not -1.0 <= row["last_signal"] <= 1.0:
             return "last_signal is outside [-1, 1]"
         held = row["death_reason"] == "liquidation"
@@ -260,7 +260,8 @@ class Book:
         roi = 2.0 * stake / self.period[parent] - 1.0
         if not roi >= self.setting.breed_roi:
             self.say(Artifact.BIRTHS, number, f"the parent's return {roi!r} is below breed_roi: it does not breed")
-        if not (row["genome_sha256"] == row["parent_genome_sha256"]) == (row["mutated_loci"] == 0):
+        same = row["genome_sha256"] == row["parent_genome_sha256"]
+        if same is not (row["mutated_loci"] == 0):
             self.say(Artifact.BIRTHS, number, f"{row['mutated_loci']} loci mutated, which the hashes contradict")
         if self.sha256[parent] is None:
             self.sha256[parent] = row["parent_genome_sha256"]
@@ -271,12 +272,16 @@ class Book:
         if derived != line:
             self._differs(Artifact.BIRTHS, number, row, derived)
         self.period[parent] = stake
-        for column, value in (
-            (self.parent, parent), (self.founder, self.founder[parent]), (self.born, tick), (self.initial, stake),
-            (self.period, stake), (self.sha256, row["genome_sha256"]), (self.death_tick, -1), (self.final, 0.0),
-            (self.trades, 0), (self.costs, (0.0, 0.0, 0.0)),
-        ):  # fmt: skip
-            column.append(value)  # type: ignore[attr-defined]
+        self.parent.append(parent)
+        self.founder.append(self.founder[parent])
+        self.born.append(tick)
+        self.initial.append(stake)
+        self.period.append(stake)
+        self.sha256.append(row["genome_sha256"])
+        self.death_tick.append(-1)
+        self.final.append(0.0)
+        self.trades.append(0)
+        self.costs.append((0.0, 0.0, 0.0))
         self.birth_ticks.append(tick)
         self.alive += 1
         self.totals.births += 1

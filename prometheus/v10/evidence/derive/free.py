@@ -15,6 +15,8 @@ REPLAY = "replay"
 PLACE = "place"
 
 FREE: dict[str, tuple[str, str]] = {
+    "gating_telemetry.json:counters.*.attempts": (REPLAY, "of market fences: needs every order; rates follow"),
+    "run_manifest.json:results_dir": (PLACE, "where the root lay; tier and run id are derived"),
     "death_events.jsonl:last_signal": (REPLAY, "needs the genome and the market; held to [-1, 1]"),
     "death_events.jsonl:wins": (REPLAY, "needs every order; at most trades"),
     "death_events.jsonl:genome_sha256": (REPLAY, "of a founder without a child: drawn from the seed"),
@@ -26,7 +28,7 @@ FREE: dict[str, tuple[str, str]] = {
     "multiple_experiments_summary.json:all_stats.*.max_drawdown": (REPLAY, "needs every tick; deaths bound it below"),
     "multiple_experiments_summary.json:all_stats.*.founder_out_in_correlation": (REPLAY, "needs the founders' genomes"),
     "multiple_experiments_summary.json:all_stats.*.gene_diversity": (REPLAY, "needs the survivors' genomes"),
-    "multiple_experiments_summary.json:invariants.*.residual": (REPLAY, "of capital: needs every tick; at most its limit"),
+    "multiple_experiments_summary.json:invariants.*.residual": (REPLAY, "of capital: every tick; at most its limit"),
     "m_execution_raw_part.json:expected_price": (REPLAY, "a price of the market"),
     "m_execution_raw_part.json:impact": (REPLAY, "needs the market's volume; at most 0.1"),
     "m_execution_raw_part.json:realised": (REPLAY, "needs the price of the entry"),
@@ -62,7 +64,7 @@ FREE: dict[str, tuple[str, str]] = {
     "run_manifest.json:journal.last_error": (PLACE, "why an entry was not taken"),
     "run_manifest.json:journal.sent.*": (PLACE, "of torn tails, deletions and budgets; the others are counted"),
     "run_manifest.json:market.sha256": (PLACE, "the bars themselves are not in the run; replay resolves them"),
-    "run_manifest.json:pool_appends.before.head": (PLACE, "the ledger's seal repeats it; verify of pool and ledger hold it"),
+    "run_manifest.json:pool_appends.before.head": (PLACE, "the ledger's seal repeats it; the audit holds it"),
     "run_manifest.json:pool_appends.after.head": (PLACE, "as before"),
     "run_manifest.json:pool_appends.before.records": (PLACE, "as before, where other runs appended between"),
     "run_manifest.json:pool_appends.records_sha256": (PLACE, "as before"),
@@ -77,7 +79,6 @@ GROUPED: dict[str, tuple[str, str]] = {
     "death_events.jsonl:fence_block_rate_summary.*.fence_id": (REPLAY, "which market fence it was needs every order"),
     "collapse_events.jsonl:fence_block_rate_summary.*.fence_id": (REPLAY, "as in deaths"),
     "birth_events.jsonl:genome_sha256": (REPLAY, "of a child that neither the pool nor another line names"),
-    "gating_telemetry.json:counters.*.attempts": (REPLAY, "of market fences: needs every order; rates follow"),
     "gating_telemetry.json:counters.*.trigger_count": (REPLAY, "of market fences: needs every order; rates follow"),
     "gating_telemetry.json:counters.*.block_count": (REPLAY, "of market fences: needs every order; rates follow"),
     "m_execution_raw_part.json:kind": (REPLAY, "exit, or flattening at a review's close"),
@@ -88,7 +89,6 @@ GROUPED: dict[str, tuple[str, str]] = {
     "m_execution_raw_index.json:dropped_records": (REPLAY, "the sum over parts that are gone"),
     "run_manifest.json:docker_image": (PLACE, "in which image"),
     "run_manifest.json:image_digest": (PLACE, "in which image"),
-    "run_manifest.json:results_dir": (PLACE, "where the root lay; tier and run id are derived"),
     "run_manifest.json:start_time": (PLACE, "a clock; the run's id bounds it, and raw evidence repeats it"),
     "run_manifest.json:duration_seconds": (PLACE, "a clock; the rate follows from it"),
     "run_manifest.json:market.funding": (PLACE, "of an imported market"),
@@ -100,11 +100,10 @@ GROUPED: dict[str, tuple[str, str]] = {
 }
 """Found when changed alone; asserted when everything that repeats or follows from it is changed with it."""
 
+
 @cache
 def _patterns() -> list[re.Pattern[str]]:
-    return [
-        re.compile(re.escape(name).replace(r"\*\*", ".*").replace(r"\*", r"[^.]+")) for name in FREE
-    ]
+    return [re.compile(re.escape(name).replace(r"\*\*", ".*").replace(r"\*", r"[^.]+")) for name in FREE]
 
 
 def is_free(field: str) -> bool:

@@ -120,7 +120,7 @@ def _together(parts: list[Lives]) -> Lives:
     return whole
 
 
-def _read(
+def _read(  # noqa: C901, PLR0912  (one pass over all files)
     setting: Setting, paths: Mapping[Artifact, Path], rows: Mapping[int, Mapping[str, Any]] | None,
     unfinished: bool, place: int, places: int,  # noqa: FBT001
 ) -> Lives:  # fmt: skip
@@ -171,7 +171,7 @@ def _left(rows: Mapping[int, Any], found: Lives, place: int, places: int) -> int
     return next((one for one in sorted(rows) if one % places == place and one not in found.told), None)
 
 
-def _experiment(
+def _experiment(  # noqa: C901  (what is known decides what is checked)
     setting: Setting, experiment: int, parts: Mapping[Artifact, Any],
     rows: Mapping[int, Mapping[str, Any]] | None, found: Lives, *, last: bool,
 ) -> None:  # fmt: skip

@@ -40,10 +40,10 @@ class Orders:
         self.liquidated: dict[int, set[int]] = {}
         self.ends: dict[str, list[Any]] = {}
 
-    def wrong(self, record: Mapping[str, Any], part: Mapping[str, Any]) -> str | None:
+    def wrong(self, record: Mapping[str, Any], part: Mapping[str, Any]) -> str | None:  # noqa: PLR0911  (a list of rules)
         """What is wrong with one record; None where nothing is."""
         experiment, tick, order = record.get("experiment"), record.get("tick"), record.get("order")
-        told = self.told.get(experiment) if is_count(experiment) else None  # type: ignore[arg-type]
+        told = self.told.get(experiment) if is_count(experiment) else None
         if told is None or not (is_count(tick) and is_count(order)):
             return "experiment, tick or order names nothing that was"
         if bad := [name for name in REALS if not is_real(record.get(name))]:
@@ -55,7 +55,7 @@ class Orders:
         filled, ordered = record["filled_lots"], record["ordered_lots"]
         if kind not in KINDS or not (is_real(price) if filled else price is None):
             return f"kind is {shown(kind)}, price {shown(price)}"
-        agent = self._agent(record.get("agent_id"), int(experiment))
+        agent = self._agent(record.get("agent_id"), int(experiment or 0))
         if agent is None or 2 * agent >= len(told.spans):
             return f"agent_id is {shown(record.get('agent_id'))}: nobody has that name"
         born, died = told.spans[2 * agent], told.spans[2 * agent + 1]
@@ -111,7 +111,7 @@ class Orders:
             "null_reasons": {} if filled else {"price": NOTHING_FILLED},
         }
 
-    def _impossible(
+    def _impossible(  # noqa: C901, PLR0911, PLR0912  (a list of rules)
         self, record: Mapping[str, Any], kind: str, told: Told, agent: int, flags: list[str]
     ) -> str | None:
         tick, filled, ordered = record["tick"], record["filled_lots"], record["ordered_lots"]
@@ -184,6 +184,8 @@ class Orders:
         found = differing(index.get("policy"), policy, "policy")
         found += differing(index.get("version"), 1, "version")
         found += differing(index.get("created_at"), self.manifest.get("start_time"), "created_at")
+        counted = table(self.manifest.get("counts")).get("raw_samples")
+        found += differing(index.get("total_records"), counted, "total_records, which counts.raw_samples repeats,")
         for part in index["shards"]:
             ends = self.ends.get(str(part.get("filename")))
             events = part.get("kind") == "events"
@@ -201,8 +203,8 @@ class Orders:
 
     def _owed(self) -> list[str]:
         return [
-            f"experiment {number}: {len(one.liquidated)} were liquidated, {len(self.liquidated.get(number, ()))} forced "
-            "orders are on record"
+            f"experiment {number}: {len(one.liquidated)} liquidated, {len(self.liquidated.get(number, ()))} forced "
+            "orders are there"
             for number, one in sorted(self.told.items())
             if one.whole and len(self.liquidated.get(number, ())) != len(one.liquidated)
         ]

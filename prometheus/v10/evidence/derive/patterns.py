@@ -1,4 +1,4 @@
-"""Patterns among deaths, recomputed as far as deaths tell (the rules are those of `prometheus.v10.evidence.interesting`).
+"""Patterns among deaths, recomputed as far as deaths tell (rules: `prometheus.v10.evidence.interesting`).
 
 Mass deaths and deaths without a trade are derived whole. A resonance must be one of the mass deaths; its trend and
 friction are the market's, and asserted. Repeated rejects need orders that were not all kept: who and how many is
@@ -75,7 +75,8 @@ class Patterns:
                 found.append((number, f"its deaths make {len(expected)} patterns"))
                 break
             if record.get("pattern") != expected[number]["pattern"]:
-                found.append((number, f"pattern is {record.get('pattern')!r}, derived is {expected[number]['pattern']}"))
+                wanted = expected[number]["pattern"]
+                found.append((number, f"pattern is {record.get('pattern')!r}, derived is {wanted}"))
                 break
             found += [(number, one) for one in differing(record, expected[number])]
         if len(records) < len(expected):
@@ -141,7 +142,8 @@ class Patterns:
             count = record.get("deaths")
             if len(rows) > HANDFUL and is_count(count):
                 rows = rows[: int(count)] if int(count) <= len(rows) else rows
-            detail = f"{len(rows)} that died had {self.table['rejects_at_least']} or more orders rejected, one of them {most}"
+            least = self.table["rejects_at_least"]
+            detail = f"{len(rows)} that died had {least} or more orders rejected, one of them {most}"
             made.append(self._record(REJECTS, rows, float(most), float(self.table["rejects_at_least"]), detail))
             if len(rows) >= HANDFUL and is_count(count) and HANDFUL <= int(count) <= len(self.deaths):
                 made[-1] = self._loosely(made[-1], record, most)
@@ -150,7 +152,7 @@ class Patterns:
     def _loosely(self, derived: dict[str, Any], record: dict[str, Any], most: int) -> dict[str, Any]:
         """References name the first stretches only: of more deaths than they hold, count and last tick are asserted."""
         last = record.get("tick_last")
-        if not is_count(last) or int(last) < derived["tick_last"] or int(last) not in {death[0] for death in self.deaths}:
+        if not is_count(last) or int(last) < derived["tick_last"] or last not in {death[0] for death in self.deaths}:
             return derived
         detail = (
             f"{record['deaths']} that died had {self.table['rejects_at_least']} or more orders rejected, "

@@ -115,7 +115,7 @@ def collapse_findings(book: Book, lines: list[bytes]) -> list[str]:
     wanted = int(book.totals.collapse is not None)
     if len(lines) != wanted or book.totals.collapse is None:
         said = "collapsed" if wanted else "did not collapse"
-        return [] if not (wanted or lines) else [f"{len(lines)} lines, and by its deaths it {said}"] * (wanted != len(lines))
+        return [f"{len(lines)} lines, and by its deaths it {said}"] if len(lines) != wanted else []
     try:
         event = json.loads(lines[0])
     except (ValueError, RecursionError):

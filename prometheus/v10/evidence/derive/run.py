@@ -65,6 +65,12 @@ def check_plan(manifest: Mapping[str, Any], say: Say) -> None:
     """What was settled before the first tick: world, window, seeds, arm and market against the configuration."""
     config, world, market = table(manifest.get("config")), table(manifest.get("world")), table(manifest.get("market"))
     window, experiments = table(manifest.get("window")), table(config.get("experiments"))
+    failure = manifest.get("failure")
+    named = table(failure).get("missing")
+    if (manifest.get("status") == "failed") != (failure is not None):
+        say(f"status is {shown(manifest.get('status'))}, and failure is {shown(failure)}")
+    elif failure is not None and (set(table(failure)) != {"error", "missing"} or not isinstance(named, list)):
+        say(f"failure is {shown(failure)}, not an error and a list of missing files")
     _equal(say, "mode", manifest.get("mode"), config.get("mode"))
     _equal(say, "stage", manifest.get("stage"), config.get("stage"))
     _equal(say, "arm", manifest.get("arm"), experiments.get("arm"))
@@ -90,7 +96,7 @@ def check_plan(manifest: Mapping[str, Any], say: Say) -> None:
     _check_market(config, window, market, int(step), say)
     _check_seeds(manifest, experiments, say)
     directory, run_id = manifest.get("results_dir"), manifest.get("run_id")
-    root = "runs_hf" if table(manifest.get("meta")).get("tier") == "tier1_hf" else "runs_full"
+    root = "runs_hf" if table(manifest.get("meta")).get("tier") == "tier1_hf" else "runs"
     if not isinstance(directory, str) or not directory.endswith(f"/{root}/{run_id}"):
         say(f"results_dir is {shown(directory)}, not a directory of {root} with the run's name")
     reasons = table(manifest.get("null_reasons"))
@@ -200,8 +206,6 @@ def _check_status(manifest: Mapping[str, Any], told: Mapping[int, Told], say: Sa
         say("status is interrupted, and nothing stopped it")
     elif status == "aborted":
         say("status is aborted: no run of this version ends so")
-    if (status == "failed") != isinstance(manifest.get("failure"), dict):
-        say(f"status is {shown(status)}, and failure is {shown(manifest.get('failure'))}")
     workers = table(manifest.get("config")).get("workers")
     processors = table(manifest.get("host")).get("cpus")
     most = workers if is_count(workers) and workers else processors

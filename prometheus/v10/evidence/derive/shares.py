@@ -73,7 +73,8 @@ class Shares:
         return (
             "["
             + ",".join(
-                f'{{"attempts":{attempts},"block_count":{blocks},"block_rate":{blocks / attempts!r},"fence_id":"{fence}"}}'
+                f'{{"attempts":{attempts},"block_count":{blocks},"block_rate":{blocks / attempts!r},'
+                f'"fence_id":"{fence}"}}'
                 for fence, attempts, blocks in rows
             )
             + "]",
@@ -110,8 +111,9 @@ def _rows(summary: object) -> tuple[list[tuple[str, int, int]], str | None]:
         fence, attempts, blocks = entry.get("fence_id"), entry.get("attempts"), entry.get("block_count")
         if not isinstance(fence, str) or fence not in _ROW or fence in NEVER_BLOCK or entry.keys() != _FIELDS:
             return rows, "an entry is not a fence of the world that blocks"
-        if not (is_count(attempts) and is_count(blocks)) or not isinstance(attempts, int) or not isinstance(blocks, int):
+        if not is_count(attempts) or not is_count(blocks):
             return rows, f"{fence}: attempts and block_count are not two counts"
+        attempts, blocks = int(attempts or 0), int(blocks or 0)
         if not 0 < blocks <= attempts:
             return rows, f"{fence}: {blocks} blocked of {attempts}"
         rows.append((fence, attempts, blocks))

@@ -150,9 +150,7 @@ def _derived_counts(
         "EXIT_C4": (0, said("EXIT_C4", "trigger_count") if world.get("exit_c4_above") != OFF else 0, 0),
         "LONG_ONLY": (to_long, short, short),
     }
-    derived: dict[str, tuple[Any, ...]] = {
-        name: (steps, *cells[name.removeprefix("FENCE_CORE_")]) for name in CORE
-    }
+    derived: dict[str, tuple[Any, ...]] = {name: (steps, *cells[name.removeprefix("FENCE_CORE_")]) for name in CORE}
     derived["FENCE_RUNNER_ABLATION_MASK"] = (len(lives), len(lives), masked, masked)
     bars = window.get("len")
     defaulted = table(counters.get("FENCE_RUNNER_FUNDING_DEFAULT")).get("trigger_count")

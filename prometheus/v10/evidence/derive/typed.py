@@ -6,28 +6,28 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 _FIRST, _PAST = -(2**63), 2**63
 
 
-def is_int(value: object) -> bool:
+def is_int(value: object) -> TypeGuard[int]:
     """Whether it is a whole number of 64 bits (true and false are none)."""
     return type(value) is int and _FIRST <= value < _PAST
 
 
-def is_count(value: object) -> bool:
+def is_count(value: object) -> TypeGuard[int]:
     """Whether it is a whole number of 64 bits that is not negative."""
     return type(value) is int and 0 <= value < _PAST
 
 
-def is_real(value: object) -> bool:
+def is_real(value: object) -> TypeGuard[float]:
     """Whether it is a finite number that is spelt as a real one."""
     return type(value) is float and math.isfinite(value)
 
 
-def is_sha256(value: object) -> bool:
+def is_sha256(value: object) -> TypeGuard[str]:
     """Whether it is a sha256 in lower-case hexadecimal."""
     return type(value) is str and SHA256.fullmatch(value) is not None
 

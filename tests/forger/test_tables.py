@@ -1,0 +1,34 @@
+"""The verifier's own tables are those of the product: world, ablations, fences, reasons, invariants."""
+
+from __future__ import annotations
+
+import math
+
+from prometheus.v10.core import fences
+from prometheus.v10.core.config import WorldConfig, for_timeframe
+from prometheus.v10.evidence import events, raw_lines
+from prometheus.v10.evidence import fences as registry
+from prometheus.v10.evidence.derive import lines, orders, shares, statistics, telemetry, world
+from prometheus.v10.runs import account
+from prometheus.v10.runs.ablation import ABLATIONS
+from prometheus.v10.runs.setup import world_numbers
+
+
+def test_the_world_has_the_cores_defaults() -> None:
+    assert world_numbers(WorldConfig()) == world.DEFAULTS
+    for step in (60, 300, 3600, 86_400):
+        assert world_numbers(for_timeframe(step, impact=2.0)) == world.world_of({"impact": 2.0}, step)
+    assert world.world_of({"exit_m9_above": math.inf}, 3600) == world.DEFAULTS
+
+
+def test_names_and_sentences_are_the_products() -> None:
+    assert {name: detail for name, (detail, _) in ABLATIONS.items()} == world.ABLATIONS
+    assert shares.CORE == fences.NAMES
+    assert {reason.value: text for reason, text in events.REASON_SOURCES.items()} == lines.REASONS
+    assert set(orders.EVENT_FLAGS) == raw_lines.EVENT_FLAGS
+    assert orders.NOTHING_FILLED == raw_lines.NOTHING_FILLED
+    assert telemetry.registry()[1] == registry.inventory_hash()
+    assert account.CAPITAL_SEMANTICS == statistics.CAPITAL_SEMANTICS
+    assert account.NULL_HYPOTHESIS == statistics.NULL_HYPOTHESIS
+    assert account.CONSERVATION_LIMIT == statistics.CONSERVATION_LIMIT
+    assert {one.name: one.detail for one in account.invariants([], 0.0)} == statistics.DETAILS
