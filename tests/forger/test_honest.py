@@ -25,4 +25,4 @@ def test_honest_runs_pass(tmp_path: Path) -> None:
             report = verify_run(run_dir)
             assert report.exit_code is ExitCode.DONE, (changes, report.lines())
             checked += 1
-    assert checked >= RUNS * 0.9
+    assert checked >= RUNS * 0.8

@@ -335,10 +335,11 @@ class Lock:
     The file is never unlinked: a process that opened the old file and one that opened the new would both hold a lock.
     """
 
-    def __init__(self, path: Path, *, who: str, files: Files = FILES) -> None:
-        """``who`` is written into the file beside host and pid, for the message that others get."""
+    def __init__(self, path: Path, *, who: str, files: Files = FILES, mode: int = 0o640) -> None:
+        """``who`` is written into the file beside host and pid; whoever ``mode`` lets read it can hold the lock."""
         self.path = path
         self._who = who
+        self._mode = mode
         self._files = files
         self._fd = -1
 
@@ -350,7 +351,7 @@ class Lock:
             HostError: when the lock file cannot be opened.
         """
         try:
-            fd = self._files.open(self.path, os.O_RDWR | os.O_CREAT, 0o640)
+            fd = self._files.open(self.path, os.O_RDWR | os.O_CREAT, self._mode)
         except OSError as error:
             raise host_error(error, f"cannot open the lock {self.path}") from error
         try:

@@ -1,7 +1,7 @@
 """The audit of what the ledger's entries say: each exception has a rule of its own, and speaks of what is there.
 
 1. A sealed run or a locked gate is there, or has its tombstone.
-2. A tombstone is allowed for a part of a run's raw samples, for a whole Tier-2 run and for a snapshot; for nothing else.
+2. A tombstone is allowed for a part of a run's raw samples, for a whole Tier-2 run and for a snapshot only.
 3. A promotion is proven by a Tier-2 run whose seal the ledger has.
 4. A torn tail that was moved aside is kept.
 

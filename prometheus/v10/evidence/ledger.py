@@ -79,7 +79,7 @@ class Ledger:
         Raises:
             LockHeldError: when another process held it for five seconds.
         """
-        lock = Lock(self.path.with_name(f"{self.path.name}.lock"), who="a ledger writer", files=self._files)
+        lock = Lock(self.path.with_name(f"{self.path.name}.lock"), who="a ledger writer", files=self._files, mode=0o600)
         lock.acquire(attempts=LOCK_ATTEMPTS)
         try:
             yield

@@ -1,8 +1,9 @@
-"""What each type of ledger entry says: a closed table that the writer and the verifier share (rule: nothing unknown).
+"""What each type of ledger entry says: a closed table that the writer and the verifier share.
 
-An entry of an unknown type, without a field that it owes, with a field that no version wrote, or with a value of another
-type is damage, whoever made it and however well it is chained. ``INSTALLATION`` begins a ledger, or is appended once to
-a ledger of the version before; fields marked ``since`` are owed by every entry after it. Standard library only.
+An entry of an unknown type, without a field that it owes, with a field that no version wrote, or with a value of
+another type is damage, whoever made it and however well it is chained. ``INSTALLATION`` begins a ledger, or is appended
+once to a ledger of the version before; fields marked ``since`` are owed by every entry after it. Standard library
+only.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from prometheus.v10.base.names import LedgerEntryType, is_instance, is_run_id
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _PATH = re.compile(r"(?!/)(?!.*(?:^|/)\.\.?(?:/|$))[^\x00-\x1f\x7f]{1,512}")
+_SNAPSHOT = re.compile(r"\d{12}-[0-9a-f]{8}")
 _ID = re.compile(r"[0-9a-f]{32}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,127}")
 _MOST = 1 << 62
@@ -87,7 +89,7 @@ def _pool(value: Any) -> bool:
 
 @dataclass(frozen=True)
 class Form:
-    """Fields of one type's payload: ``owed`` always, ``since`` by entries after the installation's, ``may`` be there."""
+    """Fields of a payload: ``owed`` always, ``since`` by entries after the installation's, ``may`` be there."""
 
     owed: Mapping[str, Check]
     since: Mapping[str, Check] = field(default_factory=dict)
@@ -113,7 +115,7 @@ TABLE: dict[str, Form] = {
     LedgerEntryType.RUN_INTERRUPTED: _SEALED,
     LedgerEntryType.RUN_ADOPTED: _SEALED,
     LedgerEntryType.SNAPSHOT: Form(
-        {"id": _matches(re.compile(r"\d{12}-[0-9a-f]{8}")), "file": _matches(_NAME), "pool_path": _text, "count": _count,
+        {"id": _matches(_SNAPSHOT), "file": _matches(_NAME), "pool_path": _text, "count": _count,
          "head_hash": sha256, "sha256": sha256, "bytes": _count}
     ),
     LedgerEntryType.PROMOTION: Form(
@@ -124,8 +126,8 @@ TABLE: dict[str, Form] = {
              "reason": _text},
     ),
     LedgerEntryType.RETENTION_DELETION: Form(
-        {"kind": _one_of("run", "file", "snapshot"), "path": relative, "sha256": sha256, "bytes": _count, "reason": _text,
-         "policy": _text},
+        {"kind": _one_of("run", "file", "snapshot"), "path": relative, "sha256": sha256, "bytes": _count,
+         "reason": _text, "policy": _text},
         may={"run_id": run_id},
     ),
     LedgerEntryType.COMPRESSION: Form(
@@ -141,7 +143,8 @@ TABLE: dict[str, Form] = {
          "missing_required_files_count": _count, "verification": _text}
     ),
     LedgerEntryType.GATE_LOCKED: Form(
-        {"gate": _matches(_NAME), "gate_dir": relative, "config_hash": sha256, "lock_sha256": sha256, "core_hash": sha256},
+        {"gate": _matches(_NAME), "gate_dir": relative, "config_hash": sha256, "lock_sha256": sha256,
+         "core_hash": sha256},
         may={"batches": lambda value: value is True},
     ),
     LedgerEntryType.GATE_BATCH: Form(
@@ -152,7 +155,7 @@ TABLE: dict[str, Form] = {
          "bytes": _count, "verdict": _text}
     ),
 }  # fmt: skip
-"""Types of ``state/ledger.jsonl``. What an operator did on the host (stops, releases) has files and types of its own."""
+"""Types of ``state/ledger.jsonl``. An operator's steps on the host (stops, releases) have files and types of their own."""
 
 
 def problem(kind: str, payload: Mapping[str, Any], *, installed: bool) -> str | None:

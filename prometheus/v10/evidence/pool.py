@@ -51,7 +51,7 @@ class PoolWriter:
         self._clock = clock
         self._files = files
         self._on_torn = on_torn
-        self._lock = Lock(path.with_name(f"{path.name}.lock"), who="a pool writer", files=files)
+        self._lock = Lock(path.with_name(f"{path.name}.lock"), who="a pool writer", files=files, mode=0o600)
         self._file: AppendFile | None = None
         self._attempts = 1
         self._vouched = 0

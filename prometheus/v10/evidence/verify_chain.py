@@ -34,7 +34,7 @@ def verify_pool(path: Path, *, progress: Progress | None = None, anchors: Sequen
 
 
 def verify_ledger(path: Path, *, progress: Progress | None = None) -> VerifyReport:
-    """Verify a ledger of seals: chain, numbers, canonical form, ids, null rule; and that each entry is allowed there."""
+    """Verify a ledger of seals: chain, numbers, canonical form, ids, null rule; and each entry's own rules."""
     report = VerifyReport(path, "ledger")
     found = _verify_chain(report, path, LEDGER_LINE, progress)
     if found is not None and not found.damages and path.name == LEDGER_FILE:

@@ -149,7 +149,7 @@ class _Checker:
             if record["collapses"] < seen:
                 return f"the run has {record['collapses']} collapses, and {seen} lines before it"
             if record["ticks"] is not None and record["ticks_total"] != total + record["ticks"]:
-                return f"ticks_total is {record['ticks_total']}, {total} and {record['ticks']} make {total + record['ticks']}"
+                return f"ticks_total is {record['ticks_total']}, and {total} + {record['ticks']} is not that"
             return None if record["ticks_total"] >= total else "ticks_total falls"
         return self._wrong_reboot(record)
 

@@ -122,7 +122,13 @@ def test_a_stopped_run_says_when_and_why(started: RunManifest, journal: Journal,
 def test_pool_appends_of_no_record(started: RunManifest, journal: Journal, fake_clock) -> None:
     head = PoolHead(records=7, head="a" * 64)
     none = PoolAppends(
-        pool="stage1/pool.jsonl", first_n=None, last_n=None, before=head, after=head, appended=0, records_sha256="d" * 64
+        pool="stage1/pool.jsonl",
+        first_n=None,
+        last_n=None,
+        before=head,
+        after=head,
+        appended=0,
+        records_sha256="d" * 64,
     )
     done = ended(started, Status.COMPLETED, figures(pool_appends=none), journal, fake_clock)
     assert to_plain(done)["null_reasons"]["pool_appends.first_n"] == "no record was appended"

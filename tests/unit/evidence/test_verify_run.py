@@ -65,7 +65,7 @@ TAMPERING = {
     "empty the seal": (lambda d: os.truncate(d / "SHA256SUMS.txt", 0), "not covered by the seal"),
     "delete the seal": (lambda d: (d / "SHA256SUMS.txt").unlink(), "not sealed"),
     "delete the listing": (lambda d: (d / "FILELIST.ls.txt").unlink(), "FILELIST.ls.txt: sealed, and not there"),
-    "change a mode": (lambda d: (d / "run_manifest.json").chmod(0o600), "mode -rw-------, listed"),
+    "change a mode": (lambda d: (d / "run_manifest.json").chmod(0o666), "others than its owner can write to it"),
     "put a link": (lambda d: (d / "link").symlink_to("/etc/passwd"), "link: not a regular file"),
     "odd name": (lambda d: (d / "a b").write_text(""), "the name 'a b' cannot be sealed"),
     "reorder lines": (

@@ -96,8 +96,8 @@ class House:
         return House(Layout.under(target), self.clock, self.socket)
 
     def promote(self, run):
-        self.ledger().append(LedgerEntryType.PROMOTION, {"promotion": "P", "from_run_id": run.name, "experiment": 0,
-                                                          "trigger": "top_k", "detail": "", "status": "queued"})  # fmt: skip
+        said = {"promotion": "P", "from_run_id": run.name, "experiment": 0, "trigger": "top_k", "detail": ""}
+        self.ledger().append(LedgerEntryType.PROMOTION, {**said, "status": "queued"})
 
     def days_pass(self, days):
         self.clock.moment += timedelta(days=days)

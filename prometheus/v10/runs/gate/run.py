@@ -135,7 +135,9 @@ def _why(reasons: dict[str, str], name: str) -> str:
     return reasons.get(name, "the environment does not say")
 
 
-def run_gate(design: GateDesign, layout: Layout, *, clock: Clock, ledger: InstallationLedger, hands: Hands) -> GateOutcome:
+def run_gate(
+    design: GateDesign, layout: Layout, *, clock: Clock, ledger: InstallationLedger, hands: Hands
+) -> GateOutcome:
     """Do a gate, or what is left of it.
 
     Raises:
