@@ -155,7 +155,7 @@ TABLE: dict[str, Form] = {
          "bytes": _count, "verdict": _text}
     ),
 }  # fmt: skip
-"""Types of ``state/ledger.jsonl``. An operator's steps on the host (stops, releases) have files and types of their own."""
+"""Types of ``state/ledger.jsonl``. Stops and releases of the host have files and types of their own."""
 
 
 def problem(kind: str, payload: Mapping[str, Any], *, installed: bool) -> str | None:
