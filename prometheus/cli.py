@@ -5,6 +5,11 @@ There is no logic here. Help: ``prometheus-quant --help``; completion: ``prometh
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # before anything else is imported
+    from prometheus.v10.base.isolation import isolate
+
+    isolate("prometheus.cli")
+
 import sys
 from collections.abc import Sequence
 

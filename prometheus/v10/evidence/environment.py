@@ -1,12 +1,14 @@
 """What code this is and what it runs on (mission, section 4.1; contracts, section 2).
 
-Build facts are baked in: ``prometheus/_build.json`` (written into the image and the package) goes first, then ``PQ_*``
-environment variables, then, in a git checkout, git itself. What none of them knows is null plus a reason; nothing is
+Build facts are baked in: ``prometheus/_build.json`` (written into the image and the package) goes first; in a git
+checkout the commit is measured by content (`prometheus.v10.base.provenance`). What the environment says of code is not
+believed. An image's name and digest are what its caller asserts. What nothing knows is null plus a reason; nothing is
 ever called "unknown".
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import platform
@@ -21,10 +23,11 @@ from typing import Any
 from attrs import field, frozen
 
 from prometheus.v10.base.errors import ConfigError
+from prometheus.v10.base.provenance import TreeState, tree_state
 from prometheus.v10.evidence.nulls import Nulls
 
 BUILD_FILE = "_build.json"
-GIT_COMMIT, GIT_DIRTY, IMAGE, IMAGE_DIGEST = "PQ_GIT_COMMIT", "PQ_GIT_DIRTY", "PQ_IMAGE", "PQ_IMAGE_DIGEST"
+IMAGE, IMAGE_DIGEST = "PQ_IMAGE", "PQ_IMAGE_DIGEST"
 PACKAGES = ("numpy", "numba", "llvmlite", "attrs", "cattrs", "orjson")
 CPU_FLAGS = ("sse4_2", "avx", "avx2", "fma", "avx512f", "asimd", "asimdfhm", "sve")
 _TIMEOUT = 5.0
@@ -82,7 +85,7 @@ def probe(
     env = os.environ if env is None else env
     nulls = Nulls()
     build = _build(package / BUILD_FILE)
-    commit, dirty = _code(build, env, package.parent, nulls)
+    commit, dirty = _code(build, package.parent, nulls)
     absent = f"neither {BUILD_FILE} nor the environment names it: not a built image"
     return Environment(
         git_commit=commit,
@@ -109,24 +112,25 @@ def _build(path: Path) -> dict[str, Any]:
     return facts
 
 
-def _code(
-    build: Mapping[str, Any], env: Mapping[str, str], checkout: Path, nulls: Nulls
-) -> tuple[str | None, bool | None]:
+def _code(build: Mapping[str, Any], checkout: Path, nulls: Nulls) -> tuple[str | None, bool | None]:
     """Commit, and whether the code differs from it; both from the same source."""
     if build.get("git_commit"):
         dirty = build.get("git_dirty")
         return str(build["git_commit"]), nulls.known("git_dirty", dirty, f"{BUILD_FILE} does not say")
-    if env.get(GIT_COMMIT):
-        said = {"0": False, "1": True}.get(env.get(GIT_DIRTY, ""))
-        return env[GIT_COMMIT], nulls.known("git_dirty", said, f"{GIT_DIRTY} is neither 0 nor 1")
     if not (checkout / ".git").exists():  # a parent directory's repository would be somebody else's
-        reason = f"no {BUILD_FILE}, no {GIT_COMMIT}, and not a git checkout"
+        reason = f"no {BUILD_FILE}, and not a git checkout; what the environment says of code is not believed"
         return nulls.unknown("git_commit", reason), nulls.unknown("git_dirty", reason)
-    commit, why = _said_by("git", "-C", str(checkout), "rev-parse", "--verify", "HEAD")
-    if commit is None:
-        return nulls.unknown("git_commit", why), nulls.unknown("git_dirty", why)
-    changes, why = _said_by("git", "-C", str(checkout), "status", "--porcelain")
-    return commit, nulls.known("git_dirty", None if changes is None else changes != "", why)
+    state = _tree_state(checkout)
+    if state.commit is None:
+        reason = "the checkout's commit cannot be established by content: no git, no commit, or another repository's"
+        return nulls.unknown("git_commit", reason), nulls.unknown("git_dirty", reason)
+    return state.commit, state.dirty
+
+
+@functools.cache
+def _tree_state(checkout: Path) -> TreeState:
+    """What the checkout holds, by content; once a process, whose code does not change any more."""
+    return tree_state(checkout)
 
 
 def _said_by(*command: str) -> tuple[str | None, str]:

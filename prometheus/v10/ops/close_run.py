@@ -10,6 +10,11 @@ of contracts, section 6; 75 when the instance is at work after all, which then c
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # before anything else is imported
+    from prometheus.v10.base.isolation import isolate
+
+    isolate("prometheus.v10.ops.close_run")
+
 import argparse
 import sys
 from collections.abc import Sequence

@@ -190,7 +190,7 @@ class Suite:
                 yield self._core_in(podman, reference)
 
     def _core_in(self, podman: Podman, reference: str) -> Finding:
-        ended = podman.run(reference, "-m", "prometheus.cli", "core", "check")
+        ended = podman.run(reference, "-I", "-m", "prometheus.cli", "core", "check")
         if ended.ok:
             return Finding(_OK, "core", "the image's core is as CORE.lock says", _CORE)
         return Finding(_FAIL, "core", ended.complaint(), _CORE, "load the release again")

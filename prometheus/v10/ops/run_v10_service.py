@@ -12,6 +12,11 @@ no default (contracts, section 1). Exit codes are those of contracts, section 6.
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # before anything else is imported
+    from prometheus.v10.base.isolation import isolate
+
+    isolate("prometheus.v10.ops.run_v10_service")
+
 import argparse
 import importlib
 import importlib.util

@@ -25,10 +25,12 @@ from prometheus.v10.evidence.interesting import InterestingTable
 from prometheus.v10.runs.ablation import mask
 from prometheus.v10.runs.cluster import begin_worker, in_order, open_executor, to_preload
 from prometheus.v10.runs.harvest import Harvest, Identity, harvest
+from prometheus.v10.runs.known_answer import require_known_answer
 from prometheus.v10.runs.observe import Scene
 from prometheus.v10.runs.setup import World, arm_bars, market_arrays
 
 POLL_SECONDS = 0.1
+CHECK_SECONDS = 0.2  # the known answer takes some four thousandths of a second
 STEP_AGENT_TICKS = 250_000  # a step of this size takes some tens of milliseconds: that is how fast a stop is seen
 MAX_STEP_TICKS = 512
 CLUSTER_AHEAD = 64  # experiments sent to a cluster and not yet filed, whose results are held at most
@@ -118,13 +120,28 @@ def _begin_worker(world: World, experiments: int, memory: Any) -> None:
     """Set up a worker with what all its jobs share."""
     global _world, _table
     begin_worker()
+    require_known_answer()
     _world, _table = world, ProgressTable(experiments, memory)
 
 
 def _work(job: Job) -> Harvest | None:
     if _world is None or _table is None:
         raise RuntimeError("this worker was not set up")
-    return run_job(_world, job, _table, lambda: None)
+    harvested = run_job(_world, job, _table, lambda: None)
+    _check_machine_code()
+    return harvested
+
+
+_checked = 0.0
+
+
+def _check_machine_code() -> None:
+    """The known answer again, whenever a worker has worked for a while since the last time."""
+    global _checked  # noqa: PLW0603  (one a worker process, like the world itself)
+    now = time.monotonic()
+    if now - _checked >= CHECK_SECONDS:
+        require_known_answer()
+        _checked = now
 
 
 # ---- the caller's side

@@ -56,6 +56,7 @@ def check_core() -> str:
     Raises:
         CoreInvarianceError: naming what differs, with both hashes.
     """
+    refuse_site_hooks()
     _check_files()
     for path in core_files():
         if path.stem != "__init__":
@@ -101,11 +102,43 @@ def _check_memory(path: Path) -> None:
     for what in sorted(vars(loaded).keys() | vars(fresh).keys()):
         if what.startswith("__"):
             continue
+        _check_type(vars(loaded).get(what, _ABSENT), vars(fresh).get(what, _ABSENT), f"{name}.{what}", path)
         ours, theirs = (list(_essence(vars(module).get(what, _ABSENT), name)) for module in (loaded, fresh))
         if ours != theirs:
             raise CoreInvarianceError(
                 f"{name}.{what} in memory is not what {path} says: file {_digest(theirs)}, memory {_digest(ours)}",
                 hint="something replaced it at run time; start again without whatever was imported besides",
+            )
+
+
+def _check_type(ours: Any, theirs: Any, what: str, path: Path) -> None:
+    """An object that only carries what a compiled function carries is not that function.
+
+    Raises:
+        CoreInvarianceError: when the member in memory is of another type than the one that the source makes.
+    """
+    if isinstance(ours, type) or type(theirs).__module__.startswith(core.__name__):
+        return  # classes are compared member by member
+    if type(ours) is not type(theirs):
+        raise CoreInvarianceError(
+            f"{what} in memory is a {type(ours).__qualname__}, {path} makes a {type(theirs).__qualname__}",
+            hint="something replaced it at run time; start again without whatever was imported besides",
+        )
+
+
+def refuse_site_hooks() -> None:
+    """Refuse to go on where a site hook ran before us: it may have replaced anything.
+
+    Raises:
+        CoreInvarianceError: naming the hook. The hook of Debian's own interpreter is known and does nothing.
+    """
+    for hook in ("sitecustomize", "usercustomize"):
+        module = sys.modules.get(hook)
+        place = getattr(module, "__file__", None)
+        if module is not None and not str(Path(str(place)).resolve()).startswith("/etc/python3"):
+            raise CoreInvarianceError(
+                f"{hook} was loaded from {place} before the suite: what it replaced cannot be known",
+                hint="remove it, or start prometheus-quant itself, which isolates its interpreter",
             )
 
 

@@ -63,6 +63,7 @@ from prometheus.v10.runs.ending import failure_of, timing_of
 from prometheus.v10.runs.harvest import Harvest
 from prometheus.v10.runs.identity import identities
 from prometheus.v10.runs.invariance import check_core
+from prometheus.v10.runs.known_answer import require_known_answer
 from prometheus.v10.runs.profile import Profile
 from prometheus.v10.runs.warm import warm_up
 
@@ -221,6 +222,7 @@ class Stage1Run:
             self.control.run_opened(self.manifest.run_id, directory.path)
             try:
                 self._evolve(directory, pool)
+                require_known_answer()
                 self.control.sealing()
                 status = Status.INTERRUPTED if self.stop else Status.COMPLETED
                 self._write_artifacts(directory)

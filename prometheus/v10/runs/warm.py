@@ -10,10 +10,15 @@ import numpy as np
 from prometheus.v10.core.config import WorldConfig
 from prometheus.v10.core.state import Market
 from prometheus.v10.core.world import Experiment
+from prometheus.v10.runs.known_answer import require_known_answer
 
 
 def warm_up() -> None:
-    """Pass through every compiled function: a world in which everyone breeds, and one in which everyone dies."""
+    """Pass through every compiled function: a world in which everyone breeds, and one in which everyone dies.
+
+    Raises:
+        CoreInvarianceError: when the machine code that came of it does not give the known answer.
+    """
     price, volume = np.array([100.0, 101.0, 102.0]), np.full(3, 1e6)
     times = np.arange(3, dtype=np.int64) * 3600
     market = Market(times, price, price + 1.0, price - 1.0, price + 0.5, volume, np.full(3, 1e-4))
@@ -23,3 +28,4 @@ def warm_up() -> None:
         while experiment.step(1):
             pass
         experiment.result()
+    require_known_answer()

@@ -14,6 +14,7 @@ import pytest
 from prometheus.v10.base.errors import ConfigError
 from prometheus.v10.base.modes import Mode, Stage
 from prometheus.v10.base.names import Event
+from prometheus.v10.evidence import environment
 from prometheus.v10.evidence.codec import config_hash, from_json_bytes, to_plain
 from prometheus.v10.evidence.environment import probe
 from prometheus.v10.evidence.journal import Journal
@@ -187,7 +188,9 @@ def git(place: Path, *arguments: str) -> str:
 def test_without_build_facts_and_checkout_the_commit_is_null_with_a_reason(package: Path) -> None:
     found = probe(package=package, env={})
     assert (found.git_commit, found.git_dirty, found.docker_image, found.image_digest) == (None, None, None, None)
-    assert found.null_reasons["git_commit"] == "no _build.json, no PQ_GIT_COMMIT, and not a git checkout"
+    assert found.null_reasons["git_commit"] == (
+        "no _build.json, and not a git checkout; what the environment says of code is not believed"
+    )
     assert found.null_reasons.keys() >= {"git_dirty", "docker_image", "image_digest"}
 
 
@@ -197,12 +200,16 @@ def test_a_checkout_knows_its_commit_and_whether_it_was_changed(package: Path) -
     checkout = package.parent
     git(checkout, "init", "-q")
     assert probe(package=package, env={}).git_commit is None
+    (package / "v10" / "base").mkdir(parents=True)
+    (package / "v10" / "base" / "provenance.py").write_text("")  # what makes it a checkout of this package
     (package / "a.py").write_text("a = 1\n")
+    environment._tree_state.cache_clear()  # a process measures its code once
     git(checkout, "add", ".")
     git(checkout, "commit", "-q", "-m", "one")
     found = probe(package=package, env={})
     assert (found.git_commit, found.git_dirty) == (git(checkout, "rev-parse", "HEAD"), False)
     (package / "a.py").write_text("a = 2\n")
+    environment._tree_state.cache_clear()
     assert probe(package=package, env={}).git_dirty is True
 
 
@@ -218,12 +225,7 @@ def test_the_repository_around_an_installation_is_not_ours(package: Path) -> Non
 def test_baked_in_facts_go_before_the_environment(package: Path) -> None:
     env = {"PQ_GIT_COMMIT": "e" * 40, "PQ_GIT_DIRTY": "0", "PQ_IMAGE": "pq:1", "PQ_IMAGE_DIGEST": "sha256:e"}
     found = probe(package=package, env=env)
-    assert (found.git_commit, found.git_dirty, found.docker_image, found.image_digest) == (
-        "e" * 40,
-        False,
-        "pq:1",
-        "sha256:e",
-    )
+    assert (found.git_commit, found.docker_image, found.image_digest) == (None, "pq:1", "sha256:e")
     (package / "_build.json").write_text(
         json.dumps({"git_commit": "b" * 40, "git_dirty": True, "docker_image": "pq:2"})
     )

@@ -84,7 +84,7 @@ def run_in_image(layout: Layout, podman: Podman, words: list[str]) -> int:
         )
     image = release.images[Stage.STAGE1]
     return podman.attached(
-        image, "-m", "prometheus.cli", *words,
+        image, "-I", "-m", "prometheus.cli", *words,
         volumes=(f"{layout.lib}:{layout.lib}", f"{layout.log}:{layout.log}", f"{layout.etc}:{layout.etc}:ro",
                  f"{SOCKET}:{SOCKET}"),
         environ=(f"PQ_IMAGE={image}", f"PQ_IMAGE_DIGEST={release.digest(Stage.STAGE1)}"),
