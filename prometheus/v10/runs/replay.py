@@ -23,7 +23,7 @@ from prometheus.v10.base.names import SEAL_FILES, Artifact, Schema
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.evidence.codec import from_json_bytes, structure_config
 from prometheus.v10.evidence.journal import Journal
-from prometheus.v10.evidence.manifest import NOT_FAILED, NOT_STOPPED, RunManifest, Status
+from prometheus.v10.evidence.manifest import NOT_FAILED, NOT_STOPPED, RUNNING, RunManifest, Status
 from prometheus.v10.evidence.nulls import Nulls
 from prometheus.v10.evidence.pool import iter_records
 from prometheus.v10.evidence.pool_record import PoolRecord
@@ -145,6 +145,7 @@ def _as_started(manifest: RunManifest) -> RunManifest:
     """The manifest as it was before anybody asked the run to stop."""
     nulls = Nulls(manifest.null_reasons)
     nulls.forget("stop_time", "stop_reason", "failure", "timing.stop_seconds")
+    nulls.forget("pool_appends.first_n", "pool_appends.last_n")
     nulls.known("run_counter", manifest.run_counter, "manifest version 1 does not say it")
     return evolve(
         manifest,
@@ -153,6 +154,8 @@ def _as_started(manifest: RunManifest) -> RunManifest:
         stop_time=nulls.unknown("stop_time", NOT_STOPPED),
         stop_reason=nulls.unknown("stop_reason", NOT_STOPPED),
         failure=nulls.unknown("failure", NOT_FAILED),
+        timing=nulls.unknown("timing", RUNNING),
+        pool_appends=nulls.known("pool_appends", None, nulls.reasons.get("pool_appends", RUNNING)),
         null_reasons=nulls.reasons,
     )
 

@@ -96,7 +96,7 @@ def check_plan(manifest: Mapping[str, Any], say: Say) -> None:
     _check_market(config, window, market, int(step), say)
     _check_seeds(manifest, experiments, say)
     directory, run_id = manifest.get("results_dir"), manifest.get("run_id")
-    root = "runs_hf" if table(manifest.get("meta")).get("tier") == "tier1_hf" else "runs_full"
+    root = "runs_hf" if table(manifest.get("meta")).get("tier") == "tier1_hf" else "runs"
     if not isinstance(directory, str) or not directory.endswith(f"/{root}/{run_id}"):
         say(f"results_dir is {shown(directory)}, not a directory of {root} with the run's name")
     reasons = table(manifest.get("null_reasons"))
