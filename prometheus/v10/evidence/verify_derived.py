@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from prometheus.v10.base.names import Artifact, Schema
+from prometheus.v10.base.modes import RunPrefix, Tier
+from prometheus.v10.base.names import EVENT_STREAMS, Artifact, Schema, required
+from prometheus.v10.evidence.canonical import pretty_bytes
 from prometheus.v10.evidence.derive.lives import Lives, read_lives
 from prometheus.v10.evidence.derive.orders import Orders
 from prometheus.v10.evidence.derive.run import check_outcome, check_plan, check_summary
@@ -129,3 +131,29 @@ class _Sayer:
             self.report.fail(self.path, what)
         elif self.said == MOST_SAID + 1:
             self.report.fail(self.path, "and more of this kind")
+
+
+def is_stage2(manifest: dict[str, Any], run_id: str) -> bool:
+    """Whether a run judged a snapshot: manifest and name of the run agree on it."""
+    return manifest.get("stage") == "stage2" and run_id.startswith(f"{RunPrefix.STAGE2}_")
+
+
+def as_written(data: bytes, found: dict[str, Any]) -> bool:
+    """Whether an artifact's bytes are the one spelling of what it holds."""
+    try:
+        return pretty_bytes(found) == data
+    except (ValueError, TypeError, RecursionError):
+        return False
+
+
+def excused_files(manifest: dict[str, Any], run_id: str) -> set[str]:
+    """Files that a failed run may lack: never an event file, and in version 2 only those that it names."""
+    if manifest.get("status") != "failed":
+        return set()
+    artifacts = {artifact.file_name(run_id=run_id) for artifact in required(Tier.TIER2_FULL)}
+    may = artifacts - {*EVENT_STREAMS, Artifact.MANIFEST.value}
+    if manifest.get("schema") == Schema.MANIFEST_1.value:
+        return may
+    failure = manifest.get("failure")
+    named = failure.get("missing") if isinstance(failure, dict) else None
+    return may & {name for name in named if isinstance(name, str)} if isinstance(named, list) else set()

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from prometheus.v10.base.errors import PrometheusError
-from prometheus.v10.base.modes import RunPrefix, Tier
+from prometheus.v10.base.modes import Tier
 from prometheus.v10.base.names import EVENT_STREAMS, SEAL_FILES, Artifact, Schema, is_run_id, required
 from prometheus.v10.evidence.absences import (
     PACKED_SUFFIX,
@@ -26,7 +26,7 @@ from prometheus.v10.evidence.absences import (
     is_raw_part,
     unpack,
 )
-from prometheus.v10.evidence.canonical import pretty_bytes, strict_loads
+from prometheus.v10.evidence.canonical import strict_loads
 from prometheus.v10.evidence.derive.orders import Orders
 from prometheus.v10.evidence.derive.rows import FILES
 from prometheus.v10.evidence.derive.setting import Setting, setting_of
@@ -35,7 +35,7 @@ from prometheus.v10.evidence.ledger_view import LedgerView, read_ledger
 from prometheus.v10.evidence.nulls import violations
 from prometheus.v10.evidence.seal import Listed, is_plain_name, parse_filelist, parse_sums, walk
 from prometheus.v10.evidence.snapshot import file_sha256
-from prometheus.v10.evidence.verify_derived import Documents, derive
+from prometheus.v10.evidence.verify_derived import Documents, as_written, derive, excused_files, is_stage2
 from prometheus.v10.evidence.verify_events import STREAMS, Stream, check_summary, read_stream
 from prometheus.v10.evidence.verify_manifest import check_manifest
 from prometheus.v10.evidence.verify_parts import check_parts
@@ -245,7 +245,7 @@ class _Run:
         elif found.get("status") in {"completed", "interrupted"}:
             owed |= {Artifact.INTERESTING_DEATHS.value, Artifact.EXECUTION_RAW_INDEX.value}
         missing = owed - self.present.keys() - self.explained
-        excused = self._excused(found)
+        excused = excused_files(found, self.dir.name)
         for name in sorted(missing):
             if name in excused:
                 self.report.note(
@@ -254,18 +254,6 @@ class _Run:
             elif not self.cut_off:
                 self.report.fail(self.dir / name, f"missing: a {tier} run owes it")
         return missing
-
-    def _excused(self, manifest: dict[str, Any]) -> set[str]:
-        """Files that a failed run may lack: never an event file, and in version 2 only those that it names."""
-        if manifest.get("status") != "failed":
-            return set()
-        artifacts = {artifact.file_name(run_id=self.dir.name) for artifact in required(Tier.TIER2_FULL)}
-        may = artifacts - {*EVENT_STREAMS, Artifact.MANIFEST.value}
-        if manifest.get("schema") == Schema.MANIFEST_1.value:
-            return may
-        failure = manifest.get("failure")
-        named = failure.get("missing") if isinstance(failure, dict) else None
-        return may & {name for name in named if isinstance(name, str)} if isinstance(named, list) else set()
 
     def _check_interrupted(self, missing: set[str]) -> None:
         say = self._say_about(Artifact.INTERRUPTED)
@@ -293,7 +281,7 @@ class _Run:
         setting = None if manifest is None else setting_of(manifest)
         if manifest is not None and setting is not None:
             self._derive(setting, Documents(manifest, summary, telemetry, fingerprint))
-        elif manifest is not None and not _is_stage2(manifest, self.dir.name):
+        elif manifest is not None and not is_stage2(manifest, self.dir.name):
             what = "it does not settle world, window, market and seeds as it must"
             self.report.fail(self.dir / Artifact.MANIFEST, what)
         elif manifest is not None:
@@ -417,7 +405,7 @@ class _Run:
             say(f"schema is {found.get('schema')!r}, not {schemas[0].value!r}")
         if artifact in self.sums and hashlib.sha256(data).hexdigest() != self.sums[artifact]:
             say("its sha256 is not the sealed one: it changed while it was verified")
-        if not _as_written(data, found):
+        if not as_written(data, found):
             say("not spelt as records are (sorted keys, indent of 2, one spelling of each number)")
         if artifact is not Artifact.MANIFEST:
             if found.get("run_id") != self.dir.name:
@@ -425,19 +413,6 @@ class _Run:
             for broken in violations(found):
                 say(f"null rule: {broken}")
         return found
-
-
-def _is_stage2(manifest: dict[str, Any], run_id: str) -> bool:
-    """Whether a run judged a snapshot: manifest and name of the run agree on it."""
-    return manifest.get("stage") == "stage2" and run_id.startswith(f"{RunPrefix.STAGE2}_")
-
-
-def _as_written(data: bytes, found: dict[str, Any]) -> bool:
-    """Whether an artifact's bytes are the one spelling of what it holds."""
-    try:
-        return pretty_bytes(found) == data
-    except (ValueError, TypeError, RecursionError):
-        return False
 
 
 def is_run(path: Path) -> bool:

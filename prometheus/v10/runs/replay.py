@@ -145,6 +145,7 @@ def _as_started(manifest: RunManifest) -> RunManifest:
     """The manifest as it was before anybody asked the run to stop."""
     nulls = Nulls(manifest.null_reasons)
     nulls.forget("stop_time", "stop_reason", "failure", "timing.stop_seconds")
+    nulls.forget("pool_appends.first_n", "pool_appends.last_n")
     nulls.known("run_counter", manifest.run_counter, "manifest version 1 does not say it")
     return evolve(
         manifest,
@@ -154,6 +155,7 @@ def _as_started(manifest: RunManifest) -> RunManifest:
         stop_reason=nulls.unknown("stop_reason", NOT_STOPPED),
         failure=nulls.unknown("failure", NOT_FAILED),
         timing=nulls.unknown("timing", RUNNING),
+        pool_appends=nulls.known("pool_appends", None, nulls.reasons.get("pool_appends", RUNNING)),
         null_reasons=nulls.reasons,
     )
 

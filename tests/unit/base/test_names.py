@@ -91,6 +91,7 @@ def test_artifact_names_are_those_of_the_contract() -> None:
         "gating_telemetry.json",
         "death_events.jsonl",
         "birth_events.jsonl",
+        "survivors.jsonl",
         "collapse_events.jsonl",
     ]
     assert set(required(Tier.TIER1_HF)) < set(required(Tier.TIER2_FULL))
