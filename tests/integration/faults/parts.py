@@ -40,7 +40,7 @@ from prometheus.v10.evidence.verify_run import verify_run
 from tests.beginnings import enter_beginning, untouched_pool
 from tests.conftest import FakeClock
 from tests.integration.faults.support import UnsyncedFiles, entry, lines_of, reopen, untold
-from tests.unit.evidence.conftest import RUN_ID, write_run
+from tests.unit.ops.old_runs import RUN_ID, write_old_run
 
 if TYPE_CHECKING:
     from tests.unit.ops.retention_house import House
@@ -266,7 +266,7 @@ class SealPart(Part):
         first = len(ledger_now(self.layout.ledger).started)  # an id that was begun is never used again
         for number in range(first, first + 3):
             run_id = f"{RUN_ID[:-4]}{number:04x}"
-            write_run(self.staged / run_id, functools.partial(renamed, run_id))
+            write_old_run(self.staged / run_id, functools.partial(renamed, run_id))
 
     def work(self, files: Files, ack: Ack) -> None:
         ledger = InstallationLedger(self.layout, clock=self.clock, instance="HF", on_torn=untold, files=files)

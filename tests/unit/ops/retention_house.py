@@ -26,7 +26,8 @@ from prometheus.v10.evidence.snapshot import create_snapshot
 from prometheus.v10.evidence.verify_run import verify_run
 from prometheus.v10.ops import retention
 from prometheus.v10.ops.retention_plan import Action, RetentionPolicy, plan, plan_run_deletion
-from tests.unit.evidence.conftest import RUN_ID, make_entry, write_run
+from tests.unit.evidence.conftest import make_entry
+from tests.unit.ops.old_runs import RUN_ID, write_old_run
 
 FULL_ID = "PROMOTE_20260102T030405Z_0123456_0000"
 
@@ -60,7 +61,7 @@ class House:
             deaths += [{**deaths[0], "agent_id": f"more{i}"} for i in range(lines)]
             rename(everything, run_id, tier, lines, mention)
 
-        write_run(path, change)
+        write_old_run(path, change)
         self._add_raw(path, raw)
         seal = seal_run(path)
         self.ledger().append(

@@ -51,7 +51,7 @@ def test_the_words_reach_the_image_in_force_and_its_code_comes_back(layout, hand
     code = in_image.run_in_image(layout, Podman(runner.run_command, None, {}), ["promote", "--top-k", "3", "--queue"])
     assert code == 65
     (words,) = handed
-    assert words[-7:] == (IMAGE, "-m", "prometheus.cli", "promote", "--top-k", "3", "--queue")
+    assert words[-8:] == (IMAGE, "-I", "-m", "prometheus.cli", "promote", "--top-k", "3", "--queue")
     assert f"--env=PQ_IMAGE_DIGEST={DIGEST}" in words
 
 
