@@ -192,7 +192,7 @@ EVENT_FIELDS: dict[Event, tuple[str, ...]] = {
     Event.SERVICE_STOPPING: ("reason",),
     Event.RUN_STARTED: ("path", "experiments", "core_hash"),
     Event.RUN_ENDED: ("status", "experiments", "deaths", "births", "collapses", "seconds"),
-    Event.RUN_SEALED: ("path", "files", "bytes", "seal_sha256"),
+    Event.RUN_SEALED: ("path", "files", "bytes", "seal"),
     Event.RUN_INTERRUPTED_CLOSED: ("path", "missing"),
     Event.COLLAPSE: ("experiment", "reason", "tick"),
     Event.COLLAPSE_INTERVAL: ("interval_seconds", "interval_ticks", "reason"),

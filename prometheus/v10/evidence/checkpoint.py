@@ -86,7 +86,7 @@ def parse_checkpoint(text: str) -> Checkpoint:
     lines = text.split("\n")
     try:
         origin, size, root = lines[0], int(lines[1]), base64.b64decode(lines[2], validate=True)
-        if not origin or size < 0 or str(size) != lines[1] or len(root) != hashlib.sha256().digest_size:
+        if not origin or size < 1 or str(size) != lines[1] or len(root) != hashlib.sha256().digest_size:
             raise ValueError("origin, size or root cannot be meant")  # noqa: TRY301  (one place that words it)
     except (IndexError, ValueError, binascii.Error) as error:
         raise EvidenceError(f"not a checkpoint: {error}", hint="it has three lines: origin, size, root") from error
@@ -101,7 +101,7 @@ def check_consistency(checkpoint: Checkpoint, ledger: Path) -> int:
         HostError: when it cannot be read.
     """
     tree = Tree()
-    at_size: list[bytes] = [EMPTY_ROOT] if checkpoint.size == 0 else []
+    at_size: list[bytes] = []
 
     def add(line: bytes) -> None:
         tree.add(line)

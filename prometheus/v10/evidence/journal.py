@@ -41,7 +41,6 @@ class Priority(IntEnum):
 
 
 _PRIORITIES = {
-    Event.COLLAPSE: Priority.CRITICAL,
     Event.CORE_MISMATCH: Priority.CRITICAL,
     Event.TORN_TAIL: Priority.CRITICAL,
     Event.VERIFY_FAILED: Priority.CRITICAL,

@@ -16,6 +16,9 @@ if __name__ == "__main__":  # before anything else is imported
     from prometheus.v10.base.isolation import isolate
 
     isolate("prometheus.v10.ops.run_v10_service")
+    from prometheus.v10.base.early import listen
+
+    listen()
 
 import argparse
 import importlib

@@ -16,11 +16,16 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Self
 
+from prometheus.v10.base import early
 from prometheus.v10.base.clock import Clock
 from prometheus.v10.runs.control import StopReason
 
 POLL_SECONDS = 0.2
-SIGNALS = {signal.SIGTERM: StopReason.SIGTERM, signal.SIGINT: StopReason.SIGINT}
+SIGNALS = {
+    signal.SIGTERM: StopReason.SIGTERM,
+    signal.SIGINT: StopReason.SIGINT,
+    signal.SIGHUP: StopReason.SIGHUP,
+}
 
 _Handler = Callable[[int, FrameType | None], object] | int | None
 
@@ -58,6 +63,8 @@ class StopWatch:
     def __enter__(self) -> Self:
         for number in SIGNALS:
             self._before[number] = signal.signal(number, self._on_signal)
+        if (before := early.came()) is not None:
+            self._on_signal(before, None)
         return self
 
     def __exit__(
@@ -68,8 +75,10 @@ class StopWatch:
         self._before.clear()
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        """The kill switch is the reason where it is pulled: systemd's SIGTERM only carries it here faster."""
         self.signals += 1
-        self.request(SIGNALS[signal.Signals(number)])
+        pulled = stop_file_present(self._stop_file)
+        self.request(StopReason.STOP_FILE if pulled else SIGNALS[signal.Signals(number)])
 
     def request(self, reason: StopReason) -> None:
         """Ask to stop; heeded only when nobody asked before."""

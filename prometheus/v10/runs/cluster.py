@@ -24,11 +24,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, wait
 from concurrent.futures.process import ProcessPoolExecutor
 from contextlib import contextmanager, suppress
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import wait as wait_for_process
+from multiprocessing.context import BaseContext
 from typing import Any, TypeVar
 
 from attrs import define
 
+from prometheus.v10.base.early import HEARD
 from prometheus.v10.base.errors import ConfigError, HostError, PrometheusError
 from prometheus.v10.runs.invariance import check_core
 
@@ -49,6 +52,24 @@ def to_preload(modules: Sequence[str] = PRELOAD) -> list[str]:
     every run.
     """
     return [*modules, *sorted(name for name in sys.modules if name.startswith(OURS))]
+
+
+def start_fork_server(preload: Sequence[str]) -> BaseContext:
+    """The context whose workers are forked from a server that is deaf to the signals that stop a program.
+
+    A terminal, a supervisor or ``timeout`` signals the whole process group, at any moment. The server, and every worker
+    from its first instruction on, inherits a mask in which those signals wait; the caller alone decides.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(to_preload(preload))
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, HEARD)
+    try:
+        resource_tracker.ensure_running()  # it lets some of these signals through again once it has started
+        signal.pthread_sigmask(signal.SIG_BLOCK, HEARD)
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return context
 
 
 def begin_worker() -> None:
@@ -99,8 +120,7 @@ class Processes(Executor):
         self._pool = self._open()
 
     def _open(self) -> ProcessPoolExecutor:
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(to_preload(self._preload))
+        context = start_fork_server(self._preload)
         return ProcessPoolExecutor(self._workers, mp_context=context, initializer=begin_worker)
 
     def submit(self, fn: Callable[..., R], /, *args: Any, **kwargs: Any) -> Future[R]:

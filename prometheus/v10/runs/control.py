@@ -20,6 +20,7 @@ class StopReason(StrEnum):
     STOP_FILE = "stop_file"
     SIGTERM = "sigterm"
     SIGINT = "sigint"
+    SIGHUP = "sighup"
     DISK_BUDGET = "disk_budget"
 
 

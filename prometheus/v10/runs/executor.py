@@ -7,7 +7,6 @@ and a stop is obeyed, without a word to the tick loop. With one worker everythin
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -23,7 +22,7 @@ from prometheus.v10.base.errors import HostError
 from prometheus.v10.core.world import Experiment
 from prometheus.v10.evidence.interesting import InterestingTable
 from prometheus.v10.runs.ablation import mask
-from prometheus.v10.runs.cluster import begin_worker, in_order, open_executor, to_preload
+from prometheus.v10.runs.cluster import PRELOAD, begin_worker, in_order, open_executor, start_fork_server
 from prometheus.v10.runs.harvest import Harvest, Identity, harvest
 from prometheus.v10.runs.known_answer import require_known_answer
 from prometheus.v10.runs.observe import Scene
@@ -178,8 +177,7 @@ def run_jobs(
                 return
             yield harvested
         return
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(to_preload())
+    context = start_fork_server(PRELOAD)
     pool = ProcessPoolExecutor(
         workers, mp_context=context, initializer=_begin_worker, initargs=(world, len(jobs), table.memory)
     )
