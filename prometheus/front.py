@@ -95,6 +95,13 @@ def _fail(error: PrometheusError) -> int:
     return error.exit_code
 
 
+def _fail_to_write(error: OSError) -> int:
+    fault = as_host_error(error)
+    code = ExitCode.IO if fault is None else _fail(fault)
+    silence()
+    return code
+
+
 def run_app(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
     """Run a command line; returns the exit code (contracts, section 6).
 
@@ -103,7 +110,10 @@ def run_app(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
     tighten_umask()
     try:
         code = _run(app, arguments)
-        flush()
+        try:
+            flush()
+        except OSError as error:  # a full disk behind a redirection: said, and not met again when the process ends
+            code = _fail_to_write(error)
     except SystemExit:  # rich ends so where nobody reads the help text any more
         silence()
         code = ExitCode.DONE
@@ -137,6 +147,8 @@ def _run(app: typer.Typer, arguments: Sequence[str] | None) -> int:
     except Exception as error:  # noqa: BLE001  (the last resort, and it says everything it knows)
         fault = as_host_error(error) if isinstance(error, OSError) else None
         if fault is not None:
-            return _fail(fault)
+            code = _fail(fault)
+            silence()
+            return code
         traceback.print_exc()
         return ExitCode.BUG

@@ -6,8 +6,8 @@
 3. Write summary, telemetry and fingerprint; rewrite the manifest with how it ended; seal; enter the seal into the
    ledger.
 
-A stop ends step 2 at the next look; what is running keeps the ticks it has done, what has not begun is left out, and
-step 3 follows as always. A disk that refuses ends the run as ``failed``, sealed as far as the disk lets us.
+A stop ends step 2 at the next look; what runs keeps its ticks, what has not begun is left out, and step 3 follows.
+A disk that refuses ends the run as ``failed``, sealed as far as the disk lets us.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from prometheus.v10.base.clock import Clock, new_run_id, utc_text
 from prometheus.v10.base.errors import HostError, PrometheusError, UsageError
 from prometheus.v10.base.files import FILES, Files
 from prometheus.v10.base.modes import Mode, RunPrefix, Tier
-from prometheus.v10.base.names import CURVE_FILE, Artifact, Event, LedgerEntryType, Schema
+from prometheus.v10.base.names import Artifact, Event, LedgerEntryType, Schema
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.core import fences
 from prometheus.v10.evidence.anchors import pool_state, vouched_records
-from prometheus.v10.evidence.chain import START, Link
+from prometheus.v10.evidence.chain import START
 from prometheus.v10.evidence.codec import dump_config
 from prometheus.v10.evidence.environment import probe
 from prometheus.v10.evidence.fences import inventory_hash
@@ -43,13 +43,11 @@ from prometheus.v10.evidence.manifest_parts import (
     ExperimentTiming,
     Failure,
     InternalCollapse,
-    PoolAppends,
-    PoolHead,
     Window,
 )
 from prometheus.v10.evidence.nulls import Nulls
 from prometheus.v10.evidence.pool import SharedPoolWriter
-from prometheus.v10.evidence.pool_claims import Claim, claims_of, place_of
+from prometheus.v10.evidence.pool_claims import Claim
 from prometheus.v10.evidence.pool_record import PoolEntry
 from prometheus.v10.evidence.raw import RawWriter
 from prometheus.v10.evidence.rundir import RunDirectory
@@ -58,6 +56,7 @@ from prometheus.v10.evidence.tail import TornTail
 from prometheus.v10.runs import executor, observe, setup
 from prometheus.v10.runs.ablation import ABLATIONS
 from prometheus.v10.runs.account import declaration, invariants, telemetry
+from prometheus.v10.runs.beginning import appends_of, beginning_of, recounted
 from prometheus.v10.runs.control import Progress, RunControl, RunOutcome, StopReason
 from prometheus.v10.runs.ending import failure_of, timing_of
 from prometheus.v10.runs.harvest import Harvest
@@ -146,9 +145,8 @@ def run_stage1(
 class Stage1Run:
     """One run at work: what it has counted so far, and what it writes next.
 
-    Everything that its records say of the run comes from ``manifest`` as it was at the start, so a replay that is given
-    the same manifest writes the same records. ``limits`` (replay only) runs just these experiments, each for so many
-    ticks at most; None runs all of them to their end.
+    Its records speak of the run as ``manifest`` was at the start, so a replay of that manifest writes the same records.
+    ``limits`` (replay only) runs just these experiments, each for so many ticks at most; None runs all to their end.
     """
 
     def __init__(
@@ -188,7 +186,6 @@ class Stage1Run:
         self.raw: RawWriter
 
     # ---- the three steps
-    # ----------------------------------------------------------------------------------------------
 
     def go(self) -> RunOutcome:
         """Steps 1 to 3 (see the head of the module)."""
@@ -340,27 +337,17 @@ class Stage1Run:
             collapses=self.collapses,
             counts=self._counts(directory),
             evidence=directory.size(),
-            pool_appends=PoolAppends(
-                pool=str(self.layout.pool(self.profile.stage).relative_to(self.layout.lib)),
-                first_n=self.claim.first if self.claim.appended else None,
-                last_n=self.claim.last if self.claim.appended else None,
-                before=PoolHead(**pool["before"]),
-                after=PoolHead(**pool["after"]),
-                appended=self.claim.appended,
-                records_sha256=self.claim.records_sha256,
-            ),
+            pool_appends=appends_of(self.layout, self.profile.stage, pool, self.claim),
             stop_reason=reason.value if reason else None,
             stop_time=when,
             stop_seconds=self.stop_seconds,
             failure=failure,
         )
-        # What the manifest counts as sent is what was sent before it was closed: all but the announcement of the seal,
-        # which covers the manifest and so can only follow it.
+        # The manifest counts what was sent before it was closed: the announcement of the seal can only follow it.
         said = journal_state(self.journal, nulls)
         directory.write_manifest(finish(self.manifest, status, figures, said, nulls, self.clock))
-        seal = directory.seal(
-            self.ledger, complete=status is not Status.FAILED, on_file=self._sealing, status=status.value, pool=pool
-        )
+        done = status is not Status.FAILED
+        seal = directory.seal(self.ledger, complete=done, on_file=self._sealing, status=status.value, pool=pool)
         self.journal.send(
             Event.RUN_SEALED, f"{self.manifest.run_id} is sealed: {seal.files} files",
             path=str(directory.path), files=seal.files, bytes=seal.bytes, seal=seal.sha256,
@@ -393,46 +380,17 @@ class Stage1Run:
         pool = self.layout.pool(self.profile.stage)
         with suppress(HostError):
             if pool.exists():
-                self.claim = claims_of(pool).get(self.manifest.run_id, Claim())
-                now = place_of(pool)
-                self.pool_after = Link(now["records"], now["head"])
+                self.claim, self.pool_after = recounted(pool, self.manifest.run_id)
 
     # ---- small things
-    # ---------------------------------------------------------------------------------------------------
 
     def _elapsed(self) -> float:
         return self.clock.monotonic() - self.started
 
     def _enter_beginning(self) -> None:
         """The ledger knows of the run before there is a directory of it: what nobody began is never taken in."""
-        run, lib = self.manifest, self.layout.lib
-        place = self.layout.runs(Tier(run.meta.tier)) / run.run_id
-        curve = self.layout.state / run.instance / CURVE_FILE
-        self.ledger.append(
-            LedgerEntryType.RUN_STARTED,
-            {
-                "run_id": run.run_id,
-                "run_dir": str(place.relative_to(lib)),
-                "tier": run.meta.tier,
-                "stage": run.stage,
-                "mode": run.mode,
-                "run_counter": self.counter,
-                "config_hash": run.config_hash,
-                "core_hash": run.core_hash,
-                "git_commit": run.git_commit,
-                "pool": {
-                    "path": str(self.layout.pool(self.profile.stage).relative_to(lib)),
-                    "records": self.pool_before.n,
-                    "head": self.pool_before.prev,
-                },
-                "curve": {"path": str(curve.relative_to(lib)), **place_of(curve)} if curve.exists() else None,
-            },
-            null_reasons={
-                **({} if run.git_commit else {"payload.git_commit": run.null_reasons["git_commit"]}),
-                **({} if self.counter is not None else {"payload.run_counter": "nobody counts the runs"}),
-                **({} if curve.exists() else {"payload.curve": "nobody keeps a survival curve for it"}),
-            },
-        )
+        payload, nulls = beginning_of(self.manifest, self.layout, self.profile.stage, self.pool_before, self.counter)
+        self.ledger.append(LedgerEntryType.RUN_STARTED, payload, null_reasons=nulls)
 
     def _sealing(self, _name: str) -> None:
         self.control.sealing()

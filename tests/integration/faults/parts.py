@@ -1,8 +1,6 @@
 """The parts that failures are tried on. Each does real work over real files, says what it acknowledged, and can check.
 
-`check` is told what was acknowledged before the failure, and knows by itself what must be there. It compares every
-verdict with that, does what the next start of the process would do, and compares again. So one and the same part is
-killed at random moments (`kill_rig`), refused at every call (`base.faulty`), and left without room.
+`check` compares every verdict with what was acknowledged, before and after what the next start does.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ def test_the_pinned_base_has_the_tag_of_the_containerfile(instructions):
 
 def test_it_runs_as_nobody_special_through_the_services_own_entry(instructions):
     assert "USER 1000:1000" in instructions
-    assert 'ENTRYPOINT ["python3", "-m", "prometheus.v10.ops.run_v10_service"]' in instructions
+    assert 'ENTRYPOINT ["python3", "-I", "-m", "prometheus.v10.ops.run_v10_service"]' in instructions
     assert not [line for line in instructions if line.startswith("CMD")]
 
 

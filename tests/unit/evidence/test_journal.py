@@ -58,7 +58,7 @@ def test_an_entry_carries_every_field(listening: Path) -> None:
             "internal collapse",
             {
                 "MESSAGE_ID": Event.COLLAPSE.message_id,
-                "PRIORITY": str(Priority.CRITICAL.value),
+                "PRIORITY": str(Priority.NOTICE.value),
                 "SYSLOG_IDENTIFIER": "prometheus-quant",
                 "PROMETHEUS_EVENT": "collapse",
                 "PROMETHEUS_RUN_ID": "HF_x",

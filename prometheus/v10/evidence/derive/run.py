@@ -352,7 +352,7 @@ def _check_journal(manifest: Mapping[str, Any], lives: Lives, say: Say) -> None:
         say(f"journal: entries of {shown(other[:3])}, which no run sends")
 
 
-_OTHERS = {"torn_tail", "retention_deletion", "disk_budget"}
+_OTHERS = {"torn_tail", "retention_deletion", "disk_budget", "service_ready"}
 
 
 def _reviews(manifest: Mapping[str, Any], one: Told) -> int:
