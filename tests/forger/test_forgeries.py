@@ -99,7 +99,6 @@ ONE_LEAF = {
     "orders claimed": ("plain", Artifact.FINGERPRINT, None, ("orders_sent",), 7),
     "another budget": ("plain", Artifact.EXECUTION_RAW_INDEX, None, ("policy", "budget_bytes"), 1 << 20),
     "other bars": ("plain", Artifact.MANIFEST, None, ("market", "rows"), 601),
-    "end before start": ("plain", Artifact.MANIFEST, None, ("end_time",), "2020-01-01T00:00:00.000000Z"),
     "a later stop": ("cut", Artifact.MANIFEST, None, ("timing", "stop_seconds"), 1e9),
     "status failed": ("plain", Artifact.MANIFEST, None, ("status",), "failed"),
     "status aborted": ("plain", Artifact.MANIFEST, None, ("status",), "aborted"),

@@ -1,7 +1,4 @@
-"""The parts that failures are tried on. Each does real work over real files, says what it acknowledged, and can check.
-
-`check` compares every verdict with what was acknowledged, before and after what the next start does.
-"""
+"""The parts that failures are tried on: `check` compares every verdict with what each acknowledged."""
 
 from __future__ import annotations
 
