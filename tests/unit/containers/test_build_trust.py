@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import tomllib
 import zipfile
 from pathlib import Path
@@ -94,11 +95,9 @@ def test_a_sticky_parent_is_fine_for_a_directory_of_ours(tmp_path):
 
 @root_only
 @pytest.mark.parametrize("script", ["containers/context.sh", "packaging/deb/build-deb.sh"])
-def test_what_nobody_put_into_a_shared_place_is_not_built_from(tmp_path, script):
-    for place in (tmp_path, *tmp_path.parents[:2]):
-        place.chmod(0o755)
-    shared = tmp_path / "tmp"
-    shared.mkdir()
+def test_what_nobody_put_into_a_shared_place_is_not_built_from(tmp_path, script, request):
+    shared = Path(tempfile.mkdtemp())  # not below pytest's own directory, which nobody else may enter
+    request.addfinalizer(lambda: shutil.rmtree(shared))
     shared.chmod(0o1777)
     subprocess.run(["mkdir", str(shared / "cache")], user=NOBODY, group=NOBODY, extra_groups=[], check=True)
     environment = {**os.environ, "PQ_BUILD_CACHE": str(shared / "cache")}

@@ -197,7 +197,10 @@ def _experiment(  # noqa: C901  (what is known decides what is checked)
         found.say(Artifact.SUMMARY, None, f"experiment {experiment} is in the event files and has no row")
     ticks = _ticks(book, row, lines[Artifact.SURVIVORS])
     completed = book.totals.collapse is not None or ticks == setting.ticks
-    filed = not last or bool(lines[Artifact.SURVIVORS] or lines[Artifact.COLLAPSES])
+    living = sum(tick < 0 for tick in book.death_tick)
+    told = len(lines[Artifact.SURVIVORS])
+    # What a failure cut off in the middle of its last write tells of some survivors only.
+    filed = not last or bool(lines[Artifact.COLLAPSES]) or (told > 0 and told >= living)
     known = setting.survivors and Artifact.SURVIVORS in parts and filed
     if known:
         book.survive(lines[Artifact.SURVIVORS], ticks, completed=completed)
