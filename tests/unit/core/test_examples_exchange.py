@@ -258,7 +258,7 @@ def test_an_average_starts_at_its_first_sample_and_then_moves_by_alpha() -> None
     exchange.note_fill(desk.agents, 0, 0.5, 0.25, 0.01, 0.002, 0.25)
     assert desk.agents.impedance[:, 0].tolist() == near32([0.5, 0.25, 0.01, 0.002])
     exchange.note_fill(desk.agents, 0, 0.1, 0.75, 0.03, 0.006, 0.25)
-    # before + (sample - before) / 4
+    # A quarter of the way from the average to the sample.
     assert desk.agents.impedance[:, 0].tolist() == near32([0.4, 0.375, 0.015, 0.003])
 
 
