@@ -55,7 +55,7 @@ class Substitute:
         """Claim the one module."""
         return importlib.util.spec_from_loader(name, self) if name == self.name else None  # type: ignore[arg-type]
 
-    def create_module(self, spec: ModuleSpec) -> None:  # noqa: ARG002
+    def create_module(self, spec: ModuleSpec) -> None:
         """Let the import system make an ordinary module."""
 
     def exec_module(self, module: ModuleType) -> None:
