@@ -148,5 +148,5 @@ def test_position_in_range_is_linear_and_clipped(price: float, low: float, high:
 def test_trailing_extremes_of_a_short_series(window: int, sign: float, extremes: list[float]) -> None:
     values = np.array([3.0, 1.0, 2.0, 5.0, 4.0, 0.0, 0.0, 1.0])
     out = np.zeros(8)
-    features.trailing_extreme(values, window, sign, np.zeros(8, dtype=np.int64), out)
+    features.trailing_extreme(values, window, sign, np.full(8, 7), out)  # what the memory held before is no matter
     assert out.tolist() == extremes
