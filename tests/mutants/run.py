@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import importlib
 import os
-import signal
+import resource
 import sys
 from collections import Counter
 from pathlib import Path
@@ -37,7 +37,7 @@ EXAMPLES = {
     "features": ("features_market", "features_agents"),
 }
 ENOUGH = 0.90
-SECONDS = 20  # an example that has not ended by then does not end
+SECONDS = 10  # of processor time; the examples of a module take about one
 SURVIVED, NOT_IMPORTED, ENDLESS = "survived", "not imported", "does not end"
 
 
@@ -81,7 +81,7 @@ def verdict(source: str, session: pytest.Session, plugin: Session) -> str:
     if child == 0:
         try:
             os.close(reader)
-            signal.alarm(SECONDS)  # its default action ends the child
+            resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))  # beyond it a signal ends the child
             silent = os.open(os.devnull, os.O_WRONLY)
             os.dup2(silent, 1)
             os.dup2(silent, 2)

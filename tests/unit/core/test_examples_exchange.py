@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import copysign
+
 import pytest
 
 from prometheus.v10.core import capital, exchange, fences
@@ -130,6 +132,7 @@ def test_a_buy_of_one_lot_opens_a_long() -> None:
     ("cash", "wanted", "most", "filled", "flags", "margin", "volume"),
     [
         (12.0, 5.0, 9.0, 2.0, 4, (1, 1, 0), (1, 0, 0)),  # 12 / 5.01 = 2.4: two lots
+        (25.06, 5.0, 9.0, 5.0, 0, (1, 0, 0), (1, 0, 0)),  # just the five lots it wanted
         (5.5, 5.0, 9.0, 1.0, 4, (1, 1, 0), (1, 0, 0)),  # one lot
         (1000.0, 8.0, 6.0, 6.0, 1, (1, 0, 0), (1, 1, 0)),  # the volume gives six of eight
         (1000.0, 8.0, 1.0, 1.0, 1, (1, 0, 0), (1, 1, 0)),  # or one
@@ -247,6 +250,7 @@ def test_closing_books_profit_fee_and_the_round_trip(
     assert desk.agents.costs[:, 0].tolist() == near([fee, 0.0, 0.0])
     assert (desk.books.money[capital.REALISED], desk.books.money[capital.FEES]) == near((profit, fee))
     assert desk.agents.position[0] == left
+    assert copysign(1.0, desk.agents.position[0]) == copysign(1.0, left)  # flat is +0, after a short too
     assert (desk.agents.trades[0], desk.agents.wins[0]) == (trades, wins)
     assert desk.books.tally[capital.ROUND_TRIPS] == trades
     assert desk.agents.unfilled[0] == (0 if trades else 3)

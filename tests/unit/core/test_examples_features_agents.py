@@ -106,7 +106,7 @@ def test_the_quality_of_a_profit_is_capped_at_one() -> None:
 
 def test_no_volume_makes_no_depth_and_every_order_too_large() -> None:
     desk = new_desk()
-    desk.seat(0, cash=20.0)
+    desk.seat(0, cash=0.25)  # were the depth 1 USDT, 2 x 0.25 would be half of it
     dry = known([0.02] * 8, [0.0] * 8, [1.0] * 8)
     features.own_features(TICK, MARKET, dry, desk.agents, desk.books, desk.scratch.own, 1, CONFIG, ALL)
     assert desk.scratch.own[ROWS["M3"], 0] == 1.0
@@ -173,13 +173,19 @@ def test_one_lot_is_a_holding_and_a_side() -> None:
     assert gather(desk)[28:30] == near32([1.0, -1 / 3])
 
 
+def test_one_short_alone_is_the_whole_community() -> None:
+    desk = new_desk()
+    desk.seat(0, 10.0, -1.0, 1000.0)
+    assert gather(desk)[28:30] == [1.0, -1.0]
+
+
 def test_a_community_of_nobody_is_silent() -> None:
     assert gather(new_desk())[28:] == [0.0] * 5
 
 
 def test_everybody_dead_lately_is_a_death_rate_of_one() -> None:
     desk = new_desk()
-    desk.books.tally[capital.RECENT_DEATHS] = 3
+    desk.books.tally[capital.RECENT_DEATHS] = 1
     assert gather(desk)[31] == 1.0
 
 
