@@ -234,6 +234,11 @@ def test_the_kth_largest_of_seven(given: tuple[int, ...], k: int) -> None:
     assert features.kth_largest(values, 7, k) == sorted(given, reverse=True)[k - 1]
 
 
+def test_the_third_largest_where_two_are_equal() -> None:
+    values = np.array([2.0, 1.0, 0.0, 1.0, 99.0], dtype=np.float32)
+    assert features.kth_largest(values, 4, 3) == 1.0  # 2, 1, 1, 0
+
+
 def test_the_cut_of_the_best_moves_and_has_no_say_in_the_result() -> None:
     roi = np.arange(1, 9, dtype=np.float32)  # 1 .. 8
     ranked, cut = np.zeros(8, dtype=np.float32), np.array([np.inf], dtype=np.float32)
