@@ -3,7 +3,7 @@
 #   make run     evolve the demo profile over the built-in market into ./var, sealed and verifiable
 #   make test    every test, failures on purpose and (as root) a real host among them, in a quarter of an hour
 #   make faults  of these, full disks, torn files, kill -9, flipped bits: every failure on purpose
-#   make mutants mutation tests: the worked examples against wrong versions of the physics, about ten minutes
+#   make mutants mutation tests: the worked examples against wrong versions of the physics, a few minutes
 #   make bench   how fast the world runs, beside two yardsticks
 
 SHELL := /bin/bash
