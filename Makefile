@@ -3,11 +3,12 @@
 #   make run     evolve the demo profile over the built-in market into ./var, sealed and verifiable
 #   make test    every test, failures on purpose and (as root) a real host among them, in a quarter of an hour
 #   make faults  of these, full disks, torn files, kill -9, flipped bits: every failure on purpose
+#   make mutants mutation tests: the worked examples against wrong versions of the physics, a few minutes
 #   make bench   how fast the world runs, beside two yardsticks
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup run test faults lint format bench clean
+.PHONY: help setup run test faults mutants lint format bench clean
 
 BIN := .venv/bin
 STAMP := .venv/.set-up
@@ -39,6 +40,9 @@ test: $(STAMP)
 
 faults: $(STAMP)
 	$(BIN)/pytest -n 2 tests/integration/faults
+
+mutants: $(STAMP)
+	nice $(BIN)/python tests/mutants/run.py
 
 lint: $(STAMP)
 	$(BIN)/pytest -q tests/test_linters.py tests/test_repository.py
