@@ -106,15 +106,14 @@ def _table(path: Path, columns: tuple[str, ...]) -> dict[str, Any]:
         raise ConfigError(f"{path}: is not a feather file: {error}") from error
     except OSError as error:
         raise host_error(error, f"cannot read {path}") from error
-    doubled = [name for name in columns if table.column_names.count(name) > 1]
-    if doubled:
-        raise ConfigError(f"{path}: holds the columns {', '.join(doubled)} more than once")
-    missing = [name for name in columns if name not in table.column_names]
-    if missing:
-        raise ConfigError(f"{path}: lacks the columns {', '.join(missing)}", hint="expected freqtrade's layout")
     try:
+        names = table.column_names  # decoded only here: a name may be no UTF-8
+        if doubled := [name for name in columns if names.count(name) > 1]:
+            raise ConfigError(f"{path}: holds the columns {', '.join(doubled)} more than once")
+        if missing := [name for name in columns if name not in names]:
+            raise ConfigError(f"{path}: lacks the columns {', '.join(missing)}", hint="expected freqtrade's layout")
         read = {name: _column(pa, table[name], name) for name in columns}
-    except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
+    except (pa.ArrowException, ValueError, TypeError, OverflowError, LookupError) as error:
         raise ConfigError(f"{path}: holds a column that is not of freqtrade's types: {error}") from error
     return read
 

@@ -181,6 +181,18 @@ def test_a_file_of_another_shape_is_refused(tmp_path: Path, name: str, content: 
     assert refused.value.exit_code in {64, 78}
 
 
+def test_a_feather_file_with_a_column_name_that_is_no_utf8_is_refused_in_one_line(tmp_path: Path) -> None:
+    from pyarrow import feather, table  # noqa: PLC0415
+
+    path = tmp_path / "a.feather"
+    columns = {name: [100.0] for name in ("open", "high", "low", "close", "volume")}
+    feather.write_feather(table({"date": [1_577_836_800_000], **columns}), path, compression="uncompressed")
+    path.write_bytes(path.read_bytes().replace(b"high", b"hi\xd6h"))
+    with pytest.raises(ConfigError, match=r"a\.feather: .*(types|not a feather file)") as caught:
+        read_source(path)
+    assert "\n" not in caught.value.message
+
+
 @pytest.mark.parametrize("name", ["no.csv", "no.feather", "bars.npy"])
 def test_an_absent_file_is_said_to_be_absent(tmp_path: Path, name: str) -> None:
     with pytest.raises(ConfigError, match="no such"):

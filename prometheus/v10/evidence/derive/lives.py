@@ -186,25 +186,22 @@ def _experiment(  # noqa: C901  (what is known decides what is checked)
                 found.say(artifact, part.first, f"experiment {experiment}: the manifest has {len(setting.seeds)} seeds")
         return
 
-    def say(name: str, line: int, what: str) -> None:
-        found.say(name, parts[Artifact(name)].first + line, what)
-
+    said: list[tuple[str, int, str]] = []
     lines = {artifact: parts[artifact].lines if artifact in parts else [] for artifact in FILES}
-    book = Book(setting, experiment, say)
+    book = Book(setting, experiment, lambda name, line, what: said.append((name, line, what)))
     book.live(lines[Artifact.BIRTHS], lines[Artifact.DEATHS])
     row = None if rows is None else rows.get(experiment)
     if rows is not None and row is None:
         found.say(Artifact.SUMMARY, None, f"experiment {experiment} is in the event files and has no row")
     ticks = _ticks(book, row, lines[Artifact.SURVIVORS])
     completed = book.totals.collapse is not None or ticks == setting.ticks
-    living = sum(tick < 0 for tick in book.death_tick)
-    told = len(lines[Artifact.SURVIVORS])
-    # What a failure cut off in the middle of its last write tells of some survivors only.
-    filed = not last or bool(lines[Artifact.COLLAPSES]) or (told > 0 and told >= living)
+    filed = not last or _wholly_filed(book, lines)
     known = setting.survivors and Artifact.SURVIVORS in parts and filed
     if known:
         book.survive(lines[Artifact.SURVIVORS], ticks, completed=completed)
     book.close(ticks)
+    for name, line, what in said if filed else ():
+        found.say(name, parts[Artifact(name)].first + line, what)
     if filed and Artifact.COLLAPSES in parts:
         for what in collapse_findings(book, lines[Artifact.COLLAPSES]):
             found.say(Artifact.COLLAPSES, parts[Artifact.COLLAPSES].first, f"experiment {experiment}: {what}")
@@ -216,6 +213,18 @@ def _experiment(  # noqa: C901  (what is known decides what is checked)
         for what in row_findings(book, row, ticks):
             found.say(Artifact.SUMMARY, None, f"experiment {experiment}: {what}")
     found.told[experiment] = _told(book, ticks, completed=completed)
+
+
+def _wholly_filed(book: Book, lines: Mapping[Artifact, list[bytes]]) -> bool:
+    """Whether the last experiment of an unfinished run has all its lines.
+
+    Its files are written one after the other, and a failure cuts any of them at any place. What is derived from lines
+    that may be missing says nothing about those that are there, so such an experiment is read for its form only. It
+    has all its lines when everyone who was born has a line of a death or of a survivor.
+    """
+    living = sum(tick < 0 for tick in book.death_tick)
+    told = len(lines[Artifact.SURVIVORS])
+    return told == living and (told > 0 or bool(lines[Artifact.COLLAPSES]))
 
 
 def _ticks(book: Book, row: Mapping[str, Any] | None, survivors: list[bytes]) -> int:
