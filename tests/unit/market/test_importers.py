@@ -182,7 +182,7 @@ def test_a_file_of_another_shape_is_refused(tmp_path: Path, name: str, content: 
 
 
 def test_a_feather_file_with_a_column_name_that_is_no_utf8_is_refused_in_one_line(tmp_path: Path) -> None:
-    from pyarrow import feather, table  # noqa: PLC0415
+    from pyarrow import feather, table
 
     path = tmp_path / "a.feather"
     columns = {name: [100.0] for name in ("open", "high", "low", "close", "volume")}
