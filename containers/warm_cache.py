@@ -2,8 +2,8 @@
 
 Runs inside the image while it is built. The cache's index holds hashes of the sources, not times, so it is stable by
 itself. Its data files hold, in a listing for humans, addresses of Python functions as they were in the building
-process; those are overwritten with zeros of the same length, which changes nothing that is executed. Last, the sha256 of every
-file is written beside the package, and processes of the image compare it (`runs.machine_code`).
+process; those are overwritten with zeros of the same length, which changes nothing that is executed. Last, the
+sha256 of every file is written beside the package, and processes of the image compare it (`runs.machine_code`).
 """
 
 from __future__ import annotations
