@@ -134,7 +134,13 @@ class Stage:
 
     @contextmanager
     def program(self, text: str, settings: str = ""):
-        """Another program in the service's place, with the unit's whole sandbox around it, while the block lasts."""
+        """Another program in the service's place, with the unit's whole sandbox around it, while the block lasts.
+
+        Like the service it has its evidence written by the custodian, before it imports anything else.
+        """
+        first, _, rest = text.partition("\n")
+        entrust = "import sys; from prometheus.v10.base.custody import entrust; entrust(sys.argv[1:])"
+        text = f"{first}\n{entrust}\n{rest}"
         place = f"/var/lib/{SERVICE_USER}-podman/program-{self.instance}"
         self.host.write(place, text, 0o755)
         extra = f'Environment="PQ_PODMAN_EXTRA=--volume={place}:/program:ro --entrypoint=/program"'
