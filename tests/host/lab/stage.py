@@ -108,18 +108,18 @@ class Stage:
         """Wait until nothing of it runs; returns the seconds it took."""
         return self.wait_for("ActiveState", *GONE, seconds=seconds)
 
-    def processes(self) -> dict[str, int]:
-        """Its processes by what they are (``conmon``, ``python3``): the first pid of each, inside the host."""
+    def every_process(self) -> list[tuple[int, str]]:
+        """Pid and name of each process of it, as the host numbers them, the lowest first."""
         group = self.show("ControlGroup")
         listed = self.host.shell(
             f"cd '/sys/fs/cgroup{group}' && for p in $(find . -name cgroup.procs -exec cat {{}} +); do"
             ' echo "$p $(cat /proc/$p/comm)"; done | sort -n'
         )
-        found: dict[str, int] = {}
-        for line in listed.splitlines():
-            pid, name = line.split(" ", 1)
-            found.setdefault(name, int(pid))
-        return found
+        return [(int(pid), name) for pid, name in (line.split(" ", 1) for line in listed.splitlines())]
+
+    def processes(self) -> dict[str, int]:
+        """Its processes by what they are (``conmon``, ``python3``): the first pid of each, inside the host."""
+        return {name: pid for pid, name in reversed(self.every_process())}
 
     @contextmanager
     def settings(self, text: str):
