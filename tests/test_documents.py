@@ -47,16 +47,19 @@ def test_the_contract_of_exit_codes_is_the_code():
     assert [int(code) for code in re.findall(r"^\| (\d+) \|", section[0], re.MULTILINE)] == [*map(int, ExitCode)]
 
 
-def commands(page: Path) -> set[str]:
-    """Lines typed at a prompt, without the remark behind them."""
-    typed = re.findall(r"^\$ (prometheus-quant .*)", page.read_text(), re.MULTILINE)
-    return {re.sub(r"\s+# .*", "", line) for line in typed}
+def shown(page: Path) -> set[str]:
+    """Lines that a page shows as typed or printed, without the remark behind a command."""
+    blocks = re.findall(r"^```(?:console|text)\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+    return {re.sub(r"\s+# .*", "", line) for line in "".join(blocks).splitlines() if not line.startswith("# ")}
 
 
-@pytest.mark.parametrize("chinese", sorted(DOCS.glob("*.zh-CN.md")), ids=lambda page: page.name)
-def test_a_page_in_chinese_shows_no_command_that_the_english_one_lacks(chinese):
+PAGES_IN_CHINESE = sorted([*DOCS.glob("*.zh-CN.md"), DOCS.parent / "README.zh-CN.md"])
+
+
+@pytest.mark.parametrize("chinese", PAGES_IN_CHINESE, ids=lambda page: page.name)
+def test_a_page_in_chinese_shows_nothing_that_the_english_one_does_not(chinese):
     english = chinese.with_name(chinese.name.replace(".zh-CN", ""))
-    assert commands(chinese) - commands(english) == set()
+    assert shown(chinese) - shown(english) == set()
 
 
 def test_every_decision_is_listed():
