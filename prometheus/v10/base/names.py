@@ -1,4 +1,4 @@
-"""Names that files, journal entries and records carry: one definition each (architecture, rules of the rooms).
+"""Names that files, journal entries and records carry: one definition each (architecture, section 4).
 
 The rest of the code, the journal catalog, the documents and the stand-alone verifier refer to these. Standard library
 only. A name here is part of a contract: names are added, never changed, and a message id never moves to another event.
@@ -97,7 +97,7 @@ class GateFile(StrEnum):
 
 
 class Schema(StrEnum):
-    """Name and version of each record; a record whose fields change gets the next number (contracts, head)."""
+    """Name and version of each record; a record whose fields change gets the next number (contracts, section 9)."""
 
     MANIFEST = "run_manifest/2"
     MANIFEST_1 = "run_manifest/1"

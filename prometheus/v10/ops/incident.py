@@ -1,4 +1,4 @@
-"""The Incident Evidence Bundle (mission, section 5.1 B): what a run leaves for whoever looks into an incident.
+"""The Incident Evidence Bundle (contracts, section 10): what a run leaves for whoever looks into an incident.
 
 1. ``<lib>/incidents/IEB_<run_id>_<label>_<yyyymmdd_hhmmss>.tar.gz``, its report beside it, and the sha256 of both.
    Nothing is ever overwritten, and nothing in the run is touched.

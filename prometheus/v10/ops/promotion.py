@@ -1,4 +1,4 @@
-"""Promotions: who is a candidate, the queue, and its draining by the instances PROMOTE and AUDIT (mission, 5.1 B).
+"""Promotions: candidates, the queue, and its draining by the instances PROMOTE and AUDIT (contracts, section 10).
 
 1. Candidates come from a pool (one record, or the top K by survival or ROI) or from the patterns among deaths that the
    runs filed (``interesting_deaths.jsonl``), by the pattern's name.

@@ -1,4 +1,4 @@
-"""Promotion: the experiment that made a genome, run again as a Tier-2 run with its whole chain (mission, 5.1 B).
+"""Promotion: the experiment that made a genome, run again as a Tier-2 run with its whole chain (contracts, section 10).
 
 1. The source run must verify; its core, its bars (by sha256) and its config are taken over. The one experiment is run
    with its own seed; every order is logged, every tick is traced.

@@ -1,4 +1,4 @@
-"""``retention``: what would go, what goes, and the way back from compression (mission, section 5.1 D).
+"""``retention``: what would go, what goes, and the way back from compression (contracts, section 12).
 
 Made for a timer: one pass, an exit code, nothing asked. 0: done; 65: a file is not as it was sealed, and stays; 74: the
 disk refused; 75: another pass is at work.
