@@ -12,11 +12,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from prometheus.v10.base.custody import CustodianFiles
+from prometheus.v10.base.errors import LockHeldError
+from prometheus.v10.base.files import Lock
 from prometheus.v10.base.modes import Stage, Tier
 from prometheus.v10.evidence.canonical import canonical_bytes, canonical_line
 from prometheus.v10.evidence.chain import content_id
@@ -186,7 +189,9 @@ class Past:
             self.files.close(fd)
 
     def append(self, path: Path, data: bytes) -> None:
-        self.write(path, os.O_WRONLY | os.O_APPEND, data)
+        lock = Lock(path.with_name(f"{path.name}.lock"), who="a test", files=self.files)
+        with lock if path in {self.pool, self.ledger} else nullcontext():
+            self.write(path, os.O_WRONLY | os.O_APPEND, data)
 
     def cut(self, path: Path, size: int) -> None:
         fd = self.files.open(path, os.O_WRONLY | os.O_APPEND)
@@ -275,6 +280,8 @@ ATTEMPTS = {
     "climb through a link": lambda p: p.write(p.state / "HF" / "link" / "counter.json"),
     "let others write": lambda p: p.files.close(p.files.open(p.state / "HF" / "x.json", NEW, 0o666)),
     "lock the ledger itself": lambda p: p.files.flock(p.files.open(p.ledger, os.O_WRONLY | os.O_APPEND), fcntl.LOCK_EX),
+    "append to the pool without its lock": lambda p: p.write(p.pool, os.O_WRONLY | os.O_APPEND, p.record()),
+    "hold the lock of releases": lambda p: p.write(p.state / "release.lock", os.O_RDWR | os.O_CREAT),
     "remove a lock": lambda p: p.files.unlink(p.state / "ledger.jsonl.lock"),
 }
 
@@ -316,6 +323,18 @@ def test_a_file_that_was_opened_before_the_seal_is_written_no_more(tree, custodi
         with pytest.raises(PermissionError, match="is sealed"):
             attempt()
     assert (run / "death_events.jsonl").read_bytes() == b"{}\n"
+
+
+def test_a_lock_that_others_wait_for_is_taken_back(tree, custodian, files):
+    serve(tree, custodian, "--max-runs", "1")
+    held = Lock(tree.layout.ledger.with_name("ledger.jsonl.lock"), who="a payload that keeps it", files=files)
+    held.acquire()
+    other = Lock(held.path, who="somebody who waits")
+    with pytest.raises(LockHeldError, match="a payload that keeps it"):
+        other.acquire()
+    other.acquire(attempts=1500)
+    other.release()
+    assert "takes back ledger.jsonl.lock" in custodian.refusals()[-1]
 
 
 def test_noise_and_a_flood_of_files_leave_it_serving(tree, custodian, files):
