@@ -53,7 +53,6 @@ _PRIORITIES = {
     Event.RUN_INTERRUPTED_CLOSED: Priority.WARNING,
     Event.STOP_REQUESTED: Priority.WARNING,
     Event.DISK_BUDGET: Priority.WARNING,
-    Event.SELF_TRADE_SUSPICION: Priority.WARNING,
     Event.INTERESTING_DEATH: Priority.WARNING,
     Event.REVIEW_DEATHS: Priority.INFO,
 }
