@@ -455,3 +455,18 @@ def test_a_run_is_held_against_its_roots_ledger_wherever_it_is_reached(
     assert verify_path(link / run.name).verdict == "COULD NOT CHECK"
     assert verify_path(honest_copy).verdict == "PASS", "it lies by itself: a note says so"
     assert verify_path(run, alone=True).verdict == "PASS", "no sealed byte contradicts the other Python"
+
+
+def test_a_process_that_is_alive_excuses_its_newest_run_only(layout: Layout) -> None:
+    """An older run that says it is still running was not closed, whoever holds the instance's lock."""
+    old, new = runs(layout)
+    for run in (old, new):
+        (run / "SHA256SUMS.txt").unlink()
+        manifest = run / "run_manifest.json"
+        manifest.write_bytes(manifest.read_bytes().replace(b'"status": "completed"', b'"status": "running"'))
+    write_ledger(layout, [entry for entry in entries(layout) if entry["type"] != "run_sealed"])
+    report = audit(layout, is_alive=lambda _: True)
+    said = {finding.where: finding.what for finding in report.findings if "not sealed" in finding.what}
+    assert said[str(new)] == "not sealed yet: it is running"
+    assert "was cut off" in said[str(old)]
+    assert report.exit_code == 1
