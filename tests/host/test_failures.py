@@ -111,20 +111,29 @@ def test_a_crash_loop_ends_and_leaves_nothing_open(host):
 # ---- the manager and the journal -------------------------------------------------------------------------------------
 
 
-def test_without_a_release_in_force_a_start_is_refused_once_and_says_what_to_do(host):
-    """No image, no start; nothing tries again, and no other unit fails in its wake."""
-    stage, place = Stage.long(host), "/etc/prometheus-quant/release.env"
+@pytest.mark.parametrize(
+    ("missing", "says", "hint"),
+    [
+        ("release.env", "error: no release is in force on this host", "prometheus-quant release load"),
+        ("profiles/LONG.toml", "error: /etc/prometheus-quant/profiles/LONG.toml: ", "names its mode"),
+    ],
+)
+def test_what_no_start_can_mend_is_refused_once_and_says_what_to_do(host, missing, says, hint):
+    """No release, or no profile: nothing tries again, and nothing of the stage fails in its wake."""
+    stage, place = Stage.long(host), f"/etc/prometheus-quant/{missing}"
+    preflight = "prometheus-preflight@LONG.service"
     with stage.settings("[Service]\nRestartSec=100ms\n"):
+        since = host.do("date", "+%s").strip()
         host.do("mv", place, f"{place}.away")
         try:
             assert host.ask("systemctl", "start", stage.unit).returncode != 0
-            stage.wait_for("ActiveState", "failed")
             assert stage.show("NRestarts") == "0"
-            said = [str(entry["MESSAGE"]) for entry in stage.journal()]
-            assert said.count("error: no release is in force on this host") == 1
-            assert "prometheus-quant release load" in said[said.index("error: no release is in force on this host") + 1]
+            host.do("journalctl", "--sync")
+            said = host.do("journalctl", "-u", preflight, "-o", "cat", "--no-pager", f"--since=@{since}").splitlines()
+            (number,) = [at for at, line in enumerate(said) if line.startswith(says)]
+            assert hint in said[number + 1]
             failed = host.do("systemctl", "list-units", "--failed", "--plain", "--no-legend", "prometheus-*")
-            assert [line.split()[0] for line in failed.splitlines()] == [stage.unit]
+            assert [line.split()[0] for line in failed.splitlines()] == [preflight]
         finally:
             host.do("mv", f"{place}.away", place)
 

@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -366,3 +367,13 @@ def test_another_user_is_not_served(tree):
         finally:
             custodian.process.terminate()
             custodian.process.wait()
+
+
+def test_without_a_custodian_a_service_ends_in_one_line_and_74(tree, tmp_path):
+    command = [
+        sys.executable, "-m", "prometheus.v10.ops.run_v10_service", "--mode", "offline", "--stage", "stage1",
+        "--instance", "HF", "--root", str(tree.root), "--custodian", str(tmp_path / "nobody"),
+    ]  # fmt: skip
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 74
+    assert re.fullmatch(r"error: no custodian answers at .*\nhint: .*\n", ended.stderr)

@@ -17,6 +17,7 @@ import json
 import os
 import socket
 import struct
+import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,6 +26,7 @@ from typing import Any
 from prometheus.v10.base import kernel
 from prometheus.v10.base.errors import HostError
 from prometheus.v10.base.kernel import Files
+from prometheus.v10.base.text import printable
 
 OPTION = "--custodian"
 REMOTE = 1 << 30
@@ -240,10 +242,15 @@ def entrust(arguments: Sequence[str]) -> None:
     Modules take `kernel.FILES` when they are imported, so this comes before them.
 
     Raises:
-        HostError: when no custodian answers.
+        SystemExit: with 74, and why on standard error, when no custodian answers.
     """
     for number, word in enumerate(arguments):
-        if word.startswith(f"{OPTION}="):
-            kernel.FILES = CustodianFiles(Path(word.partition("=")[2]))
-        elif word == OPTION and number + 1 < len(arguments):
-            kernel.FILES = CustodianFiles(Path(arguments[number + 1]))
+        place = word.partition("=")[2] if word.startswith(f"{OPTION}=") else ""
+        if word == OPTION and number + 1 < len(arguments):
+            place = arguments[number + 1]
+        if place:
+            try:
+                kernel.FILES = CustodianFiles(Path(place))
+            except HostError as error:
+                sys.stderr.write(f"error: {printable(error.message)}\nhint: {error.hint}\n")
+                raise SystemExit(int(error.exit_code)) from None

@@ -67,6 +67,14 @@ def test_a_profile_that_names_no_mode_ends_with_78_and_a_hint(env, tmp_path, cap
     assert not (tmp_path / "instance.env").exists()
 
 
+def test_a_look_writes_nothing(env, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["instance-env", "--check", "HF"])
+    assert env.main() == 78
+    (tmp_path / "HF.toml").write_text('mode = "offline"\n')
+    assert env.main() == 0
+    assert not (tmp_path / "instance.env").exists()
+
+
 @pytest.fixture
 def recorder(tmp_path, monkeypatch):
     module = program("record-result")

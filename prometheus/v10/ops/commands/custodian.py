@@ -20,7 +20,8 @@ from prometheus.v10.ops.commands.options import DEFAULT_ROOT, Root
 from prometheus.v10.ops.custodian.rules import Rules
 from prometheus.v10.ops.custodian.server import serve
 
-IDLE_SECONDS = 60.0
+IDLE_SECONDS = 1.0
+"""It goes with its payload: a tree that is moved away or mounted over meets a custodian that looks anew."""
 FIRST_PASSED = 3
 """The first descriptor that systemd passes."""
 
@@ -32,14 +33,14 @@ def custodian_command(
         Path | None, typer.Option("--socket", help="Where it listens; by default, on what systemd passes.")
     ] = None,
 ) -> None:
-    """Write one instance's evidence for its payload, by the custodian's rules."""
+    """Write one instance's evidence for its payload, by the custodian's rules; with --socket until it is ended."""
     stage, _, instance = whose.partition("-")
     if stage not in {one.value for one in Stage} or not is_instance(instance):
         raise UsageError(f"{whose!r} is no stage and instance", hint="for example stage1-HF")
     tighten_umask()
     rules = Rules(Layout.under(root), Stage(stage), instance)
     with _listening(place) as listening:
-        serve(listening, rules, _say, idle_seconds=IDLE_SECONDS)
+        serve(listening, rules, _say, idle_seconds=IDLE_SECONDS if place is None else None)
 
 
 def _listening(place: Path | None) -> socket.socket:
