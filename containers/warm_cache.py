@@ -2,7 +2,8 @@
 
 Runs inside the image while it is built. The cache's index holds hashes of the sources, not times, so it is stable by
 itself. Its data files hold, in a listing for humans, addresses of Python functions as they were in the building
-process; those are overwritten with zeros of the same length, which changes nothing that is executed.
+process; those are overwritten with zeros of the same length, which changes nothing that is executed. Last, the
+sha256 of every file is written beside the package, and processes of the image compare it (`runs.machine_code`).
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+from prometheus.v10.runs.machine_code import seal_machine_code
 
 # Every rule of the world at work: reviews, deaths, births, fills, funding, both arms' bars alike.
 PROFILE = """\
@@ -46,7 +49,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as place:
         profile = Path(place, "warm.toml")
         profile.write_text(PROFILE)
-        command = [sys.executable, "-m", "prometheus.cli", "run", "--root", f"{place}/var", "--profile", str(profile)]
+        # Not isolated: an isolated interpreter ignores PYTHONHASHSEED, and the cache must be the same in every build.
+        start = "import sys; from prometheus.cli import main; sys.exit(main())"
+        command = [sys.executable, "-c", start, "run", "--root", f"{place}/var", "--profile", str(profile)]
         subprocess.run([*command, "--instance", "WARM", "--json"], check=True, stdout=subprocess.DEVNULL)
     files = sorted(cache.rglob("*.nbc"))
     if not files:
@@ -55,6 +60,7 @@ def main() -> int:
     for file in files:
         data = file.read_bytes()
         file.write_bytes(ADDRESS.sub(b"0" * 12, data))
+    seal_machine_code(cache)
     return 0
 
 

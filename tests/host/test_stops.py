@@ -1,4 +1,4 @@
-"""The stop drill: systemctl, the kill switch, both at once, and a seal that takes longer than systemd would wait."""
+"""The stop drill: systemctl, the kill switch, both at once, and a payload that will not go."""
 
 from __future__ import annotations
 
@@ -12,25 +12,51 @@ from lab.stage import STATE, STOP_FILE, Stage, allowed, passes_the_audit, wait_u
 
 STOP_SECONDS = 3.0
 MANY_STARTS = "[Unit]\nStartLimitBurst=200\n[Service]\nRestartSec=500ms\n"
-QUICK_STOP = "[Service]\nTimeoutStopSec=3\nWatchdogSec=0\n"
 
-SLOW_SEAL = """\
+UNWILLING_SECONDS = 15.0
+
+UNWILLING = """\
 #!/usr/local/bin/python3
-import sys, time
-from prometheus.v10.ops import control, liveness, run_v10_service
+import os, signal, socket, sys, threading, time
+from prometheus.v10.ops import control, run_v10_service
 
-liveness.EXTEND_SECONDS = 4.0
-liveness.EXTEND_CAP_SECONDS = @MOST@
-quick = control.ServiceControl.sealing
-
-
-def slow(self):
-    quick(self)
-    if self._stop.reason is not None:
-        time.sleep(0.8)
+LIES = (
+    b"READY=1", b"WATCHDOG=1", b"EXTEND_TIMEOUT_USEC=600000000", b"STATUS=everything is fine", b"MAINPID=1", @MORE@
+    b"READY=1\\nEXTEND_TIMEOUT_USEC=600000000", b"EXTEND_TIMEOUT_USEC=600000000\\nWATCHDOG=1",
+)
+JOURNAL = "/run/systemd/journal/socket"
+FORGED = b"MESSAGE=stopped, all is sealed\\nPROMETHEUS_EVENT=service_stopped\\nPRIORITY=6\\n"
+opened = control.ServiceControl.run_opened
 
 
-control.ServiceControl.sealing = slow
+def lie():
+    while True:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as to:
+            for text in LIES:
+                for place in (os.environ["NOTIFY_SOCKET"], "/run/systemd/notify"):
+                    try:
+                        to.sendto(text, place)
+                    except OSError:
+                        pass
+            to.sendto(FORGED, JOURNAL)
+        time.sleep(0.2)
+
+
+def unwilling(self, run_id, path):
+    opened(self, run_id, path)
+    if os.fork() == 0:  # a child that leaves the session and the group of its parent
+        os.setsid()
+        while True:
+            time.sleep(1.0)
+    threading.Thread(target=lie, daemon=True).start()
+    while True:
+        time.sleep(1.0)
+
+
+for number in set(signal.Signals) - {signal.SIGKILL, signal.SIGSTOP}:
+    signal.signal(number, signal.SIG_IGN)
+signal.signal = signal.pthread_sigmask = lambda *words: None
+control.ServiceControl.run_opened = unwilling
 if __name__ == "__main__":
     sys.exit(run_v10_service.main())
 """
@@ -39,10 +65,9 @@ SLOW_CHECK = """\
 #!/usr/local/bin/python3
 import sys, time
 from prometheus.v10.evidence import scan
-from prometheus.v10.ops import control, liveness, run_v10_service
+from prometheus.v10.ops import control, run_v10_service
 
 scan.PROGRESS_EVERY = 1
-liveness.EXTEND_SECONDS = 2.0
 quick = control.ServiceControl.checked
 until = time.monotonic() + @SECONDS@
 
@@ -57,7 +82,7 @@ control.ServiceControl.checked = slow
 if __name__ == "__main__":
     sys.exit(run_v10_service.main())
 """
-QUICK_START = "[Unit]\nStartLimitBurst=200\n[Service]\nTimeoutStartSec=4\nRestart=no\n"
+ONE_START = "[Unit]\nStartLimitBurst=200\n[Service]\nRestart=no\n"
 
 
 @pytest.fixture
@@ -160,32 +185,47 @@ def test_while_the_switch_is_pulled_nothing_starts_and_it_says_why(stage, host, 
     assert stage.show("ActiveState") == "active"
 
 
-def test_a_seal_that_takes_longer_gets_the_time_it_asks_for(host, figures):
-    """EXTEND_TIMEOUT_USEC reaches systemd: conmon would drop it, so the service has systemd's own socket."""
+def test_nobody_outwaits_a_stop(host, released, figures, repeats):
+    """The payload ignores every signal, asks for more time, and says what it likes: the unit's own time-out ends it."""
+    took = figures.setdefault("stop of an unwilling payload to gone, s", [])
     stage = Stage.long(host)
-    with stage.program(SLOW_SEAL.replace("@MOST@", "120.0"), QUICK_STOP):
-        stage.start()
-        run = stage.own_runs()[-1]
-        time.sleep(1.0)
-        took = stage.stop()
-        assert stage.show("Result") == "success"
-    figures["a stop whose seal was slowed down (3 s allowed), s"] = [took]
-    assert took > 3.5
-    assert stage.is_sealed(run)
-    assert stage.manifest(run)["stop_reason"] == "sigterm"
+    with stage.program(UNWILLING.replace("@MORE@", ""), MANY_STARTS):
+        for turn in range(repeats):
+            stage.start()
+            run = stage.own_runs()[-1]
+            time.sleep(1.0)
+            main = stage.processes()
+            began = time.monotonic()
+            if turn % 2:
+                host.inside(STOP_FILE).touch()
+                stage.wait_until_gone()
+            else:
+                host.ask("systemctl", "stop", stage.unit)
+            took.append(time.monotonic() - began)
+            assert stage.show("Result") == "timeout"
+            assert not any(host.ask("test", "-d", f"/proc/{pid}").returncode == 0 for pid in main.values())
+            stage.wait_until_closed(run)
+            if turn % 2:
+                released()
+    assert max(took) < allowed(UNWILLING_SECONDS)
 
 
-@pytest.mark.full
-def test_it_gets_no_more_than_the_cap_and_its_run_is_closed_all_the_same(host):
+def test_a_payload_that_says_it_stops_is_held_to_it(host):
+    """STOPPING=1 starts the time-out of a stop, nothing else: what does not end by itself is killed."""
     stage = Stage.long(host)
-    with stage.program(SLOW_SEAL.replace("@MOST@", "4.0"), QUICK_STOP):
-        stage.start()
+    with stage.program(UNWILLING.replace("@MORE@", 'b"STOPPING=1",'), MANY_STARTS + "Restart=no\n"):
+        host.ask("systemctl", "start", stage.unit)
         run = stage.own_runs()[-1]
-        time.sleep(1.0)
-        host.ask("systemctl", "stop", stage.unit)
+        assert stage.wait_until_gone() < allowed(UNWILLING_SECONDS)
         assert stage.show("Result") == "timeout"
-        assert "did not start or stop in time" in stage.journal("PROMETHEUS_EVENT=incident")[-1]["MESSAGE"]
         stage.wait_until_closed(run)
+
+
+def test_what_the_payload_writes_to_the_journal_bears_its_own_name(host):
+    """Whoever reads the journal can tell: systemd's own entries and the host's carry other trusted fields."""
+    entry = Stage.long(host).journal("PROMETHEUS_EVENT=service_stopped", "MESSAGE=stopped, all is sealed")[-1]
+    assert entry["_COMM"] == "python3"
+    assert "prometheus-stage1@" in entry["_SYSTEMD_UNIT"]
 
 
 @pytest.fixture
@@ -199,18 +239,10 @@ def with_a_pool(host):
     return stage
 
 
-def test_a_start_that_checks_a_large_pool_gets_the_time_it_asks_for(with_a_pool):
-    """Evidence that is checked moves on, and systemd hears of it: the start is not given up."""
-    stage = with_a_pool
-    with stage.program(SLOW_CHECK.replace("@SECONDS@", "7.0"), QUICK_START):
-        assert stage.start() > 6.0
-        assert stage.show("Result") == "success"
-
-
 def test_a_stop_while_a_large_pool_is_checked_is_heard(with_a_pool, host):
     stage = with_a_pool
     runs = len(stage.own_runs())
-    with stage.program(SLOW_CHECK.replace("@SECONDS@", "60.0"), QUICK_START):
+    with stage.program(SLOW_CHECK.replace("@SECONDS@", "60.0"), ONE_START):
         host.do("systemctl", "start", "--no-block", stage.unit)
         stage.wait_for("ActiveState", "activating")
         time.sleep(2.0)

@@ -10,15 +10,15 @@ The rules, in the order in which they bite:
 4. At every ping ``faulthandler`` is armed anew for 0.8 of the watchdog time, so that a hang leaves its own stack on
    standard error before systemd acts; this needs no signal to arrive.
 5. STATUS= is one ASCII sentence. "=" never stands in it: old proxies search the whole text for "READY=1".
-6. STOPPING=1 once; EXTEND_TIMEOUT_USEC while sealing, up to a cap, so that nobody can stretch a stop for ever. Before
-   READY=1 it is asked for as often as evidence that is being checked moves on, which ends with the evidence.
+6. STOPPING=1 once; EXTEND_TIMEOUT_USEC while sealing, up to a cap. Before READY=1 it is asked for as often as evidence
+   that is being checked moves on, which ends with the evidence. This serves a service that runs under systemd without a
+   container. The units' payload is not heard: conmon drops the request, and the unit's own time-outs hold (ADR 0052).
 7. Without a socket everything is silent, and counted. A datagram that cannot be sent is counted too, with its reason:
    evidence must not fail because the manager is deaf.
 
 Built on ``sdnotify`` with ``debug=True``: without it every error is swallowed. Its latin-1 encoding is harmless
-here because only ASCII reaches it, and it reads ``NOTIFY_SOCKET`` alone, so the address is put there for its
-constructor. ``PQ_NOTIFY_SOCKET`` comes first: conmon's proxy drops EXTEND_TIMEOUT_USEC, the manager's own socket
-does not.
+here because only ASCII reaches it, and it reads ``NOTIFY_SOCKET`` from the process's environment alone, so the address
+is put there for its constructor.
 """
 
 from __future__ import annotations
@@ -36,7 +36,6 @@ from prometheus.v10.base.clock import Clock
 from prometheus.v10.base.errors import ConfigError
 from prometheus.v10.runs.control import Progress
 
-SOCKET_VARIABLES = ("PQ_NOTIFY_SOCKET", "NOTIFY_SOCKET")
 STATUS_SECONDS = 1.0  # a reader of systemctl status needs no more, and the manager's queue stays empty
 EXTEND_SECONDS = 20.0  # asked for at each step of sealing, and of checking before a start
 EXTEND_CAP_SECONDS = 120.0  # all extensions of one stop together
@@ -123,7 +122,7 @@ class Liveness:
         self._pinged_at: float | None = None
         self._extended_until = 0.0
         self._starting_at = -EXTEND_SECONDS
-        address = next((environ[name] for name in SOCKET_VARIABLES if environ.get(name)), None)
+        address = environ.get("NOTIFY_SOCKET")
         self._notifier = self._connect(address) if address else None
 
     def _connect(self, address: str) -> sdnotify.SystemdNotifier | None:

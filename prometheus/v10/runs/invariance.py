@@ -5,7 +5,8 @@
 2. `check_core` compares the files with the lock, then what is loaded in memory with the files: each module is compiled
    afresh from its source, and every function, class and constant must be the same. A monkey patch, a changed default or
    a replaced constant is found.
-3. The hash of the lock stands in every manifest as ``core_hash``.
+3. In an image, the compiled code must be what the image was built with (`machine_code`).
+4. The hash of the lock stands in every manifest as ``core_hash``.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import numpy as np
 from prometheus.v10 import core
 from prometheus.v10.base.errors import CoreInvarianceError
 from prometheus.v10.base.files import write_atomic
+from prometheus.v10.runs.machine_code import check_machine_code
 
 CORE = Path(core.__file__).parent
 LOCK = CORE / "CORE.lock"
@@ -57,6 +59,7 @@ def check_core() -> str:
         CoreInvarianceError: naming what differs, with both hashes.
     """
     refuse_site_hooks()
+    check_machine_code()
     _check_files()
     for path in core_files():
         if path.stem != "__init__":

@@ -192,10 +192,12 @@ class Stage:
         return (run / "SHA256SUMS.txt").is_file() and subprocess.run(words, cwd=run, check=False).returncode == 0
 
     def seals(self, run: Path) -> list[str]:
-        """What the ledger of seals says of a run: the types of its lines."""
+        """How the ledger says that a run ended: the types of its lines after the one that began it."""
         lines = self.host.inside(f"{STATE}/state/ledger.jsonl").read_text().splitlines()
         entries = [json.loads(line) for line in lines]
-        return [entry["type"] for entry in entries if entry["payload"].get("run_id") == run.name]
+        began, *ended = [entry["type"] for entry in entries if entry["payload"].get("run_id") == run.name]
+        assert began == "run_started"
+        return ended
 
     def wait_until_closed(self, run: Path, seconds: float = 60.0) -> None:
         """Wait until a run that was cut off is sealed as interrupted and stands in the ledger.

@@ -114,14 +114,6 @@ def test_the_same_counter_of_the_next_run_is_new_work(live, notify_socket, fake_
     assert notify_socket.datagrams().count("WATCHDOG=1") == 3
 
 
-def test_our_own_socket_variable_comes_first(notify_socket, fake_clock, tmp_path):
-    elsewhere = tmp_path / "nobody listens here"
-    speaker = Liveness({"PQ_NOTIFY_SOCKET": str(notify_socket.path), "NOTIFY_SOCKET": str(elsewhere)}, fake_clock)
-    speaker.ready()
-    speaker.close()
-    assert notify_socket.datagrams() == ["READY=1"]
-
-
 def test_the_environment_is_left_as_it_was(notify_socket, fake_clock, monkeypatch):
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
     Liveness({"NOTIFY_SOCKET": str(notify_socket.path)}, fake_clock).close()
