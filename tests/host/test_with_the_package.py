@@ -85,7 +85,9 @@ def loaded(packaged, archives) -> dict[str, str]:
 def test_the_package_installs_without_network_and_leaves_nothing_failed(packaged):
     assert packaged.do(COMMAND, "--version").startswith("prometheus-quant ")
     assert packaged.do("systemctl", "list-units", "--failed", "--no-legend") == ""
-    assert packaged.do("systemctl", "is-active", "prometheus-stop.path").strip() == "active"
+    for unit in ("prometheus-stop.path", "prometheus-checkpoint.timer"):
+        assert packaged.do("systemctl", "is-active", unit).strip() == "active"
+        assert packaged.do("systemctl", "is-enabled", unit).strip() == "enabled"
 
 
 def test_the_doctor_finds_nothing_but_the_missing_release(packaged):

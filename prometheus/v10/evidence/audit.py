@@ -140,8 +140,7 @@ class _Audit:
 
     def _ask_witnesses(self) -> None:
         if self.witnesses is not None:
-            readable = self.view is not None or not self.layout.ledger.exists()
-            self.witnesses.compare(self.layout, (self.view or LedgerView()).seals if readable else None, self.report)
+            self.witnesses.compare(self.layout, self.view, self.report)
 
     def _entries(self, folder: Path) -> list[Path]:
         if not folder.is_dir():

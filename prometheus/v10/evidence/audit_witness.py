@@ -8,10 +8,9 @@ What the witnesses say is read before the ledger is: the ledger then knows it. S
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from prometheus.v10.base.errors import PrometheusError
 from prometheus.v10.base.paths import Layout
@@ -25,9 +24,9 @@ from prometheus.v10.evidence.checkpoint_kept import (
 )
 from prometheus.v10.evidence.findings import VerifyReport
 from prometheus.v10.evidence.journal_seals import HostJournal, JournalFile, JournalSeal
+from prometheus.v10.evidence.ledger_view import LedgerView
 from prometheus.v10.evidence.signed_note import Verifier
 
-Seals = Mapping[str, Sequence[Mapping[str, Any]]]
 MOST_TOLD = 20
 """Contradictions that are told one by one."""
 NO_CHECKPOINT = (
@@ -75,18 +74,18 @@ class Witnesses:
         if not self._seals:
             self._silent = self._silent or "the journal has no sealed run that this user may read"
 
-    def compare(self, layout: Layout, seals: Seals | None, report: VerifyReport) -> None:
+    def compare(self, layout: Layout, view: LedgerView | None, report: VerifyReport) -> None:
         """Hold the ledger against what was heard.
 
         Args:
             layout: the installation.
-            seals: the ledger's payloads of seals by run id, none where there is no ledger; None when it is damaged,
-                which the audit tells of by itself: the journal is not compared then.
+            view: what the ledger says. None when it is damaged or gone, which the audit and the checkpoints tell of:
+                the journal is not compared then, since it does not say by itself whose ledger should be here.
             report: gets findings, and the facts ``checkpoints`` and ``journal``.
         """
         self._compare_checkpoints(layout.ledger, report)
-        if self.journal is not None and seals is not None:
-            self._compare_journal(layout.ledger, seals, report)
+        if self.journal is not None:
+            self._compare_journal(layout.ledger, view, report)
 
     def _compare_checkpoints(self, ledger: Path, report: VerifyReport) -> None:
         if not self._kept:
@@ -115,22 +114,22 @@ class Witnesses:
         said = [f"{agree} agree"] + ([f"{len(wrong)} contradict"] if wrong else [])
         report.facts["checkpoints"] = ", ".join(said) + (f", newest of {newest.when()}" if newest is not None else "")
 
-    def _compare_journal(self, ledger: Path, seals: Seals, report: VerifyReport) -> None:
-        if self._silent is not None and not self._seals:
-            report.facts["journal"] = f"silent: {self._silent}"
+    def _compare_journal(self, ledger: Path, view: LedgerView | None, report: VerifyReport) -> None:
+        own = [said for said in self._seals if view is not None and said.installation == view.installation]
+        if view is None or not own:
+            other = f"it has {len(self._seals)} sealed runs, none of this ledger's installation"
+            report.facts["journal"] = f"silent: {self._silent or other}"
             return
         wrong: list[tuple[Path, str]] = []
-        for said in self._seals:
+        for said in own:
             where = f"the journal has its seal {said.seal[:12]}..., sent by {said.unit} at {said.when()}"
-            known = {entry.get("seal") for entry in seals.get(said.run_id, ())}
+            known = {entry.get("seal") for entry in view.seals.get(said.run_id, ())}
             if not known:
                 wrong.append((ledger, f"{said.run_id}: {where}, and the ledger does not have the run"))
             elif said.seal not in known:
                 wrong.append((ledger, f"{said.run_id}: {where}, and the ledger has another"))
         _tell_few(wrong, report)
-        word = (
-            f"contradicts ({len(wrong)} of {len(self._seals)} runs)" if wrong else f"agrees ({len(self._seals)} runs)"
-        )
+        word = f"contradicts ({len(wrong)} of {len(own)} runs)" if wrong else f"agrees ({len(own)} runs)"
         report.facts["journal"] = word
 
 

@@ -2,7 +2,9 @@
 
 journald itself writes the fields that begin with an underscore: which user sent an entry, and from which unit. Only
 entries that a unit of ours sent are believed, and on a host only those of the user that the evidence belongs to. What
-that user sends it can also invent; it can not take back what the journal has. Standard library only.
+that user sends it can also invent; it cannot take back what the journal has. An entry names the installation whose
+ledger has the seal: what the journal has of another, or of a version that did not name it, is passed over.
+Standard library only.
 """
 
 from __future__ import annotations
@@ -21,8 +23,9 @@ from prometheus.v10.base.names import Event, is_run_id
 from prometheus.v10.base.reading import open_regular
 
 FIELDS = ("__REALTIME_TIMESTAMP", "_UID", "_SYSTEMD_UNIT", "_TRANSPORT", "PROMETHEUS_EVENT", "PROMETHEUS_RUN_ID",
-          "PROMETHEUS_SEAL", "PROMETHEUS_PATH")  # fmt: skip
+          "PROMETHEUS_SEAL", "PROMETHEUS_INSTALLATION")  # fmt: skip
 _UNIT = re.compile(r"prometheus-[A-Za-z0-9_.@\\:-]{1,200}\.service")
+_ID = re.compile(r"[0-9a-f]{32}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _MOST_LINE = 1 << 20
 
@@ -34,12 +37,14 @@ class JournalSeal:
     Attributes:
         run_id: the run.
         seal: sha256 of its ``SHA256SUMS.txt``.
+        installation: whose ledger it was entered into before.
         unit: the unit that sent it.
         time: when journald got it, in microseconds since 1970.
     """
 
     run_id: str
     seal: str
+    installation: str
     unit: str
     time: int
 
@@ -54,13 +59,9 @@ class HostJournal:
 
     Attributes:
         uid: the user whose entries are believed.
-        lib: entries of runs below this directory are meant.
-        since: entries before it are another installation's, in microseconds since 1970.
     """
 
     uid: int
-    lib: Path
-    since: int = 0
 
     def seals(self) -> Iterator[JournalSeal]:
         """Every sealed run that the journal still has, oldest first.
@@ -75,9 +76,7 @@ class HostJournal:
                 words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
             ) as reader:
                 assert reader.stdout is not None  # noqa: S101  (it is a pipe)
-                for seal in parse_entries(reader.stdout, uid=self.uid, lib=self.lib):
-                    if seal.time >= self.since:
-                        yield seal
+                yield from parse_entries(reader.stdout, uid=self.uid)
         except OSError as error:
             raise HostError(f"journalctl cannot be started: {error.strerror}") from error
 
@@ -96,35 +95,34 @@ class JournalFile:
             HostError: when it cannot be read.
         """
         with open(open_regular(self.path, follow=True), "rb") as lines:  # noqa: PTH123  (a descriptor)
-            yield from parse_entries(iter(lambda: lines.readline(_MOST_LINE), b""), uid=None, lib=None)
+            yield from parse_entries(iter(lambda: lines.readline(_MOST_LINE), b""), uid=None)
 
 
-def parse_entries(lines: Iterable[bytes], *, uid: int | None, lib: Path | None) -> Iterator[JournalSeal]:
+def parse_entries(lines: Iterable[bytes], *, uid: int | None) -> Iterator[JournalSeal]:
     """Entries of ``journalctl -o json`` that are believed and tell of a sealed run; all others are passed over."""
     for line in lines:
         try:
             entry = json.loads(line)
         except (ValueError, RecursionError):
             continue
-        if isinstance(entry, dict) and (seal := believed(entry, uid=uid, lib=lib)) is not None:
+        if isinstance(entry, dict) and (seal := believed(entry, uid=uid)) is not None:
             yield seal
 
 
-def believed(entry: Mapping[str, Any], *, uid: int | None, lib: Path | None) -> JournalSeal | None:
+def believed(entry: Mapping[str, Any], *, uid: int | None) -> JournalSeal | None:
     """The sealed run that an entry tells of; None when it tells of none, or was not sent by a unit of ours.
 
     Args:
         entry: as ``journalctl -o json`` prints it. A field that is there twice, or was too long, is no string.
         uid: of the sender; any when it is None.
-        lib: the run lies below it; anywhere when it is None.
     """
     if not all(isinstance(entry.get(name), str) for name in FIELDS):
         return None
-    time, sender, unit, transport, event, run_id, seal, path = (str(entry[name]) for name in FIELDS)
+    time, sender, unit, transport, event, run_id, seal, installation = (str(entry[name]) for name in FIELDS)
     ours = _UNIT.fullmatch(unit) is not None and transport == "journal" and (uid is None or sender == str(uid))
-    meant = event == Event.RUN_SEALED.label and (lib is None or path.startswith(f"{lib}/"))
-    if not ours or not meant or not is_run_id(run_id) or _SHA256.fullmatch(seal) is None:
+    told = event == Event.RUN_SEALED.label and _ID.fullmatch(installation) is not None
+    if not ours or not told or not is_run_id(run_id) or _SHA256.fullmatch(seal) is None:
         return None
     if not (time.isascii() and time.isdigit() and len(time) <= 16):
         return None
-    return JournalSeal(run_id, seal, unit, int(time))
+    return JournalSeal(run_id, seal, installation, unit, int(time))

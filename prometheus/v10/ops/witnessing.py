@@ -1,9 +1,8 @@
 """What an operator says about the witness: ``witness.toml``, and the command that takes checkpoints elsewhere.
 
-``/etc/prometheus-quant/witness.toml`` may have, each on its own::
+``/etc/prometheus-quant/witness.toml`` has one setting::
 
     command = ["/usr/local/sbin/take-checkpoint"]   # gets the checkpoint's path as its last argument
-    journal_since = 2026-01-01T00:00:00Z            # what the journal says before it is of another installation
 
 Standard library and attrs.
 """
@@ -12,7 +11,6 @@ from __future__ import annotations
 
 import subprocess
 import tomllib
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +27,6 @@ from prometheus.v10.evidence.checkpoint_kept import find_checkpoints
 FILE = "witness.toml"
 HANDED_OVER = "handed_over"
 COMMAND_SECONDS = 120.0
-_KEYS = ("command", "journal_since")
 
 
 @frozen
@@ -38,11 +35,9 @@ class WitnessSettings:
 
     Attributes:
         command: words of a command that gets each checkpoint's path as one more; empty when there is none.
-        journal_since: entries of the journal before it are not this installation's; in microseconds since 1970.
     """
 
     command: tuple[str, ...] = ()
-    journal_since: int = 0
 
 
 def read_settings(layout: Layout) -> WitnessSettings:
@@ -61,16 +56,14 @@ def read_settings(layout: Layout) -> WitnessSettings:
         said: dict[str, Any] = tomllib.loads(data.decode("utf-8"))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise ConfigError(f"{place} is no TOML: {error}") from error
-    if unknown := sorted(said.keys() - set(_KEYS)):
-        raise ConfigError(f"{place}: {printable(unknown[0])!r} is no setting", hint=f"there are {' and '.join(_KEYS)}")
-    command, since = said.get("command", []), said.get("journal_since", datetime.fromtimestamp(0, UTC))
+    if unknown := sorted(said.keys() - {"command"}):
+        raise ConfigError(f"{place}: {printable(unknown[0])!r} is no setting", hint="there is command")
+    command = said.get("command", [])
     if not isinstance(command, list) or not all(isinstance(word, str) and word for word in command):
         raise ConfigError(f"{place}: command is no list of words", hint='command = ["/usr/local/sbin/name", "word"]')
     if command and not command[0].startswith("/"):
         raise ConfigError(f"{place}: {printable(command[0])!r} is no absolute path", hint="name the program in full")
-    if not isinstance(since, datetime) or since.tzinfo is None:
-        raise ConfigError(f"{place}: journal_since is no time with a zone", hint="journal_since = 2026-01-01T00:00:00Z")
-    return WitnessSettings(tuple(command), int(since.timestamp() * 1_000_000))
+    return WitnessSettings(tuple(command))
 
 
 def hand_over(directory: Path, settings: WitnessSettings) -> list[str]:
