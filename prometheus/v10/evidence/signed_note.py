@@ -28,6 +28,8 @@ _DASH = "\N{EM DASH} "
 _SECRET = "PRIVATE+KEY+"  # noqa: S105  (the form's own words before a secret, not a secret)
 _NAME = re.compile(r"[^\s+\x00-\x1f\x7f]{1,256}")
 _ID_BYTES, _TIME_BYTES = 4, 8
+_LAST_SECOND = 253_402_300_799
+"""The end of the year 9999: a later time is not meant, and no calendar can print it."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,7 @@ def check_note(note: Note, known: Iterable[Verifier]) -> Signed:
             time, data = int.from_bytes(data[:_TIME_BYTES], "big"), data[_TIME_BYTES:]  # noqa: PLW2901
             message = _timed(note.text, time)
             times.append(time)
-        if not ed25519.verify(key.key, message, data):
+        if not ed25519.verify(key.key, message, data) or max(times, default=0) > _LAST_SECOND:
             raise EvidenceError(
                 f"the signature of {printable(name)} is not right",
                 hint="the note was changed after it was signed: look for the copy that was handed on",
