@@ -17,6 +17,7 @@ from prometheus.front import new_app, run_app
 from prometheus.v10.ops.commands import (
     bench,
     core,
+    custodian,
     doctor,
     ecology,
     evidence,
@@ -54,6 +55,7 @@ app.command("status", epilog=status.STATUS_EXAMPLES)(status.status_command)
 app.command("doctor", epilog=doctor.DOCTOR_EXAMPLES)(doctor.doctor_command)
 app.command("stop", epilog=stopping.STOP_EXAMPLES)(stopping.stop_command)
 app.command("clear-stop", epilog=stopping.CLEAR_EXAMPLES)(stopping.clear_command)
+app.command("custodian")(custodian.custodian_command)
 for _name, _group in {
     "pool": pools.app,
     "genome": genome.app,

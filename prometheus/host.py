@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from prometheus.front import new_app, run_app
-from prometheus.v10.ops.commands import doctor, evidence, in_image, ledger, release, status, stopping
+from prometheus.v10.ops.commands import custodian, doctor, evidence, in_image, ledger, release, status, stopping
 
 ABOUT = "Watch, stop, release and check evolution on this host; systemctl start prometheus-stage1@HF starts it."
 
@@ -19,6 +19,7 @@ app.command("status", epilog=status.STATUS_EXAMPLES)(status.status_command)
 app.command("doctor", epilog=doctor.DOCTOR_EXAMPLES)(doctor.doctor_command)
 app.command("stop", epilog=stopping.STOP_EXAMPLES)(stopping.stop_command)
 app.command("clear-stop", epilog=stopping.CLEAR_EXAMPLES)(stopping.clear_command)
+app.command("custodian")(custodian.custodian_command)
 app.command("verify", epilog=evidence.VERIFY_EXAMPLES)(evidence.verify_command)
 app.command("audit", epilog=evidence.VERIFY_EXAMPLES)(evidence.audit_command)
 for _name in in_image.COMMANDS:

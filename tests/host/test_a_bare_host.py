@@ -70,3 +70,18 @@ print(sorted(path.name for path in after if after[path] != before.get(path)))
 
 def test_a_run_compiles_nothing_that_the_image_does_not_hold(host, reference):
     assert in_image(host, reference, COMPILES).strip() == "[]"
+
+
+COMPARES = """
+import json, os, pathlib
+from prometheus.v10.runs.machine_code import SUMS, check_machine_code
+cache = pathlib.Path(os.environ["NUMBA_CACHE_DIR"])
+print(len(json.loads(SUMS.read_bytes())), check_machine_code(), len([*cache.rglob("*.nb?")]), os.access(SUMS, os.W_OK))
+"""
+
+
+def test_our_image_has_a_list_of_its_compiled_code_and_compares_all_of_it(host, reference):
+    listed, compared, there, writable = in_image(host, reference, COMPARES).split()
+    assert listed == compared == there
+    assert int(listed) > 50
+    assert writable == "False"

@@ -11,7 +11,10 @@ from lab.stage import STATE, Stage
 
 PROBE = """\
 #!/usr/local/bin/python3
-import json, mmap, os, socket
+import json, mmap, os, socket, sys
+from pathlib import Path
+from prometheus.v10.base.custody import CustodianFiles
+from prometheus.v10.base.kernel import Files
 
 def works(act, *given):
     try:
@@ -30,6 +33,22 @@ def reach(address):
 def of_kind(name):
     socket.socket(getattr(socket, name), socket.SOCK_DGRAM).close()
 
+def changes(files):
+    # what of the evidence can be changed: each file and directory, in each way that there is
+    found = []
+    for folder, _, names in os.walk("LIB"):
+        ways = {"mkdir": lambda: files.mkdir(Path(folder, "probe"))}
+        for name in names:
+            place = Path(folder, name)
+            ways |= {
+                "open " + name: lambda place=place: files.close(files.open(place, os.O_WRONLY)),
+                "rename " + name: lambda place=place: files.rename(place, place.with_name("probe")),
+                "link " + name: lambda place=place: files.link(place, place.with_name("probe")),
+                "unlink " + name: lambda place=place: files.unlink(place),
+            }
+        found += [folder + ": " + what for what, way in ways.items() if works(way)]
+    return found
+
 status = dict(line.split(":", 1) for line in open("/proc/self/status") if ":" in line)
 places = ("/", "/usr", "/etc/prometheus-quant", "/opt", "/tmp", "/var/log/prometheus-quant", "LIB", "LIB/runs_hf",
           "LIB/pools/stage1", "LIB/pools/stage1/snapshots", "LIB/pools/stage2")
@@ -42,6 +61,9 @@ print("PROBE " + json.dumps({
     "interfaces": [name for _, name in socket.if_nameindex()],
     "reaches": [address for address in ("1.1.1.1", "127.0.0.1", "169.254.1.2") if works(reach, address)],
     "writes": [place for place in places if works(write, place)],
+    "files": sum(len(names) for _, _, names in os.walk("LIB")),
+    "changes": changes(Files()),
+    "changes_through_its_custodian": changes(CustodianFiles(Path(sys.argv[sys.argv.index("--custodian") + 1]))),
     "sees": {place: sorted(os.listdir(place)) for place in places if place.startswith("LIB/pools")},
     "reads_credentials": works(os.listdir, "/etc/prometheus-quant/credentials"),
     "sockets": [name for name in ("AF_INET", "AF_PACKET", "AF_VSOCK") if works(of_kind, name)],
@@ -77,6 +99,10 @@ def ask_inside(host, stage: int) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def pools(host):
     """Live pools and a snapshot for the stages to look for; those that are there already are left alone."""
+    stage = Stage(host)
+    stage.start()
+    stage.wait_for_sealed_run()
+    stage.stop()
     made = []
     for stage in ("stage1", "stage2"):
         for name in ("pool.jsonl", "snapshots/snapshot_a.jsonl"):
@@ -111,20 +137,27 @@ def test_offline_it_has_no_network(seen, stage):
 
 
 @pytest.mark.parametrize("stage", [1, 2])
-def test_it_writes_evidence_logs_and_scratch_and_nothing_else(seen, stage):
-    lib = {STATE, f"{STATE}/runs_hf", f"{STATE}/pools/stage1", f"{STATE}/pools/stage2"}
-    both = {*lib, "/var/log/prometheus-quant", "/tmp"}
-    assert set(seen[stage]["writes"]) == both | ({f"{STATE}/pools/stage1/snapshots"} if stage == 1 else set())
+def test_it_writes_logs_and_scratch_and_nothing_else(seen, stage):
+    """What hides the other stage's pools is an empty directory of its own, which goes with it."""
+    assert set(seen[stage]["writes"]) == {"/var/log/prometheus-quant", "/tmp", f"{STATE}/pools/stage{3 - stage}"}
 
 
 @pytest.mark.parametrize("stage", [1, 2])
-def test_no_other_file_system_of_the_host_is_mounted_writable(seen, stage):
-    ours = {STATE, "/var/log/prometheus-quant", f"{STATE}/pools/stage{3 - stage}"}
+def test_the_past_is_out_of_its_reach(seen, stage):
+    """Runs, pools, snapshots, ledger and state of a host with a past: by its own calls, and through its custodian."""
+    assert seen[stage]["files"] > 20
+    scratch = f"{STATE}/pools/stage{3 - stage}: mkdir"
+    assert seen[stage]["changes"] == [scratch]
+    assert seen[stage]["changes_through_its_custodian"] == []
+
+
+@pytest.mark.parametrize("stage", [1, 2])
+def test_no_file_system_of_the_host_with_evidence_is_mounted_writable(seen, stage):
+    ours = {"/var/log/prometheus-quant", f"{STATE}/pools/stage{3 - stage}"}
     scratch = {"/tmp", "/var/tmp", "/run", "/opt/prometheus-quant/numba"}
-    sockets = {"/run/systemd/journal/socket", "/run/notify"}
+    sockets = {"/run/systemd/journal/socket", "/run/notify", "/run/custodian"}
     podmans = {"/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/run/.containerenv", "/run/secrets"}
     assert set(seen[stage]["mounts"]) - ours - scratch - sockets - podmans == set()
-    assert {STATE, "/var/log/prometheus-quant"} <= set(seen[stage]["mounts"])
 
 
 @pytest.mark.parametrize("stage", [1, 2])

@@ -147,5 +147,41 @@ def test_a_profile_that_names_another_mode_than_this_version_has_does_not_start(
     assert stage.own_runs() == []
 
 
+# ---- the compiled code -----------------------------------------------------------------------------------------------
+
+TAMPERS = """\
+#!/usr/local/bin/python3
+import os, pathlib, sys
+
+cache = pathlib.Path(os.environ["NUMBA_CACHE_DIR"])
+place = min(cache.rglob("*.nbc"))
+@ACT@
+os.execv("/usr/local/bin/python3", ["python3", "-I", "-m", "prometheus.v10.ops.run_v10_service", *sys.argv[1:]])
+"""
+
+
+@pytest.mark.parametrize(
+    ("act", "said"),
+    [
+        ("data = place.read_bytes(); place.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))", "the file [0-9a-f]{64}"),
+        ("place.unlink()", "the file is missing"),
+        ("place.with_name('another.nbc').write_bytes(b'')", "the list says nothing of it"),
+    ],
+    ids=["changed", "removed", "added"],
+)
+def test_compiled_code_that_is_not_the_images_own_is_not_started(host, act, said):
+    """In a fresh container, before the service begins: 78, no second attempt, and no run."""
+    stage = Stage.long(host)
+    runs = stage.own_runs()
+    with stage.program(TAMPERS.replace("@ACT@", act)):
+        assert host.ask("systemctl", "start", stage.unit).returncode != 0
+        assert (stage.show("ExecMainStatus"), stage.show("NRestarts")) == ("78", "0")
+        heard = "\n".join(str(entry["MESSAGE"]) for entry in stage.journal())
+        assert re.search(rf"compiled code /opt/prometheus-quant/numba/\S+\.nbc is not what .*{said}", heard), heard
+    assert stage.own_runs() == runs
+    stage.start()  # a fresh container has the image's own
+    stage.stop()
+
+
 def test_all_of_that_passes_the_audit(host):
     passes_the_audit(host)

@@ -39,7 +39,7 @@ def sandbox(unit: str) -> str:
 
 def test_systemd_finds_nothing_wrong(installed):
     units = [path.name for path in UNITS.iterdir() if path.suffix != ".conf" and path.is_file()]
-    names = [name.replace("close@.", "close@stage1-HF.").replace("@.", "@HF.") for name in units]
+    names = [re.sub(r"(close|custodian)@\.", r"\1@stage1-HF.", name).replace("@.", "@HF.") for name in units]
     ended = installed.ask("systemd-analyze", "verify", *(f"/usr/lib/systemd/system/{name}" for name in names))
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
 
@@ -55,6 +55,7 @@ def test_systemd_finds_nothing_wrong(installed):
         ("prometheus-retention.service", 22),
         ("prometheus-audit.service", 3),  # a plain process
         ("prometheus-checkpoint.service", 3),
+        ("prometheus-custodian@stage1-HF.service", 3),
     ],
 )
 def test_exposure_stays_below_its_bound(installed, unit, most):
@@ -104,6 +105,16 @@ def test_offline_stages_have_neither_network_nor_credential():
         assert "Credential" not in text_of(unit).replace("credentials", "")
     networked = directives((UNITS / "networked.conf").read_text())
     assert any(name == "LoadCredential" for name, _ in networked)
+
+
+def test_a_stage_writes_no_evidence_but_through_its_custodian():
+    for number, unit in enumerate(STAGES, 1):
+        words = value(unit, "ExecStart").split()
+        assert "--volume=/var/lib/prometheus-quant:/var/lib/prometheus-quant:ro" in words
+        assert f"--volume=/run/prometheus-quant-custodian/stage{number}-%i:/run/custodian" in words
+        assert words[-2:] == ["--custodian", "/run/custodian"]
+        assert value(unit, "Requires") == f"prometheus-custodian@stage{number}-%i.socket"
+        assert not any(word.startswith("--volume=/run/systemd/notify") for word in words)
 
 
 def test_stage_2_reads_snapshots_only_and_never_sees_the_live_pool():

@@ -100,7 +100,9 @@ def test_the_doctor_finds_nothing_but_the_missing_release(packaged):
 def test_status_says_that_nothing_ever_ran(packaged):
     found = ask(packaged, "status")
     assert (found["instances"], found["release"], found["stop"]["pulled"]) == ([], None, False)
-    assert ask(packaged, "audit")["exit_code"] == 0
+    said = packaged.ask(COMMAND, "audit")
+    assert said.returncode == 2  # an audit of nothing is no audit that passed
+    assert "nothing was audited" in said.stdout + said.stderr
 
 
 def test_manual_pages_and_completions_are_there(packaged):

@@ -34,6 +34,7 @@ __all__ = [
     "Lock",
     "aside_name",
     "discard",
+    "make_directory",
     "open_aside",
     "publish_new",
     "tighten_umask",
@@ -164,6 +165,25 @@ def write_new(path: Path, data: bytes | Iterable[bytes], *, mode: int = 0o640, f
         publish_new(write_aside(path, data, mode=mode, files=files), path, files=files)
     except FileExistsError:
         raise
+    except OSError as error:
+        raise host_error(error, f"cannot create {path}") from error
+
+
+def make_directory(path: Path, *, mode: int = 0o750, files: Files = FILES) -> None:
+    """Make a directory unless it is there.
+
+    Raises:
+        HostError: when it cannot be made.
+    """
+    try:
+        if not path.is_dir():
+            files.mkdir(path, mode)
+    except FileExistsError:
+        if path.is_dir():
+            return
+        raise host_error(
+            NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)), f"cannot create {path}"
+        ) from None
     except OSError as error:
         raise host_error(error, f"cannot create {path}") from error
 
@@ -411,7 +431,7 @@ def _drop_inherited_locks() -> None:
     for lock in list(_held):
         fd, lock._fd = lock._fd, -1  # noqa: SLF001  (same module)
         if fd >= 0:
-            os.close(fd)
+            lock._files.drop(fd)  # noqa: SLF001
     _held.clear()
 
 

@@ -24,6 +24,10 @@ class Files:
         """``close(2)``."""
         os.close(fd)
 
+    def drop(self, fd: int) -> None:
+        """Close the copy that a forked child inherited; the parent's stays as it is."""
+        os.close(fd)
+
     def read(self, fd: int, size: int) -> bytes:
         """``read(2)``: empty at the end of the file."""
         return os.read(fd, size)
@@ -39,6 +43,10 @@ class Files:
     def size(self, fd: int) -> int:
         """The file's size in bytes."""
         return os.fstat(fd).st_size
+
+    def appends(self, fd: int) -> bool:
+        """Whether every write goes to the end of the file (``O_APPEND``)."""
+        return bool(fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_APPEND)
 
     def ftruncate(self, fd: int, size: int) -> None:
         """``ftruncate(2)``."""
@@ -85,6 +93,85 @@ class Files:
         fcntl.flock(fd, operation)
 
 
+class Over(Files):
+    """A layer over another one: every call is passed on, unless a subclass does something about it.
+
+    Attributes:
+        under: the layer below.
+    """
+
+    def __init__(self, under: Files) -> None:
+        self.under = under
+
+    def open(self, path: Path, flags: int, mode: int = 0o640) -> int:
+        """See `Files`."""
+        return self.under.open(path, flags, mode)
+
+    def close(self, fd: int) -> None:
+        """See `Files`."""
+        self.under.close(fd)
+
+    def drop(self, fd: int) -> None:
+        """See `Files`."""
+        self.under.drop(fd)
+
+    def read(self, fd: int, size: int) -> bytes:
+        """See `Files`."""
+        return self.under.read(fd, size)
+
+    def write(self, fd: int, data: bytes | memoryview) -> int:
+        """See `Files`."""
+        return self.under.write(fd, data)
+
+    def size(self, fd: int) -> int:
+        """See `Files`."""
+        return self.under.size(fd)
+
+    def appends(self, fd: int) -> bool:
+        """See `Files`."""
+        return self.under.appends(fd)
+
+    def ftruncate(self, fd: int, size: int) -> None:
+        """See `Files`."""
+        self.under.ftruncate(fd, size)
+
+    def fchmod(self, fd: int, mode: int) -> None:
+        """See `Files`."""
+        self.under.fchmod(fd, mode)
+
+    def fdatasync(self, fd: int) -> None:
+        """See `Files`."""
+        self.under.fdatasync(fd)
+
+    def fsync(self, fd: int) -> None:
+        """See `Files`."""
+        self.under.fsync(fd)
+
+    def fsync_dir(self, path: Path) -> None:
+        """See `Files`."""
+        self.under.fsync_dir(path)
+
+    def rename(self, source: Path, target: Path) -> None:
+        """See `Files`."""
+        self.under.rename(source, target)
+
+    def link(self, source: Path, target: Path) -> None:
+        """See `Files`."""
+        self.under.link(source, target)
+
+    def unlink(self, path: Path) -> None:
+        """See `Files`."""
+        self.under.unlink(path)
+
+    def mkdir(self, path: Path, mode: int = 0o750) -> None:
+        """See `Files`."""
+        self.under.mkdir(path, mode)
+
+    def flock(self, fd: int, operation: int) -> None:
+        """See `Files`."""
+        self.under.flock(fd, operation)
+
+
 class _Unchanged(Files):
     """The calls as they are: nobody overrides them, so pieces need not be put together."""
 
@@ -94,3 +181,4 @@ class _Unchanged(Files):
 
 
 FILES: Files = _Unchanged()
+"""What all of the suite uses by default. `base.custody` puts another in its place where a custodian writes for us."""

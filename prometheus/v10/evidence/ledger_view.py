@@ -82,8 +82,8 @@ class LedgerView:
     def take(self, entry: Mapping[str, Any]) -> None:
         """Take one parsed entry in; its payload's types are checked before anything is read from it."""
         kind, payload, n = str(entry["type"]), dict(entry["payload"]), self.entries
+        wrong = self.problem_of(entry)
         self.entries += 1
-        wrong = problem(kind, payload, installed=self.installation is not None) or self._misplaced(kind, payload, entry)
         if wrong is not None:
             self.problems.append(f"entry {n}: {wrong}")
             return
@@ -101,6 +101,12 @@ class LedgerView:
                 self.after_installation.add(payload["run_id"])
         else:
             self._take_other(kind, payload)
+
+    def problem_of(self, entry: Mapping[str, Any]) -> str | None:
+        """What would be wrong with an entry that came next; None when nothing would be."""
+        kind, payload = str(entry["type"]), dict(entry["payload"])
+        installed = self.installation is not None
+        return problem(kind, payload, installed=installed) or self._misplaced(kind, payload, entry)
 
     def _take_other(self, kind: str, payload: dict[str, Any]) -> None:
         if kind == LedgerEntryType.RETENTION_DELETION:
@@ -125,7 +131,7 @@ class LedgerView:
         if kind == LedgerEntryType.INSTALLATION:
             if self.installation is not None:
                 return "a second installation entry: a ledger has one"
-            if payload["entries_before"] != self.entries - 1:
+            if payload["entries_before"] != self.entries:
                 return f"installation says that {payload['entries_before']} entries stand before it"
         if self.installation is None:
             return None

@@ -14,7 +14,7 @@ from typing import Self
 
 from prometheus.v10.base.clock import Clock
 from prometheus.v10.base.errors import EvidenceError, UsageError, host_error
-from prometheus.v10.base.files import Lock, write_atomic
+from prometheus.v10.base.files import Lock, make_directory, write_atomic
 from prometheus.v10.base.names import is_instance
 from prometheus.v10.base.paths import Layout, refuse_links_below
 from prometheus.v10.evidence.canonical import pretty_bytes, strict_loads
@@ -60,10 +60,7 @@ class Instance:
 
     def __enter__(self) -> Self:
         refuse_links_below(self._layout.lib, self.folder)
-        try:
-            self.folder.mkdir(mode=0o750, exist_ok=True)
-        except OSError as error:
-            raise host_error(error, f"cannot create {self.folder}") from error
+        make_directory(self.folder)
         self._lock.acquire(attempts=LOCK_ATTEMPTS)
         try:
             self.intervals = CollapseIntervals(self.folder / FILE_NAME, self.name, self._clock, self._on_torn)

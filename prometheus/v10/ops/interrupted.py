@@ -187,6 +187,9 @@ def _manifest(path: Path) -> dict[str, Any] | None:
 def _is_ours(candidate: _Candidate, instance: Instance, layout: Layout) -> bool:
     if candidate.owner is not None:
         return candidate.owner == instance.name
+    begun = ledger_now(layout.ledger).started.get(candidate.path.name)
+    if begun is not None:
+        return begun.instance == instance.name
     return not _others_alive(layout, instance)
 
 

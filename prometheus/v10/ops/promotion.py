@@ -28,7 +28,7 @@ from attrs import asdict, evolve
 
 from prometheus.v10.base.clock import Clock, utc_text
 from prometheus.v10.base.errors import EvidenceError, HostError, LockHeldError, PrometheusError, UsageError, host_error
-from prometheus.v10.base.files import FILES, Files, write_atomic
+from prometheus.v10.base.files import FILES, Files, make_directory, write_atomic
 from prometheus.v10.base.modes import Mode, Stage, Tier
 from prometheus.v10.base.names import Artifact, Event, LedgerEntryType
 from prometheus.v10.base.paths import Layout, refuse_links_below
@@ -230,10 +230,8 @@ def enqueue(
 
 def _make(layout: Layout, folder: Path) -> None:
     refuse_links_below(layout.lib, folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise host_error(error, f"cannot create {folder}") from error
+    make_directory(folder.parent)
+    make_directory(folder)
 
 
 def _named(promotion: Promotion) -> dict[str, Any]:
@@ -286,7 +284,7 @@ def refuse(place: Path, why: str, instance: str, journal: Journal | None) -> Non
     """
     aside = next(one for one in _asides(place) if not os.path.lexists(one))
     try:
-        place.rename(aside)
+        FILES.rename(place, aside)
     except OSError as error:
         raise host_error(error, f"cannot move {place} aside") from error
     heard = journal or Journal.open(instance=instance, mode=Mode.OFFLINE, stage=Stage.STAGE1, run_id=None)

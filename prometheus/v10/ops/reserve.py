@@ -10,15 +10,14 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
 from prometheus.v10.base.errors import HostError, host_error
 from prometheus.v10.base.files import FILES, Files, write_atomic
+from prometheus.v10.base.kernel import Over
 
 FILE_NAME = "reserve.bin"
 FULL = frozenset([errno.ENOSPC, errno.EDQUOT])
@@ -89,43 +88,44 @@ class Reserve:
         return True
 
 
-class ReserveFiles(Files):
+class ReserveFiles(Over):
     """A file layer that meets a full disk by giving up a reserve and trying once more.
 
     A short write counts as a full disk: what it took is cut off again first where the file is only appended to, so that
     an append stays one write. Syncs are not tried again: after a failed one, a second that succeeds says nothing.
     """
 
-    def __init__(self, reserve: Reserve) -> None:
+    def __init__(self, reserve: Reserve, under: Files = FILES) -> None:
+        super().__init__(under)
         self.reserve = reserve
 
     def open(self, path: Path, flags: int, mode: int = 0o640) -> int:
         """See `Files`."""
-        return self._twice(lambda: Files.open(self, path, flags, mode), f"opening {path.name}")
+        return self._twice(lambda: self.under.open(path, flags, mode), f"opening {path.name}")
 
     def write(self, fd: int, data: bytes | memoryview) -> int:
         """See `Files`."""
-        appends = bool(fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_APPEND)
+        appends = self.appends(fd)
         before = self.size(fd) if appends else 0
-        taken = self._twice(lambda: Files.write(self, fd, data), "a write")
+        taken = self._twice(lambda: self.under.write(fd, data), "a write")
         if taken == len(data) or not self._give_up(f"the disk took {taken} of {len(data)} bytes"):
             return taken
         if not appends:
-            return taken + Files.write(self, fd, data[taken:])
+            return taken + self.under.write(fd, data[taken:])
         self.ftruncate(fd, before)
-        return Files.write(self, fd, data)
+        return self.under.write(fd, data)
 
     def link(self, source: Path, target: Path) -> None:
         """See `Files`."""
-        self._twice(lambda: Files.link(self, source, target), f"linking {target.name}")
+        self._twice(lambda: self.under.link(source, target), f"linking {target.name}")
 
     def rename(self, source: Path, target: Path) -> None:
         """See `Files`."""
-        self._twice(lambda: Files.rename(self, source, target), f"renaming {target.name}")
+        self._twice(lambda: self.under.rename(source, target), f"renaming {target.name}")
 
     def mkdir(self, path: Path, mode: int = 0o750) -> None:
         """See `Files`."""
-        self._twice(lambda: Files.mkdir(self, path, mode), f"making {path.name}")
+        self._twice(lambda: self.under.mkdir(path, mode), f"making {path.name}")
 
     def _twice(self, call: Callable[[], T], what: str) -> T:
         try:

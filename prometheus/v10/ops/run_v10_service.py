@@ -19,6 +19,11 @@ if __name__ == "__main__":  # before anything else is imported
     from prometheus.v10.base.early import listen
 
     listen()
+    import sys as _sys
+
+    from prometheus.v10.base.custody import entrust
+
+    entrust(_sys.argv[1:])
 
 import argparse
 import importlib
@@ -37,6 +42,7 @@ import attrs
 from attrs import frozen
 
 from prometheus.v10.base.clock import Clock, SystemClock
+from prometheus.v10.base.custody import OPTION
 from prometheus.v10.base.errors import CoreInvarianceError, ExitCode, PrometheusError, UsageError
 from prometheus.v10.base.files import tighten_umask
 from prometheus.v10.base.modes import MODE_SPELLINGS, Mode, Stage, parse_mode
@@ -114,6 +120,7 @@ def parse(arguments: Sequence[str]) -> Request:
     parser.add_argument("--profile", help="a profile's name or file")
     parser.add_argument("--snapshot", metavar="ID", help="stage2: which snapshot to judge; the newest by default")
     parser.add_argument("--cluster", metavar="tcp://…", help="a Dask scheduler whose workers do the experiments")
+    parser.add_argument(OPTION, metavar="SOCKET", help="who writes the evidence for this process; itself by default")
     parser.add_argument("--max-runs", type=_positive, metavar="N", help="end after N runs")
     asked = parser.parse_args(arguments)
     return Request(

@@ -108,18 +108,18 @@ class Stage:
         """Wait until nothing of it runs; returns the seconds it took."""
         return self.wait_for("ActiveState", *GONE, seconds=seconds)
 
-    def processes(self) -> dict[str, int]:
-        """Its processes by what they are (``conmon``, ``python3``): the first pid of each, inside the host."""
+    def every_process(self) -> list[tuple[int, str]]:
+        """Pid and name of each process of it, as the host numbers them, the lowest first."""
         group = self.show("ControlGroup")
         listed = self.host.shell(
             f"cd '/sys/fs/cgroup{group}' && for p in $(find . -name cgroup.procs -exec cat {{}} +); do"
             ' echo "$p $(cat /proc/$p/comm)"; done | sort -n'
         )
-        found: dict[str, int] = {}
-        for line in listed.splitlines():
-            pid, name = line.split(" ", 1)
-            found.setdefault(name, int(pid))
-        return found
+        return [(int(pid), name) for pid, name in (line.split(" ", 1) for line in listed.splitlines())]
+
+    def processes(self) -> dict[str, int]:
+        """Its processes by what they are (``conmon``, ``python3``): the first pid of each, inside the host."""
+        return {name: pid for pid, name in reversed(self.every_process())}
 
     @contextmanager
     def settings(self, text: str):
@@ -134,7 +134,13 @@ class Stage:
 
     @contextmanager
     def program(self, text: str, settings: str = ""):
-        """Another program in the service's place, with the unit's whole sandbox around it, while the block lasts."""
+        """Another program in the service's place, with the unit's whole sandbox around it, while the block lasts.
+
+        Like the service it has its evidence written by the custodian, before it imports anything else.
+        """
+        first, _, rest = text.partition("\n")
+        entrust = "import sys; from prometheus.v10.base.custody import entrust; entrust(sys.argv[1:])"
+        text = f"{first}\n{entrust}\n{rest}"
         place = f"/var/lib/{SERVICE_USER}-podman/program-{self.instance}"
         self.host.write(place, text, 0o755)
         extra = f'Environment="PQ_PODMAN_EXTRA=--volume={place}:/program:ro --entrypoint=/program"'

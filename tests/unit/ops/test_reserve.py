@@ -69,65 +69,60 @@ def test_size_0_turns_it_off(tmp_path):
 # ---- the file layer --------------------------------------------------------------------------------------------------
 
 
-class SmallDisk(ReserveFiles):
-    """A file layer of a disk on which ``room`` bytes are left; an unlinked reserve gives its own back."""
+class SmallDisk(Files):
+    """A disk on which ``room`` bytes are left; a reserve that was given up frees its own."""
 
     def __init__(self, reserve, room):
-        super().__init__(reserve)
+        self.reserve = reserve
         self.room = room
         self.refusals = 0
 
-    def take(self, wanted):
-        taken = min(wanted, self.room)
-        self.room -= taken
-        return taken
-
-
-@pytest.fixture
-def disk(reserve, monkeypatch):
-    """Writes through `Files` meet a small disk; the reserve's own making does not."""
-    reserve.make()
-    files = SmallDisk(reserve, 0)
-    plain_write, plain_truncate = Files.write, Files.ftruncate
-
     def write(self, fd, data):
-        if not isinstance(self, SmallDisk):
-            return plain_write(self, fd, data)
-        if self.room == 0 and not reserve.held:
+        if self.room == 0 and not self.reserve.held:
             self.room = SIZE
-        taken = self.take(len(data))
+        taken = min(len(data), self.room)
         if taken == 0:
             self.refusals += 1
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return plain_write(self, fd, data[:taken])
-
-    monkeypatch.setattr(Files, "write", write)
-    monkeypatch.setattr(Files, "ftruncate", plain_truncate)
-    return files
+        self.room -= taken
+        return super().write(fd, data[:taken])
 
 
-def test_a_refused_write_is_tried_again_with_the_reserves_room(disk, reserve, tmp_path):
+@pytest.fixture
+def small(reserve):
+    """A full disk whose reserve is held."""
+    reserve.make()
+    return SmallDisk(reserve, 0)
+
+
+@pytest.fixture
+def disk(reserve, small):
+    """What writes there, with the reserve to give up."""
+    return ReserveFiles(reserve, small)
+
+
+def test_a_refused_write_is_tried_again_with_the_reserves_room(disk, small, reserve, tmp_path):
     with AppendFile(tmp_path / "events.jsonl", files=disk) as file:
         file.append_durable(b"one line\n")
     assert (tmp_path / "events.jsonl").read_bytes() == b"one line\n"
-    assert disk.refusals == 1
+    assert small.refusals == 1
     assert not reserve.path.exists()
     assert "No space left" in reserve.spent
 
 
-def test_a_short_append_is_cut_off_and_written_whole(disk, reserve, tmp_path):
+def test_a_short_append_is_cut_off_and_written_whole(disk, small, reserve, tmp_path):
     with AppendFile(tmp_path / "events.jsonl", files=disk) as file:
-        disk.room = 100
+        small.room = 100
         file.append_durable(b"a" * 50 + b"\n")
-        disk.room = 10
+        small.room = 10
         file.append_durable(b"b" * 50 + b"\n")
         file.append_durable(b"c" * 50 + b"\n")
     assert (tmp_path / "events.jsonl").read_bytes() == b"a" * 50 + b"\n" + b"b" * 50 + b"\n" + b"c" * 50 + b"\n"
     assert reserve.spent == "the disk took 10 of 51 bytes"
 
 
-def test_an_artifact_is_written_whole_too(disk, reserve, tmp_path):
-    disk.room = 10
+def test_an_artifact_is_written_whole_too(disk, small, reserve, tmp_path):
+    small.room = 10
     write_new(tmp_path / "summary.json", b"x" * 5000, files=disk)
     write_atomic(tmp_path / "manifest.json", b"y" * 5000, files=disk)
     assert (tmp_path / "summary.json").read_bytes() == b"x" * 5000
@@ -135,11 +130,11 @@ def test_an_artifact_is_written_whole_too(disk, reserve, tmp_path):
     assert not reserve.held
 
 
-def test_when_the_reserve_is_spent_the_error_comes_through_and_nothing_is_half_there(disk, reserve, tmp_path):
+def test_when_the_reserve_is_spent_the_error_comes_through_and_nothing_is_half_there(disk, small, reserve, tmp_path):
     path = tmp_path / "events.jsonl"
     with AppendFile(path, files=disk) as file:
         file.append_durable(b"a" * (SIZE - 10))
-        disk.room = 5
+        small.room = 5
         reserve.size = SIZE + 1  # nothing that `held` would take for it comes back
         with pytest.raises(HostError) as refused:
             file.append_durable(b"b" * 50)

@@ -1,0 +1,153 @@
+"""What is asked of lines that are appended to ledger, pool and survival curve: they go on with the chain, and are ours.
+
+A line that does not continue the chain would be damage for every other writer; so it is refused before it is written.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from prometheus.v10.base.names import CURVE_FILE, LedgerEntryType, is_run_id
+from prometheus.v10.evidence.chain import MAX_LINE, START, LineFormat, Link, after
+from prometheus.v10.evidence.ledger_line import LEDGER_LINE
+from prometheus.v10.evidence.ledger_now import ledger_now
+from prometheus.v10.evidence.pool_line import POOL_LINE
+from prometheus.v10.ops.custodian.rules import QUEUES, RefusedError, Rules
+
+BLOCK = 1 << 16
+_ENTERED = frozenset(
+    [
+        LedgerEntryType.INSTALLATION, LedgerEntryType.RUN_STARTED, LedgerEntryType.RUN_SEALED,
+        LedgerEntryType.RUN_INTERRUPTED, LedgerEntryType.RUN_ADOPTED, LedgerEntryType.SNAPSHOT,
+        LedgerEntryType.TORN_TAIL,
+    ]
+)  # fmt: skip
+"""What a stage enters into the ledger. A deletion, a compression or a gate is entered by the host's own units."""
+
+
+class CurveLine:
+    """`LineFormat` of a survival curve, as far as the custodian looks: ``n`` and ``prev``."""
+
+    name = "line of a survival curve"
+
+    def links(self, line: bytes, link: Link) -> bool:
+        """See `LineFormat`."""
+        return self.link_of(line) == link
+
+    def problem(self, line: bytes, link: Link | None) -> str | None:
+        """See `LineFormat`."""
+        found = self.link_of(line)
+        if found is None:
+            return "it has no n and prev"
+        return None if link is None or found == link else f"it carries n {found.n}, expected n {link.n} and its prev"
+
+    def link_of(self, line: bytes) -> Link | None:
+        """See `LineFormat`."""
+        plain = _plain(line)
+        n, prev = plain.get("n"), plain.get("prev")
+        return Link(n, prev) if type(n) is int and isinstance(prev, str) else None
+
+
+def whole_bytes(path: Path) -> int:
+    """How many bytes of a file are whole lines."""
+    with path.open("rb") as reader:
+        end = reader.seek(0, os.SEEK_END)
+        while end > 0:
+            begin = max(0, end - BLOCK)
+            reader.seek(begin)
+            last = reader.read(end - begin).rfind(b"\n")
+            if last >= 0:
+                return begin + last + 1
+            end = begin
+    return 0
+
+
+def last_line(path: Path, end: int) -> bytes:
+    """The line that ends before byte ``end``, with its newline; empty where there is none."""
+    with path.open("rb") as reader:
+        size = BLOCK
+        while True:
+            begin = max(0, end - size)
+            reader.seek(begin)
+            data = reader.read(end - begin)
+            at = data.rfind(b"\n", 0, len(data) - 1)
+            if at >= 0 or begin == 0 or size > MAX_LINE:
+                return data[at + 1 :]
+            size *= 4
+
+
+def require_lines(rules: Rules, path: Path, data: bytes, size: int) -> None:
+    """Refuse what does not continue the chain of a file, or speaks for somebody else.
+
+    Args:
+        rules: whose it must be.
+        path: the chained file.
+        data: what is to be appended.
+        size: bytes that the file holds now.
+
+    Raises:
+        RefusedError: saying what is wrong with which line.
+    """
+    if not data.endswith(b"\n") or whole_bytes(path) != size:
+        raise RefusedError(f"only whole lines are appended to {path.name}, behind whole lines")
+    form = _form(rules, path)
+    if form is LEDGER_LINE and data.count(b"\n") > 1:
+        raise RefusedError("entries come one by one: each is held against those before it")
+    link = _link(form, last_line(path, size), path)
+    for line in _lines(data):
+        what = form.problem(line, link) or _not_its_own(rules, form, line)
+        if what is not None:
+            raise RefusedError(f"line {link.n} of {path.name}: {what}")
+        link = after(line, link.n)
+
+
+def _form(rules: Rules, path: Path) -> LineFormat:
+    if path == rules.layout.ledger:
+        return LEDGER_LINE
+    return CurveLine() if path.name == CURVE_FILE else POOL_LINE
+
+
+def _link(form: LineFormat, last: bytes, path: Path) -> Link:
+    if not last:
+        return START
+    found = form.link_of(last)
+    if found is None:
+        raise RefusedError(f"the last line of {path.name} is damaged: nothing is appended behind it")
+    return after(last, found.n)
+
+
+def _lines(data: bytes) -> Iterator[bytes]:
+    for line in data[:-1].split(b"\n"):
+        yield line + b"\n"
+
+
+def _not_its_own(rules: Rules, form: LineFormat, line: bytes) -> str | None:
+    plain = _plain(line)
+    if form is POOL_LINE:
+        run_id = str((plain.get("source") or {}).get("run_id"))
+        ours = is_run_id(run_id) and rules.began(run_id) and not rules.is_sealed(run_id)
+        return None if ours else f"{run_id} is no open run of instance {rules.instance}"
+    if form is not LEDGER_LINE:
+        return None
+    kind, payload = plain.get("type"), plain.get("payload")
+    allowed = _ENTERED | ({LedgerEntryType.PROMOTION} if rules.instance in QUEUES else frozenset())
+    if kind not in allowed or plain.get("instance") != rules.instance or not isinstance(payload, dict):
+        return f"instance {rules.instance} does not enter {kind!r} of {plain.get('instance')!r}"
+    if kind in {LedgerEntryType.RUN_SEALED, LedgerEntryType.RUN_INTERRUPTED, LedgerEntryType.RUN_ADOPTED}:
+        run_id = str(payload.get("run_id"))
+        places = rules.layout.run_places(run_id) if is_run_id(run_id) else []
+        if not any(rules.is_open(run_id, place) for place in places):
+            return f"{run_id} is no open run of instance {rules.instance}"
+    return ledger_now(rules.layout.ledger).problem_of(plain)
+
+
+def _plain(line: bytes) -> dict[str, Any]:
+    try:
+        plain = json.loads(line)
+    except (ValueError, RecursionError):
+        return {}
+    return plain if isinstance(plain, dict) else {}
