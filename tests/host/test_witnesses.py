@@ -160,11 +160,15 @@ def test_the_journal_alone_finds_it(host: Host, rolled_back: None):
     host.do("mv", WITNESS, f"{WITNESS}.away")
     try:
         code, found, told = facts(host)
+        host.shell(f"date -u +'journal_since = %FT%TZ' >{SETTINGS}")
+        given_up = facts(host)
     finally:
         host.do("mv", f"{WITNESS}.away", WITNESS)
+        host.do("rm", "-f", SETTINGS)
     assert code == 1
     assert found["journal"].startswith("contradicts (")
     assert "the journal has its seal" in told
+    assert (given_up[0], given_up[1]["journal"][:7]) == (0, "silent:"), "root restored a backup, and said so"
 
 
 def test_a_command_that_fails_is_told_and_the_checkpoint_is_kept(host: Host):

@@ -305,7 +305,16 @@ def test_a_command_takes_each_checkpoint_once(layout: Layout, kept: Path, tmp_pa
 
 @pytest.mark.parametrize(
     "text",
-    ["command = 1", "command = ['relative']", "command = ['']", "other = 1", "[", "\xff"],
+    [
+        "command = 1",
+        "journal_since = 2026-01-01",
+        "journal_since = 'now'",
+        "command = ['relative']",
+        "command = ['']",
+        "other = 1",
+        "[",
+        "\xff",
+    ],
 )
 def test_settings_that_cannot_be_meant_are_78(layout: Layout, kept: Path, text: str) -> None:
     (layout.etc / "witness.toml").write_text(text, encoding="latin-1")

@@ -59,9 +59,11 @@ class HostJournal:
 
     Attributes:
         uid: the user whose entries are believed.
+        since: what it heard before is of a past that the operator gave up; in microseconds since 1970.
     """
 
     uid: int
+    since: int = 0
 
     def seals(self) -> Iterator[JournalSeal]:
         """Every sealed run that the journal still has, oldest first.
@@ -76,7 +78,7 @@ class HostJournal:
                 words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
             ) as reader:
                 assert reader.stdout is not None  # noqa: S101  (it is a pipe)
-                yield from parse_entries(reader.stdout, uid=self.uid)
+                yield from (seal for seal in parse_entries(reader.stdout, uid=self.uid) if seal.time >= self.since)
         except OSError as error:
             raise HostError(f"journalctl cannot be started: {error.strerror}") from error
 

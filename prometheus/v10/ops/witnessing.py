@@ -1,8 +1,9 @@
 """What an operator says about the witness: ``witness.toml``, and the command that takes checkpoints elsewhere.
 
-``/etc/prometheus-quant/witness.toml`` has one setting::
+``/etc/prometheus-quant/witness.toml`` may have, each on its own::
 
     command = ["/usr/local/sbin/take-checkpoint"]   # gets the checkpoint's path as its last argument
+    journal_since = 2026-01-01T00:00:00Z            # when an older backup was restored, which the journal contradicts
 
 Standard library and attrs.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import subprocess
 import tomllib
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +37,11 @@ class WitnessSettings:
 
     Attributes:
         command: words of a command that gets each checkpoint's path as one more; empty when there is none.
+        journal_since: the journal is believed from then on; in microseconds since 1970.
     """
 
     command: tuple[str, ...] = ()
+    journal_since: int = 0
 
 
 def read_settings(layout: Layout) -> WitnessSettings:
@@ -56,14 +60,18 @@ def read_settings(layout: Layout) -> WitnessSettings:
         said: dict[str, Any] = tomllib.loads(data.decode("utf-8"))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise ConfigError(f"{place} is no TOML: {error}") from error
-    if unknown := sorted(said.keys() - {"command"}):
-        raise ConfigError(f"{place}: {printable(unknown[0])!r} is no setting", hint="there is command")
-    command = said.get("command", [])
+    if unknown := sorted(said.keys() - {"command", "journal_since"}):
+        raise ConfigError(
+            f"{place}: {printable(unknown[0])!r} is no setting", hint="there are command and journal_since"
+        )
+    command, since = said.get("command", []), said.get("journal_since", datetime.fromtimestamp(0, UTC))
     if not isinstance(command, list) or not all(isinstance(word, str) and word for word in command):
         raise ConfigError(f"{place}: command is no list of words", hint='command = ["/usr/local/sbin/name", "word"]')
     if command and not command[0].startswith("/"):
         raise ConfigError(f"{place}: {printable(command[0])!r} is no absolute path", hint="name the program in full")
-    return WitnessSettings(tuple(command))
+    if not isinstance(since, datetime) or since.tzinfo is None:
+        raise ConfigError(f"{place}: journal_since is no time with a zone", hint="journal_since = 2026-01-01T00:00:00Z")
+    return WitnessSettings(tuple(command), (since - datetime.fromtimestamp(0, UTC)) // timedelta(microseconds=1))
 
 
 def hand_over(directory: Path, settings: WitnessSettings) -> list[str]:

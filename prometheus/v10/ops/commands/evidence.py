@@ -27,6 +27,7 @@ from prometheus.v10.evidence.witness import witness_directory
 from prometheus.v10.ops.alive import is_alive
 from prometheus.v10.ops.commands.options import DEFAULT_ROOT, AsJson, Root, examples
 from prometheus.v10.ops.commands.report import Report
+from prometheus.v10.ops.witnessing import read_settings
 
 VERIFY_EXAMPLES = examples(
     "verify var/runs_hf/HF_20260101T000000Z_1a2b3c4_5d6e",
@@ -82,7 +83,7 @@ def witnesses_of(layout: Layout, *, checkpoints: Sequence[Path], key: str | None
 
     Raises:
         UsageError: when what is named is not there, holds no checkpoint, or is no public key.
-        PrometheusError: when the key cannot be read.
+        PrometheusError: when ``witness.toml`` or the key cannot be read.
     """
     for place in checkpoints:
         if not find_checkpoints(place):
@@ -94,7 +95,7 @@ def witnesses_of(layout: Layout, *, checkpoints: Sequence[Path], key: str | None
             uid = layout.lib.stat().st_uid
         except OSError as error:
             raise host_error(error, f"cannot look at {layout.lib}") from error
-        heard = HostJournal(uid)
+        heard = HostJournal(uid, read_settings(layout).journal_since)
     keys = _keys(key) if key is not None else None
     hosts = [(own, None)] if own is not None and own.is_dir() else []
     return Witnesses([*hosts, *((place, keys) for place in checkpoints)], heard)
