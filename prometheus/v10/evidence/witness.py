@@ -104,7 +104,7 @@ def take(layout: Layout, directory: Path, *, clock: Clock, files: Files = FILES)
             if newest is not None and newest.checkpoint.size == state.size:
                 said = f"{state.size} entries, as in {newest.path.name}: nothing new was signed"
                 return Taken(state, newest.path, new=False, said=said)
-            _sync(layout.ledger, fd)
+            _sync(layout.ledger, fd, files)
         return _signed(directory, state, origin_of(state.installation), first=not earlier, clock=clock, files=files)
     finally:
         lock.release()
@@ -145,11 +145,11 @@ def _refuse_contradictions(ledger: Path, state: LedgerState, earlier: list[Kept]
             )
 
 
-def _sync(ledger: Path, fd: int) -> None:
+def _sync(ledger: Path, fd: int, files: Files) -> None:
     """Make what was read durable, and make sure that its writer has not taken back what its own sync refused."""
     try:
         size = os.fstat(fd).st_size
-        os.fdatasync(fd)
+        files.fdatasync(fd)
         if os.fstat(fd).st_size < size:
             raise HostError(f"{ledger} was cut back while it was read", hint="the next checkpoint reads it again")
     except OSError as error:
@@ -178,9 +178,9 @@ def _signer(directory: Path, origin: str, *, may_make: bool, files: Files) -> Si
             )
         signer = Signer(origin, secrets.token_bytes(KEY_BYTES))
         try:
-            files.mkdir(place.parent, 0o700)
-        except FileExistsError:
-            pass
+            if not place.parent.is_dir():
+                files.mkdir(place.parent, 0o700)
+                files.fsync_dir(directory)
         except OSError as error:
             raise host_error(error, f"cannot create {place.parent}") from error
         write_new(place, f"{signer.text()}\n".encode(), mode=0o600, files=files)
