@@ -115,6 +115,16 @@ def test_what_is_kept_is_a_signed_note_of_the_installation(past: Path, kept: Pat
     assert (kept / KEY).read_text().strip() not in (kept / PUBLIC).read_text()
 
 
+def test_one_checkpoint_is_checked_by_itself(past: Path, kept: Path, tmp_path: Path) -> None:
+    newest = kept / "000000000005.checkpoint"
+    checked = command(past / "two", "ledger", "check", str(newest), "--json")
+    assert json.loads(checked.stdout)["signed_by"].startswith("prometheus-quant/")
+    assert command(past / "one", "ledger", "check", str(newest)).returncode == 65
+    alone = tmp_path / newest.name
+    shutil.copy(newest, alone)
+    assert json.loads(command(past / "two", "ledger", "check", str(alone), "--json").stdout)["signed_by"] is None
+
+
 def test_a_ledger_that_has_not_grown_gets_no_second_checkpoint(past: Path, kept: Path) -> None:
     before = sorted(path.name for path in kept.iterdir())
     assert witness(past / "two", kept)["new"] is False

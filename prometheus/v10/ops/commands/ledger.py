@@ -11,17 +11,17 @@ import typer
 from attrs import asdict
 
 from prometheus.v10.base.clock import SystemClock
-from prometheus.v10.base.errors import UsageError, host_error
+from prometheus.v10.base.errors import EvidenceError, UsageError
 from prometheus.v10.base.files import write_new
 from prometheus.v10.base.names import Event
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.evidence.checkpoint import (
     check_consistency,
     check_signature,
-    parse_checkpoint,
     sign,
     take_checkpoint,
 )
+from prometheus.v10.evidence.checkpoint_kept import keys_beside, read_kept
 from prometheus.v10.evidence.journal import Priority
 from prometheus.v10.evidence.ledger import iter_entries
 from prometheus.v10.evidence.witness import take, witness_directory
@@ -67,25 +67,25 @@ def check(
 ) -> Report:
     """Whether the ledger still begins as a checkpoint says, and whether that was signed by ``identity``.
 
+    A signed note, as a host's witness makes it, is held against the public keys that lie beside it.
+
     Raises:
         UsageError: when only part of what a signature needs is given.
         EvidenceError: when the ledger or the signature does not agree.
         HostError: when a file cannot be read.
     """
-    try:
-        text = file.read_text(encoding="ascii")
-    except OSError as error:
-        raise host_error(error, f"cannot read {file}") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{file} is not a checkpoint: {error}") from error
-    taken = parse_checkpoint(text)
+    kept = read_kept(file, keys_beside(file.parent))
+    if kept.forged is not None:
+        raise EvidenceError(f"{file}: {kept.forged}", hint="look for the copy that was handed on")
+    taken = kept.checkpoint
+    signed_by = identity or (taken.origin if kept.signed else None)
     given = [signature, allowed_signers, identity]
     if any(given):
         if signature is None or allowed_signers is None or identity is None:
             raise UsageError("a signature is checked with --signature, --allowed-signers and --identity together")
         check_signature(file, signature, allowed_signers=allowed_signers, identity=identity)
     since = check_consistency(taken, layout.ledger)
-    data = {"origin": taken.origin, "size": taken.size, "entries_since": since, "signed_by": identity}
+    data = {"origin": taken.origin, "size": taken.size, "entries_since": since, "signed_by": signed_by}
     return Report(data, [facts("the ledger agrees with the checkpoint", data)])
 
 
