@@ -11,6 +11,7 @@ from prometheus.v10.base.errors import ExitCode
 from prometheus.v10.base.modes import Tier
 from prometheus.v10.base.names import EVENT_STREAMS, Artifact, required
 from prometheus.v10.base.paths import Layout
+from prometheus.v10.evidence.ledger_table import TABLE
 from prometheus.v10.runs.profile import load_profile
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -29,6 +30,36 @@ def test_every_file_of_a_tier_1_run_is_explained_and_no_other(name):
     more = (Artifact.EXECUTION_RAW_INDEX, Artifact.INTERRUPTED, Artifact.FILELIST, Artifact.SHA256SUMS)
     known = {str(one) for one in (*required(Tier.TIER1_HF), *EVENT_STREAMS, *more)}
     assert told == known | {Artifact.EXECUTION_RAW.file_name(part=1)}
+
+
+@BOTH
+def test_every_type_of_ledger_entry_is_explained_and_no_other(name):
+    table = re.search(
+        r"^## (?:The entries of the ledger|账本的条目)\n.*?(?=^## )", (DOCS / name).read_text(), re.M | re.S
+    )
+    assert table is not None
+    assert re.findall(r"^\| `(\w+)` \|", table[0], re.MULTILINE) == [str(kind) for kind in TABLE]
+
+
+def test_the_contract_of_exit_codes_is_the_code():
+    section = re.search(r"^## 6\. .*?^## 7\. ", (DOCS / "contracts.md").read_text(), re.MULTILINE | re.DOTALL)
+    assert section is not None
+    assert [int(code) for code in re.findall(r"^\| (\d+) \|", section[0], re.MULTILINE)] == [*map(int, ExitCode)]
+
+
+def shown(page: Path) -> set[str]:
+    """Lines that a page shows as typed or printed, without the remark behind a command."""
+    blocks = re.findall(r"^```(?:console|text)\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+    return {re.sub(r"\s+# .*", "", line) for line in "".join(blocks).splitlines() if not line.startswith("# ")}
+
+
+PAGES_IN_CHINESE = sorted([*DOCS.glob("*.zh-CN.md"), DOCS.parent / "README.zh-CN.md"])
+
+
+@pytest.mark.parametrize("chinese", PAGES_IN_CHINESE, ids=lambda page: page.name)
+def test_a_page_in_chinese_shows_nothing_that_the_english_one_does_not(chinese):
+    english = chinese.with_name(chinese.name.replace(".zh-CN", ""))
+    assert shown(chinese) - shown(english) == set()
 
 
 def test_every_decision_is_listed():

@@ -13,7 +13,7 @@ import typer.main
 from prometheus import cli
 from prometheus.v10.base.errors import ExitCode
 from prometheus.v10.base.modes import MODE_SPELLINGS
-from prometheus.v10.base.names import Event
+from prometheus.v10.base.names import Event, LedgerEntryType
 from prometheus.v10.base.paths import SYSTEM_CONFIG, SYSTEM_STATE, Layout
 from prometheus.v10.ops.release_signature import SIGNERS
 from prometheus.v10.ops.witnessing import FILE as WITNESS
@@ -182,3 +182,15 @@ def test_every_event_has_its_catalog_entry_and_no_other():
     assert len(set(ids)) == len(ids)
     if catalogs:
         assert sorted(entries) == sorted(ids)
+
+
+def test_every_event_and_every_type_of_ledger_entry_has_a_sender():
+    """A name that nothing sends promises an operator an alarm, and an auditor an entry, that never come."""
+    senders = [*(REPOSITORY / "prometheus").rglob("*.py"), *(REPOSITORY / "units" / "libexec").iterdir()]
+    lists = {"names.py", "journal.py", "ledger_table.py", "ledger_view.py", "audit_ledger.py"}
+    texts = [place.read_text() for place in senders if place.is_file() and place.name not in lists]
+    for name in (
+        *(f"Event.{event.name}" for event in Event),
+        *(f"LedgerEntryType.{kind.name}" for kind in LedgerEntryType),
+    ):
+        assert any(re.search(rf"\b{re.escape(name)}\b", text) for text in texts), name

@@ -111,6 +111,24 @@ def test_a_crash_loop_ends_and_leaves_nothing_open(host):
 # ---- the manager and the journal -------------------------------------------------------------------------------------
 
 
+def test_without_a_release_in_force_a_start_is_refused_once_and_says_what_to_do(host):
+    """No image, no start; nothing tries again, and no other unit fails in its wake."""
+    stage, place = Stage.long(host), "/etc/prometheus-quant/release.env"
+    with stage.settings("[Service]\nRestartSec=100ms\n"):
+        host.do("mv", place, f"{place}.away")
+        try:
+            assert host.ask("systemctl", "start", stage.unit).returncode != 0
+            stage.wait_for("ActiveState", "failed")
+            assert stage.show("NRestarts") == "0"
+            said = [str(entry["MESSAGE"]) for entry in stage.journal()]
+            assert said.count("error: no release is in force on this host") == 1
+            assert "prometheus-quant release load" in said[said.index("error: no release is in force on this host") + 1]
+            failed = host.do("systemctl", "list-units", "--failed", "--plain", "--no-legend", "prometheus-*")
+            assert [line.split()[0] for line in failed.splitlines()] == [stage.unit]
+        finally:
+            host.do("mv", f"{place}.away", place)
+
+
 def test_reload_and_reexec_of_systemd_disturb_nothing(stage, host):
     stage.start()
     main, status = stage.show("MainPID"), stage.show("StatusText")

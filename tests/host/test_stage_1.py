@@ -114,7 +114,7 @@ def test_five_thousand_entries_at_once_are_all_kept(stage):
 
 
 def test_an_environment_variable_never_decides_the_mode(stage, host):
-    """The pitfall of the mission document, section 9.1: one mode in the profile, another in the environment's MODE.
+    """Contracts, section 1: one mode in the profile, another in the environment's MODE.
 
     The variable reaches the very container, and still the manifest says what the profile says.
     """

@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from datetime import timedelta
 
 import numpy as np
 import pytest
 
 from prometheus import cli
+from prometheus.v10.base.clock import SystemClock
 from prometheus.v10.base.modes import Stage
 from prometheus.v10.evidence.ledger import iter_entries
+from prometheus.v10.ops.commands.retention import carry_out
+from prometheus.v10.runs.profile import load_profile
 from tests.integration.conftest import Tree, small_profile
 
 
@@ -167,6 +171,30 @@ def test_a_replay_gives_the_same_bytes(lived, ask_json, workers):
     said = ask_json("replay", run, "--workers", workers)
     assert said["identical"] is True
     assert {one["name"] for one in said["comparisons"]} >= {"death_events.jsonl", "multiple_experiments_summary.json"}
+
+
+class InAWeek(SystemClock):
+    """The machine's clock, a week on."""
+
+    def now(self):
+        return super().now() + timedelta(days=7)
+
+
+@pytest.mark.parametrize("rule", ["raw_bytes = 0", "compress_days = 1"])
+def test_what_retention_took_or_packed_is_no_difference_for_a_replay(tree, ask_json, rule):
+    """The ledger has the sha256 of every file that is gone, and the replay makes the same bytes again."""
+    tree.write_profile(small_profile(count=1, workers=1, extra=f"[retention]\n{rule}\n"))
+    ask_json("run", "--root", tree.root)
+    (run,) = tree.runs()
+    before = {path.name for path in run.iterdir()}
+    profile = load_profile("HF", tree.layout)
+    carry_out(tree.layout, profile, InAWeek(), instance="HF", run_id=None, reason=None)
+    gone = before - {path.name for path in run.iterdir()}
+    assert gone
+    said = ask_json("replay", run, "--workers", 1)
+    assert said["identical"] is True
+    explained = {one["name"] for one in said["comparisons"] if one["detail"].startswith("taken or packed since")}
+    assert explained == gone
 
 
 def test_a_replay_of_a_changed_run_differs(tree, ask, ask_json):

@@ -12,17 +12,22 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from prometheus.v10.base.custody import CustodianFiles
+from prometheus.v10.base.errors import LockHeldError
+from prometheus.v10.base.files import Lock
 from prometheus.v10.base.modes import Stage, Tier
 from prometheus.v10.evidence.canonical import canonical_bytes, canonical_line
 from prometheus.v10.evidence.chain import content_id
 from prometheus.v10.evidence.ledger_line import entry_id
+from prometheus.v10.evidence.pool import iter_records
 from prometheus.v10.ops.custodian.server import MOST_OPEN
 from tests.integration.conftest import Tree, small_profile
+from tests.integration.test_stage2_service import STAGE2
 
 pytestmark = pytest.mark.skipif(
     os.geteuid() != 0 or shutil.which("unshare") is None, reason="a read-only mount needs root and unshare"
@@ -83,24 +88,31 @@ def files(custodian: Custodian):
     made.disconnect()
 
 
-def words(tree: Tree, custodian: Custodian, *more: str) -> list[str]:
+def words(tree: Tree, custodian: Custodian, *more: str, stage: str = "stage1", instance: str = "HF") -> list[str]:
     """A service that sees its evidence read-only."""
     return [
         "unshare", "--mount", "sh", "-ec", READ_ONLY, "sh", str(tree.root),
-        sys.executable, "-m", "prometheus.v10.ops.run_v10_service", "--mode", "offline", "--stage", "stage1",
-        "--instance", "HF", "--root", str(tree.root), "--custodian", str(custodian.place), *more,
+        sys.executable, "-m", "prometheus.v10.ops.run_v10_service", "--mode", "offline", "--stage", stage,
+        "--instance", instance, "--root", str(tree.root), "--custodian", str(custodian.place), *more,
     ]  # fmt: skip
 
 
-def serve(tree: Tree, custodian: Custodian, *more: str) -> None:
-    ended = subprocess.run(words(tree, custodian, *more), capture_output=True, text=True, check=False)
+def serve(tree: Tree, custodian: Custodian, *more: str, **whose: str) -> None:
+    ended = subprocess.run(words(tree, custodian, *more, **whose), capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
 
 
+def command(tree: Tree, *more: str) -> str:
+    ended = subprocess.run(
+        [sys.executable, "-m", "prometheus.cli", *more, "--root", str(tree.root)], capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return ended.stdout
+
+
 def passes_the_audit(tree: Tree) -> None:
-    command = [sys.executable, "-m", "prometheus.cli", "audit", "--root", str(tree.root)]
-    audit = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert audit.returncode == 0, audit.stdout
+    command(tree, "audit")
 
 
 def bytes_of(root: Path) -> dict[str, str]:
@@ -138,6 +150,26 @@ def test_a_run_that_was_cut_off_is_closed_through_the_custodian(tree, custodian)
     assert custodian.refusals() == []
 
 
+def test_stage_2_and_a_queue_of_promotions_work_through_custodians_of_their_own(tree, custodian, tmp_path):
+    tree.write_profile(small_profile(count=2, extra="[pool]\nsnapshot_every_runs = 1\n"))
+    tree.write_profile(STAGE2, "STAGE2")
+    serve(tree, custodian, "--max-runs", "1")
+    others = [Custodian(tree.root, tmp_path / whose, whose) for whose in ("stage2-STAGE2", "stage1-PROMOTE")]
+    try:
+        serve(tree, others[0], "--max-runs", "1", stage="stage2", instance="STAGE2")
+        command(tree, "promote", "--top-k", "1", "--queue")
+        serve(tree, others[1], "--max-runs", "1", instance="PROMOTE")
+    finally:
+        for one in others:
+            one.process.terminate()
+            one.process.wait()
+    assert [one.refusals() for one in (custodian, *others)] == [[], [], []]
+    assert sum(1 for _ in iter_records(tree.layout.pool(Stage.STAGE2))) > 0
+    assert len(list(tree.layout.runs(Tier.TIER2_FULL).iterdir())) == 1
+    assert not list((tree.layout.state / "promotions" / "PROMOTE").iterdir())
+    passes_the_audit(tree)
+
+
 class Past:
     """What a payload tries against a past that is there: two sealed runs, a snapshot, another instance and stage."""
 
@@ -157,7 +189,9 @@ class Past:
             self.files.close(fd)
 
     def append(self, path: Path, data: bytes) -> None:
-        self.write(path, os.O_WRONLY | os.O_APPEND, data)
+        lock = Lock(path.with_name(f"{path.name}.lock"), who="a test", files=self.files)
+        with lock if path in {self.pool, self.ledger} else nullcontext():
+            self.write(path, os.O_WRONLY | os.O_APPEND, data)
 
     def cut(self, path: Path, size: int) -> None:
         fd = self.files.open(path, os.O_WRONLY | os.O_APPEND)
@@ -246,6 +280,8 @@ ATTEMPTS = {
     "climb through a link": lambda p: p.write(p.state / "HF" / "link" / "counter.json"),
     "let others write": lambda p: p.files.close(p.files.open(p.state / "HF" / "x.json", NEW, 0o666)),
     "lock the ledger itself": lambda p: p.files.flock(p.files.open(p.ledger, os.O_WRONLY | os.O_APPEND), fcntl.LOCK_EX),
+    "append to the pool without its lock": lambda p: p.write(p.pool, os.O_WRONLY | os.O_APPEND, p.record()),
+    "hold the lock of releases": lambda p: p.write(p.state / "release.lock", os.O_RDWR | os.O_CREAT),
     "remove a lock": lambda p: p.files.unlink(p.state / "ledger.jsonl.lock"),
 }
 
@@ -287,6 +323,18 @@ def test_a_file_that_was_opened_before_the_seal_is_written_no_more(tree, custodi
         with pytest.raises(PermissionError, match="is sealed"):
             attempt()
     assert (run / "death_events.jsonl").read_bytes() == b"{}\n"
+
+
+def test_a_lock_that_others_wait_for_is_taken_back(tree, custodian, files):
+    serve(tree, custodian, "--max-runs", "1")
+    held = Lock(tree.layout.ledger.with_name("ledger.jsonl.lock"), who="a payload that keeps it", files=files)
+    held.acquire()
+    other = Lock(held.path, who="somebody who waits")
+    with pytest.raises(LockHeldError, match="a payload that keeps it"):
+        other.acquire()
+    other.acquire(attempts=1500)
+    other.release()
+    assert "takes back ledger.jsonl.lock" in custodian.refusals()[-1]
 
 
 def test_noise_and_a_flood_of_files_leave_it_serving(tree, custodian, files):

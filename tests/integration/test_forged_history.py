@@ -316,16 +316,22 @@ def test_a_record_that_a_seal_vouches_for_is_never_given_to_another(layout: Layo
     assert audit(layout).exit_code == 1
 
 
-def test_a_torn_tail_that_nobody_vouches_for_is_moved_and_entered(layout: Layout) -> None:
-    pool = layout.pool(Stage.STAGE1)
-    with pool.open("ab") as file:
+@pytest.mark.parametrize("path", ["pools/stage1/pool.jsonl", "state/ledger.jsonl", "state/HF/collapse_intervals.jsonl"])
+def test_a_torn_tail_that_nobody_vouches_for_is_moved_entered_and_told(layout: Layout, path: str) -> None:
+    with (layout.lib / path).open("ab") as file:
         file.write(b'{"created_at":"half')
-    assert serve(layout.lib).returncode == 0
+    ended = serve(layout.lib)
+    assert ended.returncode == 0
+    assert ended.stderr.startswith(f"warning: {layout.lib / path}: 19 bytes after byte ")
     said = [entry["payload"] for entry in entries(layout) if entry["type"] == "torn_tail"]
-    assert [(one["path"], one["bytes"]) for one in said] == [("pools/stage1/pool.jsonl", 19)]
-    assert (layout.lib / said[0]["kept"]).read_bytes() == b'{"created_at":"half'
+    assert [(one["path"], one["bytes"]) for one in said] == [(path, 19)]
+    kept = layout.lib / said[0]["kept"]
+    assert kept.read_bytes() == b'{"created_at":"half'
     report = audit(layout)
     assert report.exit_code == 0, report.lines()
+    kept.chmod(0o640)
+    kept.write_bytes(b'{"created_at":"full')
+    assert audit(layout).exit_code == 1
 
 
 def test_a_ledger_is_never_begun_where_there_is_a_past(layout: Layout) -> None:
@@ -334,6 +340,11 @@ def test_a_ledger_is_never_begun_where_there_is_a_past(layout: Layout) -> None:
         assert ended.returncode == 65
         assert "a ledger is never begun where there is a past" in ended.stderr
     assert not layout.ledger.exists()
+    shutil.rmtree(layout.runs(Tier.TIER1_HF))
+    shutil.rmtree(layout.pool(Stage.STAGE1).parent)
+    ended = serve(layout.lib)
+    assert ended.returncode == 65
+    assert "there is a survival curve in" in ended.stderr
 
 
 def test_a_planted_run_is_not_taken_in_by_the_next_start(layout: Layout) -> None:

@@ -1,4 +1,4 @@
-"""Time and identity enter the suite through one object (architecture, rules of the rooms). Tests hand in their own."""
+"""Time and identity enter the suite through one object (architecture, section 4). Tests hand in their own."""
 
 from __future__ import annotations
 

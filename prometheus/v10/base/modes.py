@@ -23,7 +23,7 @@ class Stage(StrEnum):
 
 
 class Tier(StrEnum):
-    """How much evidence a run owes (mission, section 5.1)."""
+    """How much evidence a run owes (contracts, section 10)."""
 
     TIER1_HF = "tier1_hf"
     TIER2_FULL = "tier2_full"

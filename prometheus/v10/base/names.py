@@ -1,4 +1,4 @@
-"""Names that files, journal entries and records carry: one definition each (architecture, rules of the rooms).
+"""Names that files, journal entries and records carry: one definition each (architecture, section 4).
 
 The rest of the code, the journal catalog, the documents and the stand-alone verifier refer to these. Standard library
 only. A name here is part of a contract: names are added, never changed, and a message id never moves to another event.
@@ -97,7 +97,7 @@ class GateFile(StrEnum):
 
 
 class Schema(StrEnum):
-    """Name and version of each record; a record whose fields change gets the next number (contracts, head)."""
+    """Name and version of each record; a record whose fields change gets the next number (contracts, section 9)."""
 
     MANIFEST = "run_manifest/2"
     MANIFEST_1 = "run_manifest/1"
@@ -177,7 +177,6 @@ class Event(Enum):
     INCIDENT = ("incident", "8881ff07c9884648b49060e007d3789d")
     VERIFY_FAILED = ("verify_failed", "3c31893a50a84a06a0826ea47ee0bc1c")
     RELEASE = ("release", "1740d91b06cd4af591eb4f9e1f25b943")
-    SELF_TRADE_SUSPICION = ("self_trade_suspicion", "7fd4bff3de50474492b117f1af8186c2")
 
     def __init__(self, label: str, message_id: str) -> None:
         self.label = label
@@ -213,7 +212,6 @@ EVENT_FIELDS: dict[Event, tuple[str, ...]] = {
     Event.INCIDENT: ("severity", "detail", "bundle"),
     Event.VERIFY_FAILED: ("path", "finding"),
     Event.RELEASE: ("image", "git_commit"),
-    Event.SELF_TRADE_SUSPICION: ("experiment", "tick", "detail"),
 }
 """Fields that an entry of each event carries, as ``PROMETHEUS_<NAME>``; its catalog text may name these, no others."""
 

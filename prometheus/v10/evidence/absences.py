@@ -1,4 +1,4 @@
-"""Files that a sealed run holds no more as they were sealed, and what explains it (mission, section 5.1 D).
+"""Files that a sealed run holds no more as they were sealed, and what explains it (contracts, section 12).
 
 A seal never changes, so what retention does to a sealed run stands in the ledger, before it is done:
 

@@ -3,20 +3,22 @@
 1. A sealed run or a locked gate is there, or has its tombstone.
 2. A tombstone is allowed for a part of a run's raw samples, for a whole Tier-2 run and for a snapshot only.
 3. A promotion is proven by a Tier-2 run whose seal the ledger has.
-4. A torn tail that was moved aside is kept.
+4. A torn tail that was moved aside holds the bytes that the entry says; one that is gone is noted.
 
 Standard library only.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from prometheus.v10.base.modes import Stage, Tier
 from prometheus.v10.base.names import is_run_id
 from prometheus.v10.base.paths import Layout
+from prometheus.v10.base.reading import LARGE, read_if_there
 from prometheus.v10.evidence.absences import is_raw_part
 from prometheus.v10.evidence.findings import VerifyReport
 from prometheus.v10.evidence.ledger_view import LedgerView
@@ -33,8 +35,16 @@ def check_entries(layout: Layout, view: LedgerView, report: VerifyReport) -> Non
         if payload["status"] == "proven" and (wrong := _unproven(payload, view)) is not None:
             report.fail(layout.ledger, f"the promotion {payload['promotion']}: {wrong}")
     for payload in view.torn:
-        if not (layout.lib / payload["kept"]).exists():
-            report.note(layout.lib / payload["kept"], "the torn tail that was moved here is not kept any more")
+        _check_torn(layout.lib / payload["kept"], payload, report)
+
+
+def _check_torn(kept: Path, payload: Mapping[str, Any], report: VerifyReport) -> None:
+    """What was moved aside may go, and the entry stays; what is there must be the bytes that were moved."""
+    data = read_if_there(kept, at_most=LARGE)
+    if data is None:
+        report.note(kept, "the torn tail that was moved here is not kept any more")
+    elif "sha256" in payload and hashlib.sha256(data).hexdigest() != payload["sha256"]:
+        report.fail(kept, "it is not the torn tail that the ledger says was moved here")
 
 
 def _check_runs(layout: Layout, view: LedgerView, report: VerifyReport) -> None:

@@ -29,10 +29,7 @@ from prometheus.v10.evidence.signed_note import Verifier
 
 MOST_TOLD = 20
 """Contradictions that are told one by one."""
-NO_CHECKPOINT = (
-    "no checkpoint was found: that entries were cut off the end of the ledger, or that everything was rolled back, "
-    "cannot be seen"
-)
+NO_CHECKPOINT = "no checkpoint was found: truncation and rollback cannot be seen"
 
 
 @dataclass
@@ -89,7 +86,8 @@ class Witnesses:
 
     def _compare_checkpoints(self, ledger: Path, report: VerifyReport) -> None:
         if not self._kept:
-            report.note(ledger, NO_CHECKPOINT)
+            if ledger.exists():
+                report.note(ledger, NO_CHECKPOINT)
             return
         if ledger.exists():
             try:
@@ -102,16 +100,16 @@ class Witnesses:
             told = [(one, "there is no ledger") for one in self._kept]
         wrong = [(one, what) for one, what in told if what is not None]
         _tell_few([(one.path, f"contradicts the ledger: {what} ({one.when()})") for one, what in wrong], report)
-        agree = 0
+        agree: list[Kept] = []
         for one, what in told:
             if one.forged is not None:
                 report.fail(one.path, f"{one.forged}: it was changed, and proves nothing")
             elif what is None and not one.signed:
                 report.error(one.path, "agrees, and no key that is known here signed it: it proves nothing")
             elif what is None:
-                agree += 1
-        newest = max((one for one, what in told if what is None), key=lambda one: one.checkpoint.size, default=None)
-        said = [f"{agree} agree"] + ([f"{len(wrong)} contradict"] if wrong else [])
+                agree.append(one)
+        newest = max(agree, key=lambda one: one.checkpoint.size, default=None)
+        said = [f"{len(agree)} agree"] + ([f"{len(wrong)} contradict"] if wrong else [])
         report.facts["checkpoints"] = ", ".join(said) + (f", newest of {newest.when()}" if newest is not None else "")
 
     def _compare_journal(self, ledger: Path, view: LedgerView | None, report: VerifyReport) -> None:

@@ -1,4 +1,4 @@
-"""The one converter between attrs records and their text (architecture, rules of the rooms).
+"""The one converter between attrs records and their text (architecture, section 4).
 
 1. A record class with an ``extra`` field is evidence: keys that this version does not know are kept there and written
    back, so that re-writing an old record does not change its bytes.

@@ -1,4 +1,4 @@
-"""What code this is and what it runs on (mission, section 4.1; contracts, section 2).
+"""What code this is and what it runs on (contracts, sections 2 and 15).
 
 Build facts are baked in: ``prometheus/_build.json`` (written into the image and the package) goes first; in a git
 checkout the commit is measured by content (`prometheus.v10.base.provenance`). What the environment says of code is not

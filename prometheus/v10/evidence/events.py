@@ -1,4 +1,4 @@
-"""What happened to agents and populations, one line each (mission, section 5.1; contracts, section 4).
+"""What happened to agents and populations, one line each (contracts, section 4).
 
 Deaths, births and collapses are functions of commit, config, seed, bars and run id alone: their ``ts_utc`` is the close
 of the tick's bar (``ts_basis: "market"``), never the wall clock. One experiment's deaths and births arrive as columns
@@ -39,7 +39,7 @@ REASON_SOURCES = {
 
 
 class DeathPattern(StrEnum):
-    """Deaths that are worth a second look (mission, section 5.1 B)."""
+    """Deaths that are worth a second look (contracts, section 10)."""
 
     MASS_DEATH = "mass_death_cluster"
     NO_TRADES = "no_trades_but_died"

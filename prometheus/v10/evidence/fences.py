@@ -1,4 +1,4 @@
-"""Every fence has an id, a place and a reason (mission, principle P2; contracts, section 3).
+"""Every fence has an id, a place and a reason (contracts, sections 3 and 9).
 
 A fence is anything that can block or change entering, leaving, sizing or sending an order. *Ecological* fences are
 physics, life and death, collapse, and the outer shell's own limits. *Man-made* fences would encode when to trade:
@@ -22,7 +22,7 @@ from prometheus.v10.evidence.canonical import canonical_line
 from prometheus.v10.evidence.codec import CONVERTER, structure_config
 
 RATE_LIMIT = 0.2
-"""A trigger or block rate above this must be explained (v10_facts, section 5.4)."""
+"""A trigger or block rate above this must be explained (contracts, section 4)."""
 
 
 class Layer(StrEnum):

@@ -1,4 +1,4 @@
-"""How a run dealt with the exchange: calls, orders, errors, latencies (mission, sections 5 and 5.1).
+"""How a run dealt with the exchange: calls, orders, errors, latencies (contracts, section 4).
 
 Offline there is no exchange: every figure is null with that reason, never 0.
 """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from prometheus.v10.base.modes import Stage, Tier
-from prometheus.v10.base.names import is_run_id
+from prometheus.v10.base.names import CURVE_FILE, is_run_id
 from prometheus.v10.base.paths import Layout
 
 
@@ -29,3 +29,6 @@ def past_of(layout: Layout) -> Iterator[str]:
             yield f"there are records in {pool}"
         if folder.is_dir() and any(folder.glob("*.jsonl")):
             yield f"there are snapshots in {folder}"
+    for curve in sorted(layout.state.glob(f"*/{CURVE_FILE}")):
+        if curve.stat().st_size > 0:
+            yield f"there is a survival curve in {curve.parent}"

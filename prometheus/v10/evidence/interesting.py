@@ -1,4 +1,4 @@
-"""Deaths that are worth a second look (mission, section 5.1 B), found in what one experiment left behind.
+"""Deaths that are worth a second look (contracts, section 10), found in what one experiment left behind.
 
 Labels only: no decision reads them, and every threshold is declared in the profile's ``[interesting]`` table. The
 patterns are mass-death clusters, deaths without a trade, repeated rejects, suspected self-trades, and the resonance of

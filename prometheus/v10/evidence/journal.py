@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import stat
+import sys
 from collections import Counter
 from collections.abc import Callable
 from enum import IntEnum
@@ -21,7 +22,9 @@ from attrs import field, frozen
 
 from prometheus.v10.base.modes import Mode, Stage
 from prometheus.v10.base.names import EVENT_FIELDS, Event
+from prometheus.v10.base.text import printable
 from prometheus.v10.evidence.nulls import Nulls
+from prometheus.v10.evidence.tail import TornTail
 
 SOCKET = Path("/run/systemd/journal/socket")
 IDENTIFIER = "prometheus-quant"
@@ -50,7 +53,6 @@ _PRIORITIES = {
     Event.RUN_INTERRUPTED_CLOSED: Priority.WARNING,
     Event.STOP_REQUESTED: Priority.WARNING,
     Event.DISK_BUDGET: Priority.WARNING,
-    Event.SELF_TRADE_SUSPICION: Priority.WARNING,
     Event.INTERESTING_DEATH: Priority.WARNING,
     Event.REVIEW_DEATHS: Priority.INFO,
 }
@@ -183,6 +185,16 @@ class Journal:
             return False
         self._sent[event.label] += 1
         return True
+
+    def send_torn(self, tail: TornTail) -> None:
+        """Tell that an interrupted append was moved aside; on standard error where nobody else can hear of it."""
+        message = f"{tail.path}: {tail.length} bytes after byte {tail.offset} moved to {tail.moved_to.name}"
+        heard = self.send(
+            Event.TORN_TAIL, message, path=str(tail.path), kept=str(tail.moved_to), offset=tail.offset,
+            bytes=tail.length,
+        )  # fmt: skip
+        if not heard:
+            sys.stderr.write(f"warning: {printable(message)}\n")
 
     def state(self, nulls: Nulls, invocation_id: str | None) -> JournalState:
         """What the manifest says, with reasons under ``journal.`` put into the manifest's ``nulls``.

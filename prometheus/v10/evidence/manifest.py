@@ -1,4 +1,4 @@
-"""``run_manifest.json``: what ran, on which code, where, and how it ended (mission, 5, 5.1, 7.1; contracts, section 4).
+"""``run_manifest.json``: what ran, on which code, where, and how it ended (contracts, sections 4 and 11).
 
 1. It is written at the start (status ``running``) and rewritten, atomically, at the end: `start_manifest`, `finish`.
 2. It is the one artifact that carries wall-clock time; events and summary carry market time.
@@ -55,7 +55,7 @@ class Status(StrEnum):
 
 @frozen(kw_only=True)
 class RunManifest:
-    """``run_manifest.json``. Names and meanings are those of the mission document where it names them."""
+    """``run_manifest.json``. What it must say: contracts, sections 4 and 11."""
 
     schema: str = Schema.MANIFEST.value
     run_id: str
@@ -317,7 +317,7 @@ def finish(
 
 
 def _with_collapses(manifest: RunManifest, collapses: Sequence[InternalCollapse], nulls: Nulls) -> RunManifest:
-    """The survival figures of mission section 7.1: of the collapse that was detected first, and the list of all."""
+    """The survival figures (contracts, section 11): of the collapse that was detected first, and the list of all."""
     if not collapses:
         return manifest
     first = min(collapses, key=lambda one: (one.seconds, one.experiment))

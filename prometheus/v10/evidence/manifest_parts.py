@@ -1,4 +1,4 @@
-"""The tables within ``run_manifest.json`` (mission, sections 5, 5.1 and 7.1; contracts, section 4)."""
+"""The tables within ``run_manifest.json`` (contracts, sections 4 and 11)."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class MarketSource:
 
 @frozen(kw_only=True)
 class SelfTradePrevention:
-    """Mission, section 5; ``note`` says where the figures come from."""
+    """Contracts, section 4; ``note`` says where the figures come from."""
 
     stp_supported: bool | None
     stp_enabled: bool | None

@@ -1,4 +1,4 @@
-"""Unknown is ``null`` plus a reason (architecture, rules of the rooms): the helper that makes the pair, and the check.
+"""Unknown is ``null`` plus a reason (architecture, section 4): the helper that makes the pair, and the check.
 
 A record carries ``null_reasons``, an object from dotted path to reason. Every null of the record has its reason there,
 and every reason has its null. A nested object that carries ``null_reasons`` of its own answers for itself: its paths

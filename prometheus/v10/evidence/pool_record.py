@@ -1,4 +1,4 @@
-"""A genome's record in a pool (mission, section 6; contracts, section 5): what a run hands in, and what is read back.
+"""A genome's record in a pool (contracts, section 5): what a run hands in, and what is read back.
 
 The run knows everything but the record's place in the chain: only ``n`` and ``prev`` are given when it is appended. A
 `PoolEntry` therefore encodes itself once, ahead of the append, and hashes what stands before ``n`` (the genome, and
@@ -27,7 +27,7 @@ from prometheus.v10.evidence.pool_line import GENOME_BYTES, LOCI, genome_of
 
 @frozen
 class PoolSource:
-    """Where a genome comes from: enough to run its experiment again (mission, section 6).
+    """Where a genome comes from: enough to run its experiment again (contracts, section 5).
 
     Attributes:
         window: name, start and len of the bars it was evolved on; None with a reason when there was none.
@@ -98,7 +98,7 @@ class PoolEntry:
     Attributes:
         genome: 1368 bytes, little-endian float32[342] (`genome_bytes` makes them).
         created_at: UTC, from the clock (`base.clock.utc_text`).
-        metrics_summary: a small object: survival and death flags, costs summary, sanity checks (mission, section 6).
+        metrics_summary: a small object: survival and death flags, costs summary, sanity checks (contracts, section 5).
         fingerprint_ref: path of the run's execution_fingerprint.json, or its run_id.
         null_reasons: dotted path to reason, for every null in source, metrics_summary and fingerprint_ref.
     """

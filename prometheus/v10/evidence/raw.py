@@ -1,4 +1,4 @@
-"""Raw execution evidence of a run: parts, their index, and the byte budget (mission, sections 4.3 and 5.1).
+"""Raw execution evidence of a run: parts, their index, and the byte budget (contracts, section 10).
 
 1. Records come in parts of 200, a JSON array with one record a line; a part is written whole and never modified.
 2. A part holds event records alone or other records alone; both kinds share one sequence of part numbers. Event records
@@ -36,7 +36,7 @@ NO_ROOM = "budget: event records left no room for it, so it was not written"
 
 @frozen(kw_only=True)
 class RawPolicy:
-    """What is kept (mission, section 5.1 A).
+    """What is kept (contracts, section 10).
 
     Attributes:
         threshold: records after which a part is closed.

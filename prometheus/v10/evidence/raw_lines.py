@@ -1,4 +1,4 @@
-"""Raw execution records of one experiment: which orders are kept, and their bytes (mission, sections 4.3 and 5.1).
+"""Raw execution records of one experiment: which orders are kept, and their bytes (contracts, section 10).
 
 1. Event records are kept in full: errors, rejects (unfilled, below the lot, capped by margin), timeouts, forced
    liquidations, and every order that the log holds of the tick in which the experiment collapsed.

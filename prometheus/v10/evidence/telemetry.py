@@ -1,4 +1,4 @@
-"""How often each fence was met, triggered and blocked (mission, section 5.1; contracts, section 4).
+"""How often each fence was met, triggered and blocked (contracts, section 4).
 
 The denominators are counted too: ``steps`` are agent-ticks (for the shell's fences: runs or experiments), ``attempts``
 the times something came before the fence. ``trigger_rate`` is triggers per step, ``block_rate`` blocks per attempt.

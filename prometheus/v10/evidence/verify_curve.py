@@ -1,4 +1,4 @@
-"""Verification of a survival curve, ``state/<instance>/collapse_intervals.jsonl`` (mission, section 7.1).
+"""Verification of a survival curve, ``state/<instance>/collapse_intervals.jsonl`` (contracts, section 11).
 
 1. The file is a chain of canonical lines; its ticks and times add up from line to line.
 2. With the installation at hand: each line is what its run's own files say, the ledger's places of it hold, and no

@@ -55,7 +55,7 @@ STREAMS: dict[Artifact, tuple[Schema, str, tuple[str, ...]]] = {
     Artifact.COLLAPSES: (Schema.COLLAPSE, "collapses", ("ts_utc", "tick", "reason", "experiment", "capital_triplet")),
     Artifact.INTERESTING_DEATHS: (Schema.INTERESTING_DEATH, "interesting_deaths", ("ts_utc", "experiment", "pattern")),
 }
-"""Schema, name of the count in the manifest, and minimum fields (mission, section 5.1) of each event file."""
+"""Schema, name of the count in the manifest, and minimum fields (contracts, section 4) of each event file."""
 
 MAX_LINES = 20
 TOLERANCE = 1e-9

@@ -1,4 +1,4 @@
-"""What a run's manifest must say (mission, sections 5, 5.1, 7.1; contracts, section 4), and what must agree in it.
+"""What a run's manifest must say (contracts, sections 4 and 11), and what must agree in it.
 
 Standard library only.
 """

@@ -1,4 +1,4 @@
-"""Sharded artifacts (mission, section 5.1): an index covers every part and nothing else, by name, count and hash.
+"""Sharded artifacts (contracts, section 10): an index covers every part and nothing else, by name, count and hash.
 
 Standard library only.
 """

@@ -1,4 +1,4 @@
-"""Stylised facts of a market: the figures by which the synthetic market is held against real bars (issue 2, item 3).
+"""Stylised facts of a market: the figures by which the synthetic market is held against real bars.
 
 These are descriptions for people and tests. Nothing here feeds a decision, so library functions whose last bit differs
 between machines are allowed, unlike in `synthetic` and `null_arm`.

@@ -1,4 +1,4 @@
-"""What makes bars unusable, each finding named with its row, time and column (issue 2, item 3).
+"""What makes bars unusable, each finding named with its row, time and column.
 
 The rules, in the order in which they are checked: every number is finite (funding may be NaN: unknown); prices are
 positive; volume is not negative; low <= open, close <= high and low <= high; open times lie on the timeframe's own

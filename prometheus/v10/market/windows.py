@@ -1,4 +1,4 @@
-"""Windows: a named stretch of a market by start row and length (mission, section 5: ``window`` in the manifest)."""
+"""Windows: a named stretch of a market by start row and length (contracts, section 4: ``window`` in the manifest)."""
 
 from __future__ import annotations
 

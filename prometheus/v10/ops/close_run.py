@@ -26,7 +26,7 @@ from prometheus.v10.base.errors import ExitCode, PrometheusError, UsageError
 from prometheus.v10.base.modes import Stage
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.evidence.journal import Journal
-from prometheus.v10.ops.control import tell_torn
+from prometheus.v10.ops.control import enter_torn
 from prometheus.v10.ops.instance import Instance
 from prometheus.v10.ops.interrupted import Closed, close_interrupted
 from prometheus.v10.ops.report import error_lines
@@ -54,8 +54,8 @@ def close(name: str, layout: Layout, clock: Clock) -> list[Closed]:
     stage, instance = parse_name(name)
     mode = load_profile(instance, layout).mode
     journal = Journal.open(instance=instance, mode=mode, stage=stage, run_id=None)
-    torn = partial(tell_torn, journal)
-    with Instance(layout, instance, clock, torn) as held:
+    torn = journal.send_torn
+    with Instance(layout, instance, clock, partial(enter_torn, layout, clock, instance, journal)) as held:
         return close_interrupted(layout, held, clock, journal, torn)
 
 

@@ -1,4 +1,4 @@
-"""How long an instance stays alive: the ledger of its internal collapses (mission, section 7.1; contracts, section 3).
+"""How long an instance stays alive: the ledger of its internal collapses (contracts, sections 3 and 11).
 
 ``state/<instance>/collapse_intervals.jsonl`` outlives runs and restarts. Three kinds of line, hash-chained like a pool:
 

@@ -1,4 +1,4 @@
-"""Compression of long-closed files of sealed runs, and the way back to the identical bytes (mission, section 5.1 D).
+"""Compression of long-closed files of sealed runs, and the way back to the identical bytes (contracts, section 12).
 
 1. Only files of lines that nobody opens at a start are compressed; the seal stays as it is, and `verify` looks inside.
 2. The stand-in is made beside the runs, where no verifier looks, unpacked again and compared with the seal.

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from prometheus.v10.base.clock import utc_text
+from prometheus.v10.base.clock import Clock, utc_text
 from prometheus.v10.base.names import Event
+from prometheus.v10.base.paths import Layout
+from prometheus.v10.evidence.installation import InstallationLedger
 from prometheus.v10.evidence.journal import Journal
 from prometheus.v10.evidence.tail import TornTail
 from prometheus.v10.ops.collapse_intervals import CollapseIntervals
@@ -150,13 +152,13 @@ def tell_disk(journal: Journal, look: DiskLook, consequence: str) -> None:
     )
 
 
-def tell_torn(journal: Journal, tail: TornTail) -> None:
-    """Tell the journal that an interrupted append was moved aside: nothing is repaired silently."""
-    journal.send(
-        Event.TORN_TAIL,
-        f"{tail.path}: {tail.length} bytes after byte {tail.offset} moved to {tail.moved_to.name}",
-        path=str(tail.path),
-        kept=str(tail.moved_to),
-        offset=tail.offset,
-        bytes=tail.length,
-    )
+def enter_torn(layout: Layout, clock: Clock, instance: str, journal: Journal, tail: TornTail) -> None:
+    """Enter the torn tail of an instance's survival curve into the ledger, and tell the journal.
+
+    Pool and ledger enter theirs themselves, before anything is appended over them.
+
+    Raises:
+        PrometheusError: when the ledger cannot be written.
+    """
+    journal.send_torn(tail)
+    InstallationLedger(layout, clock=clock, instance=instance, on_torn=journal.send_torn).enter_torn(tail)

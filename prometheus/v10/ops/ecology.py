@@ -13,7 +13,7 @@ Rules of the figures:
 * Two arms are compared by Cliff's delta: how much more often a run of the first lies above one of the second than
   below, over all pairs; 1 and -1 are complete separation, 0 is none.
 
-These are audit figures; nothing reads them back into a world (mission, P2).
+These are audit figures; nothing reads them back into a world (contracts, section 9).
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from attrs import Factory, define
 from prometheus.v10.base.clock import Clock
 from prometheus.v10.base.errors import host_error
 from prometheus.v10.base.names import EVENT_FIELDS, Event, LedgerEntryType
-from prometheus.v10.base.paths import Layout, refuse_links_below
+from prometheus.v10.base.paths import Layout, make_directories, refuse_links_below
 from prometheus.v10.evidence.journal import IDENTIFIER, SOCKET, Priority
 from prometheus.v10.evidence.ledger import Ledger, LedgerEntry, iter_entries
 from prometheus.v10.evidence.tail import TornTail
@@ -91,7 +91,7 @@ class HostRecords:
         refuse_links_below(self.layout.lib, state)
         if not state.is_dir():
             try:
-                state.mkdir(parents=True)
+                make_directories(state)
             except OSError as error:
                 raise host_error(error, f"cannot create {state}") from error
         nulls = {f"payload.{path}": reason for path, reason in reasons.items()}

@@ -1,4 +1,4 @@
-"""The Incident Evidence Bundle (mission, section 5.1 B): what a run leaves for whoever looks into an incident.
+"""The Incident Evidence Bundle (contracts, section 10): what a run leaves for whoever looks into an incident.
 
 1. ``<lib>/incidents/IEB_<run_id>_<label>_<yyyymmdd_hhmmss>.tar.gz``, its report beside it, and the sha256 of both.
    Nothing is ever overwritten, and nothing in the run is touched.
@@ -14,7 +14,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +35,6 @@ from prometheus.v10.evidence.ledger import iter_entries
 from prometheus.v10.evidence.nulls import Nulls
 from prometheus.v10.evidence.verify_manifest import at
 from prometheus.v10.evidence.verify_run import verify_run
-from prometheus.v10.ops.control import tell_torn
 from prometheus.v10.ops.incident_bundle import Content, Member, Shards, gather, pack
 from prometheus.v10.ops.incident_record import Bundled, IncidentRecord, Severity, report_text
 
@@ -294,7 +292,7 @@ def _tell(layout: Layout, bundle: IncidentBundle, clock: Clock, journal: Journal
     record = bundle.record
     layout.prepare()
     _enter(
-        InstallationLedger(layout, clock=clock, instance=instance, on_torn=partial(tell_torn, journal)),
+        InstallationLedger(layout, clock=clock, instance=instance, on_torn=journal.send_torn),
         {
             "run_id": record.run_id,
             "label": record.label,

@@ -1,9 +1,9 @@
-"""One instance (HF, PROMOTE, ...) and what it remembers between processes, in ``state/<instance>/`` (contracts, 2).
+"""One instance (HF, PROMOTE, ...) and what it remembers between processes, in ``state/<instance>/``.
 
 - ``service.lock``: one process at a time works for an instance; who is refused ends with 75 and may try again.
 - ``counter.json``: how many runs the instance ever began. It is durable before a run begins, so that no restart, kill
   or power cut makes two runs share their seeds.
-- ``collapse_intervals.jsonl``: see `prometheus.v10.ops.collapse_intervals`.
+- ``collapse_intervals.jsonl``: see `prometheus.v10.ops.collapse_intervals` (contracts, sections 2 and 11).
 """
 
 from __future__ import annotations

@@ -81,12 +81,13 @@ class Interrupted:
 
 @frozen
 class Closed:
-    """A run that was closed, or whose closing was completed."""
+    """A run that was closed, or whose closing was completed; ``adopted`` when it had sealed itself."""
 
     run_id: str
     path: Path
     missing: list[str]
     seal: Seal
+    adopted: bool = False
 
 
 @frozen
@@ -217,7 +218,7 @@ def _close(
     where = str(path.relative_to(layout.lib))
     pool = _pool_of(path.name, candidate, layout)
     ledger.append(kind, seal.ledger_payload(run_dir=where, tier=candidate.tier.value, status=status, pool=pool))
-    return Closed(path.name, path, missing, seal)
+    return Closed(path.name, path, missing, seal, adopted=not was_cut_off)
 
 
 def _require_verified(path: Path) -> None:
@@ -304,9 +305,14 @@ def _count_lines(place: Path) -> tuple[int, int]:
 
 def _tell(closed: Closed, journal: Journal) -> None:
     what = f"without {', '.join(closed.missing)}" if closed.missing else "with every file it owes"
+    done = (
+        "sealed itself and did not reach the ledger: verified and entered"
+        if closed.adopted
+        else f"was cut off {what}; closed and sealed"
+    )
     journal.for_run(closed.run_id).send(
         Event.RUN_INTERRUPTED_CLOSED,
-        f"{closed.run_id} was cut off {what}; closed and sealed",
+        f"{closed.run_id} {done}",
         path=str(closed.path),
         missing=", ".join(closed.missing) or "nothing",
     )

@@ -1,4 +1,4 @@
-"""Promotions: who is a candidate, the queue, and its draining by the instances PROMOTE and AUDIT (mission, 5.1 B).
+"""Promotions: candidates, the queue, and its draining by the instances PROMOTE and AUDIT (contracts, section 10).
 
 1. Candidates come from a pool (one record, or the top K by survival or ROI) or from the patterns among deaths that the
    runs filed (``interesting_deaths.jsonl``), by the pattern's name.
@@ -19,7 +19,6 @@ import heapq
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -44,7 +43,6 @@ from prometheus.v10.evidence.ledger import Ledger, iter_entries
 from prometheus.v10.evidence.pool import iter_records
 from prometheus.v10.evidence.pool_record import PoolRecord
 from prometheus.v10.evidence.seal import read_seal
-from prometheus.v10.ops.control import tell_torn
 from prometheus.v10.ops.promotion_requests import QUEUES, own_ids, read_request, request_id
 from prometheus.v10.ops.retention import LOCK_ATTEMPTS, retention_lock
 from prometheus.v10.runs.control import RunControl, RunOutcome
@@ -251,9 +249,7 @@ def _named(promotion: Promotion) -> dict[str, Any]:
 
 
 def _ledger(layout: Layout, promotion: Promotion, clock: Clock, journal: Journal, files: Files) -> Ledger:
-    return InstallationLedger(
-        layout, clock=clock, instance=promotion.instance, on_torn=partial(tell_torn, journal), files=files
-    )
+    return InstallationLedger(layout, clock=clock, instance=promotion.instance, on_torn=journal.send_torn, files=files)
 
 
 def pending(layout: Layout, instance: str, journal: Journal | None = None) -> list[tuple[Path, Promotion]]:

@@ -1,4 +1,4 @@
-"""Which images run, and the way back (mission, sections 1 and 7; operations: rollback is one command).
+"""Which images run, and the way back (contracts, section 15: rollback is one command).
 
 1. A release is one image a stage, by digest, made from one commit. A tag decides nothing: an image gets a name made of
    its own digest, so that no other can take it and nothing prunes it.

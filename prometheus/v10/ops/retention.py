@@ -1,4 +1,4 @@
-"""Retention carried out (mission, section 5.1 D): nothing goes before the ledger says so.
+"""Retention carried out (contracts, section 12): nothing goes before the ledger says so.
 
 1. Each file is held against its seal first: damage is not deleted, it is told.
 2. Its tombstone is entered into the ledger, durable; then it is unlinked, and the directory synced; then the journal

@@ -1,4 +1,4 @@
-"""What retention would do (mission, section 5.1 D): the policies, and the plan that they give. Nothing is written here.
+"""What retention would do (contracts, section 12): the policies, and the plan that they give. Nothing is written here.
 
 1. The policies may delete parts of the raw samples of Tier-1 runs, and old snapshots of a pool. Only of what is sealed,
    oldest first, while any bound is broken: age, bytes, keep-free. Nothing of a promoted run, no snapshot that a run

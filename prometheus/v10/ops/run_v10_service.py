@@ -50,7 +50,7 @@ from prometheus.v10.base.names import Event
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.evidence.findings import Progress
 from prometheus.v10.evidence.journal import Journal
-from prometheus.v10.ops.control import ServiceControl, tell_disk, tell_torn
+from prometheus.v10.ops.control import ServiceControl, enter_torn, tell_disk
 from prometheus.v10.ops.disk import LOOK_SECONDS, DiskGuard, Room
 from prometheus.v10.ops.instance import Instance
 from prometheus.v10.ops.interrupted import close_interrupted
@@ -193,8 +193,9 @@ class Service:
         self._layout.prepare()
         disk = DiskGuard.of(self._layout, self._request.instance, profile.disk, self._clock)
         disk.require()
-        torn = partial(tell_torn, self._journal)
-        with Instance(self._layout, self._request.instance, self._clock, torn) as instance:
+        torn = self._journal.send_torn
+        entered = partial(enter_torn, self._layout, self._clock, self._request.instance, self._journal)
+        with Instance(self._layout, self._request.instance, self._clock, entered) as instance:
             control = ServiceControl(
                 stop=self._stop,
                 live=self._live,

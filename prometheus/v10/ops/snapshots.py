@@ -6,8 +6,6 @@ one enters it. So what counts is not whether the file is new, but whether the le
 
 from __future__ import annotations
 
-from functools import partial
-
 from prometheus.v10.base.clock import Clock
 from prometheus.v10.base.errors import EvidenceError
 from prometheus.v10.base.modes import Stage
@@ -21,7 +19,6 @@ from prometheus.v10.evidence.journal import Journal
 from prometheus.v10.evidence.ledger_now import ledger_now
 from prometheus.v10.evidence.pool_claims import claims_of
 from prometheus.v10.evidence.snapshot import SnapshotInfo, create_snapshot, list_snapshots
-from prometheus.v10.ops.control import tell_torn
 
 
 def take_snapshot(
@@ -38,7 +35,7 @@ def take_snapshot(
         layout.pool(stage), layout.snapshots(stage), clock=clock, git_commit=probe().git_commit, progress=progress
     )
     if not _entered(layout, info):
-        ledger = InstallationLedger(layout, clock=clock, instance=instance, on_torn=partial(tell_torn, journal))
+        ledger = InstallationLedger(layout, clock=clock, instance=instance, on_torn=journal.send_torn)
         ledger.append(LedgerEntryType.SNAPSHOT, info.ledger_payload())
         journal.send(
             Event.SNAPSHOT,

@@ -1,4 +1,4 @@
-"""Ablations: which feature channels an experiment reads as zero (v10_facts, section 2.7; contracts, section 3).
+"""Ablations: which feature channels an experiment reads as zero (contracts, section 3).
 
 The mask is part of the experiment's config; the core multiplies by it and knows no names.
 """

@@ -59,6 +59,9 @@ def start_fork_server(preload: Sequence[str]) -> BaseContext:
 
     A terminal, a supervisor or ``timeout`` signals the whole process group, at any moment. The server, and every worker
     from its first instruction on, inherits a mask in which those signals wait; the caller alone decides.
+
+    Raises:
+        HostError: when the machine refuses: no more processes or files, no directory to work in, a path too long.
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(to_preload(preload))
@@ -67,6 +70,12 @@ def start_fork_server(preload: Sequence[str]) -> BaseContext:
         resource_tracker.ensure_running()  # it lets some of these signals through again once it has started
         signal.pthread_sigmask(signal.SIG_BLOCK, HEARD)
         forkserver.ensure_running()
+    except OSError as error:
+        raise HostError(
+            f"cannot start worker processes: {error.strerror or error}",
+            hint="look at ulimit -n and -u, at TMPDIR (its path must be short), and whether the working directory is "
+            "still there; or set workers = 1",
+        ) from error
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return context

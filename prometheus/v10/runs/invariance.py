@@ -1,4 +1,4 @@
-"""The core does not change: CORE.lock, the files and the functions in memory must be the same (mission, P1).
+"""The core does not change: CORE.lock, the files and the functions in memory must be the same (contracts, section 9).
 
 1. ``CORE.lock`` lists the sha256 of every source file of ``prometheus/v10/core``; `write_lock` is the only way to make
    it.

@@ -1,4 +1,4 @@
-"""Ballast, contributor, champion: what stage 2 says of a genome (mission, terminology). Audit labels only.
+"""Ballast, contributor, champion: what stage 2 says of a genome (contracts, section 14). Audit labels only.
 
 No label reaches the world: they are made from finished experiments, by the definitions below, and stand in the stage-2
 pool. A cell is one window, timeframe and company (alone, or in a crowd); its figures are taken over its seeds.

@@ -98,7 +98,7 @@ class EvidenceTable:
 
 @frozen(kw_only=True)
 class RetentionTable:
-    """``[retention]``: how long things are kept; what is not named is kept for ever (mission, section 5.1 D).
+    """``[retention]``: how long things are kept; what is not named is kept for ever (contracts, section 12).
 
     The bounds on raw samples of Tier-1 runs hold together: whichever is broken, the oldest go until none is. Manifests,
     fingerprints, telemetry, summaries, events and pools are never deleted; neither is anything of a promoted run.
@@ -155,7 +155,8 @@ class Profile:
         mode: as an operator spells it; recorded canonically.
         workers: processes; 0 is one a processor.
         stage2: only profiles of stage 2 have it.
-        allow_live: must be true, beside a credential, before ``okx_live`` connects to anything.
+        allow_live: must be true, beside a credential, before ``okx_live`` connects to anything. Nothing reads it yet:
+            this version has no mode that connects.
     """
 
     mode: Mode = field(converter=_mode)

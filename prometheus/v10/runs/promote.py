@@ -1,10 +1,11 @@
-"""Promotion: the experiment that made a genome, run again as a Tier-2 run with its whole chain (mission, 5.1 B).
+"""Promotion: the experiment that made a genome, run again as a Tier-2 run with its whole chain (contracts, section 10).
 
 1. The source run must verify; its core, its bars (by sha256) and its config are taken over. The one experiment is run
    with its own seed; every order is logged, every tick is traced.
-2. **Proof.** The replay must give the same genome, bit for bit, with the same birth, death or survival, capital and
-   trades as the pool's record says; and every death event of the experiment must be the one that the source run filed.
-   What was compared, and what came of it, stands in the manifest (``promotion.proof``).
+2. **Proof.** The replay must give the same genome, bit for bit, and the figure by which it was chosen, as the pool's
+   record says; and the experiment's deaths, births, survivors and row must be those that the source run filed. What was
+   compared, and what came of it, stands in the manifest (``promotion.proof``); without a comparison there is no proof
+   (ADR 0049).
 3. A replay that differs is sealed as it is: it is evidence, too. The promotion then fails.
 4. Code that cannot be named is not promoted: without a commit no Tier-2 run begins, and a built package must know its
    image's digest. A git checkout has no image, and its manifest says so.

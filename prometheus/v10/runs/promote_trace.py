@@ -1,4 +1,4 @@
-"""The decision trace of a Tier-2 run: one line a tick, what every agent saw and wanted at its close (v10_facts, 6).
+"""The decision trace of a Tier-2 run: one line a tick, what every agent saw and wanted (contracts, section 10).
 
 A line has the market's binding (price, and a hash of the E channels), what the community was, a hash over both signals
 of every living agent in order of ``genome_index`` (so that any decision can be checked against a replay), and by name

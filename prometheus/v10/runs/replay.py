@@ -1,15 +1,19 @@
 """Replay: run a sealed run again from its manifest, elsewhere, and compare every artifact that is a function of it.
 
-1. The manifest's config, seeds and code facts are taken over; the market is resolved again and must have the same
-   sha256; the core must have the same hash.
-2. The run is done again under a scratch root, with the same identity. A run that was stopped is replayed to the ticks
+1. The run is verified, against its tree's ledger: that it can be done again says nothing about its seal.
+2. The manifest's config, seeds and code facts are taken over; the market is resolved again and must have the same
+   sha256; the core must have the same hash. A file that a run names as its market is read only when it is given.
+3. The run is done again under a scratch root, with the same identity. A run that was stopped is replayed to the ticks
    its experiments had reached.
-3. Every artifact but the manifest (which carries wall-clock time) and the seal must have the same bytes, and so must
-   its pool records but for their place in the chain.
+4. Every artifact must have the same bytes, and so must its pool records but for their place in the chain; of the
+   manifest everything but clocks, the journal and the pool's place. Of a file that retention took or packed the ledger
+   has the sha256, and the replay's bytes are held against that.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,25 +21,37 @@ from typing import Any
 from attrs import asdict, evolve, frozen
 
 from prometheus.v10.base.clock import Clock
-from prometheus.v10.base.errors import ConfigError, CoreInvarianceError, UsageError
+from prometheus.v10.base.errors import ConfigError, CoreInvarianceError, EvidenceError, UsageError
 from prometheus.v10.base.modes import Stage, Tier
-from prometheus.v10.base.names import SEAL_FILES, Artifact, Schema
+from prometheus.v10.base.names import SEAL_FILES, Artifact, Schema, is_run_id
 from prometheus.v10.base.paths import Layout
+from prometheus.v10.base.text import printable
+from prometheus.v10.evidence.absences import PACKED_SUFFIX
 from prometheus.v10.evidence.codec import from_json_bytes, structure_config
+from prometheus.v10.evidence.findings import Level
 from prometheus.v10.evidence.journal import Journal
+from prometheus.v10.evidence.ledger_now import ledger_now
 from prometheus.v10.evidence.manifest import NOT_FAILED, NOT_STOPPED, RUNNING, RunManifest, Status
 from prometheus.v10.evidence.nulls import Nulls
 from prometheus.v10.evidence.pool import iter_records
 from prometheus.v10.evidence.pool_record import PoolRecord
 from prometheus.v10.evidence.summary import MultipleExperimentsSummary
+from prometheus.v10.evidence.verify_run import verify_run
+from prometheus.v10.market.resolve import is_path
 from prometheus.v10.runs import setup
 from prometheus.v10.runs.control import RunControl
 from prometheus.v10.runs.invariance import check_core
 from prometheus.v10.runs.profile import Profile
 from prometheus.v10.runs.promote import Tier2Run
+from prometheus.v10.runs.ranges import unsound_numbers
 from prometheus.v10.runs.stage1 import Stage1Run
 
 NOT_COMPARED = {Artifact.MANIFEST.value, Artifact.INTERRUPTED.value, *(seal.value for seal in SEAL_FILES)}
+PLACE_AND_TIME = frozenset(
+    ["schema", "status", "failure", "stop_detected", "stop_time", "stop_reason", "end_time", "duration_seconds",
+     "timing", "journal", "null_reasons", "previous_run_id", "restart_time_seconds", "run_counter", "evidence_size"]
+)  # fmt: skip
+"""Fields of a manifest that say when, where and how it ended: no replay repeats them."""
 
 
 @frozen(kw_only=True)
@@ -49,22 +65,24 @@ class Comparison:
 
 @frozen(kw_only=True)
 class Replay:
-    """What a replay found; ``identical`` only if every artifact is."""
+    """What a replay found; ``identical`` only if every artifact is, and the run as it lies there verifies."""
 
     run_id: str
+    verified: Comparison
     comparisons: tuple[Comparison, ...]
     agent_ticks: int
     seconds: float
 
     @property
     def identical(self) -> bool:
-        """Whether all bytes agree."""
-        return all(one.same for one in self.comparisons)
+        """Whether all bytes agree, and the run verifies."""
+        return self.verified.same and all(one.same for one in self.comparisons)
 
 
 def replay(
-    run_dir: Path, layout: Layout, scratch: Path, *, clock: Clock, control: RunControl, workers: int = 0
-) -> Replay:
+    run_dir: Path, layout: Layout, scratch: Path, *, clock: Clock, control: RunControl, workers: int = 0,
+    bars: Path | None = None,
+) -> Replay:  # fmt: skip
     """Replay a run.
 
     Args:
@@ -74,9 +92,11 @@ def replay(
         clock: for durations.
         control: hears of progress.
         workers: processes; the result does not depend on it.
+        bars: the file that the run's bars came from, where the run names a file.
 
     Raises:
-        UsageError: for something that is not a run directory, or a run that was cut off.
+        UsageError: for something that is not a run directory, a run that was cut off, or a file of bars that the run
+            names and the caller does not.
         CoreInvarianceError: when this core is not the one that ran.
         ConfigError: when the market is not the one it ran on.
         EvidenceError: when the run's own files cannot be read.
@@ -94,6 +114,7 @@ def replay(
             hint=f"check out {manifest.git_commit or 'the commit it ran on'} and replay there",
         )
     profile = evolve(structure_config(manifest.config, Profile, source=f"{run_dir}: config"), workers=workers)
+    _require_sound(profile, run_dir, bars)
     world = setup.prepare(profile, layout)
     if world.market.sha256 != manifest.market.sha256:
         raise ConfigError(
@@ -114,13 +135,80 @@ def replay(
     outcome = run.go()
     return Replay(
         run_id=manifest.run_id,
+        verified=_verified(run_dir, layout),
         comparisons=(
-            *_compare_files(run_dir, outcome.path, _not_compared(manifest)),
+            _compare_manifests(manifest, _manifest(outcome.path)),
+            *_compare_files(run_dir, outcome.path, _not_compared(manifest), _explained(run_dir, layout)),
             _compare_pool(manifest, layout, elsewhere, profile.stage),
         ),
         agent_ticks=outcome.agent_ticks,
         seconds=outcome.seconds,
     )
+
+
+def _verified(run_dir: Path, layout: Layout) -> Comparison:
+    """Whether `verify` finds nothing wrong with a run, against its tree's ledger."""
+    found = verify_run(run_dir, ledger=ledger_now(layout.ledger) if layout.ledger.exists() else None)
+    for one in found.findings:
+        if one.level is not Level.NOTE:
+            return Comparison(name="verify", same=False, detail=f"{one.where}: {one.what}")
+    return Comparison(name="verify", same=True, detail="seal, ledger and every derived figure")
+
+
+def _require_sound(profile: Profile, run_dir: Path, bars: Path | None) -> None:
+    """Refuse to read or to do what only a stranger's run asks for.
+
+    Raises:
+        UsageError: when the run names a file of bars that the caller did not give.
+        ConfigError: when its numbers are outside the ranges of a profile.
+    """
+    if unsound := unsound_numbers(profile):
+        raise ConfigError(f"{run_dir}: config: {unsound[0]}", hint="no profile of this version could have asked for it")
+    source = profile.market.source
+    if is_path(source) and bars != Path(source):
+        raise UsageError(
+            f"{run_dir}: its bars came from the file {source!r}, which a replay reads only when it is given",
+            hint=f"if you trust that file: replay {run_dir} --bars {source}",
+        )
+
+
+def _compare_manifests(before: RunManifest, after: RunManifest) -> Comparison:
+    """Everything that a manifest says and that is no clock and no place."""
+    differing = sorted(_differences(_timeless(before), _timeless(after), ""))
+    name = Artifact.MANIFEST.value
+    if not differing:
+        return Comparison(name=name, same=True, detail="all but clocks, journal and places")
+    return Comparison(name=name, same=False, detail=f"differs in {', '.join(differing[:5])}")
+
+
+def _timeless(manifest: RunManifest) -> dict[str, Any]:
+    plain: dict[str, Any] = json.loads(json.dumps(asdict(manifest), default=str))
+    kept = {key: value for key, value in plain.items() if key not in PLACE_AND_TIME}
+    for collapse in kept["internal_collapses"]:
+        collapse.pop("detected_at", None)
+        collapse.pop("seconds", None)
+    kept["pool_appends"] = None  # the records themselves are compared
+    return kept
+
+
+def _differences(one: Any, other: Any, at: str) -> Iterator[str]:
+    if isinstance(one, dict) and isinstance(other, dict):
+        for key in one.keys() | other.keys():
+            yield from _differences(one.get(key), other.get(key), f"{at}.{key}" if at else str(key))
+    elif one != other:
+        yield at
+
+
+def _explained(run_dir: Path, layout: Layout) -> dict[str, str]:
+    """Files of a run that retention took or packed, by name: the sha256 that the ledger has of each."""
+    if not layout.ledger.exists() or not run_dir.absolute().is_relative_to(layout.lib):
+        return {}
+    view, prefix = ledger_now(layout.ledger), f"{run_dir.absolute().relative_to(layout.lib)}/"
+    known = {path: sha256 for path, sha256 in view.deleted.items() if path.startswith(prefix)}
+    for path, packings in view.packed.items():
+        if path.startswith(prefix):
+            known[path] = packings[-1].sha256
+    return {path.removeprefix(prefix): sha256 for path, sha256 in known.items()}
 
 
 def _read(path: Path) -> bytes:
@@ -133,6 +221,10 @@ def _read(path: Path) -> bytes:
 def _manifest(run_dir: Path) -> RunManifest:
     path = run_dir / Artifact.MANIFEST
     manifest = from_json_bytes(_read(path), RunManifest, where=str(path))
+    if not is_run_id(manifest.run_id):
+        raise EvidenceError(
+            f"{path}: run_id is {printable(manifest.run_id)!r}", hint=f"prometheus-quant verify {run_dir}"
+        )
     if manifest.status == Status.RUNNING.value:
         raise UsageError(
             f"{run_dir} was cut off and has no summary to compare with",
@@ -174,10 +266,19 @@ def _not_compared(manifest: RunManifest) -> set[str]:
     return NOT_COMPARED | ({Artifact.SURVIVORS.value} if manifest.schema == Schema.MANIFEST_1.value else set())
 
 
-def _compare_files(run_dir: Path, again: Path, left_out: set[str]) -> Iterator[Comparison]:
-    names = {path.name for place in (run_dir, again) for path in place.iterdir() if path.is_file()} - left_out
+def _compare_files(
+    run_dir: Path, again: Path, left_out: set[str], explained: Mapping[str, str]
+) -> Iterator[Comparison]:
+    packed = {f"{name}{PACKED_SUFFIX}" for name in explained}
+    names = {path.name for place in (run_dir, again) for path in place.iterdir() if path.is_file()} - left_out - packed
     for name in sorted(names):
         first, second = run_dir / name, again / name
+        if second.exists() and not first.exists() and name in explained:
+            same = hashlib.sha256(second.read_bytes()).hexdigest() == explained[name]
+            yield Comparison(
+                name=name, same=same, detail=f"taken or packed since: {'' if same else 'not '}the bytes of the ledger"
+            )
+            continue
         if not first.exists() or not second.exists():
             yield Comparison(name=name, same=False, detail=f"only in {'the replay' if second.exists() else 'the run'}")
             continue

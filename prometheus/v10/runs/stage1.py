@@ -166,7 +166,7 @@ class Stage1Run:
         self.layout, self.clock, self.control, self.journal = layout, clock, control, journal
         self.files, self.cluster = files, cluster
         self.ledger = InstallationLedger(
-            layout, clock=clock, instance=manifest.instance, on_torn=self._tell_torn, files=files
+            layout, clock=clock, instance=manifest.instance, on_torn=self.journal.send_torn, files=files
         )
         self.started = clock.monotonic()
         self.origin = time.monotonic()  # of what the workers measure
@@ -397,14 +397,8 @@ class Stage1Run:
 
     def _torn(self, tail: TornTail) -> None:
         """A torn tail of the pool: the ledger has it before anything is appended over it."""
-        self._tell_torn(tail)
+        self.journal.send_torn(tail)
         self.ledger.enter_torn(tail)
-
-    def _tell_torn(self, tail: TornTail) -> None:
-        self.journal.send(
-            Event.TORN_TAIL, f"{tail.path}: torn tail moved to {tail.moved_to.name}",
-            path=str(tail.path), kept=str(tail.moved_to), offset=tail.offset, bytes=tail.length,
-        )  # fmt: skip
 
     def _look(self) -> None:
         """Report progress, and pass a stop on to the workers."""

@@ -1,4 +1,4 @@
-"""Which snapshot stage 2 judges, and that it is one: never a live pool (mission, section 2; contracts, section 5).
+"""Which snapshot stage 2 judges, and that it is one: never a live pool (contracts, sections 5 and 14).
 
 1. Only what lies in the snapshots directory under a snapshot's name, with its index, is one.
 2. The live pool is refused by **path** (a file of its name, or a way through a link), by **inode** (the same file under

@@ -22,7 +22,7 @@ from prometheus.v10.evidence.manifest import RunFigures, RunManifest, RunPlan, S
 from prometheus.v10.evidence.manifest_parts import Counts, EvidenceSize, InternalCollapse, PoolAppends, PoolHead
 from prometheus.v10.evidence.nulls import Nulls
 
-MISSION = {
+OWED = {
     "git_commit", "docker_image", "python_version", "mode", "window", "ablation", "config_hash", "config",
     "results_dir",
     "start_time", "end_time", "positions_quality", "impedance_fidelity", "self_trade_prevention",
@@ -82,7 +82,7 @@ def collapse(experiment: int, seconds: float, reason: str = "extinction") -> Int
 
 
 def test_every_field_that_the_mission_names_is_there(started: RunManifest) -> None:
-    assert to_plain(started).keys() >= MISSION
+    assert to_plain(started).keys() >= OWED
     assert to_plain(started)["meta"] == {"tier": "tier1_hf"}
     assert started.config_hash == config_hash(started.config)
 

@@ -32,6 +32,17 @@ def test_a_good_run_passes_here_and_with_sha256sum(sealed_run) -> None:
     assert done.returncode == 0, done.stdout
 
 
+def test_a_copy_with_other_modes_passes_and_each_is_told(sealed_run) -> None:
+    run_dir = sealed_run()
+    assert verify_run(run_dir).findings == []
+    for place in run_dir.iterdir():
+        place.chmod(0o444)
+    report = verify_run(run_dir)
+    assert report.exit_code is ExitCode.DONE
+    assert len(report.findings) == len(list(run_dir.iterdir())) - 2  # all but the two files of the seal
+    assert "its bytes are what is sealed" in what(report)
+
+
 def append(path: Path, data: bytes) -> None:
     with path.open("ab") as file:
         file.write(data)

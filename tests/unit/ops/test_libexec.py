@@ -39,7 +39,17 @@ def env(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "PROFILES", tmp_path)
     monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
     monkeypatch.setattr(sys, "argv", ["instance-env", "HF"])
+    monkeypatch.setenv("PQ_IMAGE_STAGE1", "image")
     return module
+
+
+def test_without_a_release_in_force_it_ends_with_78_and_names_the_command(env, tmp_path, capsys, monkeypatch):
+    (tmp_path / "HF.toml").write_text('mode = "offline"\n')
+    monkeypatch.delenv("PQ_IMAGE_STAGE1")
+    assert env.main() == 78
+    said = capsys.readouterr().err
+    assert said.startswith("error: no release is in force on this host\nhint: prometheus-quant release load ")
+    assert not (tmp_path / "instance.env").exists()
 
 
 def test_the_mode_of_the_profile_reaches_the_unit(env, tmp_path):

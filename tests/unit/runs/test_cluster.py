@@ -214,3 +214,25 @@ def test_without_the_extra_a_cluster_is_refused_by_its_name(monkeypatch: pytest.
     with pytest.raises(ConfigError, match="needs dask") as caught, open_executor(0, "tcp://127.0.0.1:9"):
         pass
     assert "[dask]" in str(caught.value.hint)
+
+
+PLACES = {
+    "a path too long for a socket": 'mkdir -p "$1/{long}" && export TMPDIR="$1/{long}" && cd "$1"'.format(
+        long="t" * 120
+    ),
+    "no working directory": 'mkdir "$1/gone" && cd "$1/gone" && rmdir "$1/gone"',
+    "no more files": 'cd "$1" && ulimit -n 16',
+}
+
+
+@pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
+def test_a_machine_that_refuses_worker_processes_ends_in_one_line_and_74(tmp_path, place):
+    profile = tmp_path / "P.toml"
+    profile.write_text('mode = "offline"\nworkers = 2\n[market]\nbars = 600\n[experiments]\ncount = 2\n')
+    command = f'{place} && exec "$2" -m prometheus.cli run --root "$1/root" --profile "$1/P.toml"'
+    ended = subprocess.run(
+        ["sh", "-ec", command, "sh", str(tmp_path), sys.executable], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 74, ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert ended.stderr.count("error: ") == 1

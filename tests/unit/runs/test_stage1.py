@@ -11,7 +11,7 @@ import pytest
 from attrs import evolve
 
 from prometheus.v10.base.clock import SystemClock
-from prometheus.v10.base.errors import ConfigError, CoreInvarianceError, PrometheusError, UsageError
+from prometheus.v10.base.errors import ConfigError, CoreInvarianceError, EvidenceError, PrometheusError, UsageError
 from prometheus.v10.base.modes import Stage
 from prometheus.v10.base.names import Artifact
 from prometheus.v10.base.paths import Layout
@@ -132,3 +132,59 @@ def test_a_run_that_fails_on_the_way_is_sealed_as_failed(layout: Layout, monkeyp
     run = watcher.opened[0]
     assert manifest_of(run)["status"] == "failed"
     assert (run / Artifact.SHA256SUMS).exists()
+
+
+def test_a_replay_holds_the_manifest_against_the_run_that_it_does(layout: Layout, tmp_path: Path) -> None:
+    """What the run came to stands in its manifest as well: a hidden collapse, other counts, another size of pool."""
+    outcome = do_run(layout, profile(world={"death_roi": 5.0, "breed_roi": 6.0}))
+    manifest = manifest_of(outcome.path)
+    assert manifest["internal_collapses"]
+    for key, value in (("internal_collapses", []), ("counts", {**manifest["counts"], "births": 1})):
+        forged = tmp_path / key / outcome.run_id
+        shutil.copytree(outcome.path, forged)
+        (forged / Artifact.MANIFEST).write_text(json.dumps({**manifest, key: value}))
+        found = again(forged, layout, tmp_path / f"scratch-{key}")
+        (wrong,) = [one for one in found.comparisons if not one.same]
+        assert (wrong.name, key in wrong.detail) == (Artifact.MANIFEST, True)
+        assert not found.verified.same
+
+
+def test_a_replay_makes_nothing_outside_its_scratch_tree(layout: Layout, tmp_path: Path) -> None:
+    outcome = do_run(layout, profile())
+    for name in ("../../../../away", "/tmp/away", "HF_20260101T000000Z_abcdef0_0000/../away", ""):
+        forged = tmp_path / "forged"
+        shutil.copytree(outcome.path, forged)
+        (forged / Artifact.MANIFEST).write_text(json.dumps({**manifest_of(forged), "run_id": name}))
+        with pytest.raises(EvidenceError, match="run_id is"):
+            again(forged, layout, tmp_path / "scratch")
+        shutil.rmtree(forged)
+    assert not list(tmp_path.rglob("*away*"))
+
+
+def test_a_replay_reads_a_file_of_bars_only_when_it_is_given(layout: Layout, tmp_path: Path) -> None:
+    """A stranger's manifest may name any file of this machine."""
+    outcome = do_run(layout, profile())
+    manifest = manifest_of(outcome.path)
+    secret = tmp_path / "secret.csv"
+    secret.write_text("password\n")
+    manifest["config"]["market"]["source"] = str(secret)
+    (outcome.path / Artifact.MANIFEST).write_text(json.dumps(manifest))
+    with pytest.raises(UsageError, match="only when it is given") as caught:
+        again(outcome.path, layout, tmp_path / "scratch")
+    assert f"--bars {secret}" in str(caught.value.hint)
+
+
+def test_a_replay_refuses_more_than_one_run_may_be(layout: Layout, tmp_path: Path) -> None:
+    outcome = do_run(layout, profile())
+    for table, name, value in (
+        ("world", "founders", 10**9),
+        ("market", "bars", 10**11),
+        ("experiments", "count", 10**7),
+    ):
+        forged = tmp_path / name
+        shutil.copytree(outcome.path, forged)
+        manifest = manifest_of(forged)
+        manifest["config"][table][name] = value
+        (forged / Artifact.MANIFEST).write_text(json.dumps(manifest))
+        with pytest.raises(ConfigError, match=name):
+            again(forged, layout, tmp_path / "scratch")

@@ -1,4 +1,4 @@
-"""``core lock|check``: the core does not change behind anybody's back (mission, P1)."""
+"""``core lock|check``: the core does not change behind anybody's back (contracts, section 9)."""
 
 from __future__ import annotations
 

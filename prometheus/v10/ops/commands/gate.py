@@ -20,7 +20,6 @@ from prometheus.v10.evidence.installation import InstallationLedger
 from prometheus.v10.evidence.journal import Journal
 from prometheus.v10.ops.commands.options import DEFAULT_ROOT, AsJson, Root, examples
 from prometheus.v10.ops.commands.report import Report, facts, table
-from prometheus.v10.ops.control import tell_torn
 from prometheus.v10.ops.stop import StopWatch, stop_file_present
 from prometheus.v10.runs.cluster import PRELOAD, open_executor
 
@@ -56,7 +55,7 @@ def gate_once(
         data: dict[str, Any] = {"gate": design.name, "verdict": "insufficient evidence", "reasons": lacking}
         return Report(data, [f"insufficient evidence: {'; '.join(lacking)}; nothing was run"], ExitCode.VERIFY_ERROR)
     journal = Journal.open(instance=instance, mode=Mode.OFFLINE, stage=Stage.STAGE1, run_id=None)
-    ledger = InstallationLedger(layout, clock=clock, instance=instance, on_torn=partial(tell_torn, journal))
+    ledger = InstallationLedger(layout, clock=clock, instance=instance, on_torn=journal.send_torn)
     with hands(layout, workers, cluster, clock, console) as (held, _):
         outcome = run_gate(design, layout, clock=clock, ledger=ledger, hands=held)
     return _report(outcome)

@@ -18,7 +18,7 @@ from prometheus.v10.ops import promotion as queue
 from prometheus.v10.ops.commands.foreground import Bar, Undisturbed
 from prometheus.v10.ops.commands.options import DEFAULT_ROOT, AsJson, Root, StageOption, examples
 from prometheus.v10.ops.commands.report import Report, facts, table
-from prometheus.v10.ops.control import tell_torn
+from prometheus.v10.ops.control import enter_torn
 from prometheus.v10.ops.instance import Instance
 from prometheus.v10.ops.interrupted import close_interrupted
 from prometheus.v10.ops.stop import StopWatch, stop_file_present
@@ -90,8 +90,9 @@ def promote_all(asked: list[Promotion], layout: Layout, *, later: bool, clock: C
         rows.append({**queue.plain(request), "status": where})
     if not later:
         with StopWatch(layout.stop_file, clock) as stop, Bar(Stoppable(stop), console) as bar:
-            torn = partial(tell_torn, journal)
-            with Instance(layout, instance, clock, torn) as own:  # the service may be draining the same queue
+            torn = journal.send_torn
+            entered = partial(enter_torn, layout, clock, instance, journal)
+            with Instance(layout, instance, clock, entered) as own:  # the service may be draining the same queue
                 close_interrupted(layout, own, clock, journal, torn)
                 for row in rows:
                     if row["status"] != "done before" and stop.stop_requested() is None:

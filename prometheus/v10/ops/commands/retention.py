@@ -1,4 +1,4 @@
-"""``retention``: what would go, what goes, and the way back from compression (mission, section 5.1 D).
+"""``retention``: what would go, what goes, and the way back from compression (contracts, section 12).
 
 Made for a timer: one pass, an exit code, nothing asked. 0: done; 65: a file is not as it was sealed, and stays; 74: the
 disk refused; 75: another pass is at work.
@@ -7,7 +7,6 @@ disk refused; 75: another pass is at work.
 from __future__ import annotations
 
 from datetime import datetime
-from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -22,7 +21,6 @@ from prometheus.v10.evidence.journal import Journal
 from prometheus.v10.ops import retention as work
 from prometheus.v10.ops.commands.options import DEFAULT_ROOT, AsJson, InstanceOption, Root, examples
 from prometheus.v10.ops.commands.report import Report, facts, table
-from prometheus.v10.ops.control import tell_torn
 from prometheus.v10.ops.disk import free_bytes
 from prometheus.v10.ops.reserve import Reserve, ReserveFiles
 from prometheus.v10.ops.retention_plan import Action, RetentionPlan, RetentionPolicy, plan, plan_run_deletion
@@ -55,9 +53,7 @@ def carry_out(
     journal = Journal.open(instance=instance, mode=profile.mode, stage=profile.stage, run_id=None)
     reserve = Reserve(layout.state / RESERVE_FILE, RESERVE_BYTES)
     files = ReserveFiles(reserve)
-    ledger = InstallationLedger(
-        layout, clock=clock, instance=instance, on_torn=partial(tell_torn, journal), files=files
-    )
+    ledger = InstallationLedger(layout, clock=clock, instance=instance, on_torn=journal.send_torn, files=files)
     result = work.apply(made, layout, ledger=ledger, journal=journal, files=files)
     _make_again(reserve, layout, profile)
     refused, skipped = ([asdict(kept) for kept in some] for some in (result.refused, result.skipped))

@@ -20,7 +20,7 @@ from prometheus.v10.evidence.journal import Journal
 from prometheus.v10.ops.commands.foreground import Bar, verdicts
 from prometheus.v10.ops.commands.options import DEFAULT_ROOT, AsJson, Root, examples
 from prometheus.v10.ops.commands.report import Report
-from prometheus.v10.ops.control import ServiceControl, tell_torn
+from prometheus.v10.ops.control import ServiceControl, enter_torn
 from prometheus.v10.ops.disk import DiskGuard, refuse_without_room
 from prometheus.v10.ops.instance import Instance
 from prometheus.v10.ops.interrupted import close_interrupted
@@ -92,8 +92,9 @@ def run_once(
     disk = DiskGuard.of(layout, instance, profile.disk, clock)
     disk.require()
     journal = Journal.open(instance=instance, mode=profile.mode, stage=profile.stage, run_id=None)
-    torn = partial(tell_torn, journal)
-    with StopWatch(layout.stop_file, clock) as stop, Instance(layout, instance, clock, torn) as own:
+    torn = journal.send_torn
+    entered = partial(enter_torn, layout, clock, instance, journal)
+    with StopWatch(layout.stop_file, clock) as stop, Instance(layout, instance, clock, entered) as own:
         live = Liveness(environ, clock)
         try:
             refuse_without_room(disk.before_run())

@@ -5,7 +5,7 @@
 | a run of the instance that has no seal | everything |
 | the ledger, the pool of its stage, its survival curve | appending whole lines; cutting what was never whole |
 | torn tails beside these, snapshots of its stage's pool | making new files, never over one that is there |
-| locks | taking them |
+| locks of these files, and of the instance | taking them; one that others wait for is not held for long |
 | its own state (``state/<instance>``), its queue of promotions | files; not what the host files of it |
 
 Everything else is refused: sealed runs, old bytes of pool and ledger, other instances and stages, releases, market.
@@ -32,6 +32,7 @@ SERVICE_RESULTS_FILE = "service_results.jsonl"
 """What the host files of each end of the instance (``record-result``)."""
 QUEUES = frozenset([RunPrefix.PROMOTE.value, RunPrefix.AUDIT.value])
 """Instances that drain a queue of promotions."""
+LOCK_SUFFIX = ".lock"
 _ASIDE = re.compile(r"\.(?P<name>.+)\.\d+" + re.escape(ASIDE_SUFFIX))
 _TORN = re.compile(r"(?P<name>.+)\.torn-[0-9A-Za-z:._-]+")
 
@@ -92,7 +93,7 @@ class Rules:
         home = self._home(parts)
         if home is None:
             raise RefusedError(f"{path} is not this instance's to write")
-        if parts[-1].endswith(".lock"):
+        if parts[-1].endswith(LOCK_SUFFIX):
             return Zone.LOCK
         torn = _TORN.fullmatch(parts[-1])
         if home == "snapshots" or (torn is not None and self._is_chain(named.with_name(torn["name"]))):
@@ -111,7 +112,7 @@ class Rules:
         if folder == ("pools", self.stage.value, "snapshots"):
             return "snapshots"
         if folder == ("state",):
-            return "ledger" if name.startswith(LEDGER_FILE) or name.endswith(".lock") else None
+            return "ledger" if name.startswith(LEDGER_FILE) else None
         if folder == ("state", self.instance):
             return None if name == SERVICE_RESULTS_FILE else "state"
         return "state" if self.instance in QUEUES and len(folder) == 3 and folder in self._queues() else None
@@ -167,6 +168,11 @@ class Rules:
             return data is not None and json.loads(data)["instance"] == self.instance
         except (ValueError, KeyError, TypeError, RecursionError):
             return False
+
+    def is_shared(self, lock: Path) -> bool:
+        """Whether other processes wait for a lock: that of the ledger and that of the pool."""
+        files = (self.layout.ledger, self.layout.pool(self.stage))
+        return lock in {file.with_name(f"{file.name}{LOCK_SUFFIX}") for file in files}
 
     def open(self, path: Path, flags: int, mode: int) -> Zone:
         """Whether a file may be opened so.

@@ -18,12 +18,14 @@ from prometheus.v10.base.custody import receive, send
 from prometheus.v10.base.errors import PrometheusError
 from prometheus.v10.base.kernel import FILES, Files
 from prometheus.v10.ops.custodian.appending import require_lines, whole_bytes
-from prometheus.v10.ops.custodian.rules import RefusedError, Rules, Zone
+from prometheus.v10.ops.custodian.rules import LOCK_SUFFIX, RefusedError, Rules, Zone
 
 MOST_OPEN = 512
 """Descriptors that one connection holds at most."""
 MOST_READ = 1 << 16
 MOST_CONNECTIONS = 8
+MOST_HELD_SECONDS = 10.0
+"""How long a lock that other instances wait for is held at most; an append takes a thousandth of it."""
 
 Heard = Callable[[str], None]
 """Hears of each refusal, in words."""
@@ -36,6 +38,8 @@ class _Open:
     zone: Zone
     floor: int
     """Of a chained file: what stands before this byte is never cut."""
+    held: threading.Timer | None = None
+    """Of a lock that is held and that others wait for: what gives it back in the end."""
 
 
 class Connection:
@@ -66,10 +70,10 @@ class Connection:
         except (OSError, ValueError):
             pass
         finally:
-            for one in self._open.values():
-                with suppress(OSError):
-                    self._files.close(one.fd)
-            self._open.clear()
+            with self._turn:
+                for number in list(self._open):
+                    with suppress(OSError):
+                        self.close(number)
 
     def _answer(self, head: dict[str, Any], data: bytes) -> tuple[Any, bytes]:
         name, arguments = str(head.get("call")), head.get("arguments")
@@ -148,6 +152,7 @@ class Connection:
         """See `Files`."""
         found = self._of(number)
         del self._open[number]
+        self._give_back(found)
         self._files.close(found.fd)
 
     def read(self, number: int, size: int) -> bytes:
@@ -158,6 +163,7 @@ class Connection:
         """See `Files`."""
         found = self._changes(number)
         if found.zone is Zone.CHAIN:
+            self._require_lock(found.path)
             require_lines(self._rules, found.path, data, self._files.size(found.fd))
         return self._files.write(found.fd, data)
 
@@ -198,6 +204,31 @@ class Connection:
         if found.zone is not Zone.LOCK:
             raise RefusedError(f"{found.path} is no lock")
         self._files.flock(found.fd, operation | fcntl.LOCK_NB)
+        self._give_back(found)
+        if operation & ~fcntl.LOCK_NB == fcntl.LOCK_EX:
+            found.held = threading.Timer(MOST_HELD_SECONDS, self._overdue, (number, found))
+            found.held.daemon = True
+            if self._rules.is_shared(found.path):
+                found.held.start()
+
+    def _give_back(self, found: _Open) -> None:
+        if found.held is not None:
+            found.held.cancel()
+            found.held = None
+
+    def _overdue(self, number: int, found: _Open) -> None:
+        """Take a lock away that others wait for."""
+        with self._turn:
+            if self._open.get(number) is found and found.held is not None:
+                found.held = None
+                self._files.flock(found.fd, fcntl.LOCK_UN)
+                self._heard(f"the custodian takes back {found.path.name}: it was held for {MOST_HELD_SECONDS:g} s")
+
+    def _require_lock(self, path: Path) -> None:
+        """Lines are appended by whoever holds the file's lock: no other process then appends as well."""
+        lock = path.with_name(f"{path.name}{LOCK_SUFFIX}")
+        if self._rules.is_shared(lock) and not any(o.path == lock and o.held is not None for o in self._open.values()):
+            raise RefusedError(f"{path.name} is appended to while its lock is held")
 
 
 _WAIT_FOR_THE_DISK = frozenset(["fdatasync", "fsync"])

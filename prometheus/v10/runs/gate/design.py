@@ -27,7 +27,7 @@ from prometheus.v10.runs.ablation import ABLATIONS
 from prometheus.v10.runs.profile import MarketTable, WorldTable
 
 SHIPPED = files("prometheus.v10.runs.gate") / "designs"
-LEAST_SEEDS = 30  # v10_facts, section 7.3
+LEAST_SEEDS = 30  # contracts, section 14
 LEAST_WINDOWS = 2
 MOST_ALPHA = 0.05
 LEAST_EFFECT_PP = 2.0
@@ -42,7 +42,7 @@ FENCE_SWITCHES: dict[str, dict[str, float]] = {
     "FENCE_CORE_EXIT_C4": {"exit_c4_above": 0.5},
     "FENCE_CORE_LONG_ONLY": {"long_only": 1},
 }
-"""Man-made fences that the world can switch, with the value that the historic engine had (v10_facts, section 5.3).
+"""Man-made fences that the world can switch, with the value that the historic engine had (contracts, section 14).
 
 They are off in every world, so the counterfactual arm switches one on.
 """
@@ -97,7 +97,7 @@ class PathsTable:
 
 @frozen(kw_only=True)
 class WinnersTable:
-    """``[winners]``: who counts as one (v10_facts, section 7.3).
+    """``[winners]``: who counts as one (contracts, section 14).
 
     Attributes:
         absolute: lifetime ROI.
@@ -114,7 +114,7 @@ class WinnersTable:
 
 @frozen(kw_only=True)
 class SignsTable:
-    """``[signs]``: IN/OUT sign consistency (v10_facts, sections 7.4 and 11.2) and its drift control.
+    """``[signs]``: IN/OUT sign consistency (contracts, section 14) and its drift control.
 
     Attributes:
         draws: genealogies with the founders' genomes dealt anew; 0 leaves the audit out.

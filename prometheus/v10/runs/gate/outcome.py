@@ -2,7 +2,8 @@
 
 Curves are read at fixed shares of the window, and an experiment that collapsed keeps its last value to the end: what is
 lost stays lost. Of the primary cells every agent's lifetime ROI and trades are kept as well; winners are counted among
-all who ever lived, dead or alive (v10_facts, section 7.1, G0.4), and whoever was born at the last tick has not lived.
+all who ever lived, dead or alive (G0.4 of docs/v10/V10_ACCEPTANCE_CRITERIA.md). Whoever was born at the last tick has
+not lived.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""IN/OUT sign consistency, and what drift alone gives (v10_facts, sections 7.4 and 11.2).
+"""IN/OUT sign consistency, and what drift alone gives (contracts, section 14).
 
 The historic audit took the loci in which a population of A differs most from that of B2 (largest |Cohen's d|), paired
 the OUT and the IN weight of each (feature, hidden unit) that are both among them, and took equal signs in 80 % of at

@@ -1,7 +1,7 @@
 """The gate's statistics: pure functions of numbers, by the methods that the record's own figures were made with.
 
 * **Mann-Whitney U**, two-sided: the normal approximation with the correction for continuity and for ties. This method
-  gives every p-value of the record back from its U (v10_facts, section 11.1; a test does so).
+  gives every p-value of the record back from its U (contracts, section 14; a test does so).
 * **Cliff's delta**: how much more often a value of the first sample lies above one of the second than below, over all
   pairs. Its interval is Cliff's own, which bends with delta and stays within [-1, 1].
 * **Fisher's exact test**, two-sided, on a two by two table of counts.

@@ -21,7 +21,7 @@ from attrs import field, frozen
 from prometheus.v10.base.errors import ConfigError, EvidenceError, host_error
 from prometheus.v10.base.files import ASIDE_SUFFIX, AppendFile, discard, write_atomic, write_new
 from prometheus.v10.base.names import GateFile, LedgerEntryType, Schema
-from prometheus.v10.base.paths import Layout, refuse_links_below
+from prometheus.v10.base.paths import Layout, make_directories, refuse_links_below
 from prometheus.v10.base.reading import LARGE, read_whole
 from prometheus.v10.evidence.codec import from_json_bytes, to_json_bytes
 from prometheus.v10.evidence.gate_chain import GateHead, batch_head, grown
@@ -92,7 +92,7 @@ class GateDirectory:
         self._ledger.begin()
         place = self.path / GateFile.LOCK
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
+            make_directories(self.path)
             write_new(place, to_json_bytes(wanted), mode=0o440)
         except FileExistsError:
             pass
@@ -181,7 +181,7 @@ class GateDirectory:
         kept = self._layout.state / "gate_tails" / f"{self.name}-{offset}-{digest[:16]}.torn"
         refuse_links_below(self._layout.lib, kept.parent)
         try:
-            kept.parent.mkdir(parents=True, exist_ok=True)
+            make_directories(kept.parent)
         except OSError as error:
             raise host_error(error, f"cannot create {kept.parent}") from error
         write_atomic(kept, tail)

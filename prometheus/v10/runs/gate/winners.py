@@ -1,4 +1,4 @@
-"""Who won, by thresholds fixed beforehand (v10_facts, section 7.3): an absolute one, and one anchored in A.
+"""Who won, by thresholds fixed beforehand (contracts, section 14): an absolute one, and one anchored in A.
 
 Winners are counted among everyone who lived, dead or alive. The anchor is a quantile of A's lifetime ROI, applied to
 both arms: the first of the design's quantiles that is above 0; where none is, a quantile of A's positive ROIs, if there

@@ -23,7 +23,7 @@ from prometheus.v10.runs.gate.statistics import (
     rank_p,
 )
 
-# v10_facts, section 11.1: name, seeds an arm, U, p, delta, extinct in A, extinct in B2, Fisher's p.
+# The historic record (contracts, section 14): name, seeds an arm, U, p, delta, extinct in A, extinct in B2, Fisher's p.
 RECORD = [
     ("baseline", 30, 700, 2.25e-4, 0.556, 17, 18, 1.0),
     ("M zero", 30, 687, 4.71e-4, 0.527, 21, 23, 0.771),
