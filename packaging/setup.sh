@@ -170,7 +170,7 @@ main() {
     fi
 
     read -ra tools <<<"$(missing_tools shellcheck:shellcheck systemd-analyze:systemd ssh-keygen:openssh-client \
-        strace:strace mkfs.ext4:e2fsprogs)"
+        strace:strace mkfs.ext4:e2fsprogs codespell:codespell)"
     if [ ${#tools[@]} -gt 0 ] && ! apt_install "${tools[@]}"; then
         say "tests that need ${tools[*]} will be skipped, and say so"
     fi

@@ -79,12 +79,21 @@ class Ledger:
         Raises:
             LockHeldError: when another process held it for five seconds.
         """
+        self._look_before()
         lock = Lock(self.path.with_name(f"{self.path.name}.lock"), who="a ledger writer", files=self._files, mode=0o600)
         lock.acquire(attempts=LOCK_ATTEMPTS)
         try:
             yield
         finally:
             lock.release()
+
+    def _look_before(self) -> None:
+        """Check the chain while nobody waits; under the lock only what came since is left to be checked."""
+        start, link = recall(self.path)
+        if self.path.exists() and self.path.stat().st_size > start:
+            found = scan(self.path, LEDGER_LINE, close=False, start=start, link=link)
+            if not found.damages:  # damage is for the append to refuse
+                remember(self.path, Place(found.good, found.link))
 
     def _append_locked(self, kind: LedgerEntryType, payload: dict[str, Any], reasons: dict[str, str]) -> LedgerEntry:
         file, found = self._open()

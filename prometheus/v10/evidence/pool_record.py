@@ -98,7 +98,7 @@ class PoolEntry:
     Attributes:
         genome: 1368 bytes, little-endian float32[342] (`genome_bytes` makes them).
         created_at: UTC, from the clock (`base.clock.utc_text`).
-        metrics_summary: a small object: survival and death flags, costs summary, sanity checks (contracts, section 5).
+        metrics_summary: a small object: survival and death flags, costs summary, two checks (contracts, section 5).
         fingerprint_ref: path of the run's execution_fingerprint.json, or its run_id.
         null_reasons: dotted path to reason, for every null in source, metrics_summary and fingerprint_ref.
     """

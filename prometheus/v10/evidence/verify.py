@@ -26,11 +26,20 @@ from prometheus.v10.evidence.verify_run import is_run, verify_run
 _LEDGER = b'"schema":"%b"' % Schema.LEDGER_ENTRY.value.encode("ascii")
 
 
-def verify_path(path: Path, *, progress: Progress | None = None) -> VerifyReport:  # noqa: PLR0911  (one a kind)
-    """Verify one run, gate, pool, snapshot or ledger; what a path is, its name and content say."""
+def verify_path(  # noqa: PLR0911  (one a kind)
+    path: Path, *, progress: Progress | None = None, alone: bool = False
+) -> VerifyReport:
+    """Verify one run, gate, pool, snapshot or ledger; what a path is, its name and content say.
+
+    Args:
+        path: what is verified.
+        progress: called with numbers of bytes.
+        alone: hold a run or a gate against nothing but itself.
+    """
     if path.is_dir():
         if is_gate(path) or is_run(path):
-            return (verify_gate if is_gate(path) else verify_run)(path, progress=progress)
+            verifier = verify_gate if is_gate(path) else verify_run
+            return verifier(path, progress=progress, look_for_ledger=not alone)
         report = VerifyReport(path, "directory")
         report.error(path, "not a run's directory: it has no run_manifest.json and no SHA256SUMS.txt")
         return report
@@ -75,11 +84,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         epilog="exit 0: pass, 1: fail, 2: could not check",
     )
     parser.add_argument("path", nargs="+", type=Path, help="a run's directory, a pool, a snapshot, a ledger")
+    parser.add_argument("--alone", action="store_true", help="hold a run against nothing but itself")
     parser.add_argument("--json", action="store_true", help="one JSON object a path")
     chosen = parser.parse_args(arguments)
     code = ExitCode.DONE
     for path in (found for given in chosen.path for found in runs_in(given)):
-        report = verify_path(path)
+        report = verify_path(path, alone=chosen.alone)
         lines = [json.dumps(report.plain(), sort_keys=True)] if chosen.json else report.lines()
         _write("".join(f"{line}\n" for line in lines))
         code = _worse(code, report.exit_code)

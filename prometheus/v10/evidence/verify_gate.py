@@ -24,9 +24,9 @@ from prometheus.v10.evidence.gate_chain import GateHead, batch_head, grown
 from prometheus.v10.evidence.gate_derive import derive, differences
 from prometheus.v10.evidence.ledger_view import GateEntry, LedgerView
 from prometheus.v10.evidence.nulls import violations
+from prometheus.v10.evidence.own_ledger import ledger_of
 from prometheus.v10.evidence.seal import is_plain_name, parse_filelist, parse_sums, walk
 from prometheus.v10.evidence.snapshot import file_sha256
-from prometheus.v10.evidence.verify_run import ledger_of
 
 MOST_WRONG = 10
 VERDICTS = frozenset(["pass", "fail", "insufficient evidence"])

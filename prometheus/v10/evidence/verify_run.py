@@ -31,8 +31,9 @@ from prometheus.v10.evidence.derive.orders import Orders
 from prometheus.v10.evidence.derive.rows import FILES
 from prometheus.v10.evidence.derive.setting import Setting, setting_of
 from prometheus.v10.evidence.findings import Progress, VerifyReport
-from prometheus.v10.evidence.ledger_view import LedgerView, read_ledger
+from prometheus.v10.evidence.ledger_view import LedgerView
 from prometheus.v10.evidence.nulls import violations
+from prometheus.v10.evidence.own_ledger import ledger_of
 from prometheus.v10.evidence.seal import Listed, is_plain_name, parse_filelist, parse_sums, walk
 from prometheus.v10.evidence.snapshot import file_sha256
 from prometheus.v10.evidence.verify_derived import Documents, as_written, derive, excused_files, is_stage2
@@ -73,16 +74,6 @@ def verify_run(
     except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
         report.error(run_dir, f"could not be understood: {type(error).__name__}: {ascii(str(error))[:200]}")
     return report
-
-
-def ledger_of(run_dir: Path, report: VerifyReport, given: LedgerView | None, *, look: bool) -> LedgerView | None:
-    """The ledger to hold a run or a gate against: the one given, or the installation's own, where there is one."""
-    place = run_dir.parent.parent / "state" / "ledger.jsonl"
-    if given is None and look and place.is_file():
-        return read_ledger(place, report)
-    if given is None and look:
-        report.note(run_dir, "not checked against a ledger: there is none at ../../state/ledger.jsonl")
-    return given
 
 
 class _Run:

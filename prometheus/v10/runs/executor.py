@@ -105,7 +105,9 @@ def run_job(world: World, job: Job, table: ProgressTable, look: Callable[[], Non
         keep_orders_one_in=job.keep_orders_one_in,
         interesting=job.interesting,
     )
-    return harvest(result, job.who, bars.open_time, scene, (started, time.monotonic()))
+    return harvest(
+        result, job.who, bars.open_time, scene, (started, time.monotonic()), for_pool=not world.counterfactual
+    )
 
 
 # ---- worker processes

@@ -49,7 +49,8 @@ from prometheus.v10.runs.stage1 import Stage1Run
 NOT_COMPARED = {Artifact.MANIFEST.value, Artifact.INTERRUPTED.value, *(seal.value for seal in SEAL_FILES)}
 PLACE_AND_TIME = frozenset(
     ["schema", "status", "failure", "stop_detected", "stop_time", "stop_reason", "end_time", "duration_seconds",
-     "timing", "journal", "null_reasons", "previous_run_id", "restart_time_seconds", "run_counter", "evidence_size"]
+     "timing", "journal", "null_reasons", "previous_run_id", "restart_time_seconds", "run_counter", "evidence_size",
+     "internal_collapse_time", "time_to_first_internal_collapse_seconds"]
 )  # fmt: skip
 """Fields of a manifest that say when, where and how it ended: no replay repeats them."""
 

@@ -14,6 +14,7 @@ from prometheus.v10.base.paths import Layout
 from prometheus.v10.core.config import WorldConfig, for_timeframe
 from prometheus.v10.core.exchange import funding_by_tick
 from prometheus.v10.core.state import Market
+from prometheus.v10.evidence.derive.world import outside_contract
 from prometheus.v10.evidence.manifest_parts import MarketSource
 from prometheus.v10.market.bars import Bars
 from prometheus.v10.market.null_arm import shuffle_returns
@@ -40,6 +41,11 @@ class World:
     market: MarketSource
     arm: Arm
     ablation: str
+
+    @property
+    def counterfactual(self) -> list[str]:
+        """Why its genomes are not handed to the pool: it is another world than the contract's; empty if it is not."""
+        return outside_contract(self.config._asdict())
 
 
 def prepare(profile: Profile, layout: Layout) -> World:

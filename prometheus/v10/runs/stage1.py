@@ -213,7 +213,8 @@ class Stage1Run:
             )  # fmt: skip
             self.journal.send(
                 Event.RUN_STARTED,
-                f"{self.manifest.run_id}: {len(self.manifest.seeds)} experiments over {self.manifest.window.len} bars",
+                f"{self.manifest.run_id}: {len(self.manifest.seeds)} experiments over {self.manifest.window.len} bars"
+                + "".join(f"; nothing for the pool: {why}" for why in self.world.counterfactual),
                 path=str(directory.path), experiments=len(self.manifest.seeds), core_hash=self.manifest.core_hash,
             )  # fmt: skip
             self.control.run_opened(self.manifest.run_id, directory.path)

@@ -188,3 +188,23 @@ def test_a_replay_refuses_more_than_one_run_may_be(layout: Layout, tmp_path: Pat
         (forged / Artifact.MANIFEST).write_text(json.dumps(manifest))
         with pytest.raises(ConfigError, match=name):
             again(forged, layout, tmp_path / "scratch")
+
+
+@pytest.mark.parametrize(
+    ("number", "value"),
+    [("taker_fee", 0.0), ("leverage_cap", 20.0), ("max_participation", 1.0), ("impact", 0.0), ("entry_m7_below", 0.5)],
+)
+def test_what_lives_in_another_world_than_the_contracts_is_not_handed_to_the_pool(
+    layout: Layout, tmp_path: Path, number: str, value: float
+) -> None:
+    """Nobody could tell its genomes from the others; the run says why, and verifies and replays like any other."""
+    outcome = do_run(layout, profile(world={number: value}))
+    assert list(iter_records(layout.pool(Stage.STAGE1))) == []
+    assert manifest_of(outcome.path)["counts"]["pool_records"] == 0
+    assert verify_path(outcome.path).exit_code == 0, verify_path(outcome.path).lines()
+    assert again(outcome.path, layout, tmp_path / "scratch").identical
+
+
+def test_dearer_trading_and_another_instrument_are_no_other_world(layout: Layout) -> None:
+    do_run(layout, profile(world={"taker_fee": 0.002, "impact": 2.0, "tick_size": 0.01, "founders": 12}))
+    assert list(iter_records(layout.pool(Stage.STAGE1)))

@@ -9,7 +9,7 @@ from typing import Any
 
 from prometheus.v10.base.names import Artifact
 from prometheus.v10.evidence.derive.lives import Lives, Told
-from prometheus.v10.evidence.derive.setting import utc
+from prometheus.v10.evidence.derive.setting import hands_to_pool, utc
 from prometheus.v10.evidence.derive.typed import (
     differing,
     is_count,
@@ -185,9 +185,8 @@ def check_outcome(manifest: Mapping[str, Any], lives: Lives, raw: Mapping[str, A
 
 
 def _pooled(manifest: Mapping[str, Any], told: Mapping[int, Told]) -> int:
-    config, meta = table(manifest.get("config")), table(manifest.get("meta"))
-    best = table(config.get("pool")).get("best_of_the_dead")
-    if meta.get("tier") != "tier1_hf" or not is_count(best):
+    best = table(table(manifest.get("config")).get("pool")).get("best_of_the_dead")
+    if not hands_to_pool(manifest) or not is_count(best):
         return 0
     return sum(one.in_pool + min(int(best or 0), one.traded_dead) for one in told.values() if one.completed)
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from prometheus.v10.base.names import Schema
 from prometheus.v10.evidence.derive.typed import is_count, is_int, is_real, is_text, table
+from prometheus.v10.evidence.derive.world import outside_contract
 
 MOST_TICKS = 1 << 26
 """A window with more bars is not looked at: half a century of minutes has fewer."""
@@ -81,13 +82,23 @@ class Setting:
     interesting: Mapping[str, Any] = field(default_factory=dict)
 
 
+def hands_to_pool(manifest: Mapping[str, Any]) -> bool:
+    """Whether a run hands survivors to the pool: one of Tier 1, in a world that is the contract's.
+
+    Version 1 of the manifest is of a suite that handed over those of every world.
+    """
+    if table(manifest.get("meta")).get("tier") != "tier1_hf":
+        return False
+    return manifest.get("schema") == Schema.MANIFEST_1.value or not outside_contract(table(manifest.get("world")))
+
+
 def setting_of(manifest: Mapping[str, Any]) -> Setting | None:
     """The setting of a run's experiments; None where the manifest does not say it as it must, or of stage 2.
 
     A run of stage 2 has a world for each of its cells, which its manifest does not list.
     """
     world, window, market = table(manifest.get("world")), table(manifest.get("window")), table(manifest.get("market"))
-    config, meta = table(manifest.get("config")), table(manifest.get("meta"))
+    config = table(manifest.get("config"))
     seeds = manifest.get("seeds")
     counts = (world.get("founders"), world.get("review_ticks"), world.get("timeframe_s"), window.get("len"))
     money = (world.get("initial_total"), world.get("allocation_ratio"), world.get("death_roi"), world.get("breed_roi"))
@@ -127,7 +138,7 @@ def setting_of(manifest: Mapping[str, Any]) -> Setting | None:
         death_roi=world["death_roi"],
         breed_roi=world["breed_roi"],
         best_of_the_dead=best if is_count(best) else 0,
-        for_pool=meta.get("tier") == "tier1_hf",
+        for_pool=hands_to_pool(manifest),
         survivors=manifest.get("schema") != Schema.MANIFEST_1.value,
         time=MarketTime(began, step, gapless=gapless),
         world=world,

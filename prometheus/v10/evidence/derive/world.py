@@ -66,6 +66,28 @@ def world_of(table: Mapping[str, Any], timeframe_s: int) -> dict[str, Any]:
     return DEFAULTS | {"timeframe_s": timeframe_s, "day_ticks": day, "range_ticks": 7 * day} | given
 
 
+AT_LEAST = ("taker_fee", "maintenance_margin", "liquidation_fee", "spread_volatility", "impact")
+AT_MOST = ("leverage_cap", "max_participation", "depth_share")
+FENCES = ("entry_m7_below", "exit_m9_above", "exit_c4_above")
+
+
+def outside_contract(world: Mapping[str, Any]) -> list[str]:
+    """Why a world is another than the contract's (section 3), a clause a number; empty when it is not.
+
+    Trading is cheaper or less bounded there, or a man-made fence is on. What lives in it is a counterfactual: its
+    genomes are not handed to the pool, where nobody could tell them from the others. Dearer trading is no reason, nor
+    are the numbers of an instrument (contract, lot, tick), of capital and of ecology.
+
+    Args:
+        world: every number, as `world_of` gives them and a manifest has them.
+    """
+    numbers = {name: value for name, value in world.items() if isinstance(value, (int, float))}
+    cheap = [(name, "at least") for name in AT_LEAST if numbers.get(name, math.inf) < DEFAULTS[name]]
+    free = [(name, "at most") for name in AT_MOST if numbers.get(name, -math.inf) > DEFAULTS[name]]
+    said = [f"{name} is {numbers[name]}, {bound} {DEFAULTS[name]} in the contract" for name, bound in cheap + free]
+    return said + [f"{name} is on" for name in FENCES if world.get(name, OFF) not in (OFF, math.inf)]
+
+
 def timeframe_name(seconds: int) -> str:
     """``5m``, ``1h``, ``1d``: the largest unit that divides evenly."""
     for size, letter in ((DAY_S, "d"), (3_600, "h"), (60, "m")):

@@ -58,12 +58,12 @@ def as_report(reports: Sequence[VerifyReport]) -> Report:
     return Report(data, [line for report in reports for line in report.lines()], weigh(reports))
 
 
-def verify_all(paths: Sequence[Path], console: Console) -> Report:
-    """Verify runs, pools, snapshots, ledgers, and directories of runs."""
+def verify_all(paths: Sequence[Path], console: Console, *, alone: bool = False) -> Report:
+    """Verify runs, pools, snapshots, ledgers, and directories of runs; ``alone``: against nothing but themselves."""
     found = [path for given in paths for path in runs_in(given)]
     total = sum(_size(path) for path in found)
     with bytes_bar(console, "verify", total) as progress:
-        return as_report([verify_path(path, progress=progress) for path in found])
+        return as_report([verify_path(path, progress=progress, alone=alone) for path in found])
 
 
 def _size(path: Path) -> int:
@@ -115,10 +115,11 @@ def verify_command(
     context: typer.Context,
     paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Runs, pools, snapshots, ledgers.")],
     *,
+    alone: Annotated[bool, typer.Option("--alone", help="Hold a run against nothing but itself: no ledger.")] = False,
     as_json: AsJson = False,
 ) -> Report:
-    """Verify evidence with nothing but itself; exit 0 pass, 1 fail, 2 could not check."""
-    return verify_all(paths, context.obj).asked(as_json=as_json)
+    """Verify evidence, runs against their root's ledger; exit 0 pass, 1 fail, 2 could not check."""
+    return verify_all(paths, context.obj, alone=alone).asked(as_json=as_json)
 
 
 def audit_command(

@@ -33,6 +33,7 @@ def check(layout: Layout, name: str) -> Report:
         world = prepare(profile, layout)
         said |= {"symbol": world.bars.symbol, "timeframe_s": world.bars.timeframe_s, "bars": len(world.bars)}
         said |= {"founders": world.config.founders, "experiments": profile.experiments.count}
+        said["pool"] = "; ".join(world.counterfactual) or "takes what survives"
     elif profile.stage2 is not None:
         for timeframe_s in profile.stage2.timeframes_s:
             world_config(profile, timeframe_s)
