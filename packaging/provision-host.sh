@@ -1,5 +1,5 @@
 #!/bin/sh
-# What a host needs beside files: the user, its directories, its subordinate ids, its lingering manager. Run by the
+# What a host needs beside files: the users, their directories, subordinate ids, a lingering manager. Run by the
 # package after installing and upgrading; doing it twice changes nothing.
 set -eu
 user=prometheus-quant

@@ -16,6 +16,7 @@ from prometheus.v10.base.modes import MODE_SPELLINGS
 from prometheus.v10.base.names import Event, LedgerEntryType
 from prometheus.v10.base.paths import SYSTEM_CONFIG, SYSTEM_STATE, Layout
 from prometheus.v10.ops.release_signature import SIGNERS
+from prometheus.v10.ops.witnessing import FILE as WITNESS
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 MOST_LINES = 450
@@ -126,7 +127,7 @@ def test_places_are_those_of_the_layout():
     tree = Layout.system()
     below_state = {"runs", "runs_hf", "pools", "state", "market"}
     assert {place.relative_to(SYSTEM_STATE).parts[0] for place in (tree.state, tree.market)} <= below_state
-    below_config = {tree.stop_file.name, tree.profiles.name, "release.env", "credentials", SIGNERS}
+    below_config = {tree.stop_file.name, tree.profiles.name, "release.env", "credentials", SIGNERS, WITNESS}
     wrong = []
     for place in spoken():
         for top, below in re.findall(r"(/var/lib|/etc)/prometheus-quant/([A-Za-z_][\w.]*)", text_of(place)):

@@ -6,6 +6,7 @@ A target takes bytes and an empty directory. It returns, or it raises a document
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -20,8 +21,11 @@ from prometheus.v10.base.paths import Layout
 from prometheus.v10.evidence.audit import audit
 from prometheus.v10.evidence.canonical import strict_loads
 from prometheus.v10.evidence.checkpoint import parse_checkpoint
+from prometheus.v10.evidence.checkpoint_kept import read_kept
 from prometheus.v10.evidence.findings import VerifyReport
+from prometheus.v10.evidence.journal_seals import parse_entries
 from prometheus.v10.evidence.seal import parse_filelist, parse_sums
+from prometheus.v10.evidence.signed_note import Signer, parse_verifiers, sign_note
 from prometheus.v10.evidence.snapshot import read_index
 from prometheus.v10.evidence.verify import verify_path
 from prometheus.v10.evidence.verify_run import verify_run
@@ -32,6 +36,7 @@ from prometheus.v10.ops.promotion import read_request
 from prometheus.v10.ops.release_env import read_release
 from prometheus.v10.ops.status import Look
 from prometheus.v10.ops.stopping import read_order
+from prometheus.v10.ops.witnessing import read_settings
 from prometheus.v10.runs.profile import load_profile
 from tests.conftest import FakeClock
 
@@ -49,6 +54,23 @@ def _write(place: Path, data: bytes) -> Path:
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_bytes(data)
     return place
+
+
+# ---- witnesses
+
+
+def _kept(data: bytes, scratch: Path) -> object:
+    """As an audit reads it: with the key that lies beside it, and what it prints of it."""
+    return read_kept(_write(scratch / "x.checkpoint", data), SIGNER.verifiers()).when()
+
+
+def _witness_settings(data: bytes, scratch: Path) -> object:
+    _write(scratch / "etc" / "witness.toml", data)
+    return read_settings(Layout.under(scratch))
+
+
+def _journal(data: bytes, _: Path) -> object:
+    return [seal.when() for seal in parse_entries(data.splitlines(keepends=True), uid=None)]
 
 
 # ---- a run's directory: one artifact is replaced, and the run sealed again, so that verification gets past the hashes
@@ -177,6 +199,13 @@ RELEASE = (
     + b"\nPQ_IMAGE_STAGE2_DIGEST=sha256:" + b"b" * 64 + b"\nPQ_GIT_COMMIT=" + b"c" * 40 + b"\n"
 )  # fmt: skip
 JSON = b'{"a":[1,2.5,null,true,"x"]}'
+SIGNER = Signer("prometheus-quant/0123456789abcdef0123456789abcdef", bytes(range(32)))
+NOTE = sign_note(f"{SIGNER.name}\n3\n{'q' * 42}o=\n", SIGNER, time=1_800_000_000)
+JOURNAL = json.dumps({
+    "__REALTIME_TIMESTAMP": "1800000000000000", "_UID": "0", "_SYSTEMD_UNIT": "prometheus-stage1@HF.service",
+    "_TRANSPORT": "journal", "PROMETHEUS_EVENT": "run_sealed", "PROMETHEUS_SEAL": "0" * 64,
+    "PROMETHEUS_RUN_ID": "HF_20260101T000000Z_nocommit_0000", "PROMETHEUS_INSTALLATION": "0" * 32,
+}).encode()  # fmt: skip
 CHECKPOINT = b"prometheus-quant/HF\n3\nqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqo=\n"
 STOP = b'{"reason":"because","schema":"stop/1","since":"2026-01-01T00:00:00.000000Z","who":"root"}\n'
 
@@ -195,6 +224,13 @@ def targets(root: Path) -> dict[str, Target]:
         "sums": Target(lambda data, _: parse_sums(data), lambda _: [b"a" * 64 + b"  name\n"], (ValueError,)),
         "filelist": Target(lambda data, _: parse_filelist(data), lambda _: [b"-rw-r-----  12 name\n"], (ValueError,)),
         "checkpoint": Target(lambda data, _: parse_checkpoint(data.decode("utf-8", "replace")), lambda _: [CHECKPOINT]),
+        "signed_note": Target(_kept, lambda _: [NOTE, CHECKPOINT]),
+        "note_keys": Target(
+            lambda data, _: parse_verifiers(data.decode("utf-8", "replace")),
+            lambda _: ["".join(f"{key.text()}\n" for key in SIGNER.verifiers()).encode()],
+        ),
+        "witness_toml": Target(_witness_settings, lambda _: [b'command = ["/bin/true", "x"]\n']),
+        "journal": Target(_journal, lambda _: [JOURNAL + b"\n"], ()),
         "profile": Target(_profile, _shipped_profiles),
         "csv": Target(_market("bars.csv"), lambda _: [CSV]),
         "feather": Target(_market("BTC_USDT_USDT-1h-futures.feather"), _feather),

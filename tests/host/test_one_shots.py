@@ -1,4 +1,4 @@
-"""Snapshot, retention and audit: by hand, and from their timers."""
+"""Snapshot, retention, checkpoint and audit: by hand, and from their timers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lab.host import SERVICE_USER
 from lab.stage import STATE, Stage
 from lab.timers import ended, let_it_fire
 
-KINDS = ("snapshot", "retention", "audit")
+KINDS = ("snapshot", "retention", "checkpoint", "audit")
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -54,6 +54,7 @@ def test_systemd_finds_nothing_wrong(installed):
         ("prometheus-snapshot.service", 22),
         ("prometheus-retention.service", 22),
         ("prometheus-audit.service", 3),  # a plain process
+        ("prometheus-checkpoint.service", 3),
         ("prometheus-custodian@stage1-HF.service", 3),
         ("prometheus-preflight@HF.service", 3),
     ],

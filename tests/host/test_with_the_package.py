@@ -85,7 +85,9 @@ def loaded(packaged, archives) -> dict[str, str]:
 def test_the_package_installs_without_network_and_leaves_nothing_failed(packaged):
     assert packaged.do(COMMAND, "--version").startswith("prometheus-quant ")
     assert packaged.do("systemctl", "list-units", "--failed", "--no-legend") == ""
-    assert packaged.do("systemctl", "is-active", "prometheus-stop.path").strip() == "active"
+    for unit in ("prometheus-stop.path", "prometheus-checkpoint.timer"):
+        assert packaged.do("systemctl", "is-active", unit).strip() == "active"
+        assert packaged.do("systemctl", "is-enabled", unit).strip() == "enabled"
 
 
 def test_the_doctor_finds_nothing_but_the_missing_release(packaged):
@@ -207,6 +209,19 @@ def evidence(packaged) -> set[str]:
     return set(listed.splitlines())
 
 
+def test_an_upgrade_begins_a_witness_and_keeps_an_operators_no(packaged):
+    def is_enabled() -> str:
+        return packaged.ask("systemctl", "is-enabled", "prometheus-checkpoint.timer").stdout.strip()
+
+    packaged.do("systemctl", "disable", "--quiet", "--now", "prometheus-checkpoint.timer")
+    packaged.do("dpkg", "--install", "/srv/prometheus-quant.deb")
+    assert is_enabled() == "disabled"
+    packaged.do("rm", "-r", f"{STATE}-witness")  # as a version left it that had none
+    packaged.do("dpkg", "--install", "/srv/prometheus-quant.deb")
+    assert is_enabled() == "enabled"
+    assert packaged.inside(f"{STATE}-witness").stat().st_uid == packaged.user_id("prometheus-witness")
+
+
 def test_upgrade_remove_and_purge_never_touch_evidence(packaged, package):
     packaged.do("systemctl", "start", UNIT)
     run = Stage(packaged).own_runs()[-1]
@@ -219,6 +234,9 @@ def test_upgrade_remove_and_purge_never_touch_evidence(packaged, package):
     assert packaged.ask("systemctl", "is-active", UNIT).stdout.strip() in {"inactive", "unknown", "failed"}
     assert Stage(packaged).is_sealed(run)  # removing stops, and so seals
     assert packaged.inside("/etc/prometheus-quant/profiles/HF.toml").is_file()
+    packaged.do("dpkg", "--install", "/srv/prometheus-quant.deb")
+    for unit in ("prometheus-stop.path", "prometheus-checkpoint.timer"):
+        assert packaged.do("systemctl", "is-enabled", unit).strip() == "enabled"
     packaged.do("dpkg", "--purge", "prometheus-quant")
     assert not packaged.inside("/etc/prometheus-quant/profiles/HF.toml").exists()
     assert [p.name for p in packaged.inside("/usr/lib").glob("prometheus-quant*")] == []

@@ -2,8 +2,9 @@
 
 It finds: a rewritten run or gate (its seal is not the ledger's), one deleted without a tombstone, a run that nobody
 began or sealed, a design that was changed after it was locked, a damaged pool or ledger, records that no sealed run
-claims, a snapshot that is no prefix of its pool, an entry that no policy allows, and what a verification of each finds
-by itself. One line a finding; exit 0, 1 or 2 (contracts, section 6). It reads, and never writes.
+claims, a snapshot that is no prefix of its pool, an entry that no policy allows, what a verification of each finds by
+itself, and what a witness outside remembers otherwise (`prometheus.v10.evidence.audit_witness`). One line a finding;
+exit 0, 1 or 2 (contracts, section 6). It reads, and never writes.
 
 Writers may be at work. What is looked at was there before the ledger is read, so the ledger knows it; what it does not
 know is asked for once more in a ledger that is read anew, before it is called a failure. Standard library only.
@@ -25,6 +26,7 @@ from prometheus.v10.base.reading import LARGE, is_regular, read_whole
 from prometheus.v10.base.text import printable
 from prometheus.v10.evidence.audit_ledger import check_entries
 from prometheus.v10.evidence.audit_pools import audit_stage
+from prometheus.v10.evidence.audit_witness import Witnesses
 from prometheus.v10.evidence.canonical import strict_loads
 from prometheus.v10.evidence.findings import Level, Progress, VerifyReport
 from prometheus.v10.evidence.installation_past import past_of
@@ -43,13 +45,20 @@ ASIDES = frozenset([ASIDE_SUFFIX, ".retention"])
 PAUSE_SECONDS = 0.1  # a writer enters what it has sealed within milliseconds
 
 
-def audit(layout: Layout, *, progress: Progress | None = None, is_alive: IsAlive | None = None) -> VerifyReport:
+def audit(
+    layout: Layout,
+    *,
+    progress: Progress | None = None,
+    is_alive: IsAlive | None = None,
+    witnesses: Witnesses | None = None,
+) -> VerifyReport:
     """Walk everything under ``layout.lib``; the report's facts count what was looked at.
 
     Args:
         layout: the installation.
         progress: called with numbers of bytes looked at; `audit_bytes` says how many there are.
         is_alive: tells a run that is being written from one that was cut off; without it neither fails the audit.
+        witnesses: checkpoints and a journal that the ledger is held against; without them nobody outside is asked.
     """
     report = VerifyReport(layout.lib, "audit")
     report.facts.update(runs=0, pools=0, snapshots=0, ledger_entries=0)
@@ -57,7 +66,7 @@ def audit(layout: Layout, *, progress: Progress | None = None, is_alive: IsAlive
         report.error(layout.lib, "there is no such directory: nothing was audited")
         return report
     try:
-        _Audit(layout, report, progress, is_alive).everything()
+        _Audit(layout, report, progress, is_alive, witnesses).everything()
     except PrometheusError as error:
         report.error(layout.lib, error.message)
     except OSError as error:
@@ -83,9 +92,15 @@ class _Audit:
     """One audit: what was found, and the ledger as it was read last."""
 
     def __init__(
-        self, layout: Layout, report: VerifyReport, progress: Progress | None, is_alive: IsAlive | None
+        self,
+        layout: Layout,
+        report: VerifyReport,
+        progress: Progress | None,
+        is_alive: IsAlive | None,
+        witnesses: Witnesses | None,
     ) -> None:
         self.layout, self.report, self.progress, self.is_alive = layout, report, progress, is_alive
+        self.witnesses = witnesses
         self.view: LedgerView | None = None
         self.looks = 0
 
@@ -94,18 +109,22 @@ class _Audit:
         layout, report = self.layout, self.report
         runs = {tier: self._entries(layout.runs(tier)) for tier in Tier}
         gates = self._entries(layout.gates)
+        if self.witnesses is not None:
+            self.witnesses.listen(report)
         if not layout.ledger.exists():
             past = list(past_of(layout))
             for what in past:
                 report.fail(layout.ledger, f"{what}, and no ledger: somebody took it away")
             if not past:
                 report.error(layout.lib, "neither a ledger nor evidence is here: nothing was audited")
+                self._ask_witnesses()
                 return
         else:
             found = verify_ledger(layout.ledger, progress=self.progress)
             report.findings += found.findings
             report.facts["ledger_entries"] = found.facts.get("records", 0)
             self.view = read_ledger(layout.ledger, report)
+        self._ask_witnesses()
         for tier in Tier:
             for path in runs[tier]:
                 self._run(path, tier)
@@ -118,6 +137,10 @@ class _Audit:
         for stage in Stage:
             audit_stage(layout, stage, self.view, report, self.progress, again=self._again)
         audit_curves(layout, self.view, report, is_alive=self.is_alive, again=self._again)
+
+    def _ask_witnesses(self) -> None:
+        if self.witnesses is not None:
+            self.witnesses.compare(self.layout, self.view, self.report)
 
     def _entries(self, folder: Path) -> list[Path]:
         if not folder.is_dir():

@@ -2,7 +2,8 @@ r"""Checkpoints of the ledger: a Merkle tree head (RFC 6962) that binds all late
 
 A hash chain shows that a ledger fits together; a checkpoint kept elsewhere (a mail, a git tag, another machine) shows
 that it is still the same ledger. Leaf: sha256(0x00 || line, newline included); node: sha256(0x01 || left || right).
-The text is ``origin\nsize\nroot in base64\n``; `sign` and `check_signature` use ``ssh-keygen -Y``.
+The text is ``origin\nsize\nroot in base64\n``, as c2sp.org/tlog-checkpoint has it. The host's own checkpoints are
+signed notes of it (`prometheus.v10.evidence.witness`); `sign` and `check_signature` are for a person's SSH key.
 Standard library only.
 """
 
@@ -86,6 +87,8 @@ def parse_checkpoint(text: str) -> Checkpoint:
     lines = text.split("\n")
     try:
         origin, size, root = lines[0], int(lines[1]), base64.b64decode(lines[2], validate=True)
+        if size == 0:
+            raise ValueError("it is of an empty ledger, and binds nothing")  # noqa: TRY301  (one place that words it)
         if not origin or size < 1 or str(size) != lines[1] or len(root) != hashlib.sha256().digest_size:
             raise ValueError("origin, size or root cannot be meant")  # noqa: TRY301  (one place that words it)
     except (IndexError, ValueError, binascii.Error) as error:

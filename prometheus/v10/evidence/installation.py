@@ -28,7 +28,11 @@ UPGRADED = "the first entry of a version that owes more of every run"
 
 
 class InstallationLedger(Ledger):
-    """Appends to ``state/ledger.jsonl``; every entry is held against the closed table before it is written."""
+    """Appends to ``state/ledger.jsonl``; every entry is held against the closed table before it is written.
+
+    Attributes:
+        installation: the id of the installation's entry; None before the first append or `begin`.
+    """
 
     def __init__(
         self, layout: Layout, *, clock: Clock, instance: str, on_torn: OnTornTail, files: Files = FILES
@@ -38,6 +42,7 @@ class InstallationLedger(Ledger):
         self._tails: list[TornTail] = []
         self._tell = on_torn
         self._begun = False
+        self.installation: str | None = None
         super().__init__(layout.ledger, clock=clock, instance=instance, on_torn=self._torn, files=files)
 
     def append(
@@ -103,6 +108,7 @@ class InstallationLedger(Ledger):
         if self._begun:
             return
         view = ledger_now(self.path)
+        self.installation = view.installation
         if view.entries == 0:
             refuse_a_past_without_ledger(self._layout)
             self._enter_installation(0, BEGUN, [])
@@ -111,14 +117,16 @@ class InstallationLedger(Ledger):
         self._begun = True
 
     def _enter_installation(self, before: int, reason: str, open_runs: list[str]) -> None:
+        installation = secrets.token_hex(16)
         payload = {
-            "installation_id": secrets.token_hex(16),
+            "installation_id": installation,
             "suite_version": __version__,
             "entries_before": before,
             "open_runs": open_runs,
             "reason": reason,
         }
         super()._append_locked(LedgerEntryType.INSTALLATION, payload, {})
+        self.installation = installation
 
 
 def refuse_a_past_without_ledger(layout: Layout) -> None:

@@ -352,7 +352,7 @@ class Stage1Run:
         self.journal.send(
             Event.RUN_SEALED, f"{self.manifest.run_id} is sealed: {seal.files} files",
             path=str(directory.path), files=seal.files, bytes=seal.bytes, seal=seal.sha256,
-            seal_sha256=seal.sha256,
+            seal_sha256=seal.sha256, installation=self.ledger.installation,
         )  # fmt: skip
         return RunOutcome(
             run_id=self.manifest.run_id,

@@ -13,14 +13,21 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.progress import Progress as Bar
 
-from prometheus.v10.base.errors import ExitCode
+from prometheus.v10.base.errors import ExitCode, UsageError, host_error
 from prometheus.v10.base.paths import Layout
+from prometheus.v10.base.reading import SMALL, read_whole
 from prometheus.v10.evidence.audit import audit, audit_bytes
+from prometheus.v10.evidence.audit_witness import Witnesses
+from prometheus.v10.evidence.checkpoint_kept import find_checkpoints
 from prometheus.v10.evidence.findings import Progress, VerifyReport
+from prometheus.v10.evidence.journal_seals import HostJournal, JournalFile
+from prometheus.v10.evidence.signed_note import Verifier, parse_verifiers
 from prometheus.v10.evidence.verify import runs_in, verify_path
+from prometheus.v10.evidence.witness import witness_directory
 from prometheus.v10.ops.alive import is_alive
 from prometheus.v10.ops.commands.options import DEFAULT_ROOT, AsJson, Root, examples
 from prometheus.v10.ops.commands.report import Report
+from prometheus.v10.ops.witnessing import read_settings
 
 VERIFY_EXAMPLES = examples(
     "verify var/runs_hf/HF_20260101T000000Z_1a2b3c4_5d6e",
@@ -64,10 +71,41 @@ def _size(path: Path) -> int:
     return sum(file.stat().st_size for file in files if file.is_file())
 
 
-def audit_all(layout: Layout, console: Console) -> Report:
-    """Walk everything: runs, pools, snapshots, the ledger of seals, and what it says should be there."""
+def audit_all(layout: Layout, console: Console, witnesses: Witnesses) -> Report:
+    """Walk everything: runs, pools, snapshots, the ledger of seals, what it says should be there, and its witnesses."""
+    alive = partial(is_alive, layout)
     with bytes_bar(console, "audit", audit_bytes(layout)) as progress:
-        return as_report([audit(layout, progress=progress, is_alive=partial(is_alive, layout))])
+        return as_report([audit(layout, progress=progress, is_alive=alive, witnesses=witnesses)])
+
+
+def witnesses_of(layout: Layout, *, checkpoints: Sequence[Path], key: str | None, journal: Path | None) -> Witnesses:
+    """Whom an audit asks: a host's own witness and journal, and what the caller names.
+
+    Raises:
+        UsageError: when what is named is not there, holds no checkpoint, or is no public key.
+        PrometheusError: when ``witness.toml`` or the key cannot be read.
+    """
+    for place in checkpoints:
+        if not find_checkpoints(place):
+            raise UsageError(f"no checkpoint is in {place}", hint="a checkpoint's name ends with .checkpoint")
+    own = witness_directory(layout)
+    heard: HostJournal | JournalFile | None = JournalFile(journal) if journal is not None else None
+    if heard is None and own is not None and layout.lib.is_dir():
+        try:
+            uid = layout.lib.stat().st_uid
+        except OSError as error:
+            raise host_error(error, f"cannot look at {layout.lib}") from error
+        heard = HostJournal(uid, read_settings(layout).journal_since)
+    keys = _keys(key) if key is not None else None
+    hosts = [(own, None)] if own is not None and own.is_dir() else []
+    return Witnesses([*hosts, *((place, keys) for place in checkpoints)], heard)
+
+
+def _keys(given: str) -> list[Verifier]:
+    """``--checkpoint-key`` as a key itself, or as a file of keys."""
+    if "+" in given and not Path(given).exists():
+        return parse_verifiers(given)
+    return parse_verifiers(read_whole(Path(given), at_most=SMALL, follow=True).decode("utf-8", "replace"))
 
 
 # ---- on the command line ---------------------------------------------------------------------------------------------
@@ -84,6 +122,22 @@ def verify_command(
     return verify_all(paths, context.obj, alone=alone).asked(as_json=as_json)
 
 
-def audit_command(context: typer.Context, *, root: Root = DEFAULT_ROOT, as_json: AsJson = False) -> Report:
+def audit_command(
+    context: typer.Context,
+    *,
+    root: Root = DEFAULT_ROOT,
+    checkpoint: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE|DIR", help="Hold the ledger against these checkpoints as well.")
+    ] = None,
+    checkpoint_key: Annotated[
+        str | None, typer.Option(metavar="KEY|FILE", help="Whose checkpoints; by default checkpoint.pub beside them.")
+    ] = None,
+    journal: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Sealed runs as `journalctl -o json` wrote them.")
+    ] = None,
+    as_json: AsJson = False,
+) -> Report:
     """Audit everything under a root against the ledger of seals; exit 0 pass, 1 fail, 2 could not check."""
-    return audit_all(Layout.under(root), context.obj).asked(as_json=as_json)
+    layout = Layout.under(root)
+    asked = witnesses_of(layout, checkpoints=checkpoint or [], key=checkpoint_key, journal=journal)
+    return audit_all(layout, context.obj, asked).asked(as_json=as_json)

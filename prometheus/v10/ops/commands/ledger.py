@@ -1,4 +1,4 @@
-"""``ledger checkpoint|check|show``: the ledger of seals, and a fixed point of it to keep elsewhere."""
+"""``ledger checkpoint|check|show|witness``: the ledger of seals, and fixed points of it to keep elsewhere."""
 
 from __future__ import annotations
 
@@ -10,19 +10,25 @@ from typing import Annotated
 import typer
 from attrs import asdict
 
-from prometheus.v10.base.errors import UsageError, host_error
+from prometheus.v10.base.clock import SystemClock
+from prometheus.v10.base.errors import EvidenceError, UsageError
 from prometheus.v10.base.files import write_new
+from prometheus.v10.base.names import Event
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.evidence.checkpoint import (
     check_consistency,
     check_signature,
-    parse_checkpoint,
     sign,
     take_checkpoint,
 )
+from prometheus.v10.evidence.checkpoint_kept import keys_beside, read_kept
+from prometheus.v10.evidence.journal import Priority
 from prometheus.v10.evidence.ledger import iter_entries
+from prometheus.v10.evidence.witness import take, witness_directory
 from prometheus.v10.ops.commands.options import DEFAULT_ROOT, AsJson, Root, examples, group
 from prometheus.v10.ops.commands.report import Report, facts, table
+from prometheus.v10.ops.host_records import HostRecords
+from prometheus.v10.ops.witnessing import hand_over, read_settings
 
 
 def show(layout: Layout, *, last: int) -> Report:
@@ -61,26 +67,60 @@ def check(
 ) -> Report:
     """Whether the ledger still begins as a checkpoint says, and whether that was signed by ``identity``.
 
+    A signed note, as a host's witness makes it, is held against the public keys that lie beside it.
+
     Raises:
         UsageError: when only part of what a signature needs is given.
         EvidenceError: when the ledger or the signature does not agree.
         HostError: when a file cannot be read.
     """
-    try:
-        text = file.read_text(encoding="ascii")
-    except OSError as error:
-        raise host_error(error, f"cannot read {file}") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{file} is not a checkpoint: {error}") from error
-    taken = parse_checkpoint(text)
+    kept = read_kept(file, keys_beside(file.parent))
+    if kept.forged is not None:
+        raise EvidenceError(f"{file}: {kept.forged}", hint="look for the copy that was handed on")
+    taken = kept.checkpoint
+    signed_by = identity or (taken.origin if kept.signed else None)
     given = [signature, allowed_signers, identity]
     if any(given):
         if signature is None or allowed_signers is None or identity is None:
             raise UsageError("a signature is checked with --signature, --allowed-signers and --identity together")
         check_signature(file, signature, allowed_signers=allowed_signers, identity=identity)
     since = check_consistency(taken, layout.ledger)
-    data = {"origin": taken.origin, "size": taken.size, "entries_since": since, "signed_by": identity}
+    data = {"origin": taken.origin, "size": taken.size, "entries_since": since, "signed_by": signed_by}
     return Report(data, [facts("the ledger agrees with the checkpoint", data)])
+
+
+def witness(layout: Layout, *, directory: Path | None) -> Report:
+    """Sign the ledger as it is now into the witness's directory, and hand it to the operator's command.
+
+    Raises:
+        UsageError: when no directory is named for a tree that is not a host's.
+        ConfigError: when ``witness.toml`` cannot be meant.
+        EvidenceError: when the ledger is damaged, or contradicts an earlier checkpoint.
+        HostError: when something cannot be read or written, or the command did not take a checkpoint.
+    """
+    place = directory or witness_directory(layout)
+    if place is None:
+        raise UsageError("--to is missing: only a host has a witness of its own", hint="name a directory out of reach")
+    settings = read_settings(layout)
+    clock = SystemClock()
+    taken = take(layout, place, clock=clock)
+    lines = [taken.said]
+    if taken.new and taken.state is not None and taken.file is not None:
+        records = HostRecords(layout, clock)
+        records.tell(
+            Event.LEDGER_CHECKPOINT, f"checkpoint {taken.file}: {taken.said}", priority=Priority.CRITICAL,
+            entries=taken.state.size, head=taken.state.head,
+        )  # fmt: skip
+        lines += records.unheard
+    handed = hand_over(place, settings)
+    lines += [f"handed over: {name}" for name in handed]
+    data = {
+        "new": taken.new,
+        "file": str(taken.file) if taken.file is not None else None,
+        "size": taken.state.size if taken.state is not None else 0,
+        "handed_over": handed,
+    }
+    return Report(data, lines)
 
 
 # ---- on the command line ---------------------------------------------------------------------------------------------
@@ -130,3 +170,16 @@ def check_command(
     return check(
         Layout.under(root), file, signature=signature, allowed_signers=allowed_signers, identity=identity
     ).asked(as_json=as_json)
+
+
+@app.command(
+    "witness", epilog=examples("ledger witness  (as its unit does, hourly)", "ledger witness --root var --to DIR")
+)
+def witness_command(
+    *,
+    root: Root = DEFAULT_ROOT,
+    to: Annotated[Path | None, typer.Option("--to", metavar="DIR", help="Where checkpoints and key are kept.")] = None,
+    as_json: AsJson = False,
+) -> Report:
+    """Sign a checkpoint of the ledger, unless it contradicts an earlier one; 65 when it does."""
+    return witness(Layout.under(root), directory=to).asked(as_json=as_json)
