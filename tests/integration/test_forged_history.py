@@ -336,7 +336,11 @@ def test_a_torn_tail_that_nobody_vouches_for_is_moved_entered_and_told(layout: L
 
 def test_a_ledger_is_never_begun_where_there_is_a_past(layout: Layout) -> None:
     layout.ledger.unlink()
-    for ended in (serve(layout.lib), command(layout.lib, "run"), command(layout.lib, "snapshot", "create")):
+    commands = (
+        ("run",), ("snapshot", "create"), ("retention", "--apply"), ("retention", "--dry-run"), ("ledger", "show"),
+        ("ledger", "checkpoint"),
+    )  # fmt: skip
+    for ended in (serve(layout.lib), *(command(layout.lib, *words) for words in commands)):
         assert ended.returncode == 65
         assert "a ledger is never begun where there is a past" in ended.stderr
     assert not layout.ledger.exists()

@@ -130,11 +130,13 @@ class InstallationLedger(Ledger):
 
 
 def refuse_a_past_without_ledger(layout: Layout) -> None:
-    """Refuse to begin a ledger where there is a past already.
+    """Refuse to begin a ledger where there is a past already, or to work where there should be one.
 
     Raises:
         EvidenceError: naming what is there.
     """
+    if layout.ledger.exists():
+        return
     for what in past_of(layout):
         raise EvidenceError(
             f"{layout.ledger} is not there, and {what}: a ledger is never begun where there is a past",

@@ -22,6 +22,7 @@ from prometheus.v10.evidence.checkpoint import (
     take_checkpoint,
 )
 from prometheus.v10.evidence.checkpoint_kept import keys_beside, read_kept
+from prometheus.v10.evidence.installation import refuse_a_past_without_ledger
 from prometheus.v10.evidence.journal import Priority
 from prometheus.v10.evidence.ledger import iter_entries
 from prometheus.v10.evidence.witness import take, witness_directory
@@ -33,6 +34,7 @@ from prometheus.v10.ops.witnessing import hand_over, read_settings
 
 def show(layout: Layout, *, last: int) -> Report:
     """The last entries of the ledger, every rule of every line checked on the way."""
+    refuse_a_past_without_ledger(layout)
     entries = deque(iter_entries(layout.ledger), maxlen=last) if layout.ledger.exists() else deque()
     rows = [(e.n, e.ts_utc, e.instance, e.type, json.dumps(e.payload, sort_keys=True)[:100]) for e in entries]
     columns = ("n", "time", "instance", "type", "payload")
@@ -49,6 +51,7 @@ def checkpoint(layout: Layout, *, origin: str, out: Path | None, key: Path | Non
     """
     if key is not None and out is None:
         raise UsageError("--key needs --out: a signature lies beside the file that it signs")
+    refuse_a_past_without_ledger(layout)
     taken = take_checkpoint(layout.ledger, origin=origin)
     data = {"origin": taken.origin, "size": taken.size, "root": taken.root.hex(), "text": taken.text()}
     if out is not None:

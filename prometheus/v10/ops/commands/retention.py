@@ -16,7 +16,7 @@ from prometheus.v10.base.clock import Clock, SystemClock
 from prometheus.v10.base.errors import ExitCode, HostError, UsageError
 from prometheus.v10.base.files import Files
 from prometheus.v10.base.paths import Layout
-from prometheus.v10.evidence.installation import InstallationLedger
+from prometheus.v10.evidence.installation import InstallationLedger, refuse_a_past_without_ledger
 from prometheus.v10.evidence.journal import Journal
 from prometheus.v10.ops import retention as work
 from prometheus.v10.ops.commands.options import DEFAULT_ROOT, AsJson, InstanceOption, Root, examples
@@ -36,6 +36,7 @@ _STAYS = ("stays", "why")
 
 def dry_run(layout: Layout, profile: Profile, now: datetime, *, run_id: str | None, reason: str | None) -> Report:
     """What `carry_out` would do; errors as `retention_plan.plan` and `plan_run_deletion`."""
+    refuse_a_past_without_ledger(layout)
     made = _planned(layout, profile, now, run_id, reason)
     title = f"retention under {layout.lib} would delete {made.freed_bytes:,} bytes"
     return Report(
@@ -49,6 +50,7 @@ def carry_out(
 ) -> Report:
     """Plan, and carry the plan out; errors as `retention_plan.plan`, `plan_run_deletion` and `retention.apply`."""
     layout.prepare()
+    refuse_a_past_without_ledger(layout)
     made = _planned(layout, profile, clock.now(), run_id, reason)
     journal = Journal.open(instance=instance, mode=profile.mode, stage=profile.stage, run_id=None)
     reserve = Reserve(layout.state / RESERVE_FILE, RESERVE_BYTES)
