@@ -7,7 +7,7 @@ import json
 import pytest
 from lab.host import SERVICE_USER
 from lab.stage import STATE, Stage
-from lab.timers import ended, let_it_fire
+from lab.timers import ended, let_it_fire, said
 
 KINDS = ("snapshot", "retention", "audit")
 
@@ -24,7 +24,7 @@ def a_sealed_run(host):
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_does_its_work_when_it_is_started(host, kind, figures):
     host.do("systemctl", "start", f"prometheus-{kind}.service")
-    assert ended(host, kind) == ("success", "0")
+    assert ended(host, kind) == ("success", "0"), said(host, kind)
 
 
 def test_the_snapshot_is_there_immutable_and_in_the_ledger(host):
@@ -41,7 +41,7 @@ def test_the_snapshot_is_there_immutable_and_in_the_ledger(host):
 @pytest.mark.parametrize("kind", KINDS)
 def test_its_timer_starts_it(host, kind):
     let_it_fire(host, kind)
-    assert ended(host, kind) == ("success", "0")
+    assert ended(host, kind) == ("success", "0"), said(host, kind)
 
 
 def test_an_audit_that_finds_damage_leaves_its_unit_failed(host):
