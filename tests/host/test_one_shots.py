@@ -6,7 +6,7 @@ import json
 
 import pytest
 from lab.host import SERVICE_USER
-from lab.stage import STATE, Stage
+from lab.stage import STATE, Stage, wait_until
 from lab.timers import ended, let_it_fire, said
 
 KINDS = ("snapshot", "retention", "audit")
@@ -17,7 +17,8 @@ def a_sealed_run(host):
     """Something to freeze, to keep and to check."""
     stage = Stage(host, "DEMO")
     stage.start()
-    stage.wait_for_sealed_run()
+    run = stage.own_runs()[-1]
+    wait_until("a run of its own to its end", lambda: stage.is_sealed(run))
     stage.stop()
 
 
