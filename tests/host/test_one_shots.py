@@ -6,8 +6,8 @@ import json
 
 import pytest
 from lab.host import SERVICE_USER
-from lab.stage import STATE, Stage
-from lab.timers import ended, let_it_fire
+from lab.stage import STATE, Stage, wait_until
+from lab.timers import ended, let_it_fire, said
 
 KINDS = ("snapshot", "retention", "checkpoint", "audit")
 
@@ -17,14 +17,15 @@ def a_sealed_run(host):
     """Something to freeze, to keep and to check."""
     stage = Stage(host, "DEMO")
     stage.start()
-    stage.wait_for_sealed_run()
+    run = stage.own_runs()[-1]
+    wait_until("a run of its own to its end", lambda: stage.is_sealed(run))
     stage.stop()
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_does_its_work_when_it_is_started(host, kind, figures):
     host.do("systemctl", "start", f"prometheus-{kind}.service")
-    assert ended(host, kind) == ("success", "0")
+    assert ended(host, kind) == ("success", "0"), said(host, kind)
 
 
 def test_the_snapshot_is_there_immutable_and_in_the_ledger(host):
@@ -41,7 +42,7 @@ def test_the_snapshot_is_there_immutable_and_in_the_ledger(host):
 @pytest.mark.parametrize("kind", KINDS)
 def test_its_timer_starts_it(host, kind):
     let_it_fire(host, kind)
-    assert ended(host, kind) == ("success", "0")
+    assert ended(host, kind) == ("success", "0"), said(host, kind)
 
 
 def test_an_audit_that_finds_damage_leaves_its_unit_failed(host):

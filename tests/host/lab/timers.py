@@ -14,6 +14,11 @@ def ended(host: Host, kind: str) -> tuple[str, str]:
     return facts["Result"], facts["ExecMainStatus"]
 
 
+def said(host: Host, kind: str) -> str:
+    """The last that its service said."""
+    return host.do("journalctl", "-u", f"prometheus-{kind}.service", "-o", "cat", "-n", "20", "--no-pager")
+
+
 def let_it_fire(host: Host, kind: str) -> None:
     """Start ``prometheus-KIND.timer`` and wait until it has started its service and that has ended.
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from prometheus.v10.base.modes import Mode, Stage
-from prometheus.v10.base.names import Artifact
+from prometheus.v10.base.names import Artifact, Event
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.core import exchange
 from prometheus.v10.core.world import Experiment
@@ -174,3 +174,34 @@ def test_a_run_files_counts_and_tells_what_it_saw(profile: Profile, layout: Layo
     dropped = [fields for fields in said if fields["PROMETHEUS_EVENT"] == "retention_deletion"]
     assert sum(int(fields["PROMETHEUS_FILES"]) for fields in dropped) == len(index["dropped"])
     assert verify_run(outcome.path).verdict == "PASS"
+
+
+class Rebooted(Control):
+    """Tells the journal, or does not, that its run is the first after a collapse."""
+
+    def __init__(self, journal: Journal, *, tells: bool) -> None:
+        self.journal, self.tells = journal, tells
+
+    def run_opened(self, run_id: str, path: Path) -> None:
+        if self.tells:
+            self.journal.for_run(run_id).send(Event.REBOOT, str(path), after_run_id="A", restart_seconds=1.0)
+
+
+@pytest.mark.parametrize("follows", [True, False])
+@pytest.mark.parametrize("tells", [True, False])
+def test_a_run_after_a_collapse_and_no_other_tells_of_a_reboot(
+    profile: Profile, layout: Layout, fake_clock, notify_socket, follows: bool, tells: bool
+) -> None:
+    journal = Journal(
+        instance="HF", mode=Mode.OFFLINE, stage=Stage.STAGE1, run_id=None, socket=notify_socket.path,
+        sender=lambda *_, **__: None,
+    )  # fmt: skip
+    outcome = run_stage1(
+        profile, layout, clock=fake_clock, mode=Mode.OFFLINE, instance="HF", control=Rebooted(journal, tells=tells),
+        journal=journal, previous_run_id="A" if follows else None, restart_seconds=1.0 if follows else None,
+    )  # fmt: skip
+    report = verify_run(outcome.path)
+    if follows == tells:
+        assert report.verdict == "PASS", report.lines()
+    else:
+        assert "entries of reboot" in "\n".join(report.lines())

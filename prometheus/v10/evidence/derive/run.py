@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
+from prometheus.v10.base.modes import Tier
 from prometheus.v10.base.names import Artifact
 from prometheus.v10.evidence.derive.lives import Lives, Told
 from prometheus.v10.evidence.derive.setting import hands_to_pool, utc
@@ -345,11 +346,22 @@ def _check_journal(manifest: Mapping[str, Any], lives: Lives, say: Say) -> None:
         said = sent.get(name, 0), failed.get(name, 0)
         if not all(map(is_count, said)) or sum(said) != count:
             say(f"journal: {said[0]!r} entries of {name} sent and {said[1]!r} failed, the files make {count}")
+    _check_reboots(manifest, (sent.get("reboot", 0), failed.get("reboot", 0)), say)
     if other := sorted((sent.keys() | failed.keys()) - counts.keys() - _OTHERS):
         say(f"journal: entries of {shown(other[:3])}, which no run sends")
 
 
-_OTHERS = {"torn_tail", "retention_deletion", "disk_budget", "service_ready"}
+_OTHERS = {"torn_tail", "retention_deletion", "disk_budget", "service_ready", "reboot"}
+
+
+def _check_reboots(manifest: Mapping[str, Any], said: tuple[Any, Any], say: Say) -> None:
+    """One entry for a run that follows a collapse, none for another; a promotion's run does not say which it is."""
+    follows = manifest.get("previous_run_id") is not None
+    promoted = table(manifest.get("meta")).get("tier") == Tier.TIER2_FULL.value
+    wanted = {1} if follows else {0, 1} if promoted else {0}
+    if not all(map(is_count, said)) or sum(said) not in wanted:
+        after = "a collapse" if follows else "no collapse"
+        say(f"journal: {said[0]!r} entries of reboot sent and {said[1]!r} failed, and the run follows {after}")
 
 
 def _reviews(manifest: Mapping[str, Any], one: Told) -> int:
