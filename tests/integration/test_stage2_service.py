@@ -105,6 +105,23 @@ def test_from_stage_1_to_a_verdict_and_a_promoted_run(house: Tree) -> None:
     assert len(json.loads(shown.stdout)["records"]) > 0
 
 
+def test_a_run_of_stage_2_replays_to_the_same_bytes(house: Tree) -> None:
+    """Its snapshot is judged again in its own batches, as if its verdicts and all after them were not there yet."""
+    house.write_profile(STAGE2.replace("batch = 24", "batch = 24\nbatches_a_run = 1"), "STAGE2")
+    for _ in range(2):
+        assert once(house, "stage2", "STAGE2").returncode == 0
+    first, second = sorted(house.layout.runs(Tier.TIER1_HF).glob("STAGE2_*"), key=lambda run: run.stat().st_mtime)
+    for run in (first, second):
+        ended = command("replay", str(run), "--json")
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        said = json.loads(ended.stdout)
+        assert said["identical"] is True
+        assert {one["name"] for one in said["comparisons"]} >= {"death_events.jsonl", f"pool records of {run.name}"}
+    pool = house.layout.pool(Stage.STAGE2)
+    pool.write_bytes(pool.read_bytes().replace(b'"verdict":{', b'"verdicT":{', 1))
+    assert command("replay", str(first)).returncode != 0
+
+
 def test_with_nothing_to_judge_or_to_promote_the_service_ends_well(house: Tree) -> None:
     assert once(house, "stage2", "STAGE2").returncode == 0
     runs = house.runs()

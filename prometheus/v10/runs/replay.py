@@ -35,7 +35,7 @@ from prometheus.v10.evidence.manifest import NOT_FAILED, NOT_STOPPED, RUNNING, R
 from prometheus.v10.evidence.nulls import Nulls
 from prometheus.v10.evidence.pool import iter_records
 from prometheus.v10.evidence.pool_record import PoolRecord
-from prometheus.v10.evidence.summary import MultipleExperimentsSummary
+from prometheus.v10.evidence.summary import ExperimentStats, MultipleExperimentsSummary
 from prometheus.v10.evidence.verify_run import verify_run
 from prometheus.v10.market.resolve import is_path
 from prometheus.v10.runs import setup
@@ -45,6 +45,7 @@ from prometheus.v10.runs.profile import Profile
 from prometheus.v10.runs.promote import Tier2Run
 from prometheus.v10.runs.ranges import unsound_numbers
 from prometheus.v10.runs.stage1 import Stage1Run
+from prometheus.v10.runs.stage2 import Stage2Run, Work
 
 NOT_COMPARED = {Artifact.MANIFEST.value, Artifact.INTERRUPTED.value, *(seal.value for seal in SEAL_FILES)}
 PLACE_AND_TIME = frozenset(
@@ -103,11 +104,6 @@ def replay(
         EvidenceError: when the run's own files cannot be read.
     """
     manifest = _manifest(run_dir)
-    if manifest.stage == Stage.STAGE2.value:
-        raise UsageError(
-            f"{manifest.run_id} judged a snapshot; it is not replayed by itself",
-            hint="judge the snapshot again under another root: the same evaluation gives the same verdicts",
-        )
     core = check_core()
     if core != manifest.core_hash:
         raise CoreInvarianceError(
@@ -116,24 +112,22 @@ def replay(
         )
     profile = evolve(structure_config(manifest.config, Profile, source=f"{run_dir}: config"), workers=workers)
     _require_sound(profile, run_dir, bars)
-    world = setup.prepare(profile, layout)
-    if world.market.sha256 != manifest.market.sha256:
-        raise ConfigError(
-            f"{manifest.run_id} ran on bars {manifest.market.sha256}, "
-            f"{profile.market.source!r} has {world.market.sha256}",
-            hint="import the same bars again, or give --root with the library it used",
-        )
     elsewhere = Layout.under(scratch)
     elsewhere.prepare()
     silent = Journal(
         instance=manifest.instance, mode=profile.mode, stage=profile.stage, run_id=manifest.run_id, sender=None,
         absent_reason="a replay tells the journal nothing",
     )  # fmt: skip
-    kind = Tier2Run if manifest.meta.tier == Tier.TIER2_FULL.value else Stage1Run
-    run = kind(
-        _as_started(manifest), profile, world, elsewhere, clock, control, silent, limits=_limits(run_dir, manifest)
-    )
-    outcome = run.go()
+    if manifest.stage == Stage.STAGE2.value:
+        work = Work.again(manifest, profile, layout, len(_rows(run_dir)))
+        again = Stage2Run(_as_started(manifest), profile, work.world(), elsewhere, clock, control, silent)
+        outcome = again.judging(work)
+    else:
+        world = setup.prepare(profile, layout)
+        _require_market(manifest, world.market.sha256, profile)
+        kind = Tier2Run if manifest.meta.tier == Tier.TIER2_FULL.value else Stage1Run
+        limits = _limits(run_dir, manifest)
+        outcome = kind(_as_started(manifest), profile, world, elsewhere, clock, control, silent, limits=limits).go()
     return Replay(
         run_id=manifest.run_id,
         verified=_verified(run_dir, layout),
@@ -145,6 +139,14 @@ def replay(
         agent_ticks=outcome.agent_ticks,
         seconds=outcome.seconds,
     )
+
+
+def _require_market(manifest: RunManifest, found: str, profile: Profile) -> None:
+    if found != manifest.market.sha256:
+        raise ConfigError(
+            f"{manifest.run_id} ran on bars {manifest.market.sha256}, {profile.market.source!r} has {found}",
+            hint="import the same bars again, or give --root with the library it used",
+        )
 
 
 def _verified(run_dir: Path, layout: Layout) -> Comparison:
@@ -257,9 +259,12 @@ def _limits(run_dir: Path, manifest: RunManifest) -> Mapping[int, int] | None:
     """Which experiments the run did, and to which tick, if it was stopped; None for a run that did all of them."""
     if manifest.status == Status.COMPLETED.value:
         return None
+    return {row.experiment: row.ticks for row in _rows(run_dir)}
+
+
+def _rows(run_dir: Path) -> list[ExperimentStats]:
     path = run_dir / Artifact.SUMMARY
-    summary = from_json_bytes(_read(path), MultipleExperimentsSummary, where=str(path))
-    return {row.experiment: row.ticks for row in summary.all_stats}
+    return list(from_json_bytes(_read(path), MultipleExperimentsSummary, where=str(path)).all_stats)
 
 
 def _not_compared(manifest: RunManifest) -> set[str]:

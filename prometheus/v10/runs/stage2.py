@@ -11,14 +11,14 @@ the machine die within the append itself, the pool keeps whole records of the ba
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import numpy as np
 from attrs import evolve
 
 from prometheus.v10.base.clock import Clock, new_run_id
-from prometheus.v10.base.errors import ConfigError, UsageError
+from prometheus.v10.base.errors import ConfigError, EvidenceError, UsageError
 from prometheus.v10.base.files import FILES, Files
 from prometheus.v10.base.modes import Mode, RunPrefix, Stage
 from prometheus.v10.base.paths import Layout
@@ -27,7 +27,7 @@ from prometheus.v10.evidence.environment import probe
 from prometheus.v10.evidence.fences import inventory_hash
 from prometheus.v10.evidence.findings import Progress
 from prometheus.v10.evidence.journal import Journal
-from prometheus.v10.evidence.manifest import RunPlan, start_manifest
+from prometheus.v10.evidence.manifest import RunManifest, RunPlan, start_manifest
 from prometheus.v10.evidence.manifest_parts import Ablation, Window
 from prometheus.v10.evidence.nulls import Nulls
 from prometheus.v10.evidence.pool import SharedPoolWriter
@@ -70,8 +70,18 @@ class Work:
         left_out: ids of records that have their verdict.
     """
 
-    def __init__(self, profile: Profile, layout: Layout, progress: Progress | None = None) -> None:
+    def __init__(
+        self, profile: Profile, layout: Layout, progress: Progress | None = None, *, before: int | None = None,
+        chosen: Collection[int] | None = None,
+    ) -> None:  # fmt: skip
         """Settle it; ``progress`` hears how many bytes of evidence were looked at since its last call.
+
+        Args:
+            profile: with ``[stage2]``.
+            layout: where snapshots, market and the stage-2 pool lie.
+            progress: see above.
+            before: verdicts from this record of the stage-2 pool on do not count (a replay is of a moment).
+            chosen: just these batches; None takes those with a genome that has no verdict.
 
         Raises:
             PrometheusError: for a snapshot, a market or a window that cannot be judged, or judged on.
@@ -85,17 +95,52 @@ class Work:
         self.market = setup.market_source(bars)
         self.stretches: list[Stretch] = stretches(profile, self.table, bars)
         self.evaluation = evaluation_of(profile, self.table, self.market, self.core)
-        self.left_out = judged(layout.pool(Stage.STAGE2), self.evaluation, progress)
-        self.sizes = self._open_batches(progress)
+        self.left_out = judged(layout.pool(Stage.STAGE2), self.evaluation, progress, before=before)
+        self.sizes = self._open_batches(progress, chosen)
 
-    def _open_batches(self, progress: Progress | None) -> dict[int, int]:
+    def _open_batches(self, progress: Progress | None, chosen: Collection[int] | None) -> dict[int, int]:
         found: dict[int, int] = {}
         for number, batch in enumerate(batches(self.snapshot, self.table.batch, progress)):
-            if any(record.id not in self.left_out for record in batch):
+            if number in chosen if chosen is not None else any(record.id not in self.left_out for record in batch):
                 found[number] = len(batch)
-            if len(found) == self.table.batches_a_run > 0:
+            if chosen is None and len(found) == self.table.batches_a_run > 0:
                 break
         return found
+
+    @classmethod
+    def again(cls, manifest: RunManifest, profile: Profile, layout: Layout, experiments: int) -> Work:
+        """What a run judged, for its replay: the same snapshot, and the batches that it had finished.
+
+        Args:
+            manifest: of the run.
+            profile: its config.
+            layout: where the snapshot, the market and the stage-2 pool lie.
+            experiments: how many the run has in its summary; a stop leaves whole batches.
+
+        Raises:
+            EvidenceError: when the manifest does not say what was judged.
+            ConfigError: when the same snapshot is another evaluation here.
+            PrometheusError: as the constructor.
+        """
+        said = manifest.extra.get("stage2")
+        appends = manifest.pool_appends
+        if not isinstance(said, dict) or appends is None or profile.stage2 is None:
+            raise EvidenceError(f"{manifest.run_id}: its manifest does not say which snapshot it judged")
+        profile = evolve(profile, stage2=evolve(profile.stage2, snapshot=str(said.get("id"))))
+        before = appends.first_n if appends.before is None else appends.before.records
+        made = cls(profile, layout, before=before, chosen=set(said.get("batches", ())))
+        if made.evaluation != said.get("evaluation"):
+            raise ConfigError(
+                f"{manifest.run_id} judged under evaluation {said.get('evaluation')}, this is {made.evaluation}",
+                hint="the same core, market and [stage2] give the same evaluation",
+            )
+        done, kept = 0, {}
+        for number, size in made.sizes.items():
+            done += experiments_of(size, made.stretches, made.table)
+            if done <= experiments:
+                kept[number] = size
+        made.sizes = kept
+        return made
 
     @property
     def experiments(self) -> int:

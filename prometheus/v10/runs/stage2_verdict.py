@@ -58,12 +58,21 @@ def evaluation_of(profile: Profile, table: Stage2Table, market: MarketSource, co
     return config_hash({**decisive, "market": market.sha256, "core": core, "verdict": VERDICT, "labels": DEFINITIONS})
 
 
-def judged(pool: Path, evaluation: str, progress: Progress | None = None) -> set[str]:
-    """Ids of the stage-1 records that the stage-2 pool holds a verdict of, under this evaluation."""
+def judged(pool: Path, evaluation: str, progress: Progress | None = None, *, before: int | None = None) -> set[str]:
+    """Ids of the stage-1 records that the stage-2 pool holds a verdict of, under this evaluation.
+
+    Args:
+        pool: of stage 2.
+        evaluation: see `evaluation_of`.
+        progress: hears of bytes read.
+        before: only records with a smaller number count; None counts all.
+    """
     if not pool.exists():
         return set()
     found = set()
     for record in iter_records(pool, progress=progress):
+        if before is not None and record.n >= before:
+            break
         metrics = record.metrics_summary
         if metrics.get("verdict", {}).get("evaluation") == evaluation:
             found.add(str(metrics["origin"]["id"]))
