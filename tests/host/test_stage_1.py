@@ -135,7 +135,8 @@ def test_a_profile_without_a_mode_does_not_start(host):
     stage = Stage(host, "NOMODE")
     stage.profile('stage = "stage1"\n')
     assert host.ask("systemctl", "start", stage.unit).returncode != 0
-    assert "mode is None" in host.do("journalctl", "-u", stage.unit, "-o", "cat", "--no-pager")
+    preflight = "prometheus-preflight@NOMODE.service"
+    assert "mode is None" in host.do("journalctl", "-u", preflight, "-o", "cat", "--no-pager")
     assert stage.show("NRestarts") == "0"
 
 
