@@ -221,8 +221,8 @@ class Connection:
         with self._turn:
             if self._open.get(number) is found and found.held is not None:
                 found.held = None
-                self._files.flock(found.fd, fcntl.LOCK_UN)
                 self._heard(f"the custodian takes back {found.path.name}: it was held for {MOST_HELD_SECONDS:g} s")
+                self._files.flock(found.fd, fcntl.LOCK_UN)
 
     def _require_lock(self, path: Path) -> None:
         """Lines are appended by whoever holds the file's lock: no other process then appends as well."""
