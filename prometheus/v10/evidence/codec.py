@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
 from enum import Enum
@@ -26,6 +25,7 @@ from cattrs.cols import list_structure_factory
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
 from prometheus.v10.base.errors import ConfigError, EvidenceError
+from prometheus.v10.base.toml import parse_toml
 from prometheus.v10.evidence.canonical import canonical_bytes, canonical_line, pretty_bytes, strict_loads
 from prometheus.v10.evidence.nulls import violations
 
@@ -169,11 +169,9 @@ def load_config(path: Path, cls: type[R]) -> R:
         ConfigError: when the file cannot be read, is not TOML, or is not such a configuration.
     """
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        data = parse_toml(path.read_bytes(), str(path))
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}", hint="check the name and its permissions") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not TOML: {error}", hint=f"correct {path}") from error
     return structure_config(data, cls, source=str(path))
 
 

@@ -31,18 +31,20 @@ def ledger_of(run_dir: Path, report: VerifyReport, given: LedgerView | None, *, 
     """
     if given is not None or not look:
         return given
-    real = run_dir.resolve()
-    if _beside(real).is_file():
-        return read_ledger(_beside(real), report)
+    # As it is named first: what lies behind another process's root (/proc/PID/root) has no name that could be resolved.
+    places = (run_dir.absolute(), run_dir.resolve())
+    for place in places:
+        if _beside(place).is_file():
+            return read_ledger(_beside(place), report)
     said = _said_place(run_dir)
     if said is not None and _beside(said).is_file():
         view = read_ledger(_beside(said), VerifyReport(run_dir, "ledger"))
         if view is not None and (run_dir.name in view.seals or run_dir.name in view.started):
             return view
-    if real.parent.name in ROOMS:
+    if any(place.parent.name in ROOMS for place in places):
         report.error(
             run_dir,
-            f"there is no ledger at {_beside(real)}: whether this is what was sealed cannot be checked; --alone "
+            f"there is no ledger at {_beside(places[0])}: whether this is what was sealed cannot be checked; --alone "
             "verifies what it says of itself",
         )
     else:

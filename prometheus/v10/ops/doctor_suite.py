@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import stat
-import tomllib
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,6 +13,7 @@ from attrs import frozen
 from prometheus.v10.base.errors import ConfigError, PrometheusError
 from prometheus.v10.base.modes import Stage, Tier, parse_mode
 from prometheus.v10.base.paths import Layout
+from prometheus.v10.base.toml import parse_toml
 from prometheus.v10.ops.doctor import Check, Finding, Level
 from prometheus.v10.ops.podman import Podman
 from prometheus.v10.ops.release_env import env_file, read_release
@@ -98,7 +98,7 @@ class Suite:
         """Each profile, its table (empty when there is none), and what is wrong with it."""
         for place in sorted(self.layout.profiles.glob("*.toml")) if self.layout.profiles.is_dir() else []:
             try:
-                table = tomllib.loads(place.read_text(encoding="utf-8-sig"))
+                table = parse_toml(place.read_bytes(), str(place))
                 parse_mode(table.get("mode"))
                 _read_wholly(place, self.layout)
             except PrometheusError as error:

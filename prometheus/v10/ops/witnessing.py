@@ -11,10 +11,8 @@ Standard library and attrs.
 from __future__ import annotations
 
 import subprocess
-import tomllib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from attrs import frozen
 
@@ -24,6 +22,7 @@ from prometheus.v10.base.isolation import PATH
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.base.reading import SMALL, read_if_there
 from prometheus.v10.base.text import printable
+from prometheus.v10.base.toml import parse_toml
 from prometheus.v10.evidence.checkpoint_kept import find_checkpoints
 
 FILE = "witness.toml"
@@ -56,10 +55,7 @@ def read_settings(layout: Layout) -> WitnessSettings:
     data = read_if_there(place, at_most=SMALL)
     if data is None:
         return WitnessSettings()
-    try:
-        said: dict[str, Any] = tomllib.loads(data.decode("utf-8"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
-        raise ConfigError(f"{place} is no TOML: {error}") from error
+    said = parse_toml(data, str(place))
     if unknown := sorted(said.keys() - {"command", "journal_since"}):
         raise ConfigError(
             f"{place}: {printable(unknown[0])!r} is no setting", hint="there are command and journal_since"

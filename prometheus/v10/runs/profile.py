@@ -8,7 +8,6 @@ is not set is the core's own default for the market's timeframe.
 from __future__ import annotations
 
 import math
-import tomllib
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from prometheus.v10.base.errors import ConfigError
 from prometheus.v10.base.modes import Arm, Mode, Stage, parse_mode
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.base.text import printable
+from prometheus.v10.base.toml import parse_toml
 from prometheus.v10.core.config import WorldConfig
 from prometheus.v10.evidence.codec import structure_config
 from prometheus.v10.evidence.interesting import InterestingTable
@@ -203,13 +203,11 @@ def _table(path: Path) -> dict[str, Any]:
             data = handle.read(LARGEST + 1)
         if len(data) > LARGEST:
             raise ConfigError(f"{shown}: larger than {LARGEST} bytes, which no profile is", hint=f"correct {shown}")
-        return tomllib.loads(data.decode("utf-8-sig"))
+        return parse_toml(data, shown)
     except OSError as error:
         raise ConfigError(
             f"cannot read {shown}: {error.strerror}", hint="check the name and its permissions"
         ) from error
-    except (ValueError, RecursionError) as error:  # not TOML, not UTF-8, or a number of thousands of digits
-        raise ConfigError(f"{shown}: not TOML: {printable(str(error))}", hint=f"correct {shown}") from error
 
 
 def _with_fences_off(table: dict[str, Any]) -> dict[str, Any]:
