@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from prometheus.v10.base.custody import CustodianFiles
+from prometheus.v10.base.custody import REMOTE, CustodianFiles
 from prometheus.v10.base.errors import LockHeldError
 from prometheus.v10.base.files import Lock
 from prometheus.v10.base.modes import Stage, Tier
@@ -324,6 +324,17 @@ def test_a_file_that_was_opened_before_the_seal_is_written_no_more(tree, custodi
         with pytest.raises(PermissionError, match="is sealed"):
             attempt()
     assert (run / "death_events.jsonl").read_bytes() == b"{}\n"
+
+
+def test_a_large_write_goes_in_parts_of_whole_lines(tree, files, monkeypatch):
+    monkeypatch.setattr("prometheus.v10.base.custody.MOST_WRITE", 1000)
+    parts: list[bytes] = []
+    monkeypatch.setattr(files, "_ask", lambda call, *a, data=b"": (parts.append(bytes(data)) or len(data), b""))
+    lines = b"".join(b"%d\n" % number for number in range(2000)) + b"x" * 2500
+    assert files.write(REMOTE + 1, lines) == len(lines)
+    assert b"".join(parts) == lines
+    assert max(map(len, parts)) <= 1000
+    assert all(part.endswith(b"\n") for part in parts if b"x" not in part)
 
 
 def test_a_lock_that_others_wait_for_is_taken_back(tree, custodian, files):

@@ -33,7 +33,9 @@ REMOTE = 1 << 30
 """Descriptors from here on are the custodian's; the kernel never hands out so many."""
 MOST_HEAD = 1 << 16
 MOST_BYTES = 1 << 26
-"""Most bytes of one write: the events of one experiment are a hundredth of it."""
+"""Most bytes that follow one message's head."""
+MOST_WRITE = 1 << 24
+"""A larger write goes in several messages, parted behind whole lines where there are any."""
 _LENGTH = struct.Struct(">I")
 
 
@@ -158,7 +160,16 @@ class CustodianFiles(Files):
 
     def write(self, fd: int, data: bytes | memoryview) -> int:
         """See `Files`."""
-        return super().write(fd, data) if fd < REMOTE else int(self._ask("write", fd - REMOTE, data=data)[0])
+        if fd < REMOTE:
+            return super().write(fd, data)
+        rest, done = memoryview(data), 0
+        while len(rest) > MOST_WRITE:
+            size = bytes(rest[:MOST_WRITE]).rfind(b"\n") + 1 or MOST_WRITE
+            taken = int(self._ask("write", fd - REMOTE, data=rest[:size])[0])
+            done, rest = done + taken, rest[taken:]
+            if taken < size:
+                return done
+        return done + int(self._ask("write", fd - REMOTE, data=rest)[0])
 
     def writev(self, fd: int, pieces: Sequence[bytes]) -> int:
         """See `Files`."""
