@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from prometheus.v10.base.custody import REMOTE, CustodianFiles
+from prometheus.v10.base.custody import CustodianFiles
 from prometheus.v10.base.errors import LockHeldError
 from prometheus.v10.base.files import Lock
 from prometheus.v10.base.modes import Stage, Tier
@@ -326,15 +326,16 @@ def test_a_file_that_was_opened_before_the_seal_is_written_no_more(tree, custodi
     assert (run / "death_events.jsonl").read_bytes() == b"{}\n"
 
 
-def test_a_large_write_goes_in_parts_of_whole_lines(tree, files, monkeypatch):
+def test_a_large_write_goes_in_several_messages(tree, files, monkeypatch):
     monkeypatch.setattr("prometheus.v10.base.custody.MOST_WRITE", 1000)
-    parts: list[bytes] = []
-    monkeypatch.setattr(files, "_ask", lambda call, *a, data=b"": (parts.append(bytes(data)) or len(data), b""))
-    lines = b"".join(b"%d\n" % number for number in range(2000)) + b"x" * 2500
-    assert files.write(REMOTE + 1, lines) == len(lines)
-    assert b"".join(parts) == lines
-    assert max(map(len, parts)) <= 1000
-    assert all(part.endswith(b"\n") for part in parts if b"x" not in part)
+    files.mkdir(tree.layout.state / "HF")
+    place = tree.layout.state / "HF" / "large.json"
+    data = b"".join(b"%d\n" % number for number in range(2000)) + b"x" * 2500
+    fd = files.open(place, NEW | os.O_APPEND)
+    assert files.write(fd, data) == len(data)
+    assert files.write(fd, b"") == 0
+    files.close(fd)
+    assert place.read_bytes() == data
 
 
 def test_a_lock_that_others_wait_for_is_taken_back(tree, custodian, files):
