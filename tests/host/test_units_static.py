@@ -111,9 +111,9 @@ def test_offline_stages_have_neither_network_nor_credential():
 def test_a_stage_writes_no_evidence_but_through_its_custodian():
     for number, unit in enumerate(STAGES, 1):
         words = value(unit, "ExecStart").split()
-        assert "--volume=/var/lib/prometheus-quant:/var/lib/prometheus-quant:ro" in words
+        assert "--volume=/var/lib/prometheus-quant:/var/lib/prometheus-quant:${PQ_EVIDENCE}" in words
         assert f"--volume=/run/prometheus-quant-custodian/stage{number}-%i:/run/custodian" in words
-        assert words[-2:] == ["--custodian", "/run/custodian"]
+        assert words[-1] == "$PQ_CUSTODIAN"
         assert ("Requires", f"prometheus-custodian@stage{number}-%i.socket") in directives(text_of(unit))
         assert not any(word.startswith("--volume=/run/systemd/notify") for word in words)
 

@@ -179,6 +179,11 @@ class Suite:
             yield Finding(_FAIL, "release", f"{env_file(self.layout)} is not there", why, mend)
             return
         yield Finding(_OK, "release", f"{release.id}, commit {(release.git_commit or 'not known')[:12]}", why)
+        if not release.custodian:
+            yield Finding(
+                _WARN, "custodian", f"release {release.id} is of a version before it: its payload writes the evidence",
+                "what runs in a stage's container may change the past", mend,
+            )  # fmt: skip
         podman = Podman.of_service(self.runner)
         for stage, reference in release.images.items():
             found = podman.image(reference)

@@ -21,6 +21,7 @@ SERVICE_USER = "prometheus-quant"
 REPOSITORY = "localhost/prometheus-quant"
 TARGET_LABEL = "io.prometheus-quant.target"
 COMMIT_LABEL = "org.opencontainers.image.revision"
+CUSTODIAN_LABEL = "io.prometheus-quant.custodian"
 CREATED_LABEL = "org.opencontainers.image.created"
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 PULL_SECONDS = 1800.0
@@ -37,6 +38,7 @@ class Image:
         id: of its configuration: the same in every store.
         digests: every digest that it can be named by here.
         stage: whose it is; None for an image that is not ours.
+        custodian: whether it writes through a custodian.
     """
 
     id: str
@@ -46,6 +48,7 @@ class Image:
     git_commit: str | None
     created: str | None
     size: int
+    custodian: bool = False
 
 
 class Podman:
@@ -167,6 +170,7 @@ def _image(said: dict[str, Any]) -> Image:
         git_commit=labels.get(COMMIT_LABEL) or None,
         created=labels.get(CREATED_LABEL) or None,
         size=int(said.get("Size") or 0),
+        custodian=labels.get(CUSTODIAN_LABEL) == "1",
     )
 
 

@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from attrs import Factory, define, frozen
+from attrs import Factory, define, evolve, frozen
 
 from prometheus.v10.base.errors import ConfigError, EvidenceError, HostError, PrometheusError, UsageError, host_error
 from prometheus.v10.base.files import Lock
@@ -102,7 +102,8 @@ class Releases:
         for line in self.records.read(RELEASES):
             if line.payload.get("step") == "loaded":
                 said = line.payload["release"]
-                release = Release({Stage(key): ref for key, ref in said["images"].items()}, said["git_commit"])
+                images = {Stage(key): reference for key, reference in said["images"].items()}
+                release = Release(images, said["git_commit"], said.get("custodian") is True)
                 found[release.id] = Known(
                     release, line.ts_utc, str(line.payload["source"]), line.payload.get("authenticity")
                 )
@@ -207,7 +208,8 @@ class Releases:
         if missing or len(commits) != 1:
             what = f"no image for {', '.join(missing)}" if missing else f"images of several commits: {commits}"
             raise UsageError(f"that is no release: {what}", hint="a release is one image for each stage, of one commit")
-        return Release({stage: found[stage] for stage in Stage}, commits.pop())
+        custodian = all(image.custodian for _, image in images)
+        return Release({stage: found[stage] for stage in Stage}, commits.pop(), custodian)
 
     # ---- put in force ------------------------------------------------------------------------------------------------
 
@@ -246,7 +248,7 @@ class Releases:
             HostError: when an image is missing, or READY did not come; says on which release the host is then.
             LockHeldError: when somebody else is at it.
         """
-        self._must_be_there(to)
+        to = self._as_stored(to)
         with self._alone():
             before, older = self._readable(self.current), self._readable(self.previous)
             ran = self._running()
@@ -321,14 +323,19 @@ class Releases:
             raise UsageError("images are loaded on an installed host only", hint="--root / there")
         return self.podman
 
-    def _must_be_there(self, release: Release) -> None:
+    def _as_stored(self, release: Release) -> Release:
+        """The release as its images say themselves whether they write through a custodian, whatever the record says."""
         if self.podman is None:
-            return
+            return release
+        found = []
         for stage, reference in release.images.items():
-            if self.podman.image(reference) is None:
+            image = self.podman.image(reference)
+            if image is None:
                 raise HostError(
                     f"{reference} of {stage.value} is not in the store", hint="prometheus-quant release load FILE"
                 )
+            found.append(image.custodian)
+        return evolve(release, custodian=all(found))
 
     def _readable(self, read: Callable[[], Release | None]) -> Release | None:
         """A release that stands on file; one that cannot be read is no place to go back to, and no reason to stay."""

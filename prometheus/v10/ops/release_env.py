@@ -2,7 +2,8 @@
 
 The file is systemd's: ``NAME=value`` lines that units read with ``EnvironmentFile=``. Names are those of the units:
 ``PQ_IMAGE_<STAGE>`` is what Podman is given, ``PQ_IMAGE_<STAGE>_DIGEST`` what manifests record, ``PQ_GIT_COMMIT`` the
-sources. A reference without a digest is refused: a tag may mean other bytes tomorrow.
+sources; ``PQ_EVIDENCE`` and ``PQ_CUSTODIAN`` say whether the images write through the custodian, which those of earlier
+versions cannot. A reference without a digest is refused: a tag may mean other bytes tomorrow.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from prometheus.v10.base.paths import Layout
 
 FILE = "release.env"
 PREVIOUS = "release.env.previous"
+CUSTODIAN = "--custodian /run/custodian"
+"""What a stage's payload is told: where its custodian listens, as the units mount it."""
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _REFERENCE = re.compile(r"[A-Za-z0-9][\w./:-]*@(sha256:[0-9a-f]{64})")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -33,10 +36,12 @@ class Release:
     Attributes:
         images: reference by digest, for each stage.
         git_commit: what they were built from; None where the build did not know.
+        custodian: whether they write through the custodian; those of earlier versions write themselves.
     """
 
     images: dict[Stage, str]
     git_commit: str | None
+    custodian: bool = False
 
     @property
     def id(self) -> str:
@@ -57,7 +62,10 @@ class Release:
         for stage in Stage:
             name = f"PQ_IMAGE_{stage.value.upper()}"
             lines += [f"{name}={self.images[stage]}", f"{name}_DIGEST={self.digest(stage)}"]
-        return "\n".join([*lines, f"PQ_GIT_COMMIT={self.git_commit or ''}", ""])
+        lines.append(f"PQ_GIT_COMMIT={self.git_commit or ''}")
+        lines.append(f"PQ_EVIDENCE={'ro' if self.custodian else 'rw'}")
+        lines.append(f"PQ_CUSTODIAN={CUSTODIAN if self.custodian else ''}")
+        return "\n".join([*lines, ""])
 
     def plain(self) -> dict[str, Any]:
         """As JSON values."""
@@ -65,6 +73,7 @@ class Release:
             "id": self.id,
             "images": {stage.value: self.images[stage] for stage in Stage},
             "git_commit": self.git_commit,
+            "custodian": self.custodian,
         }
 
 
@@ -105,7 +114,8 @@ def read_release(place: Path) -> Release | None:
             raise ConfigError(f"{place}: {name}_DIGEST is not the digest of {reference}", hint=_HINT)
         images[stage] = reference
     commit = said.get("PQ_GIT_COMMIT", "")
-    return Release(images, commit if _COMMIT.fullmatch(commit) else None)
+    custodian = said.get("PQ_CUSTODIAN") == CUSTODIAN and said.get("PQ_EVIDENCE") == "ro"
+    return Release(images, commit if _COMMIT.fullmatch(commit) else None, custodian)
 
 
 def write_release(place: Path, release: Release) -> None:

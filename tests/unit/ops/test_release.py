@@ -322,15 +322,23 @@ def test_a_release_in_force_restarts_exactly_what_ran(releases, archive, layout,
     assert journal.entries()[-1]["MESSAGE_ID"] == Event.RELEASE.message_id
 
 
-def test_the_file_is_what_the_units_read(releases, archive, layout):
-    release = releases.load([archive("a")])
+@pytest.mark.parametrize(
+    ("label", "says"),
+    [({"io.prometheus-quant.custodian": "1"}, "PQ_EVIDENCE=ro\nPQ_CUSTODIAN=--custodian /run/custodian\n"),
+     ({}, "PQ_EVIDENCE=rw\nPQ_CUSTODIAN=\n")],
+    ids=["with a custodian", "of a version before"],
+)  # fmt: skip
+def test_the_file_is_what_the_units_read(releases, archive, layout, label, says):
+    release = releases.load([archive("a", labels=label)])
     releases.use(release.id)
     one, two = (digest("a", stage) for stage in Stage)
     assert env_file(layout).read_text() == (
         f"PQ_IMAGE_STAGE1=localhost/prometheus-quant@{one}\nPQ_IMAGE_STAGE1_DIGEST={one}\n"
         f"PQ_IMAGE_STAGE2=localhost/prometheus-quant@{two}\nPQ_IMAGE_STAGE2_DIGEST={two}\n"
-        f"PQ_GIT_COMMIT={COMMITS['a']}\n"
+        f"PQ_GIT_COMMIT={COMMITS['a']}\n" + says
     )
+    assert read_release(env_file(layout)).custodian is bool(label)
+    assert releases.known()[0].release.custodian is bool(label)
 
 
 def test_rollback_goes_back_and_rolling_back_again_returns(releases, two, layout, journal):
