@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -162,10 +162,10 @@ def read_index(index: Path) -> SnapshotInfo:
         info = SnapshotInfo(
             id=str(says["id"]),
             path=index.with_suffix(".jsonl"),
-            count=int(says["count"]),
+            count=_count(says, "count"),
             head_hash=str(says["head_hash"]),
             sha256=str(says["sha256"]),
-            bytes=int(says["bytes"]),
+            bytes=_count(says, "bytes"),
             pool_path=str(says["pool_path"]),
             created_at=str(says["created_at"]),
             git_commit=says["git_commit"],
@@ -180,6 +180,13 @@ def read_index(index: Path) -> SnapshotInfo:
     ):
         raise EvidenceError(f"{index} does not belong to its name: it says {info.id}, count {info.count}")
     return info
+
+
+def _count(says: Mapping[str, Any], name: str) -> int:
+    value = says[name]
+    if type(value) is not int or value < 0:
+        raise ValueError(f"{name} is {value!r}, no count")
+    return value
 
 
 def diff_snapshots(a: SnapshotInfo, b: SnapshotInfo) -> SnapshotDiff:

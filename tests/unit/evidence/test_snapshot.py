@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import re
 import stat
 import threading
 
@@ -19,6 +20,7 @@ from prometheus.v10.evidence.snapshot import (
     diff_snapshots,
     list_snapshots,
     newest_snapshot,
+    read_index,
     snapshot_id,
 )
 from prometheus.v10.evidence.verify_chain import verify_snapshot
@@ -49,6 +51,16 @@ def test_a_snapshot_is_the_pools_bytes_with_its_index(make_pool, folder, clock):
     assert (index["count"], index["head_hash"], index["git_commit"]) == (7, head, "c" * 40)
     assert verify_snapshot(info.path).exit_code is ExitCode.DONE
     assert len(list(folder.iterdir())) == 2
+
+
+@pytest.mark.parametrize("name", ["count", "bytes"])
+@pytest.mark.parametrize("value", ["1e999", "-1", "1.0", "true", '"7"', "null", "[7]", "1" + "0" * 5000])
+def test_an_index_whose_numbers_are_no_counts_is_refused(make_pool, folder, clock, name, value):
+    index = take(make_pool(7), folder, clock).index_path
+    index.chmod(0o644)
+    index.write_text(re.sub(rf'"{name}": \d+', f'"{name}": {value}', index.read_text()))
+    with pytest.raises(EvidenceError, match="is not a snapshot's index"):
+        read_index(index)
 
 
 def test_the_same_content_is_already_there(make_pool, folder, clock):
