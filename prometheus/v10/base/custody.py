@@ -32,10 +32,10 @@ OPTION = "--custodian"
 REMOTE = 1 << 30
 """Descriptors from here on are the custodian's; the kernel never hands out so many."""
 MOST_HEAD = 1 << 16
-MOST_BYTES = 1 << 26
-"""Most bytes that follow one message's head."""
 MOST_WRITE = 1 << 24
 """A larger write goes in several messages, parted behind whole lines where there are any."""
+MOST_BYTES = MOST_WRITE
+"""Most bytes that follow one message's head."""
 _LENGTH = struct.Struct(">I")
 
 
@@ -64,7 +64,10 @@ def receive(source: socket.socket) -> tuple[dict[str, Any], bytes] | None:
     (length,) = _LENGTH.unpack(first)
     if length > MOST_HEAD:
         raise ValueError(f"a head of {length} bytes")
-    head = json.loads(_exactly(source, length) or b"")
+    try:
+        head = json.loads(_exactly(source, length) or b"")
+    except RecursionError:
+        raise ValueError("a head that is nested too deep") from None
     size = head.get("bytes") if isinstance(head, dict) else None
     if type(size) is not int or not 0 <= size <= MOST_BYTES:
         raise ValueError("a message without a length")

@@ -5,17 +5,19 @@ from __future__ import annotations
 import os
 import socket
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from prometheus.v10.base.errors import HostError, UsageError
+from prometheus.v10.base.errors import HostError, PrometheusError, UsageError
 from prometheus.v10.base.files import tighten_umask
 from prometheus.v10.base.modes import Stage
 from prometheus.v10.base.names import is_instance
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.base.text import printable
+from prometheus.v10.evidence.ledger_now import ledger_now
 from prometheus.v10.ops.commands.options import DEFAULT_ROOT, Root
 from prometheus.v10.ops.custodian.rules import Rules
 from prometheus.v10.ops.custodian.server import serve
@@ -39,6 +41,8 @@ def custodian_command(
         raise UsageError(f"{whose!r} is no stage and instance", hint="for example stage1-HF")
     tighten_umask()
     rules = Rules(Layout.under(root), Stage(stage), instance)
+    with suppress(PrometheusError):  # whoever asks first hears of it; nobody waits for the reading under a lock
+        ledger_now(rules.layout.ledger)
     with _listening(place) as listening:
         serve(listening, rules, _say, idle_seconds=IDLE_SECONDS if place is None else None)
 

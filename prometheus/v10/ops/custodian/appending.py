@@ -16,9 +16,13 @@ from prometheus.v10.evidence.chain import MAX_LINE, START, LineFormat, Link, aft
 from prometheus.v10.evidence.ledger_line import LEDGER_LINE
 from prometheus.v10.evidence.ledger_now import ledger_now
 from prometheus.v10.evidence.pool_line import POOL_LINE
+from prometheus.v10.ops.custodian.curve_line import CURVE_LINE
 from prometheus.v10.ops.custodian.rules import QUEUES, RefusedError, Rules
+from prometheus.v10.ops.custodian.truth import untrue
 
 BLOCK = 1 << 16
+MOST_RECORD, MOST_ENTRY, MOST_DEPTH = 1 << 18, 1 << 20, 32
+"""Bytes of a line of a pool or curve, and of the ledger; how deep either is nested."""
 _ENTERED = frozenset(
     [
         LedgerEntryType.INSTALLATION, LedgerEntryType.RUN_STARTED, LedgerEntryType.RUN_SEALED,
@@ -29,34 +33,17 @@ _ENTERED = frozenset(
 """What a stage enters into the ledger. A deletion, a compression or a gate is entered by the host's own units."""
 
 
-class CurveLine:
-    """`LineFormat` of a survival curve, as far as the custodian looks: ``n`` and ``prev``."""
-
-    name = "line of a survival curve"
-
-    def links(self, line: bytes, link: Link) -> bool:
-        """See `LineFormat`."""
-        return self.link_of(line) == link
-
-    def problem(self, line: bytes, link: Link | None) -> str | None:
-        """See `LineFormat`."""
-        found = self.link_of(line)
-        if found is None:
-            return "it has no n and prev"
-        return None if link is None or found == link else f"it carries n {found.n}, expected n {link.n} and its prev"
-
-    def link_of(self, line: bytes) -> Link | None:
-        """See `LineFormat`."""
-        plain = _plain(line)
-        n, prev = plain.get("n"), plain.get("prev")
-        return Link(n, prev) if type(n) is int and isinstance(prev, str) else None
-
-
 def whole_bytes(path: Path) -> int:
-    """How many bytes of a file are whole lines."""
+    """How many bytes of a file are whole lines.
+
+    Raises:
+        RefusedError: when its tail is longer than any line.
+    """
     with path.open("rb") as reader:
-        end = reader.seek(0, os.SEEK_END)
+        size = end = reader.seek(0, os.SEEK_END)
         while end > 0:
+            if size - end > MAX_LINE:
+                raise RefusedError(f"{path.name} ends in {size - end} bytes that are no line")
             begin = max(0, end - BLOCK)
             reader.seek(begin)
             last = reader.read(end - begin).rfind(b"\n")
@@ -99,7 +86,7 @@ def require_lines(rules: Rules, path: Path, data: bytes, size: int) -> None:
         raise RefusedError("entries come one by one: each is held against those before it")
     link = _link(form, last_line(path, size), path)
     for line in _lines(data):
-        what = form.problem(line, link) or _not_its_own(rules, form, line)
+        what = _too_much(form, line) or form.problem(line, link) or _not_its_own(rules, form, line)
         if what is not None:
             raise RefusedError(f"line {link.n} of {path.name}: {what}")
         link = after(line, link.n)
@@ -108,7 +95,7 @@ def require_lines(rules: Rules, path: Path, data: bytes, size: int) -> None:
 def _form(rules: Rules, path: Path) -> LineFormat:
     if path == rules.layout.ledger:
         return LEDGER_LINE
-    return CurveLine() if path.name == CURVE_FILE else POOL_LINE
+    return CURVE_LINE if path.name == CURVE_FILE else POOL_LINE
 
 
 def _link(form: LineFormat, last: bytes, path: Path) -> Link:
@@ -121,8 +108,28 @@ def _link(form: LineFormat, last: bytes, path: Path) -> Link:
 
 
 def _lines(data: bytes) -> Iterator[bytes]:
-    for line in data[:-1].split(b"\n"):
-        yield line + b"\n"
+    at = 0
+    while at < len(data):
+        end = data.index(b"\n", at) + 1
+        yield data[at:end]
+        at = end
+
+
+def _too_much(form: LineFormat, line: bytes) -> str | None:
+    """What no line of the suite comes near, and what would overtax whoever reads it."""
+    most = MOST_ENTRY if form is LEDGER_LINE else MOST_RECORD
+    if len(line) > most:
+        return f"{len(line)} bytes, {most} at most"
+    level: list[Any] = [_plain(line)]
+    for _ in range(MOST_DEPTH):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer if isinstance(outer, list) else ())
+        ]
+        if not level:
+            return None
+    return f"nested deeper than {MOST_DEPTH}"
 
 
 def _not_its_own(rules: Rules, form: LineFormat, line: bytes) -> str | None:
@@ -142,7 +149,7 @@ def _not_its_own(rules: Rules, form: LineFormat, line: bytes) -> str | None:
         places = rules.layout.run_places(run_id) if is_run_id(run_id) else []
         if not any(rules.is_open(run_id, place) for place in places):
             return f"{run_id} is no open run of instance {rules.instance}"
-    return ledger_now(rules.layout.ledger).problem_of(plain)
+    return ledger_now(rules.layout.ledger).problem_of(plain) or untrue(rules, LedgerEntryType(kind), payload)
 
 
 def _plain(line: bytes) -> dict[str, Any]:

@@ -23,18 +23,23 @@ from pathlib import Path
 
 from prometheus.v10.base.files import ASIDE_SUFFIX
 from prometheus.v10.base.modes import RunPrefix, Stage, Tier
-from prometheus.v10.base.names import CURVE_FILE, LEDGER_FILE, Artifact, is_run_id
+from prometheus.v10.base.names import CURVE_FILE, LEDGER_FILE, SNAPSHOT_PREFIX, Artifact, is_run_id
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.base.reading import LARGE, read_if_there
 from prometheus.v10.evidence.ledger_now import ledger_now
+from prometheus.v10.ops.alive import LOCK_FILE
 
 SERVICE_RESULTS_FILE = "service_results.jsonl"
 """What the host files of each end of the instance (``record-result``)."""
 QUEUES = frozenset([RunPrefix.PROMOTE.value, RunPrefix.AUDIT.value])
 """Instances that drain a queue of promotions."""
 LOCK_SUFFIX = ".lock"
+FILE_MODES = frozenset([0o600, 0o640, 0o440, 0o444])
+FOLDER_MODES = frozenset([0o750, 0o700])
+_SNAPSHOT = re.compile(re.escape(SNAPSHOT_PREFIX) + r"(?P<id>\d{12}-[0-9a-f]{8})\.(?P<kind>jsonl|json)")
+MOST_INDEX = 1 << 16
 _ASIDE = re.compile(r"\.(?P<name>.+)\.\d+" + re.escape(ASIDE_SUFFIX))
-_TORN = re.compile(r"(?P<name>.+)\.torn-[0-9A-Za-z:._-]+")
+TORN = re.compile(r"(?P<name>.+)\.torn-[0-9A-Za-z:._-]+")
 
 
 class RefusedError(PermissionError):
@@ -87,18 +92,18 @@ class Rules:
         aside = _ASIDE.fullmatch(path.name)
         named = path if aside is None else path.with_name(aside["name"])
         parts = named.relative_to(self.layout.lib).parts
-        if parts[0] in self._runs and len(parts) >= 2:
+        if parts[0] in self._runs and len(parts) >= 3:  # the run's own name is made by mkdir alone
             self.require_open(path, parts[0], parts[1])
             return Zone.RUN
         home = self._home(parts)
         if home is None:
             raise RefusedError(f"{path} is not this instance's to write")
-        if parts[-1].endswith(LOCK_SUFFIX):
+        if named in self._locks():
             return Zone.LOCK
-        torn = _TORN.fullmatch(parts[-1])
-        if home == "snapshots" or (torn is not None and self._is_chain(named.with_name(torn["name"]))):
+        torn = TORN.fullmatch(parts[-1])
+        if home == "snapshots" or (torn is not None and self.is_chain(named.with_name(torn["name"]))):
             return Zone.NEW
-        if self._is_chain(named):
+        if self.is_chain(named):
             return Zone.CHAIN
         if home != "state":
             raise RefusedError(f"{path} is not this instance's to write")
@@ -117,7 +122,14 @@ class Rules:
             return None if name == SERVICE_RESULTS_FILE else "state"
         return "state" if self.instance in QUEUES and len(folder) == 3 and folder in self._queues() else None
 
-    def _is_chain(self, path: Path) -> bool:
+    def _locks(self) -> set[Path]:
+        """Every lock of the instance: of ledger, pool and its own state."""
+        files = (self.layout.ledger, self.layout.pool(self.stage))
+        own = self.layout.state / self.instance / LOCK_FILE
+        return {own, *(file.with_name(f"{file.name}{LOCK_SUFFIX}") for file in files)}
+
+    def is_chain(self, path: Path) -> bool:
+        """Whether a file of the instance is only appended to."""
         curve = self.layout.state / self.instance / CURVE_FILE
         return path in {self.layout.ledger, self.layout.pool(self.stage), curve}
 
@@ -192,14 +204,14 @@ class Rules:
         return zone
 
     @staticmethod
-    def mode(mode: int) -> None:
-        """Refuse a mode that lets others write, or that runs as somebody.
+    def mode(mode: int, allowed: frozenset[int] = FILE_MODES) -> None:
+        """Refuse a mode that is none of the suite's: one that lets others write, or keeps its owner from reading.
 
         Raises:
             RefusedError: naming it.
         """
-        if mode & ~0o755 or mode & 0o022:
-            raise RefusedError(f"mode {mode:o} lets others write")
+        if mode not in allowed:
+            raise RefusedError(f"mode {mode:o} is none of {', '.join(f'{one:o}' for one in sorted(allowed))}")
 
     def rename(self, source: Path, target: Path) -> None:
         """Whether one name may replace another.
@@ -221,6 +233,8 @@ class Rules:
         same = zones[0] is zones[1] and zones[0] in {Zone.RUN, Zone.NEW, Zone.STATE}
         if not same or source.parent != target.parent or not _ASIDE.fullmatch(source.name):
             raise RefusedError(f"{source} is not linked to {target}")
+        if target.parent == self.layout.snapshots(self.stage):
+            _require_snapshot(source, target)
 
     def unlink(self, path: Path) -> None:
         """Whether a name may go.
@@ -238,7 +252,7 @@ class Rules:
         Raises:
             RefusedError: when not.
         """
-        self.mode(mode)
+        self.mode(mode, FOLDER_MODES)
         parts = path.relative_to(self.layout.lib).parts
         if parts[0] in self._runs and len(parts) >= 2:
             self.require_open(path, parts[0], parts[1])
@@ -249,3 +263,19 @@ class Rules:
         """Folders of promotions that the instance works in."""
         top = ("state", "promotions")
         return {top, *((*top, name) for name in (self.instance, "done", "failed"))}
+
+
+def _require_snapshot(source: Path, target: Path) -> None:
+    """Refuse a snapshot's name for what is none, and an index that does not belong to its name."""
+    named = _SNAPSHOT.fullmatch(target.name)
+    if named is None:
+        raise RefusedError(f"{target.name} is no name of a snapshot")
+    if named["kind"] == "json":
+        data = read_if_there(source, at_most=MOST_INDEX)
+        try:
+            said = json.loads(data or b"")
+            good = said["id"] == named["id"] and all(type(said[name]) is int for name in ("count", "bytes"))
+        except (ValueError, KeyError, TypeError, RecursionError):
+            good = False
+        if not good:
+            raise RefusedError(f"{target.name} is not the index of snapshot {named['id']}")

@@ -8,6 +8,7 @@ import os
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,15 +18,19 @@ from typing import Any
 from prometheus.v10.base.custody import receive, send
 from prometheus.v10.base.errors import PrometheusError
 from prometheus.v10.base.kernel import FILES, Files
+from prometheus.v10.base.names import LEDGER_FILE, POOL_FILE
 from prometheus.v10.ops.custodian.appending import require_lines, whole_bytes
 from prometheus.v10.ops.custodian.rules import LOCK_SUFFIX, RefusedError, Rules, Zone
 
-MOST_OPEN = 512
-"""Descriptors that one connection holds at most."""
+MOST_OPEN = 96
+"""Descriptors that one connection holds at most; all connections together stay below what a process may have open."""
+MOST_NUMBER = 1 << 62
 MOST_READ = 1 << 16
 MOST_CONNECTIONS = 8
-MOST_HELD_SECONDS = 10.0
-"""How long a lock that other instances wait for is held at most; an append takes a thousandth of it."""
+MOST_HELD_SECONDS = {LEDGER_FILE: 4.0, POOL_FILE: 900.0}
+"""How long the lock of a file that others wait for is held at most. Under a pool's the whole pool may be checked."""
+MOST_PAUSE_SECONDS = 1.0
+"""Whoever held a lock for long leaves it to others for as long, up to this, before it is taken again."""
 
 Heard = Callable[[str], None]
 """Hears of each refusal, in words."""
@@ -36,10 +41,14 @@ class _Open:
     fd: int
     path: Path
     zone: Zone
-    floor: int
-    """Of a chained file: what stands before this byte is never cut."""
-    held: threading.Timer | None = None
-    """Of a lock that is held and that others wait for: what gives it back in the end."""
+    made: bool
+    """Whether it was made by this very opening."""
+    unsynced: int | None = None
+    """Of a chained file: where what was appended here and not yet synced begins."""
+    held_since: float | None = None
+    """Of a lock: when it was taken (monotonic); None while it is not held."""
+    timer: threading.Timer | None = None
+    """Of a lock that others wait for: what takes it back in the end."""
 
 
 class Connection:
@@ -50,6 +59,7 @@ class Connection:
         self._rules, self._heard, self._turn, self._files = rules, heard, turn, files
         self._open: dict[int, _Open] = {}
         self._next = 0
+        self._syncing = 0
 
     def serve(self, peer: socket.socket) -> None:
         """Answer until the other end is gone, or sends what is no message."""
@@ -80,7 +90,8 @@ class Connection:
         kinds = _CALLS.get(name)
         if kinds is None or not isinstance(arguments, list):
             raise OSError(errno.EINVAL, "no such call")
-        if len(arguments) != len(kinds) or any(type(a) is not k for a, k in zip(arguments, kinds, strict=True)):
+        fits = len(arguments) == len(kinds) and all(type(a) is k for a, k in zip(arguments, kinds, strict=True))
+        if not fits or any(type(a) is int and abs(a) > MOST_NUMBER for a in arguments):
             raise OSError(errno.EINVAL, f"{name} takes other arguments")
         if name in _WAIT_FOR_THE_DISK:
             return getattr(self, name)(*arguments), b""
@@ -104,9 +115,10 @@ class Connection:
         zone = self._rules.open(path, flags, mode)
         if len(self._open) >= MOST_OPEN:
             raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        made = not os.path.lexists(path)
         fd = self._files.open(path, flags, mode)
         number, self._next = self._next, self._next + 1
-        self._open[number] = _Open(fd, path, zone, whole_bytes(path) if zone is Zone.CHAIN else 0)
+        self._open[number] = _Open(fd, path, zone, made)
         return number
 
     def rename(self, source: str, target: str) -> None:
@@ -142,10 +154,12 @@ class Connection:
         return found
 
     def _changes(self, number: int) -> _Open:
-        """An open file that is to be changed: a run may have been sealed since it was opened."""
+        """An open file that is to be changed: its run may have been sealed since, or it may have got its name."""
         found = self._of(number)
         if found.zone is Zone.RUN:
             self._rules.zone(found.path)
+        if found.zone is Zone.NEW and not _is_only_name(found):
+            raise RefusedError(f"{found.path.name} has its name: it is written no more")
         return found
 
     def close(self, number: int) -> None:
@@ -164,7 +178,10 @@ class Connection:
         found = self._changes(number)
         if found.zone is Zone.CHAIN:
             self._require_lock(found.path)
-            require_lines(self._rules, found.path, data, self._files.size(found.fd))
+            size = self._files.size(found.fd)
+            require_lines(self._rules, found.path, data, size)
+            if found.unsynced is None:
+                found.unsynced = size
         return self._files.write(found.fd, data)
 
     def size(self, number: int) -> int:
@@ -176,58 +193,94 @@ class Connection:
         return self._files.appends(self._of(number).fd)
 
     def ftruncate(self, number: int, size: int) -> None:
-        """See `Files`; of a chained file only what was never whole, or never synced, is cut."""
+        """See `Files`. No file grows; of a chained one only what is no line is cut, or what was appended unsynced."""
         found = self._changes(number)
-        if found.zone is Zone.CHAIN and size < found.floor:
-            raise RefusedError(f"{found.path} is not cut to {size} bytes: {found.floor} are whole lines")
+        if size > self._files.size(found.fd) or size < 0:
+            raise RefusedError(f"{found.path.name} does not grow by being cut")
+        if found.zone is Zone.CHAIN:
+            self._require_lock(found.path)
+            floor = whole_bytes(found.path) if found.unsynced is None else found.unsynced
+            if size < floor:
+                raise RefusedError(f"{found.path.name} is not cut to {size} bytes: {floor} are acknowledged lines")
         self._files.ftruncate(found.fd, size)
 
     def fchmod(self, number: int, mode: int) -> None:
-        """See `Files`."""
+        """See `Files`; a file that others use as well gets its mode from whoever makes it."""
         self._rules.mode(mode)
-        self._files.fchmod(self._changes(number).fd, mode)
+        found = self._changes(number)
+        if found.zone in {Zone.CHAIN, Zone.LOCK} and not found.made:
+            raise RefusedError(f"{found.path.name} keeps its mode")
+        self._files.fchmod(found.fd, mode)
 
     def fdatasync(self, number: int) -> None:
         """See `Files`. What is synced is acknowledged, and never cut again."""
         found = self._of(number)
-        self._files.fdatasync(found.fd)
-        if found.zone is Zone.CHAIN:
-            found.floor = max(found.floor, self._files.size(found.fd))
+        self._syncing += 1
+        try:
+            self._files.fdatasync(found.fd)
+        finally:
+            self._syncing -= 1
+        found.unsynced = None
 
     def fsync(self, number: int) -> None:
         """See `Files`."""
         self._files.fsync(self._of(number).fd)
 
     def flock(self, number: int, operation: int) -> None:
-        """See `Files`; never waits."""
+        """See `Files`; never waits. A lock is held by one at a time, and one that others wait for not for ever."""
         found = self._of(number)
         if found.zone is not Zone.LOCK:
             raise RefusedError(f"{found.path} is no lock")
-        self._files.flock(found.fd, operation | fcntl.LOCK_NB)
-        self._give_back(found)
-        if operation & ~fcntl.LOCK_NB == fcntl.LOCK_EX:
-            found.held = threading.Timer(MOST_HELD_SECONDS, self._overdue, (number, found))
-            found.held.daemon = True
-            if self._rules.is_shared(found.path):
-                found.held.start()
+        if operation == fcntl.LOCK_UN:
+            self._give_back(found)
+            return
+        if operation != fcntl.LOCK_EX | fcntl.LOCK_NB:
+            raise RefusedError(f"{found.path.name} is taken by one at a time, without waiting")
+        if found.held_since is not None:
+            return
+        if self._clock() < _pauses.get(found.path, 0.0):
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        self._files.flock(found.fd, operation)
+        found.held_since = self._clock()
+        if self._rules.is_shared(found.path):
+            self._watch(number, found, MOST_HELD_SECONDS[found.path.name.removesuffix(LOCK_SUFFIX)])
+
+    _clock = staticmethod(time.monotonic)
+
+    def _watch(self, number: int, found: _Open, seconds: float) -> None:
+        found.timer = threading.Timer(seconds, self._overdue, (number, found))
+        found.timer.daemon = True
+        found.timer.start()
 
     def _give_back(self, found: _Open) -> None:
-        if found.held is not None:
-            found.held.cancel()
-            found.held = None
+        if found.timer is not None:
+            found.timer.cancel()
+            found.timer = None
+        if found.held_since is None:
+            return
+        if self._rules.is_shared(found.path):
+            now = self._clock()
+            _pauses[found.path] = now + min(now - found.held_since, MOST_PAUSE_SECONDS)
+        found.held_since = None
+        self._files.flock(found.fd, fcntl.LOCK_UN)
 
     def _overdue(self, number: int, found: _Open) -> None:
-        """Take a lock away that others wait for."""
+        """Take a lock away that others wait for. Under a sync it is the disk that takes its time: look again."""
         with self._turn:
-            if self._open.get(number) is found and found.held is not None:
-                found.held = None
-                self._heard(f"the custodian takes back {found.path.name}: it was held for {MOST_HELD_SECONDS:g} s")
-                self._files.flock(found.fd, fcntl.LOCK_UN)
+            if self._open.get(number) is not found or found.held_since is None:
+                return
+            if self._syncing:
+                self._watch(number, found, 1.0)
+                return
+            held = self._clock() - found.held_since
+            self._heard(f"the custodian takes back {found.path.name}: it was held for {held:.0f} s")
+            self._give_back(found)
 
     def _require_lock(self, path: Path) -> None:
         """Lines are appended by whoever holds the file's lock: no other process then appends as well."""
         lock = path.with_name(f"{path.name}{LOCK_SUFFIX}")
-        if self._rules.is_shared(lock) and not any(o.path == lock and o.held is not None for o in self._open.values()):
+        holds = any(one.path == lock and one.held_since is not None for one in self._open.values())
+        if self._rules.is_shared(lock) and not holds:
             raise RefusedError(f"{path.name} is appended to while its lock is held")
 
 
@@ -239,6 +292,19 @@ _CALLS: dict[str, tuple[type, ...]] = {
     "flock": (int, int), "rename": (str, str), "link": (str, str), "unlink": (str,), "mkdir": (str, int),
 }  # fmt: skip
 """The calls that there are, and the types of their arguments."""
+
+
+_pauses: dict[Path, float] = {}
+"""Until when (monotonic) a lock is left to others, by its path; of this custodian, whichever connection held it."""
+
+
+def _is_only_name(found: _Open) -> bool:
+    """Whether an open file lies under the name that it was opened by, and under no other."""
+    try:
+        named, opened = found.path.lstat(), os.fstat(found.fd)
+    except OSError:
+        return False
+    return (named.st_dev, named.st_ino) == (opened.st_dev, opened.st_ino) and opened.st_nlink == 1
 
 
 def peer_uid(peer: socket.socket) -> int:
@@ -255,7 +321,12 @@ def serve(listening: socket.socket, rules: Rules, heard: Heard, *, idle_seconds:
     while True:
         try:
             peer, _ = listening.accept()
-        except TimeoutError:
+        except OSError as error:
+            if error.errno in {errno.EMFILE, errno.ENFILE}:
+                time.sleep(0.1)
+                continue
+            if not isinstance(error, TimeoutError):
+                raise
             if any(thread.is_alive() for thread in threads):
                 continue
             return
