@@ -246,6 +246,25 @@ def test_what_others_appended_is_never_cut(tree, files):
     passes_the_audit(tree)
 
 
+def test_what_was_left_unsynced_is_not_cut_once_others_may_append(tree, custodian, files):
+    """The bytes of one's own that were never synced stop being one's own to cut when the lock is given back."""
+    tree.write_profile(small_profile(extra="[pool]\nsnapshot_every_runs = 1\n"))
+    serve(tree, custodian, "--max-runs", "1")
+    past, ledger = Past(tree, files), tree.layout.ledger
+    run = "HF_20260101T000000Z_abcdef0_0002"
+    one = [json.loads(line) for line in ledger.read_text().splitlines() if '"run_started"' in line][-1]
+    payload = {**one["payload"], "run_id": run, "run_dir": f"runs_hf/{run}", "run_counter": 1}
+    lock = Lock(ledger.with_name("ledger.jsonl.lock"), who="a test", files=files)
+    fd, before = files.open(ledger, os.O_WRONLY | os.O_APPEND), ledger.stat().st_size
+    with lock:
+        files.write(fd, past.entry("run_started", payload=payload))
+    lock.acquire(attempts=200)
+    with pytest.raises(PermissionError, match="acknowledged lines"):
+        files.ftruncate(fd, before)
+    lock.release()
+    assert ledger.stat().st_size > before
+
+
 def test_a_snapshot_that_has_its_name_is_written_no_more(tree, custodian, files):
     tree.write_profile(small_profile(extra="[pool]\nsnapshot_every_runs = 1\n"))
     serve(tree, custodian, "--max-runs", "1")

@@ -55,6 +55,9 @@ class RunPrefix(StrEnum):
         return Tier.TIER2_FULL if self in {RunPrefix.PROMOTE, RunPrefix.AUDIT} else Tier.TIER1_HF
 
 
+QUEUES = (RunPrefix.PROMOTE.value, RunPrefix.AUDIT.value)
+"""Instances that drain a queue of promotions."""
+
 MODE_SPELLINGS = {
     "offline": Mode.OFFLINE,
     "okx_demo": Mode.OKX_DEMO,

@@ -28,7 +28,7 @@ from attrs import asdict, evolve
 from prometheus.v10.base.clock import Clock, utc_text
 from prometheus.v10.base.errors import EvidenceError, HostError, LockHeldError, PrometheusError, UsageError, host_error
 from prometheus.v10.base.files import FILES, Files, make_directory, write_atomic
-from prometheus.v10.base.modes import Mode, Stage, Tier
+from prometheus.v10.base.modes import QUEUES, Mode, Stage, Tier
 from prometheus.v10.base.names import Artifact, Event, LedgerEntryType
 from prometheus.v10.base.paths import Layout, refuse_links_below
 from prometheus.v10.base.reading import LARGE, read_whole
@@ -43,7 +43,7 @@ from prometheus.v10.evidence.ledger import Ledger, iter_entries
 from prometheus.v10.evidence.pool import iter_records
 from prometheus.v10.evidence.pool_record import PoolRecord
 from prometheus.v10.evidence.seal import read_seal
-from prometheus.v10.ops.promotion_requests import QUEUES, own_ids, read_request, request_id
+from prometheus.v10.ops.promotion_requests import own_ids, read_request, request_id
 from prometheus.v10.ops.retention import LOCK_ATTEMPTS, retention_lock
 from prometheus.v10.runs.control import RunControl, RunOutcome
 from prometheus.v10.runs.profile import Profile

@@ -7,15 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from prometheus.v10.base.errors import EvidenceError
-from prometheus.v10.base.modes import RunPrefix
+from prometheus.v10.base.modes import QUEUES
 from prometheus.v10.base.names import is_run_id
 from prometheus.v10.base.reading import SMALL, read_whole
 from prometheus.v10.base.text import printable
 from prometheus.v10.evidence.canonical import canonical_bytes
 from prometheus.v10.evidence.codec import from_json_bytes
 from prometheus.v10.runs.promote import Promotion
-
-QUEUES = (RunPrefix.PROMOTE.value, RunPrefix.AUDIT.value)
 
 
 def request_id(asked: list[Any]) -> str:

@@ -151,3 +151,9 @@ def test_both_use_the_places_of_the_layout():
 def test_the_line_is_utc_to_the_millisecond(recorder):
     line = recorder.line_of("prometheus-stage1", "HF", {}, NOW)
     assert re.fullmatch(r"2026-01-02T03:04:05\.000Z", line["ts_utc"])
+
+
+def test_the_custodian_keeps_payloads_from_what_the_recorder_files():
+    from prometheus.v10.ops.custodian.rules import SERVICE_RESULTS_FILE
+
+    assert program("record-result").FILE == SERVICE_RESULTS_FILE

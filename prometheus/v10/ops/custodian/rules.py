@@ -22,7 +22,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from prometheus.v10.base.files import ASIDE_SUFFIX
-from prometheus.v10.base.modes import RunPrefix, Stage, Tier
+from prometheus.v10.base.modes import QUEUES, Stage, Tier
 from prometheus.v10.base.names import CURVE_FILE, LEDGER_FILE, SNAPSHOT_PREFIX, Artifact, is_run_id
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.base.reading import LARGE, read_if_there
@@ -31,8 +31,6 @@ from prometheus.v10.ops.alive import LOCK_FILE
 
 SERVICE_RESULTS_FILE = "service_results.jsonl"
 """What the host files of each end of the instance (``record-result``)."""
-QUEUES = frozenset([RunPrefix.PROMOTE.value, RunPrefix.AUDIT.value])
-"""Instances that drain a queue of promotions."""
 LOCK_SUFFIX = ".lock"
 FILE_MODES = frozenset([0o600, 0o640, 0o440, 0o444])
 FOLDER_MODES = frozenset([0o750, 0o700])

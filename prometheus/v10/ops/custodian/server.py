@@ -44,7 +44,7 @@ class _Open:
     made: bool
     """Whether it was made by this very opening."""
     unsynced: int | None = None
-    """Of a chained file: where what was appended here and not yet synced begins."""
+    """Of a chained file: where what was appended in this holding of its lock, and not yet synced, begins."""
     held_since: float | None = None
     """Of a lock: when it was taken (monotonic); None while it is not held."""
     timer: threading.Timer | None = None
@@ -262,6 +262,9 @@ class Connection:
             now = self._clock()
             _pauses[found.path] = now + min(now - found.held_since, MOST_PAUSE_SECONDS)
         found.held_since = None
+        for one in self._open.values():  # from now on others may append behind it
+            if found.path == one.path.with_name(f"{one.path.name}{LOCK_SUFFIX}"):
+                one.unsynced = None
         self._files.flock(found.fd, fcntl.LOCK_UN)
 
     def _overdue(self, number: int, found: _Open) -> None:

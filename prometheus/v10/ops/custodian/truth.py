@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from prometheus.v10.base.modes import RunPrefix, Stage
+from prometheus.v10.base.modes import QUEUES, RunPrefix, Stage
 from prometheus.v10.base.names import CURVE_FILE, SNAPSHOT_PREFIX, Artifact, LedgerEntryType
 from prometheus.v10.base.reading import LARGE, read_if_there
 from prometheus.v10.evidence.chain import GENESIS, MAX_LINE, LineFormat, after
 from prometheus.v10.evidence.pool_line import POOL_LINE
 from prometheus.v10.ops.custodian.curve_line import CURVE_LINE
-from prometheus.v10.ops.custodian.rules import QUEUES, TORN, Rules
+from prometheus.v10.ops.custodian.rules import TORN, Rules
 
 BLOCK = 1 << 20
 
