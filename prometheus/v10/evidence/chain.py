@@ -80,7 +80,7 @@ class Lines:
 
     Attributes:
         offset: where the line that was yielded last begins.
-        end: after the iteration, the offset after the last newline.
+        end: the offset after the line (of `blocks`, after the last line) that was yielded last.
         size: the file's size when reading began.
         overlong: after the iteration, whether it ended at a line longer than `MAX_LINE`.
     """
@@ -94,6 +94,15 @@ class Lines:
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield each line with its newline."""
+        end = self.end
+        for lines in self.blocks():
+            for line in lines:
+                self.offset, end = end, end + len(line)
+                self.end = end
+                yield line
+
+    def blocks(self) -> Iterator[list[bytes]]:
+        """Yield the lines of one block of the file after the other; `end` follows the blocks, `offset` does not."""
         at, carry = self.end, b""
         while at < self.size:
             block = os.pread(self._fd, min(BLOCK, self.size - at), at)
@@ -102,10 +111,8 @@ class Lines:
             at += len(block)
             pieces = (carry + block).split(b"\n") if carry else block.split(b"\n")
             carry = pieces.pop()
-            for piece in pieces:
-                self.offset = self.end
-                self.end += len(piece) + 1
-                yield piece + b"\n"
+            self.end = at - len(carry)
+            yield [piece + b"\n" for piece in pieces]
             if len(carry) > MAX_LINE:
                 self.overlong = True
                 return

@@ -99,6 +99,7 @@ class _Check:
         self.dir, self.path, self.index, self.report, self.orders = run_dir, path, index, report, orders
         self.shards: dict[str, dict[str, Any]] = {part["filename"]: part for part in index["shards"]}
         self.dropped: dict[str, dict[str, Any]] = {part["filename"]: part for part in index["dropped"]}
+        self.event_flags = {str(flag) for flag in index["policy"]["event_flags"]}
 
     def go(self, names: set[str], *, cut_off: bool, explained: Set[str]) -> None:
         self._check_index()
@@ -189,9 +190,16 @@ class _Check:
             record = json.loads(line)
         except (ValueError, RecursionError) as error:
             return f"not JSON: {error}"
-        if not isinstance(record, dict) or not is_canonical(line, record):
+        if not isinstance(record, dict):
             return "not a canonical object"
-        return self._wrong(record, part)
+        if (what := self._wrong(record, part)) is not None:
+            return what
+        if self.orders is not None:
+            return self.orders.wrong(record, part, line)
+        if not is_canonical(line, record):
+            return "not a canonical object"
+        broken = violations(record)
+        return f"null rule: {broken[0]}" if broken else None
 
     def _wrong(self, record: dict[str, Any], part: dict[str, Any]) -> str | None:
         if record.get("schema") != Schema.EXECUTION_RAW.value or record.get("run_id") != self.dir.name:
@@ -200,15 +208,9 @@ class _Check:
             return f"{', '.join(sorted(missing))} missing"
         if not isinstance(record["flags"], list):
             return "flags is not a list"
-        if part["event_records"] == 0 and not {str(flag) for flag in record["flags"]}.isdisjoint(self._event_flags()):
+        if part["event_records"] == 0 and not self.event_flags.isdisjoint(map(str, record["flags"])):
             return "an event record among plain ones, which the budget may drop"
-        broken = violations(record)
-        if broken or self.orders is None:
-            return f"null rule: {broken[0]}" if broken else None
-        return self.orders.wrong(record, part)
-
-    def _event_flags(self) -> set[str]:
-        return {str(flag) for flag in self.index["policy"]["event_flags"]}
+        return None
 
 
 def _number(name: str) -> int:

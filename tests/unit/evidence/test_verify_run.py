@@ -156,7 +156,7 @@ WRONG = {
         'line 1: run_id is "HF_x", derived is',
     ),
     "death field": (set_in(DEATHS, "1.last_signal", KeyError), "line 2: last_signal missing"),
-    "death null": (set_in(DEATHS, "0.last_signal", None), "line 1: last_signal missing or no finite number"),
+    "death null": (set_in(DEATHS, "0.last_signal", None), "line 1: last_signal is null, which cannot be"),
     "no summary": (lambda e: e.update({SUMMARY: None}), "missing: a tier1_hf run owes it"),
     "schema": (set_in("gating_telemetry.json", "schema", "x/1"), "schema is 'x/1'"),
     "no fences": (set_in("gating_telemetry.json", "counters", {}), "no fence is counted"),

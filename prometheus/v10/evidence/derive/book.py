@@ -7,23 +7,25 @@ Standard library only.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any
+from math import inf
+from operator import attrgetter
+from typing import TypeVar
 
 from prometheus.v10.base.names import Artifact
-from prometheus.v10.evidence.derive.lines import REASONS, Frame
+from prometheus.v10.evidence.derive.asserted import BIRTH, DEATH, SURVIVOR, Born, Died, Kind, Survived, misfit
+from prometheus.v10.evidence.derive.lines import FLAT_SIDE, Frame
 from prometheus.v10.evidence.derive.setting import Setting
 from prometheus.v10.evidence.derive.shares import Shares
-from prometheus.v10.evidence.derive.typed import differing, is_count, is_real, is_sha256
+from prometheus.v10.evidence.derive.typed import differing, plain_json
 
 Say = Callable[[str, int, str], None]
 """Called with the name of a file, the number of the line in the experiment's part of it, and what is wrong."""
 
-REVIEW = "quarterly_review"
+T = TypeVar("T")
 MOST = 1 << 24
 """More agents than this in one experiment are refused: no run has a thousandth of it."""
 
@@ -76,16 +78,14 @@ class Book:
 
     def live(self, births: Sequence[bytes], deaths: Sequence[bytes]) -> None:
         """Take in the experiment's births and deaths, which are in the order of their files."""
-        born = self._parsed(Artifact.BIRTHS, births)
-        died = self._parsed(Artifact.DEATHS, deaths)
-        if len(born) + len(self.parent) > MOST or len(born) != len(births) or len(died) != len(deaths):
+        born = self._read(Artifact.BIRTHS, births, BIRTH)
+        died = self._read(Artifact.DEATHS, deaths, DEATH)
+        if born is None or died is None or len(born) + len(self.parent) > MOST:
             self.totals.whole = False
             return
-        batches = {tick: list(rows) for tick, rows in groupby(enumerate(born), key=lambda row: int(row[1]["tick"]))}
-        groups: dict[int, list[list[tuple[int, dict[str, Any]]]]] = {}
-        for (tick, _), rows in groupby(
-            enumerate(died), key=lambda row: (int(row[1]["tick"]), row[1]["death_reason"] == REVIEW)
-        ):
+        batches = {tick: list(rows) for tick, rows in groupby(born, key=attrgetter("tick"))}
+        groups: dict[int, list[list[Died]]] = {}
+        for (tick, _), rows in groupby(died, key=attrgetter("tick", "judged")):
             groups.setdefault(tick, []).append(list(rows))
         self._in_order(Artifact.BIRTHS, born)
         self._in_order(Artifact.DEATHS, died)
@@ -94,7 +94,7 @@ class Book:
         for tick in sorted(batches.keys() | groups.keys()):
             self._skip_reviews(before, tick)
             before = tick + 1
-            self._tick(tick, groups.get(tick, []), batches.get(tick, []), deaths, births, (tick + 1) % review == 0)
+            self._tick(tick, groups.get(tick, []), batches.get(tick, []), (tick + 1) % review == 0)
         self._reviewed_to = before
 
     _reviewed_to = 0
@@ -107,16 +107,16 @@ class Book:
             self.shares.forget()
 
     def _tick(
-        self, tick: int, groups: list[list[tuple[int, dict[str, Any]]]], batch: list[tuple[int, dict[str, Any]]],
-        deaths: Sequence[bytes], births: Sequence[bytes], due: bool,  # noqa: FBT001
+        self, tick: int, groups: list[list[Died]], batch: list[Born],
+        due: bool,  # noqa: FBT001
     ) -> None:  # fmt: skip
-        line = (groups[0] if groups else batch)[0][0]
+        line = groups[0][0].number if groups else batch[0].number
         where = Artifact.DEATHS if groups else Artifact.BIRTHS
         if self.totals.collapse is not None:
             self.say(where, line, f"tick {tick} lies behind the collapse at tick {self.totals.collapse[1]}")
         if not 0 <= tick < self.setting.ticks:
             self.say(where, line, f"tick {tick} is outside the window of {self.setting.ticks} ticks")
-        by_review = [rows[0][1]["death_reason"] == REVIEW for rows in groups]
+        by_review = [rows[0].judged for rows in groups]
         if by_review not in ([], [False], [True], [False, True]):
             self.say(where, line, f"tick {tick}: what a review judged is buried after all others, in one go")
         if (True in by_review or batch) and not due:
@@ -126,163 +126,139 @@ class Book:
             if judged:
                 reviewed = self.alive
                 self.totals.reviewed += reviewed
-            self._bury(tick, rows, deaths, reviewed)
+            self._bury(tick, rows, reviewed)
         if due and True not in by_review:
             self.totals.reviewed += self.alive
-        for number, row in batch:
-            self._birth(tick, number, row, births[number])
+        for row in batch:
+            self._birth(row)
         if due:
             self.shares.forget()
         extinct, broke = self.alive == 0, self.reserve <= 0.0
         if (extinct or broke) and self.totals.collapse is None:
             self.totals.collapse = ("both" if extinct and broke else "extinction" if extinct else "financial", tick)
 
-    def _bury(self, tick: int, rows: list[tuple[int, dict[str, Any]]], lines: Sequence[bytes], reviewed: int) -> None:
-        """One group: who they were, what they leave, and the bytes of their lines."""
+    def _bury(self, tick: int, rows: list[Died], reviewed: int) -> None:
+        """One group: who they were, what they leave, and the text of their lines."""
         reserve, good = self.reserve, []
-        for number, row in rows:
-            if (wrong := self._wrong_death(tick, row)) is not None:
-                self.say(Artifact.DEATHS, number, wrong)
+        for row in rows:
+            if (wrong := self._wrong_death(row)) is not None:
+                self.say(Artifact.DEATHS, row.number, wrong)
                 self.totals.whole = False
                 continue
-            agent = row["genome_index"]
-            reserve += row["final_capital"]
+            agent = row.agent
+            reserve += row.final
             self.death_tick[agent] = tick
-            self.final[agent] = row["final_capital"]
-            self.trades[agent] = row["trades"]
-            self.costs[agent] = row["fees_paid"], row["funding_paid"], row["slippage_paid"]
-            self.totals.reasons[row["death_reason"]] += 1
+            self._left(row)
             self.totals.agent_ticks += tick - max(self.born[agent], 0)
-            self.deaths.append((tick, agent, row["death_reason"] == REVIEW, row["trades"]))
-            self.shares.died(row["death_reason"])
-            if row["death_reason"] == "liquidation":
-                self.liquidated[agent] = tick, row["position_side"]
-            good.append((number, row))
+            self.deaths.append((tick, agent, row.judged, row.trades))
+            if row.reason == "liquidation":
+                self.liquidated[agent] = tick, row.side.strip('"')
+            good.append(row)
         self.reserve = reserve
         self.alive -= len(good)
         self.totals.deaths += len(good)
         if not good:
             return
+        reasons = Counter(row.reason for row in good)
+        self.totals.reasons.update(reasons)
+        self.shares.died(reasons)
         self._check_order(good)
-        first = good[0][1]
-        fences = first["fence_block_rate_summary"]
-        text, wrong = self.shares.text(fences, reviewed)
+        first = good[0]
+        text, wrong = self.shares.text(plain_json(first.fences), reviewed)
         if wrong is not None:
-            self.say(Artifact.DEATHS, good[0][0], f"fence_block_rate_summary: {wrong}")
-        allocated = first["capital_triplet"]["allocated_capital"]
-        if self.alive == 0:
-            allocated = 0.0
+            self.say(Artifact.DEATHS, first.number, f"fence_block_rate_summary: {wrong}")
+        allocated = first.allocated if self.alive else 0.0
         self._drawn(allocated + reserve)
-        close = self.setting.time.close(tick, first["ts_utc"])
-        frame = self.frame
-        for number, row in good:
-            agent = row["genome_index"]
-            derived = frame.death(
-                tick, close, agent, self.parent[agent], self._genome(agent, row), self.born[agent],
-                row["death_reason"], self.initial[agent], row["final_capital"], self.period[agent], row["trades"],
-                row["wins"], row["fees_paid"], row["funding_paid"], row["slippage_paid"],
-                row["position_side"] if row["death_reason"] == "liquidation" else None, row["last_signal"], allocated,
-                reserve, text,
+        close = self.setting.time.close(tick, first.ts_utc)
+        together = {reason: self.frame.together(allocated, reserve, reason) for reason in reasons}
+        spelt = self.frame.death
+        for row in good:
+            agent = row.agent
+            initial, period = self.initial[agent], self.period[agent]
+            derived = spelt(
+                tick, close, agent, self.parent[agent], self._genome(agent, row.sha256), self.born[agent],
+                together[row.reason], initial, row.final, period, row.trades, row.wins, row.fees, row.funding,
+                row.slippage, row.side, row.signal, text,
             )  # fmt: skip
-            if derived != lines[number]:
-                self._differs(Artifact.DEATHS, number, row, derived)
-            if row["death_reason"] == REVIEW:
-                roi = row["final_capital"] / self.period[agent] - 1.0
-                if not roi < self.setting.death_roi:
-                    self.say(Artifact.DEATHS, number, f"roi_period {roi!r} is not below death_roi: a review spares it")
+            if derived != row.text:
+                self._differs(Artifact.DEATHS, row.number, row.text, derived)
+            if row.judged and not row.final / period - 1.0 < self.setting.death_roi:
+                roi = row.final / period - 1.0
+                self.say(Artifact.DEATHS, row.number, f"roi_period {roi!r} is not below death_roi: a review spares it")
 
-    def _check_order(self, good: list[tuple[int, dict[str, Any]]]) -> None:
+    def _check_order(self, good: list[Died]) -> None:
         """Within a group the depleted come first, then the liquidated; these and the reviewed by order of birth."""
-        keys = [
-            (row["death_reason"] != "capital_depleted", row["genome_index"])
-            for _, row in good
-            if row["death_reason"] != "capital_depleted"
-        ]
-        kinds = [row["death_reason"] != "capital_depleted" for _, row in good]
-        if keys != sorted(keys) or kinds != sorted(kinds):
-            self.say(Artifact.DEATHS, good[0][0], "those who died together are not in the order in which they lived")
+        kinds = [row.reason != "capital_depleted" for row in good]
+        agents = [row.agent for row in good if row.reason != "capital_depleted"]
+        if agents != sorted(agents) or kinds != sorted(kinds):
+            what = "those who died together are not in the order in which they lived"
+            self.say(Artifact.DEATHS, good[0].number, what)
 
-    def _wrong_death(self, tick: int, row: dict[str, Any]) -> str | None:  # noqa: PLR0911  (a list of rules)
+    def _wrong_death(self, row: Died) -> str | None:  # noqa: PLR0911  (a list of rules)
         """What keeps a death from being taken in; None where its figures can be used."""
-        agent = row.get("genome_index")
-        if not is_count(agent) or agent >= len(self.parent):
+        agent = row.agent
+        if agent >= len(self.parent):
             return "genome_index names nobody who was born by then"
         if self.death_tick[agent] >= 0:
             return f"agent {agent} died at tick {self.death_tick[agent]} already"
-        if self.born[agent] >= tick and self.born[agent] >= 0:
-            return f"agent {agent} was born at tick {self.born[agent]}: it cannot have died at tick {tick}"
-        reals = ("final_capital", "fees_paid", "funding_paid", "slippage_paid", "last_signal")
-        if wrong := [name for name in reals if not is_real(row.get(name))]:
-            return f"{', '.join(wrong)} missing or no finite number"
-        if row.get("death_reason") not in REASONS or row["death_reason"] == "unknown":
-            return f"death_reason is {row.get('death_reason')!r}: no rule of the world has that name"
-        if odd := self._wrong_trades(row):
+        if self.born[agent] >= row.tick and self.born[agent] >= 0:
+            return f"agent {agent} was born at tick {self.born[agent]}: it cannot have died at tick {row.tick}"
+        if (odd := _wrong_money(row)) is not None:
             return odd
-        if not -1.0 <= row["last_signal"] <= 1.0:
-            return "last_signal is outside [-1, 1]"
-        held = row["death_reason"] == "liquidation"
-        if row.get("position_side") not in ({"long", "short"} if held else {None}):
-            return f"position_side is {row.get('position_side')!r} at a death by {row['death_reason']}"
-        triplet = row.get("capital_triplet")
-        if not isinstance(triplet, dict) or not is_real(triplet.get("allocated_capital")):
-            return "capital_triplet.allocated_capital is no finite number"
-        return None if is_sha256(row.get("genome_sha256")) else "genome_sha256 is no sha256"
-
-    @staticmethod
-    def _wrong_trades(row: dict[str, Any]) -> str | None:
-        trades, wins = row.get("trades"), row.get("wins")
-        if not is_count(trades) or not is_count(wins) or not wins <= trades:
-            return "trades and wins are not two counts with wins <= trades"
-        if row["fees_paid"] < 0.0 or row["slippage_paid"] < 0.0:
-            return "fees_paid and slippage_paid are never negative"
+        if not (-1.0 <= row.signal <= 1.0 and abs(row.allocated) < inf):
+            return "last_signal is outside [-1, 1], or the allocated capital is not finite"
+        if (row.reason == "liquidation") is (row.side == FLAT_SIDE):
+            return f"position_side is {row.side} at a death by {row.reason}"
         return None
 
-    def _birth(self, tick: int, number: int, row: dict[str, Any], line: bytes) -> None:
-        agent, parent = len(self.parent), self._index(row.get("parent_id"))
+    def _left(self, row: Died | Survived) -> None:
+        """What somebody has come to at the end of life or run."""
+        agent = row.agent
+        self.final[agent] = row.final
+        self.trades[agent] = row.trades
+        self.costs[agent] = row.fees, row.funding, row.slippage
+
+    def _birth(self, row: Born) -> None:
+        agent, parent = len(self.parent), self._index(row.parent_id)
         wrong = None
         if parent is None or parent >= agent:
             wrong = "parent_id names nobody who was born by then"
         elif self.death_tick[parent] >= 0:
             wrong = f"its parent died at tick {self.death_tick[parent]}"
-        elif self.born[parent] >= tick:
+        elif self.born[parent] >= row.tick:
             wrong = "its parent was born at the same review"
-        elif not is_real(row.get("initial_capital")) or not is_sha256(row.get("genome_sha256")):
-            wrong = "initial_capital or genome_sha256 is not what it must be"
-        elif not is_count(row.get("mutated_loci")) or row["mutated_loci"] > 342:
+        elif row.mutated > 342:
             wrong = "mutated_loci is no count of at most 342 loci"
-        elif not is_sha256(row.get("parent_genome_sha256")):
-            wrong = "parent_genome_sha256 is no sha256"
+        elif not 0.0 < row.initial < inf:
+            wrong = "initial_capital is not finite, or not positive"
         if wrong is not None or parent is None:
-            self.say(Artifact.BIRTHS, number, str(wrong))
+            self.say(Artifact.BIRTHS, row.number, str(wrong))
             self.totals.whole = False
             return
-        stake = row["initial_capital"]
+        stake = row.initial
         roi = 2.0 * stake / self.period[parent] - 1.0
         if not roi >= self.setting.breed_roi:
-            self.say(Artifact.BIRTHS, number, f"the parent's return {roi!r} is below breed_roi: it does not breed")
-        same = row["genome_sha256"] == row["parent_genome_sha256"]
-        if same is not (row["mutated_loci"] == 0):
-            self.say(Artifact.BIRTHS, number, f"{row['mutated_loci']} loci mutated, which the hashes contradict")
-        if self.sha256[parent] is None:
-            self.sha256[parent] = row["parent_genome_sha256"]
+            self.say(Artifact.BIRTHS, row.number, f"the parent's return {roi!r} is below breed_roi: it does not breed")
+        if (row.sha256 == row.parent_sha256) is not (row.mutated == 0):
+            self.say(Artifact.BIRTHS, row.number, f"{row.mutated} loci mutated, which the hashes contradict")
         derived = self.frame.birth(
-            tick, self.setting.time.close(tick, row.get("ts_utc")), agent, parent, self.founder[parent],
-            row["genome_sha256"], self.sha256[parent] or "", row["mutated_loci"], stake, roi,
+            row.tick, self.setting.time.close(row.tick, row.ts_utc), agent, parent, self.founder[parent], row.sha256,
+            self._genome(parent, row.parent_sha256), row.mutated, stake, roi,
         )  # fmt: skip
-        if derived != line:
-            self._differs(Artifact.BIRTHS, number, row, derived)
+        if derived != row.text:
+            self._differs(Artifact.BIRTHS, row.number, row.text, derived)
         self.period[parent] = stake
         self.parent.append(parent)
         self.founder.append(self.founder[parent])
-        self.born.append(tick)
+        self.born.append(row.tick)
         self.initial.append(stake)
         self.period.append(stake)
-        self.sha256.append(row["genome_sha256"])
+        self.sha256.append(row.sha256)
         self.death_tick.append(-1)
         self.final.append(0.0)
         self.trades.append(0)
         self.costs.append((0.0, 0.0, 0.0))
-        self.birth_ticks.append(tick)
+        self.birth_ticks.append(row.tick)
         self.alive += 1
         self.totals.births += 1
 
@@ -298,10 +274,11 @@ class Book:
         """
         last = ticks - 1
         living = [agent for agent, tick in enumerate(self.death_tick) if tick < 0]
-        rows = self._parsed(Artifact.SURVIVORS, lines)
-        if len(rows) != len(lines):
+        rows = self._read(Artifact.SURVIVORS, lines, SURVIVOR)
+        if rows is None:
             self.totals.whole = False
-        found = [row.get("genome_index") for row in rows]
+            return
+        found = [row.agent for row in rows]
         if found != living:
             self.say(
                 Artifact.SURVIVORS, 0, f"experiment {self.experiment}: {len(found)} lines, and {len(living)} live at "
@@ -309,29 +286,23 @@ class Book:
             )  # fmt: skip
             self.totals.whole = False
             return
-        for number, (agent, row) in enumerate(zip(living, rows, strict=True)):
-            reals = ("final_capital", "fees_paid", "funding_paid", "slippage_paid")
-            wrong = [name for name in reals if not is_real(row.get(name))]
-            what = f"{', '.join(wrong)} missing or no finite number" if wrong else self._wrong_trades(row)
-            if what is None and not is_sha256(row.get("genome_sha256")):
-                what = "genome_sha256 is no sha256"
-            if what is not None:
-                self.say(Artifact.SURVIVORS, number, what)
+        spelt, known = self.frame.survivor, self.setting.time.close
+        for row in rows:
+            if (wrong := _wrong_money(row)) is not None:
+                self.say(Artifact.SURVIVORS, row.number, wrong)
                 self.totals.whole = False
                 continue
+            agent = row.agent
             pooled = self.setting.for_pool and completed and self.born[agent] < last
             self.totals.in_pool += pooled
-            derived = self.frame.survivor(
-                last, self.setting.time.close(last, row.get("ts_utc")), agent, self.parent[agent], self.founder[agent],
-                self._genome(agent, row), self.born[agent], self.initial[agent], self.period[agent],
-                row["final_capital"], row["trades"], row["wins"], row["fees_paid"], row["funding_paid"],
-                row["slippage_paid"], pooled,
+            derived = spelt(
+                last, known(last, row.ts_utc), agent, self.parent[agent], self.founder[agent],
+                self._genome(agent, row.sha256), self.born[agent], self.initial[agent], self.period[agent], row.final,
+                row.trades, row.wins, row.fees, row.funding, row.slippage, pooled,
             )  # fmt: skip
-            if derived != lines[number]:
-                self._differs(Artifact.SURVIVORS, number, row, derived)
-            self.final[agent] = row["final_capital"]
-            self.trades[agent] = row["trades"]
-            self.costs[agent] = row["fees_paid"], row["funding_paid"], row["slippage_paid"]
+            if derived != row.text:
+                self._differs(Artifact.SURVIVORS, row.number, row.text, derived)
+            self._left(row)
         self.survivors = living
 
     def close(self, ticks: int) -> None:
@@ -349,47 +320,50 @@ class Book:
         self.peak = max(self.peak, total)
         self.drawdown = max(self.drawdown, 1.0 - total / self.peak) if self.peak else self.drawdown
 
-    def _genome(self, agent: int, row: dict[str, Any]) -> str:
+    def _genome(self, agent: int, said: str) -> str:
         """The hash that is on record; a founder's is asserted by the first line that names it."""
         known = self.sha256[agent]
         if known is None:
-            known = self.sha256[agent] = str(row["genome_sha256"])
+            known = self.sha256[agent] = said
         return known
 
-    def _index(self, name: object) -> int | None:
+    def _index(self, name: str) -> int | None:
         """The genome_index in an agent's id of this experiment."""
         prefix = self.frame.agent
-        if not isinstance(name, str) or not name.startswith(prefix):
-            return None
         digits = name[len(prefix) :]
-        return int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= 9 else None
+        good = name.startswith(prefix) and digits.isascii() and digits.isdigit() and len(digits) <= 9
+        return int(digits) if good else None
 
-    def _parsed(self, artifact: Artifact, lines: Sequence[bytes]) -> list[dict[str, Any]]:
+    def _read(self, artifact: Artifact, lines: Sequence[bytes], kind: Kind[T]) -> list[T] | None:
+        """What lines assert; None where one of them has not the form of its kind, which is said."""
         rows = []
         for number, line in enumerate(lines):
-            try:
-                row = json.loads(line)
-            except (ValueError, RecursionError):
-                row = None
-            if not isinstance(row, dict) or (artifact is not Artifact.SURVIVORS and not is_count(row.get("tick"))):
-                self.say(artifact, number, "not an object with a tick")
-                continue
-            if artifact is Artifact.DEATHS and not isinstance(row.get("death_reason"), str):
-                self.say(artifact, number, "death_reason is no text")
-                continue
-            rows.append(row)
-        return rows
+            row = kind.read(number, line)
+            if row is None:
+                self.say(artifact, number, misfit(line, kind.fields))
+            else:
+                rows.append(row)
+        return rows if len(rows) == len(lines) else None
 
-    def _in_order(self, artifact: Artifact, rows: Iterable[dict[str, Any]]) -> None:
+    def _in_order(self, artifact: Artifact, rows: Sequence[Born] | Sequence[Died]) -> None:
         last = -1
-        for number, row in enumerate(rows):
-            if row["tick"] < last:
-                self.say(artifact, number, f"tick {row['tick']} follows tick {last}: time runs backwards")
+        for row in rows:
+            if row.tick < last:
+                self.say(artifact, row.number, f"tick {row.tick} follows tick {last}: time runs backwards")
                 self.totals.whole = False
                 return
-            last = row["tick"]
+            last = row.tick
 
-    def _differs(self, artifact: Artifact, number: int, row: dict[str, Any], derived: bytes) -> None:
-        sentences = differing(row, json.loads(derived))
+    def _differs(self, artifact: Artifact, number: int, text: str, derived: str) -> None:
+        sentences = differing(plain_json(text), plain_json(derived))
         said = "; ".join(sentences[:5]) or "not in canonical form (sorted keys, no spaces, one spelling of each number)"
         self.say(artifact, number, said)
+
+
+def _wrong_money(row: Died | Survived) -> str | None:
+    """What no life can have come to; None where nothing is wrong."""
+    if row.wins > row.trades:
+        return f"{row.wins} wins of {row.trades} trades"
+    if not (0.0 <= row.fees < inf and 0.0 <= row.slippage < inf):
+        return "fees_paid and slippage_paid are finite, and never negative"
+    return None if abs(row.final) < inf and abs(row.funding) < inf else "final_capital or funding_paid is not finite"

@@ -24,7 +24,7 @@ from prometheus.v10.evidence.derive.setting import Setting
 from prometheus.v10.evidence.derive.streams import EventFile
 from prometheus.v10.evidence.derive.typed import is_count
 
-LARGE = 8 * 1024 * 1024
+LARGE = 2 * 1024 * 1024
 """Bytes of event files from which on a second process pays."""
 MOST_SAID = 20
 """Findings of one file that are spelt out; the rest is counted."""

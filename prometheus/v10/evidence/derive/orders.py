@@ -10,11 +10,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from prometheus.v10.base.names import Schema
+from prometheus.v10.evidence.canonical import spell
 from prometheus.v10.evidence.derive.lives import Told
 from prometheus.v10.evidence.derive.setting import Setting
-from prometheus.v10.evidence.derive.typed import differing, is_count, is_real, shown, table
+from prometheus.v10.evidence.derive.typed import differing, is_count, is_real, plain_json, shown, table
 
 NOTHING_FILLED = "nothing was filled: there is no price"
+_NO_PRICE = f'{{"price":"{NOTHING_FILLED}"}}'
 FLAGS = ("partial", "unfilled", "margin_capped", "below_lot", "forced")
 EVENT_FLAGS = ["below_lot", "error", "forced", "margin_capped", "timeout", "unfilled"]
 EVENT = frozenset(EVENT_FLAGS)
@@ -34,14 +36,18 @@ class Orders:
         world = setting.world
         self.lot = world["contract_btc"] * world["lot_contracts"]
         self.taker, self.forced = world["taker_fee"], world["liquidation_fee"]
-        self.symbol = manifest.get("symbol_in_use")
+        self._symbol = f'"symbol":{spell(manifest.get("symbol_in_use"))}'
+        self._arm = f'"arm":{spell(setting.arm)}'
+        self._run = f'"run_id":{spell(setting.run_id)},"schema":"{Schema.EXECUTION_RAW.value}"'
         self.sample = table(table(manifest.get("config")).get("evidence")).get("order_sample_one_in")
         self.last: dict[bool, tuple[int, int]] = {}
         self.liquidated: dict[int, set[int]] = {}
         self.ends: dict[str, list[Any]] = {}
 
-    def wrong(self, record: Mapping[str, Any], part: Mapping[str, Any]) -> str | None:  # noqa: PLR0911  (a list of rules)
-        """What is wrong with one record; None where nothing is."""
+    def wrong(  # noqa: PLR0911  (a list of rules)
+        self, record: Mapping[str, Any], part: Mapping[str, Any], line: bytes
+    ) -> str | None:
+        """What is wrong with one record, which has all its fields and was read from ``line``; None where nothing is."""
         experiment, tick, order = record.get("experiment"), record.get("tick"), record.get("order")
         told = self.told.get(experiment) if is_count(experiment) else None
         if told is None or not (is_count(tick) and is_count(order)):
@@ -52,8 +58,8 @@ class Orders:
         if not isinstance(flags, list) or flags != [flag for flag in FLAGS if flag in flags]:
             return f"flags are {shown(flags)}"
         kind, price = record.get("kind"), record.get("price")
-        filled, ordered = record["filled_lots"], record["ordered_lots"]
-        if kind not in KINDS or not (is_real(price) if filled else price is None):
+        filled = record["filled_lots"]
+        if not isinstance(kind, str) or kind not in KINDS or not (is_real(price) if filled else price is None):
             return f"kind is {shown(kind)}, price {shown(price)}"
         agent = self._agent(record.get("agent_id"), int(experiment or 0))
         if agent is None or 2 * agent >= len(told.spans):
@@ -64,52 +70,38 @@ class Orders:
         what = self._impossible(record, kind, told, agent, flags) or self._place(record, part, told)
         if what is not None:
             return what
-        derived = self._derived(record, kind, filled, ordered, flags)
-        sentences = differing(dict(record), derived)
-        ends = self.ends.setdefault(str(part.get("filename")), [])
-        place = [experiment, tick, derived["ts_utc"]]
-        if not ends:
-            ends += [place, place]
+        closed = self.setting.time.close(tick, record.get("ts_utc"))
+        place = [experiment, tick, closed]
+        ends = self.ends.setdefault(str(part.get("filename")), [place, place])
         ends[1] = place
-        return "; ".join(sentences[:5]) or None
+        derived = self._line(record, kind, closed, flags)
+        if derived == line:
+            return None
+        return "; ".join(differing(dict(record), plain_json(derived))[:5]) or "not a canonical object"
 
-    def _derived(
-        self, record: Mapping[str, Any], kind: str, filled: float, ordered: float, flags: list[str]
-    ) -> dict[str, Any]:
-        experiment, tick = record["experiment"], record["tick"]
-        rate = self.forced if kind == "liquidation" else self.taker
-        side = record.get("side") if record.get("side") in {"buy", "sell"} else "buy"
+    def _line(self, record: Mapping[str, Any], kind: str, closed: str, flags: list[str]) -> bytes:
+        """The bytes that a record must have; what only the market knows is taken from the record itself."""
+        experiment, filled, price = record["experiment"], record["filled_lots"], record["price"]
+        whole = filled == record["ordered_lots"] and bool(filled)
+        side = "sell" if record["side"] == "sell" else "buy"
         after = record["position_after"]
         if kind == "entry":
             after = filled if side == "buy" else 0.0 - filled
-        elif kind in {"liquidation", "review_flatten", "settlement"} or (filled == ordered and filled):
+        elif kind in {"liquidation", "review_flatten", "settlement"} or whole:
             after = 0.0
-        plain = filled == ordered and bool(filled)
-        return {
-            "schema": Schema.EXECUTION_RAW.value,
-            "run_id": self.setting.run_id,
-            "experiment": experiment,
-            "seed": self.setting.seeds[experiment],
-            "arm": self.setting.arm,
-            "symbol": self.symbol,
-            "ts_utc": self.setting.time.close(tick, record.get("ts_utc")),
-            "ts_basis": "market",
-            "tick": tick,
-            "order": record["order"],
-            "agent_id": record["agent_id"],
-            "kind": kind,
-            "side": side,
-            "ordered_lots": filled if not flags else ordered,
-            "filled_lots": filled,
-            "price": record["price"],
-            "expected_price": record["expected_price"],
-            "fee": filled * self.lot * record["price"] * rate if filled else 0.0,
-            "impact": 0.0 if kind == "liquidation" or not filled else record["impact"],
-            "realised": 0.0 if kind == "entry" or not filled else record["realised"],
-            "position_after": after,
-            "flags": ["forced"] if kind == "liquidation" else [] if plain else flags,
-            "null_reasons": {} if filled else {"price": NOTHING_FILLED},
-        }
+        fee = filled * self.lot * price * (self.forced if kind == "liquidation" else self.taker) if filled else 0.0
+        impact = 0.0 if kind == "liquidation" or not filled else record["impact"]
+        realised = 0.0 if kind == "entry" or not filled else record["realised"]
+        kept = '"forced"' if kind == "liquidation" else "" if whole else ",".join(f'"{flag}"' for flag in flags)
+        return (
+            f'{{"agent_id":"{record["agent_id"]}",{self._arm},"expected_price":{record["expected_price"]!r},'
+            f'"experiment":{experiment},"fee":{fee!r},"filled_lots":{filled!r},"flags":[{kept}],"impact":{impact!r},'
+            f'"kind":"{kind}","null_reasons":{"{}" if filled else _NO_PRICE},"order":{record["order"]},'
+            f'"ordered_lots":{filled if not flags else record["ordered_lots"]!r},"position_after":{after!r},'
+            f'"price":{price if filled else "null"},"realised":{realised!r},'
+            f'{self._run},"seed":{self.setting.seeds[experiment]},"side":"{side}",{self._symbol},'
+            f'"tick":{record["tick"]},"ts_basis":"market","ts_utc":"{closed}"}}'
+        ).encode("ascii", "replace")
 
     def _impossible(  # noqa: C901, PLR0911, PLR0912  (a list of rules)
         self, record: Mapping[str, Any], kind: str, told: Told, agent: int, flags: list[str]

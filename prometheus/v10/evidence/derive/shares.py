@@ -7,6 +7,7 @@ are deaths, which are counted. What the market fences counted is asserted. Stand
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from prometheus.v10.evidence.derive.typed import is_count
@@ -50,9 +51,10 @@ class Shares:
         self.deaths: Counter[str] = Counter()
         self.seen: dict[str, tuple[int, int]] = {}
 
-    def died(self, reason: str) -> None:
-        """A death by a fence."""
-        self.deaths[DEADLY[reason]] += 1
+    def died(self, reasons: Mapping[str, int]) -> None:
+        """Deaths by fences: how many of each reason."""
+        for reason, count in reasons.items():
+            self.deaths[DEADLY[reason]] += count
 
     def forget(self) -> None:
         """A review is over."""

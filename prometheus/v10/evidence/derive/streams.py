@@ -86,30 +86,29 @@ class EventFile:
     def _split(self) -> Iterator[Part]:
         part: Part | None = None
         size = 0
-        update = self._sha256.update if self._sha256 is not None else None
-        search = _EXPERIMENT.search
-        marks: dict[int, bytes] = {}
-        for line in self._source:
-            if update is not None:
-                update(line)
-            if part is not None and marks[part.experiment] in line:
-                size += len(line)
+        mark = b""
+        for lines in self._source.blocks():
+            if self._sha256 is not None:
+                self._sha256.update(b"".join(lines))
+            for line in lines:
+                if part is not None and mark in line:
+                    size += len(line)
+                    self.count += 1
+                    if size > MOST_BYTES:
+                        self.too_much = True
+                        return
+                    part.lines.append(line)
+                    continue
+                found = _EXPERIMENT.search(line)
+                experiment = int(found[1]) if found else -1
+                if experiment < 0 or (part is not None and experiment < part.experiment):
+                    self.wrong.append((self.count, "it names no experiment, or one that is over"))
+                    self.count += 1
+                    continue
+                if part is not None:
+                    yield part
+                part, size = Part(experiment, self.count, [line]), len(line)
+                mark = b'"experiment":%d,' % experiment
                 self.count += 1
-                if size > MOST_BYTES:
-                    self.too_much = True
-                    return
-                part.lines.append(line)
-                continue
-            found = search(line)
-            experiment = int(found[1]) if found else -1
-            if experiment < 0 or (part is not None and experiment < part.experiment):
-                self.wrong.append((self.count, "it names no experiment, or one that is over"))
-                self.count += 1
-                continue
-            if part is not None:
-                yield part
-            part, size = Part(experiment, self.count, [line]), len(line)
-            marks = {experiment: b'"experiment":%d,' % experiment}
-            self.count += 1
         if part is not None:
             yield part

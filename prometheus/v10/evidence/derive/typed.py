@@ -8,6 +8,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, TypeGuard
 
+from prometheus.v10.evidence.canonical import spell
+
 SHA256 = re.compile(r"[0-9a-f]{64}")
 _FIRST, _PAST = -(2**63), 2**63
 
@@ -49,7 +51,19 @@ def same(left: object, right: object) -> bool:
 
 
 def differing(found: object, derived: object, path: str = "") -> list[str]:
-    """Where two plain values differ: ``path is found, derived expected``, one sentence a leaf."""
+    """Where two plain values differ: ``path is found, derived expected``, one sentence a leaf.
+
+    One spelling is one value, so that most calls end with one comparison of texts.
+    """
+    try:
+        if spell(found) == spell(derived):
+            return []
+    except (ValueError, TypeError, RecursionError):
+        pass  # what JSON cannot hold differs leaf by leaf
+    return _leaves(found, derived, path)
+
+
+def _leaves(found: object, derived: object, path: str) -> list[str]:
     if isinstance(found, dict) and isinstance(derived, dict):
         sentences = []
         for name in sorted(found.keys() | derived.keys()):
@@ -59,15 +73,23 @@ def differing(found: object, derived: object, path: str = "") -> list[str]:
             elif name not in derived:
                 sentences.append(f"{at} is not a field of it")
             else:
-                sentences += differing(found[name], derived[name], at)
+                sentences += _leaves(found[name], derived[name], at)
         return sentences
     if isinstance(found, list) and isinstance(derived, list) and len(found) == len(derived):
         return [
             sentence
             for index, (one, other) in enumerate(zip(found, derived, strict=True))
-            for sentence in differing(one, other, f"{path}.{index}")
+            for sentence in _leaves(one, other, f"{path}.{index}")
         ]
     return [] if same(found, derived) else [f"{path} is {shown(found)}, derived is {shown(derived)}"]
+
+
+def plain_json(text: str | bytes) -> object:
+    """A text as JSON; None for what is none."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
 
 
 def shown(value: object) -> str:
