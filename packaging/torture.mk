@@ -2,22 +2,28 @@
 #
 #   make torture 10 000 SIGKILLs, every bit flipped, power cuts, traced calls, a soak, an hour of hostile bytes
 #   make soak    500 runs by one service process; RUNS=n for another number
+#   make history an audit of 1 000 runs and 1 GB of pools, as one service wrote them
 
-.PHONY: torture soak
+.PHONY: torture soak history
 
 KILLS ?= 10000
 RUNS ?= 500
 FUZZ_SECONDS ?= 3600
 FORGERIES ?= 10000
+HISTORY ?= 1000
 FAULTS := $(BIN)/pytest -q -p no:cacheprovider
 
 torture: $(STAMP)
 	PQ_KILLS=$(KILLS) PQ_FLIP_MASKS=9 PQ_FLIP_OPENS=20000 PQ_POWER_CUTS=200 PQ_STRACE_TURNS=5 \
 	PQ_SOAK_RUNS=$(RUNS) PQ_FUZZ_SECONDS=$(FUZZ_SECONDS) PQ_FORGERIES=$(FORGERIES) PQ_HONEST=$(RUNS) \
+	PQ_HISTORY_RUNS=$(HISTORY) \
 	$(FAULTS) tests/integration/faults tests/torture tests/forger tests/fuzz
 
 soak: $(STAMP)
 	PQ_SOAK_RUNS=$(RUNS) $(FAULTS) tests/torture/test_soak.py
+
+history: $(STAMP)
+	PQ_HISTORY_RUNS=$(HISTORY) $(FAULTS) tests/torture/test_history.py
 
 # A whole set-up into a new environment, whose downloads are all held to hashes (network, two minutes).
 .PHONY: setup-test
