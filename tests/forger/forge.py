@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from prometheus.v10.base.modes import RunPrefix
 from prometheus.v10.base.names import SEAL_FILES, Artifact
 from prometheus.v10.evidence.canonical import canonical_bytes, pretty_bytes
 from prometheus.v10.evidence.findings import VerifyReport
@@ -100,6 +101,8 @@ class Original:
     def __init__(self, run_dir: Path) -> None:
         self.dir = run_dir
         self.files = {path.name: path.read_bytes() for path in run_dir.iterdir()}
+        judges = run_dir.name.startswith(f"{RunPrefix.STAGE2}_")
+        self.snapshots = run_dir.parent.parent / "pools/stage1/snapshots" if judges else None
 
     def draw(self, draw: random.Random) -> Forgery | None:
         """A change of a leaf: of a file, then of a line, then of a field, each with equal chances."""
@@ -139,8 +142,16 @@ class Original:
             files[Artifact.MANIFEST] = _sized(files, forgery)
         for name, data in files.items():
             (target / name).write_bytes(data)
+        self._place_snapshots(root)
         seal_run(target)
         return verify_run(target, look_for_ledger=False)
+
+    def _place_snapshots(self, root: Path) -> None:
+        """What the run judged lies in its root as it was: the forger changes one run."""
+        place = root / "pools/stage1/snapshots"
+        shutil.rmtree(place, ignore_errors=True)
+        if self.snapshots is not None:
+            shutil.copytree(self.snapshots, place)
 
 
 def _with(data: bytes, forgery: Forgery) -> bytes:

@@ -12,9 +12,11 @@ from prometheus.v10.base.modes import Mode, Stage
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.evidence.codec import structure_config
 from prometheus.v10.evidence.journal import Journal
+from prometheus.v10.ops.snapshots import take_snapshot
 from prometheus.v10.runs.control import Progress, StopReason
 from prometheus.v10.runs.profile import Profile
 from prometheus.v10.runs.stage1 import run_stage1
+from prometheus.v10.runs.stage2 import run_stage2
 
 BASE: dict[str, dict[str, Any] | Any] = {
     "mode": "offline",
@@ -97,6 +99,57 @@ KINDS: dict[str, tuple[dict[str, dict[str, Any]], int | None]] = {
     "whole market": ({"window": {"name": "all", "start": 0, "len": 600}, "experiments": {"count": 1}}, None),
 }  # fmt: skip
 """Profiles that between them show every kind of event; and after how many agent-ticks they are stopped."""
+
+
+JUDGE: dict[str, Any] = {
+    "mode": "offline",
+    "stage": "stage2",
+    "workers": 1,
+    "market": {"timeframe_s": 3600, "seed": 9, "bars": 1200},
+    "evidence": {"order_sample_one_in": 20},
+    "interesting": BASE["interesting"],
+    "world": {},
+    "stage2": {
+        "windows": [{"name": "V1", "start": 3, "len": 400}, {"name": "V2", "start": 600, "len": 500}],
+        "timeframes_s": [3600, 14400],
+        "seeds": [1, 2],
+        "crowd": 6,
+        "batch": 14,
+    },
+}
+
+JUDGED: dict[str, tuple[dict[str, dict[str, Any]], int | None]] = {
+    "stage2": ({}, None),
+    "stage2 harsh": (
+        {
+            "world": {"leverage_cap": 60.0, "maintenance_margin": 0.01, "death_roi": 0.005},
+            "stage2": {"review_days": 4.0, "windows": [], "timeframes_s": [7200], "friction": {"funding": 2.0}},
+            "experiments": {"arm": "B2_shuffle_returns", "ablation": "M_zeroed"},
+        },
+        None,
+    ),
+    "stage2 stopped": ({"stage2": {"batch": 7, "crowd": 0}}, 60_000),
+}  # fmt: skip
+"""What judges the snapshot of a plain run: changes of `JUDGE`; and after how many agent-ticks it is stopped."""
+
+
+def do_judge(
+    root: Path, changes: dict[str, dict[str, Any]], *, stop_after: int | None = None, evolve: bool = True
+) -> Path:
+    """One run of stage 2 under ``root``, of a snapshot of a plain run's pool; returns its directory.
+
+    ``changes`` go over `JUDGE`, table by table; without ``evolve`` the newest snapshot there is judged.
+    """
+    tables = {k: {**v, **changes.get(k, {})} if isinstance(v, dict) else changes.get(k, v) for k, v in JUDGE.items()}
+    profile = structure_config({**changes, **tables}, Profile, source="forger")
+    layout, clock = Layout.under(root), SystemClock()
+    journal = Journal.open(instance="T", mode=Mode.OFFLINE, stage=Stage.STAGE2, run_id=None)
+    if evolve:
+        do_run(root, {"world": {"death_roi": -0.5}})
+        take_snapshot(layout, Stage.STAGE1, instance="T", clock=clock, journal=journal)
+    return run_stage2(
+        profile, layout, clock=clock, mode=Mode.OFFLINE, instance="T", control=Stopper(stop_after), journal=journal
+    ).path
 
 
 def random_profiles(seed: int) -> Iterator[tuple[dict[str, dict[str, Any]], int | None, int]]:

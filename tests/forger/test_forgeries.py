@@ -18,7 +18,7 @@ from prometheus.v10.base.names import Artifact
 from prometheus.v10.evidence.derive.free import is_free
 from prometheus.v10.evidence.verify_run import verify_run
 from tests.forger.forge import Forgery, Original
-from tests.forger.house import KINDS, do_run
+from tests.forger.house import JUDGED, KINDS, do_judge, do_run
 
 DRAWS = int(os.environ.get("PQ_FORGERIES", "300"))
 SEED = int(os.environ.get("PQ_FORGERIES_SEED", "9"))
@@ -29,8 +29,9 @@ BAR = 0.99
 def originals(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Original]:
     """One real run of each kind; each passes as it is."""
     made = {}
-    for name, (changes, stop_after) in KINDS.items():
-        run_dir = do_run(tmp_path_factory.mktemp("honest"), changes, stop_after=stop_after)
+    for name, (changes, stop_after) in {**KINDS, **JUDGED}.items():
+        do = do_judge if name in JUDGED else do_run
+        run_dir = do(tmp_path_factory.mktemp("honest"), changes, stop_after=stop_after)
         report = verify_run(run_dir)
         assert report.exit_code is ExitCode.DONE, (name, report.lines())
         made[name] = Original(run_dir)

@@ -13,13 +13,16 @@ from typing import Any
 from prometheus.v10.base.modes import RunPrefix, Tier
 from prometheus.v10.base.names import EVENT_STREAMS, Artifact, Schema, required
 from prometheus.v10.evidence.canonical import pretty_bytes
+from prometheus.v10.evidence.derive.judging import Judging
 from prometheus.v10.evidence.derive.lives import Lives, read_lives
 from prometheus.v10.evidence.derive.orders import Orders
-from prometheus.v10.evidence.derive.run import check_outcome, check_plan, check_summary
+from prometheus.v10.evidence.derive.run import Say, check_outcome, check_plan, check_summary, pooled_of
 from prometheus.v10.evidence.derive.setting import Setting
+from prometheus.v10.evidence.derive.stage2 import check_batches, check_judging, records_owed
 from prometheus.v10.evidence.derive.telemetry import fingerprint_findings, telemetry_findings
 from prometheus.v10.evidence.derive.typed import is_count
 from prometheus.v10.evidence.findings import VerifyReport
+from prometheus.v10.evidence.verify_judged import check_reference
 
 MOST_SAID = 40
 """Findings of one artifact that are spelt out."""
@@ -78,22 +81,39 @@ def derive(
         report.note(run_dir, "manifest version 1: it filed no survivors, so less of it can be derived")
         return Derivation(lives)
     say = _Sayer(report, run_dir / Artifact.MANIFEST)
-    check_plan(manifest, say)
+    if isinstance(setting, Judging):
+        check_judging(setting, manifest, say)
+        check_reference(setting, lives.told, run_dir, say)
+    else:
+        check_plan(manifest, say)
     whole = not lives.findings and not lives.too_much
     if manifest.get("status") != "running" and not unfinished and whole:
-        check_outcome(manifest, lives, {}, say)
-        if documents.summary is not None and rows is not None:
-            check_summary(manifest, documents.summary, lives, _Sayer(report, run_dir / Artifact.SUMMARY))
-        if documents.telemetry is not None:
-            said = _Sayer(report, run_dir / Artifact.TELEMETRY)
-            for what in telemetry_findings(documents.telemetry, manifest, lives.told):
-                said(what)
+        _check_results(run_dir, setting, documents, lives, report, say, rows=rows is not None)
     if documents.fingerprint is not None:
         said = _Sayer(report, run_dir / Artifact.FINGERPRINT)
         for what in fingerprint_findings(documents.fingerprint, run_dir.name):
             said(what)
     whole = whole and all(one.whole for one in lives.told.values())
     return Derivation(lives, Orders(setting, manifest, lives.told) if whole and not unfinished else None)
+
+
+def _check_results(
+    run_dir: Path, setting: Setting, documents: Documents, lives: Lives, report: VerifyReport, say: Say, *, rows: bool
+) -> None:
+    """What the run came to, by its documents, against what its event files hold."""
+    manifest = documents.manifest
+    if isinstance(setting, Judging):
+        check_batches(setting, lives.told, say)
+        pooled = records_owed(setting, manifest, lives.told)
+    else:
+        pooled = pooled_of(manifest, lives.told)
+    check_outcome(manifest, lives, setting, pooled, say)
+    if documents.summary is not None and rows:
+        check_summary(manifest, documents.summary, lives, _Sayer(report, run_dir / Artifact.SUMMARY))
+    if documents.telemetry is not None:
+        said = _Sayer(report, run_dir / Artifact.TELEMETRY)
+        for what in telemetry_findings(documents.telemetry, manifest, lives.told, setting.bars):
+            said(what)
 
 
 def rows_of(summary: Mapping[str, Any] | None, report: VerifyReport, path: Path) -> dict[int, Mapping[str, Any]] | None:

@@ -27,6 +27,7 @@ from prometheus.v10.evidence.absences import (
     unpack,
 )
 from prometheus.v10.evidence.canonical import strict_loads
+from prometheus.v10.evidence.derive.judging import UnsettledError, judging_of
 from prometheus.v10.evidence.derive.orders import Orders
 from prometheus.v10.evidence.derive.rows import FILES
 from prometheus.v10.evidence.derive.setting import Setting, setting_of
@@ -38,6 +39,7 @@ from prometheus.v10.evidence.seal import Listed, is_plain_name, parse_filelist, 
 from prometheus.v10.evidence.snapshot import file_sha256
 from prometheus.v10.evidence.verify_derived import Documents, as_written, derive, excused_files, is_stage2
 from prometheus.v10.evidence.verify_events import STREAMS, Stream, check_summary, read_stream
+from prometheus.v10.evidence.verify_judged import check_entry
 from prometheus.v10.evidence.verify_manifest import check_manifest
 from prometheus.v10.evidence.verify_parts import check_parts
 from prometheus.v10.evidence.verify_promotion import check_claim
@@ -269,16 +271,9 @@ class _Run:
         summary = self._object(Artifact.SUMMARY, Schema.SUMMARY)
         fingerprint = self._object(Artifact.FINGERPRINT, Schema.FINGERPRINT)
         telemetry = self._object(Artifact.TELEMETRY, Schema.TELEMETRY)
-        setting = None if manifest is None else setting_of(manifest)
+        setting = None if manifest is None else self._setting(manifest)
         if manifest is not None and setting is not None:
             self._derive(setting, Documents(manifest, summary, telemetry, fingerprint))
-        elif manifest is not None and not is_stage2(manifest, self.dir.name):
-            # A manifest of the version before promised less; what it does not settle cannot be derived.
-            old = manifest.get("schema") == Schema.MANIFEST_1.value
-            say = self.report.note if old else self.report.fail
-            say(self.dir / Artifact.MANIFEST, "it does not settle world, window, market and seeds as it must")
-        elif manifest is not None:
-            self.report.note(self.dir, "stage 2: its cells' worlds are not in its manifest, so less can be derived")
         if setting is None or not setting.survivors:
             self._read_streams()
             if summary is not None:
@@ -289,6 +284,25 @@ class _Run:
         for name, found in ((Artifact.FINGERPRINT, fingerprint), (Artifact.TELEMETRY, telemetry)):
             if found is not None and manifest is not None and found.get("mode") != manifest.get("mode"):
                 self.report.fail(self.dir / name, f"mode is {found.get('mode')!r}, the manifest's is another")
+
+    def _setting(self, manifest: dict[str, Any]) -> Setting | None:
+        """What the manifest settles for its experiments; None where that is too little, which is said here."""
+        # A manifest of the version before promised less; what it does not settle cannot be derived.
+        old = manifest.get("schema") == Schema.MANIFEST_1.value
+        what, excused = "it does not settle world, window, market and seeds as it must", old
+        try:
+            if not is_stage2(manifest, self.dir.name):
+                setting = setting_of(manifest)
+            elif old:
+                setting, what = None, "stage 2, manifest version 1: it filed no survivors, so less can be derived"
+            else:
+                setting = judging_of(manifest)
+        except UnsettledError as error:
+            setting, what, excused = None, f"stage 2: {error.what}", error.excused
+        if setting is None:
+            say = self.report.note if excused else self.report.fail
+            say(self.dir / Artifact.MANIFEST, what)
+        return setting
 
     def _derive(self, setting: Setting, documents: Documents) -> None:
         """Everything that the run's files imply of each other."""
@@ -368,6 +382,8 @@ class _Run:
         entries = ledger.seals.get(self.dir.name, [])
         if not entries:
             self.report.fail(self.dir, "the ledger does not know this run's seal")
+        if manifest is not None and is_stage2(manifest, self.dir.name):
+            check_entry(manifest, ledger, self._say_about(Artifact.MANIFEST))
         status = "interrupted" if self.cut_off else (manifest or {}).get("status")
         for entry in entries:
             if isinstance(entry.get("status"), str) and entry["status"] != status:

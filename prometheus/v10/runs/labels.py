@@ -23,7 +23,6 @@ from collections.abc import Sequence
 
 from attrs import field, frozen, validators
 
-DEFINITIONS = "stage2_labels/1"
 BALLAST, CONTRIBUTOR, CHAMPION = LABELS = ("ballast", "contributor", "champion")
 HALF = 0.5
 

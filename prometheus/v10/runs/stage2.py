@@ -54,6 +54,7 @@ from prometheus.v10.runs.stage2_batch import (
     for_count,
     judge_cell,
     stretches,
+    stretches_said,
 )
 from prometheus.v10.runs.stage2_snapshot import batches, choose_snapshot
 from prometheus.v10.runs.stage2_verdict import Assessment, evaluation_of, judged, verdicts
@@ -134,6 +135,8 @@ class Work:
                 f"{manifest.run_id} judged under evaluation {said.get('evaluation')}, this is {made.evaluation}",
                 hint="the same core, market and [stage2] give the same evaluation",
             )
+        if said.get("stretches", stretches_said(made.stretches)) != stretches_said(made.stretches):
+            raise EvidenceError(f"{manifest.run_id}: its windows are not as long as its manifest says")
         done, kept = 0, {}
         for number, size in made.sizes.items():
             done += experiments_of(size, made.stretches, made.table)
@@ -274,7 +277,12 @@ def run_stage2(
     )
     own = journal.for_run(run_id)
     manifest = start_manifest(plan, environment, journal_state(own, nulls := Nulls()), nulls, clock)
-    said = {**work.snapshot.ledger_payload(), "evaluation": work.evaluation, "batches": sorted(work.sizes)}
+    said = {
+        **work.snapshot.ledger_payload(),
+        "evaluation": work.evaluation,
+        "batches": sorted(work.sizes),
+        "stretches": stretches_said(work.stretches),
+    }
     manifest = evolve(manifest, extra={"stage2": said})
     return Stage2Run(manifest, profile, world, layout, clock, control, own, files=files, cluster=cluster).judging(work)
 

@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import attrs
 import numpy as np
 from attrs import evolve, frozen
 
@@ -27,8 +28,10 @@ from prometheus.v10.core.config import WorldConfig
 from prometheus.v10.core.records import Result
 from prometheus.v10.core.state import DRIVE_TICKS
 from prometheus.v10.core.world import Experiment
+from prometheus.v10.evidence.derive import cells
+from prometheus.v10.evidence.derive.cells import ALONE, CROWD, CROWD_STREAM, DELAY_STREAM
 from prometheus.v10.evidence.interesting import InterestingTable
-from prometheus.v10.market.bars import Bars
+from prometheus.v10.market.bars import Bars, bar_time
 from prometheus.v10.market.null_arm import shuffle_returns
 from prometheus.v10.market.philox import permutation, words
 from prometheus.v10.market.resample import resample
@@ -39,15 +42,11 @@ from prometheus.v10.runs.ablation import C, mask
 from prometheus.v10.runs.harvest import Harvest, Identity, harvest
 from prometheus.v10.runs.observe import Scene
 from prometheus.v10.runs.profile import Profile
-from prometheus.v10.runs.stage2_table import FrictionTable, Stage2Table
+from prometheus.v10.runs.stage2_table import Stage2Table
 
 Array = np.ndarray[Any, Any]
 
-ALONE, CROWD = "alone", "crowd"
-ALLOCATED = 0.5  # of an experiment's capital: the rest is the reserve (rule 5)
-DAY_S = 86_400
 SHORTEST = 32  # bars of a cell; fewer say nothing of a genome
-DELAY_STREAM, CROWD_STREAM = 1 << 32, 2 << 32  # of the Philox words keyed by the seed; births use none above a million
 FIGURES = ("survived", "roi", "drawdown", "trades", "wins", "fees", "funding", "slippage")
 
 
@@ -126,7 +125,7 @@ def stretches(profile: Profile, table: Stage2Table, bars: Bars) -> list[Stretch]
         require_valid(part, allow_gaps=True)
         for timeframe_s in table.timeframes_s:
             own = part if timeframe_s == part.timeframe_s else resample(part, timeframe_s, allow_gaps=True).bars
-            ticks = len(own) - int(len(own) * table.stagger)
+            ticks = cells.ticks_of(len(own), table.stagger)
             name = setup.timeframe_name(timeframe_s)
             if ticks < SHORTEST:
                 raise ConfigError(
@@ -137,6 +136,19 @@ def stretches(profile: Profile, table: Stage2Table, bars: Bars) -> list[Stretch]
             found.append(Stretch(number=len(found), window=window, timeframe=name, bars=own, ticks=ticks))
             cell_config(profile, table, timeframe_s, ticks)  # what cannot be is said before anything begins
     return found
+
+
+def stretches_said(found: Sequence[Stretch]) -> list[dict[str, Any]]:
+    """What a manifest says of the stretches: in a market with gaps nobody could know their length without the bars."""
+    return [
+        {
+            "window": one.window.name,
+            "timeframe_s": one.bars.timeframe_s,
+            "bars": len(one.bars),
+            "first_time": bar_time(one.bars.first_open),
+        }
+        for one in found
+    ]
 
 
 def delay(stretch: Stretch, seed: int) -> int:
@@ -154,37 +166,24 @@ def cell_bars(stretch: Stretch, seed: int, arm: Arm) -> Bars:
 def cell_config(profile: Profile, table: Stage2Table, timeframe_s: int, ticks: int) -> WorldConfig:
     """The world of a timeframe under the stricter friction, for one agent (`for_count` makes it for more)."""
     base = setup.world_config(profile, timeframe_s)
-    friction: FrictionTable = table.friction
-    never = ticks + 1
-    review = never if table.review_days is None else max(1, round(table.review_days * DAY_S / timeframe_s))
-    return base._replace(
-        taker_fee=base.taker_fee * friction.fees,
-        maker_fee=base.maker_fee * friction.fees,
-        liquidation_fee=base.liquidation_fee * friction.fees,
-        spread_volatility=base.spread_volatility * friction.spread,
-        impact=base.impact * friction.impact,
-        max_participation=base.max_participation / friction.participation,
-        review_ticks=review,
-        breed_roi=float("inf"),
-        allocation_ratio=ALLOCATED,
-    )
+    friction = attrs.asdict(table.friction)
+    return base._replace(**cells.stricter(base._asdict(), friction, table.review_days, timeframe_s, ticks))
 
 
 def for_count(config: WorldConfig, stake: float, count: int) -> WorldConfig:
     """The same world for ``count`` agents with a stake each; exact, because the stake's multiples are."""
-    return config._replace(initial_total=stake * count / ALLOCATED, founders=count)
+    return config._replace(**cells.numbers_of(stake, count))
 
 
 def crowds(count: int, size: int, seed: int, batch: int) -> tuple[Array, ...]:
     """The batch's rows dealt into crowds of about ``size``, by seed and batch; every row is in one, in order."""
-    dealt = permutation(seed, CROWD_STREAM + batch, count)
-    return tuple(np.sort(part) for part in np.array_split(dealt, max(1, round(count / size))))
+    order = permutation(seed, CROWD_STREAM + batch, count).tolist()
+    return tuple(np.array(part) for part in cells.dealt(order, cells.crowds_of(count, size)))
 
 
 def experiments_of(count: int, places: Sequence[Stretch], table: Stage2Table) -> int:
     """How many experiments a batch of ``count`` genomes takes."""
-    in_crowds = max(1, round(count / table.crowd)) if table.crowd else 0
-    return len(places) * len(table.seeds) * (1 + in_crowds)
+    return cells.experiments_of(count, len(places), len(table.seeds), table.crowd)
 
 
 def cell_jobs(

@@ -18,21 +18,22 @@ from typing import Any
 import numpy as np
 from attrs import evolve, frozen
 
-from prometheus.v10.evidence.codec import config_hash, dump_config
+from prometheus.v10.evidence.codec import dump_config
+from prometheus.v10.evidence.derive.cells import DEFINITIONS, VERDICT
+from prometheus.v10.evidence.derive.stage2 import evaluation_hash
 from prometheus.v10.evidence.findings import Progress
 from prometheus.v10.evidence.manifest_parts import MarketSource
 from prometheus.v10.evidence.nulls import Nulls
 from prometheus.v10.evidence.pool import iter_records
 from prometheus.v10.evidence.pool_record import PoolEntry, PoolRecord, PoolSource, genome_bytes
 from prometheus.v10.runs.harvest import Identity
-from prometheus.v10.runs.labels import DEFINITIONS, Cell, labels, median
+from prometheus.v10.runs.labels import Cell, labels, median
 from prometheus.v10.runs.profile import Profile
 from prometheus.v10.runs.stage2_batch import FIGURES, CellKey, Stretch
 from prometheus.v10.runs.stage2_table import Stage2Table
 
 Array = np.ndarray[Any, Any]
 
-VERDICT = "stage2_verdict/1"
 SURVIVED, ROI, DRAWDOWN, TRADES, WINS, FEES, FUNDING, SLIPPAGE = range(len(FIGURES))
 
 
@@ -54,8 +55,7 @@ class Assessment:
 def evaluation_of(profile: Profile, table: Stage2Table, market: MarketSource, core: str) -> str:
     """The hash that names an evaluation (rule 2)."""
     dump = dump_config(evolve(profile, stage2=evolve(table, snapshot="", batches_a_run=0)))
-    decisive = {name: dump.get(name) for name in ("stage2", "world", "experiments")}
-    return config_hash({**decisive, "market": market.sha256, "core": core, "verdict": VERDICT, "labels": DEFINITIONS})
+    return evaluation_hash(dump, market.sha256, core)
 
 
 def judged(pool: Path, evaluation: str, progress: Progress | None = None, *, before: int | None = None) -> set[str]:

@@ -96,6 +96,11 @@ GROUPED: dict[str, tuple[str, str]] = {
     "run_manifest.json:market.source": (PLACE, "of an imported market"),
     "run_manifest.json:market.last_time": (PLACE, "of an imported market with gaps"),
     "run_manifest.json:market.symbol": (PLACE, "never alone: symbol_in_use repeats it"),
+    "run_manifest.json:stage2.head_hash": (PLACE, "of a run without its snapshot; its first digits stand in the id"),
+    "run_manifest.json:stage2.sha256": (PLACE, "of a run without its snapshot; its index and the ledger have it"),
+    "run_manifest.json:stage2.bytes": (PLACE, "as before"),
+    "run_manifest.json:stage2.pool_path": (PLACE, "where the root lay when the snapshot was taken; its index has it"),
+    "run_manifest.json:stage2.stretches.**": (PLACE, "of a market with gaps; replay resolves it"),
     "run_manifest.json:config.**": (PLACE, "settings of service, disk and retention, with their copy in the summary"),
 }
 """Found when changed alone; asserted when everything that repeats or follows from it is changed with it."""

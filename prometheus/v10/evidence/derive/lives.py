@@ -37,6 +37,7 @@ class Told:
     Attributes:
         spans: first and last tick at whose close the agent may have sent an order, by genome_index, interleaved.
         liquidated: tick and side of the position of each liquidation, by genome_index.
+        founders: digests of the founders' genomes (`Setting.founders_told`).
     """
 
     reasons: Counter[str]
@@ -53,6 +54,7 @@ class Told:
     whole: bool
     spans: array[int]
     liquidated: dict[int, tuple[int, str]]
+    founders: tuple[bytes, ...] = ()
 
 
 @dataclass
@@ -188,6 +190,7 @@ def _experiment(  # noqa: C901  (what is known decides what is checked)
 
     said: list[tuple[str, int, str]] = []
     lines = {artifact: parts[artifact].lines if artifact in parts else [] for artifact in FILES}
+    setting = setting.at(experiment)
     book = Book(setting, experiment, lambda name, line, what: said.append((name, line, what)))
     book.live(lines[Artifact.BIRTHS], lines[Artifact.DEATHS])
     row = None if rows is None else rows.get(experiment)
@@ -270,4 +273,5 @@ def _told(book: Book, ticks: int, *, completed: bool) -> Told:
         whole=totals.whole,
         spans=spans,
         liquidated=book.liquidated,
+        founders=book.setting.founders_told(book.sha256),
     )

@@ -33,9 +33,6 @@ class Orders:
 
     def __init__(self, setting: Setting, manifest: Mapping[str, Any], told: Mapping[int, Told]) -> None:
         self.setting, self.manifest, self.told = setting, manifest, told
-        world = setting.world
-        self.lot = world["contract_btc"] * world["lot_contracts"]
-        self.taker, self.forced = world["taker_fee"], world["liquidation_fee"]
         self._symbol = f'"symbol":{spell(manifest.get("symbol_in_use"))}'
         self._arm = f'"arm":{spell(setting.arm)}'
         self._run = f'"run_id":{spell(setting.run_id)},"schema":"{Schema.EXECUTION_RAW.value}"'
@@ -70,7 +67,7 @@ class Orders:
         what = self._impossible(record, kind, told, agent, flags) or self._place(record, part, told)
         if what is not None:
             return what
-        closed = self.setting.time.close(tick, record.get("ts_utc"))
+        closed = self.setting.at(record["experiment"]).time.close(tick, record.get("ts_utc"))
         place = [experiment, tick, closed]
         ends = self.ends.setdefault(str(part.get("filename")), [place, place])
         ends[1] = place
@@ -82,6 +79,9 @@ class Orders:
     def _line(self, record: Mapping[str, Any], kind: str, closed: str, flags: list[str]) -> bytes:
         """The bytes that a record must have; what only the market knows is taken from the record itself."""
         experiment, filled, price = record["experiment"], record["filled_lots"], record["price"]
+        setting = self.setting.at(experiment)
+        lot = setting.world["contract_btc"] * setting.world["lot_contracts"]
+        rate = setting.world["liquidation_fee" if kind == "liquidation" else "taker_fee"]
         whole = filled == record["ordered_lots"] and bool(filled)
         side = "sell" if record["side"] == "sell" else "buy"
         after = record["position_after"]
@@ -89,7 +89,7 @@ class Orders:
             after = filled if side == "buy" else 0.0 - filled
         elif kind in {"liquidation", "review_flatten", "settlement"} or whole:
             after = 0.0
-        fee = filled * self.lot * price * (self.forced if kind == "liquidation" else self.taker) if filled else 0.0
+        fee = filled * lot * price * rate if filled else 0.0
         impact = 0.0 if kind == "liquidation" or not filled else record["impact"]
         realised = 0.0 if kind == "entry" or not filled else record["realised"]
         kept = '"forced"' if kind == "liquidation" else "" if whole else ",".join(f'"{flag}"' for flag in flags)
@@ -99,7 +99,7 @@ class Orders:
             f'"kind":"{kind}","null_reasons":{"{}" if filled else _NO_PRICE},"order":{record["order"]},'
             f'"ordered_lots":{filled if not flags else record["ordered_lots"]!r},"position_after":{after!r},'
             f'"price":{price if filled else "null"},"realised":{realised!r},'
-            f'{self._run},"seed":{self.setting.seeds[experiment]},"side":"{side}",{self._symbol},'
+            f'{self._run},"seed":{setting.seeds[experiment]},"side":"{side}",{self._symbol},'
             f'"tick":{record["tick"]},"ts_basis":"market","ts_utc":"{closed}"}}'
         ).encode("ascii", "replace")
 
@@ -113,7 +113,7 @@ class Orders:
             return f"price {record['price']!r}, impact {record['impact']!r}"
         if record["expected_price"] <= 0.0 and kind != "liquidation":
             return f"expected_price is {record['expected_price']!r}"
-        if kind == "review_flatten" and (tick + 1) % self.setting.review_ticks:
+        if kind == "review_flatten" and (tick + 1) % self.setting.at(record["experiment"]).review_ticks:
             return f"there is no review at tick {tick}"
         if kind == "settlement" and tick != told.ticks - 1:
             return f"positions are settled at the last tick, {told.ticks - 1}"

@@ -10,7 +10,7 @@ from typing import Any
 from prometheus.v10.base.modes import Tier
 from prometheus.v10.base.names import Artifact
 from prometheus.v10.evidence.derive.lives import Lives, Told
-from prometheus.v10.evidence.derive.setting import hands_to_pool, utc
+from prometheus.v10.evidence.derive.setting import Setting, hands_to_pool, utc
 from prometheus.v10.evidence.derive.typed import (
     differing,
     is_count,
@@ -61,39 +61,46 @@ REASONS = {
 
 
 def check_plan(manifest: Mapping[str, Any], say: Say) -> None:
-    """What was settled before the first tick: world, window, seeds, arm and market against the configuration."""
+    """What was settled before the first tick of stage 1: world, window, seeds, arm and market."""
+    check_head(manifest, say)
     config, world, market = table(manifest.get("config")), table(manifest.get("world")), table(manifest.get("market"))
-    window, experiments = table(manifest.get("window")), table(config.get("experiments"))
+    step = world.get("timeframe_s")
+    if not is_count(step) or not step:
+        say(f"world.timeframe_s is {shown(step)}")
+        return
+    equal(say, "world", dict(world), world_of(table(config.get("world")), int(step)))
+    check_market(config, market, int(step), say)
+    _check_window(config, table(manifest.get("window")), market, say)
+    _check_seeds(manifest, table(config.get("experiments")), say)
+
+
+def check_head(manifest: Mapping[str, Any], say: Say) -> None:
+    """What every run's manifest repeats of its configuration, and what has one form in a run without an exchange."""
+    config, market = table(manifest.get("config")), table(manifest.get("market"))
+    experiments = table(config.get("experiments"))
     failure = manifest.get("failure")
     named = table(failure).get("missing")
     if (manifest.get("status") == "failed") != (failure is not None):
         say(f"status is {shown(manifest.get('status'))}, and failure is {shown(failure)}")
     elif failure is not None and (set(table(failure)) != {"error", "missing"} or not isinstance(named, list)):
         say(f"failure is {shown(failure)}, not an error and a list of missing files")
-    _equal(say, "mode", manifest.get("mode"), config.get("mode"))
-    _equal(say, "stage", manifest.get("stage"), config.get("stage"))
-    _equal(say, "arm", manifest.get("arm"), experiments.get("arm"))
-    _equal(say, "retention", manifest.get("retention"), config.get("retention"))
-    _equal(say, "symbol_in_use", manifest.get("symbol_in_use"), market.get("symbol"))
-    _equal(say, "impedance_fidelity", manifest.get("impedance_fidelity"), "simulated")
-    _equal(say, "self_trade_prevention", manifest.get("self_trade_prevention"), OFFLINE_STP)
-    _equal(say, "genome_schema", manifest.get("genome_schema"), "genome_342_f32/1")
-    _equal(say, "feature_contract", manifest.get("feature_contract"), "features_33/1")
+    equal(say, "mode", manifest.get("mode"), config.get("mode"))
+    equal(say, "stage", manifest.get("stage"), config.get("stage"))
+    equal(say, "arm", manifest.get("arm"), experiments.get("arm"))
+    equal(say, "retention", manifest.get("retention"), config.get("retention"))
+    equal(say, "symbol_in_use", manifest.get("symbol_in_use"), market.get("symbol"))
+    equal(say, "impedance_fidelity", manifest.get("impedance_fidelity"), "simulated")
+    equal(say, "self_trade_prevention", manifest.get("self_trade_prevention"), OFFLINE_STP)
+    equal(say, "genome_schema", manifest.get("genome_schema"), "genome_342_f32/1")
+    equal(say, "feature_contract", manifest.get("feature_contract"), "features_33/1")
     for name in ("exchange_lib", "env", "positions_quality"):
-        _equal(say, name, manifest.get(name), None)
-        _equal(say, f"null_reasons.{name}", table(manifest.get("null_reasons")).get(name), NO_EXCHANGE)
+        equal(say, name, manifest.get(name), None)
+        equal(say, f"null_reasons.{name}", table(manifest.get("null_reasons")).get(name), NO_EXCHANGE)
     ablation = experiments.get("ablation")
     if isinstance(ablation, str) and ablation in ABLATIONS:
-        _equal(say, "ablation", manifest.get("ablation"), {"name": ablation, "detail": ABLATIONS[ablation]})
+        equal(say, "ablation", manifest.get("ablation"), {"name": ablation, "detail": ABLATIONS[ablation]})
     else:
         say(f"config.experiments.ablation is {shown(ablation)}, which is none")
-    step = world.get("timeframe_s")
-    if not is_count(step) or not step:
-        say(f"world.timeframe_s is {shown(step)}")
-        return
-    _equal(say, "world", dict(world), world_of(table(config.get("world")), int(step)))
-    _check_market(config, window, market, int(step), say)
-    _check_seeds(manifest, experiments, say)
     directory, run_id = manifest.get("results_dir"), manifest.get("run_id")
     root = "runs_hf" if table(manifest.get("meta")).get("tier") == "tier1_hf" else "runs"
     if not isinstance(directory, str) or not directory.endswith(f"/{root}/{run_id}"):
@@ -101,29 +108,29 @@ def check_plan(manifest: Mapping[str, Any], say: Say) -> None:
     reasons = table(manifest.get("null_reasons"))
     for name, reason in REASONS.items():
         if name in reasons:
-            _equal(say, f"null_reasons.{name}", reasons[name], reason)
+            equal(say, f"null_reasons.{name}", reasons[name], reason)
     for name in ("core_hash", "fence_inventory_hash"):
         if not is_sha256(manifest.get(name)):
             say(f"{name} is {shown(manifest.get(name))}, no sha256")
 
 
-def _equal(say: Say, path: str, found: object, derived: object) -> None:
+def equal(say: Say, path: str, found: object, derived: object) -> None:
+    """Say where two plain values differ."""
     for sentence in differing(found, derived, path):
         say(sentence)
 
 
-def _check_market(
-    config: Mapping[str, Any], window: Mapping[str, Any], market: Mapping[str, Any], step: int, say: Say
-) -> None:
-    _equal(say, "market.timeframe", market.get("timeframe"), timeframe_name(step))
+def check_market(config: Mapping[str, Any], market: Mapping[str, Any], step: int, say: Say) -> None:
+    """The market's identity against the configuration and itself; ``step`` is the seconds of its bars."""
+    equal(say, "market.timeframe", market.get("timeframe"), timeframe_name(step))
     if "timeframe_s" in market:
-        _equal(say, "market.timeframe_s", market["timeframe_s"], step)
+        equal(say, "market.timeframe_s", market["timeframe_s"], step)
     if not is_sha256(market.get("sha256")):
         say(f"market.sha256 is {shown(market.get('sha256'))}")
     wanted, source = table(config.get("market")), market.get("source")
     for name in ("timeframe_s", "symbol"):
         if wanted.get(name) is not None:
-            _equal(say, f"market.{name}", market.get(name), wanted[name])
+            equal(say, f"market.{name}", market.get(name), wanted[name])
     rows, first, last = market.get("rows"), utc(market.get("first_time")), utc(market.get("last_time"))
     if not is_count(rows) or first is None or last is None:
         say("market.rows, first_time and last_time are not a count and two moments")
@@ -135,12 +142,18 @@ def _check_market(
         if rows != span + 1:
             say(f"market.rows is {rows}: a synthetic market from first_time to last_time has {span + 1} bars")
         if wanted.get("bars") is not None:
-            _equal(say, "market.rows", rows, wanted["bars"])
-        _equal(say, "market.source", source, f"synthetic/1 seed={wanted.get('seed')}")
-        _equal(say, "market.funding", market.get("funding"), "known")
+            equal(say, "market.rows", rows, wanted["bars"])
+        equal(say, "market.source", source, f"synthetic/1 seed={wanted.get('seed')}")
+        equal(say, "market.funding", market.get("funding"), "known")
+
+
+def _check_window(config: Mapping[str, Any], window: Mapping[str, Any], market: Mapping[str, Any], say: Say) -> None:
+    rows = market.get("rows")
+    if not is_count(rows):
+        return  # said of the market
     chosen = config.get("window")
     expected = dict(chosen) if isinstance(chosen, dict) else {"name": "all", "start": 0, "len": rows}
-    _equal(say, "window", dict(window), expected)
+    equal(say, "window", dict(window), expected)
     if is_count(window.get("start")) and is_count(window.get("len")) and window["start"] + window["len"] > rows:
         say(f"window ends behind the last of {rows} bars")
 
@@ -159,33 +172,41 @@ def _check_seeds(manifest: Mapping[str, Any], experiments: Mapping[str, Any], sa
         say(f"seeds are not the {count} from {start} on, as config.experiments and run_counter make them")
 
 
-def check_outcome(manifest: Mapping[str, Any], lives: Lives, raw: Mapping[str, Any], say: Say) -> None:
-    """What was counted, collapsed, appended, told and timed, against what the files hold."""
+def check_outcome(manifest: Mapping[str, Any], lives: Lives, setting: Setting, pooled: int, say: Say) -> None:
+    """What was counted, collapsed, appended, told and timed, against what the files hold.
+
+    Args:
+        manifest: of the run.
+        lives: what its event files say.
+        setting: of its experiments.
+        pooled: how many records it handed to its pool.
+        say: hears what is wrong.
+    """
     told = lives.told
     experiments = sorted(told)
     counts = table(manifest.get("counts"))
-    pooled = _pooled(manifest, told)
     derived = {
         "experiments": len(told),
         "deaths": lives.lines.get(Artifact.DEATHS, 0),
         "births": lives.lines.get(Artifact.BIRTHS, 0),
         "collapses": lives.lines.get(Artifact.COLLAPSES, 0),
         "interesting_deaths": lives.lines.get(Artifact.INTERESTING_DEATHS, 0),
-        "raw_samples": raw.get("records", counts.get("raw_samples")),
+        "raw_samples": counts.get("raw_samples"),
         "pool_records": pooled,
     }
-    _equal(say, "counts", dict(counts), derived)
+    equal(say, "counts", dict(counts), derived)
     if experiments != list(range(len(experiments))):
         say("the experiments are not the first ones without a gap: some were left out")
     _check_status(manifest, told, say)
     _check_timing(manifest, told, say)
     _check_collapses(manifest, told, say)
     _check_appends(manifest, pooled, say)
-    _check_journal(manifest, lives, say)
+    _check_journal(manifest, lives, setting, say)
     _check_times(manifest, say)
 
 
-def _pooled(manifest: Mapping[str, Any], told: Mapping[int, Told]) -> int:
+def pooled_of(manifest: Mapping[str, Any], told: Mapping[int, Told]) -> int:
+    """How many genomes a run of stage 1 handed to its pool."""
     best = table(table(manifest.get("config")).get("pool")).get("best_of_the_dead")
     if not hands_to_pool(manifest) or not is_count(best):
         return 0
@@ -232,12 +253,12 @@ def _check_timing(manifest: Mapping[str, Any], told: Mapping[int, Told], say: Sa
         elif not told[entry["experiment"]].completed and (stop is None or ended < stop):
             say(f"{where}: it was cut, and ended before the moment in which every experiment was stopped")
     ticks = sum(one.agent_ticks for one in told.values())
-    _equal(say, "timing.agent_ticks", timing.get("agent_ticks"), ticks)
+    equal(say, "timing.agent_ticks", timing.get("agent_ticks"), ticks)
     duration = manifest.get("duration_seconds")
     if not is_real(duration) or not isinstance(duration, float) or duration <= 0.0:
         say(f"duration_seconds is {shown(duration)}")
     else:
-        _equal(say, "timing.agent_ticks_per_second", timing.get("agent_ticks_per_second"), ticks / duration)
+        equal(say, "timing.agent_ticks_per_second", timing.get("agent_ticks_per_second"), ticks / duration)
     if timing.keys() != {"experiments", "agent_ticks", "agent_ticks_per_second", "stop_seconds"}:
         say("timing has other fields than its own")
 
@@ -265,7 +286,7 @@ def _check_collapses(manifest: Mapping[str, Any], told: Mapping[int, Told], say:
         )
         if one.collapse is not None
     ]
-    _equal(say, "internal_collapses", found, derived)
+    equal(say, "internal_collapses", found, derived)
     if not isinstance(found, list) or len(entries) != len(derived):
         return
     start, end = moment(manifest.get("start_time")), moment(manifest.get("end_time"))
@@ -282,22 +303,22 @@ def _check_collapses(manifest: Mapping[str, Any], told: Mapping[int, Told], say:
             say(f"internal_collapses: {entry.get('detected_at')} lies outside the run")
         last = seconds
     first: Mapping[str, Any] = min(entries, key=lambda one: (one["seconds"], one["experiment"]), default={})
-    _equal(say, "internal_collapse_detected", manifest.get("internal_collapse_detected"), bool(entries))
+    equal(say, "internal_collapse_detected", manifest.get("internal_collapse_detected"), bool(entries))
     for name, key in (
         ("internal_collapse_reason", "reason"),
         ("internal_collapse_time", "detected_at"),
         ("time_to_first_internal_collapse_seconds", "seconds"),
         ("time_to_first_internal_collapse_ticks", "ticks_to_collapse"),
     ):
-        _equal(say, name, manifest.get(name), first.get(key))
+        equal(say, name, manifest.get(name), first.get(key))
 
 
 def _check_appends(manifest: Mapping[str, Any], pooled: int, say: Say) -> None:
     appends = table(manifest.get("pool_appends"))
     before, after = table(appends.get("before")), table(appends.get("after"))
     first, last = appends.get("first_n"), appends.get("last_n")
-    _equal(say, "pool_appends.appended", appends.get("appended"), pooled)
-    _equal(say, "pool_appends.pool", appends.get("pool"), f"pools/{manifest.get('stage')}/pool.jsonl")
+    equal(say, "pool_appends.appended", appends.get("appended"), pooled)
+    equal(say, "pool_appends.pool", appends.get("pool"), f"pools/{manifest.get('stage')}/pool.jsonl")
     if appends.keys() != _APPENDS or not all(
         set(head) == {"records", "head"} and is_count(head["records"]) and is_sha256(head["head"])
         for head in (before, after)
@@ -307,7 +328,7 @@ def _check_appends(manifest: Mapping[str, Any], pooled: int, say: Say) -> None:
     if pooled == 0:
         if first is not None or last is not None or before != after:
             say("pool_appends: nothing was appended, and the pool moved")
-        _equal(say, "pool_appends.records_sha256", appends.get("records_sha256"), hashlib.sha256().hexdigest())
+        equal(say, "pool_appends.records_sha256", appends.get("records_sha256"), hashlib.sha256().hexdigest())
         return
     if not (is_count(first) and is_count(last)) or not is_sha256(appends.get("records_sha256")):
         say("pool_appends: first_n, last_n or records_sha256 is not what it must be")
@@ -326,7 +347,7 @@ def _check_appends(manifest: Mapping[str, Any], pooled: int, say: Say) -> None:
 _APPENDS = {"pool", "first_n", "last_n", "before", "after", "appended", "records_sha256"}
 
 
-def _check_journal(manifest: Mapping[str, Any], lives: Lives, say: Say) -> None:
+def _check_journal(manifest: Mapping[str, Any], lives: Lives, setting: Setting, say: Say) -> None:
     journal = table(manifest.get("journal"))
     sent, failed = table(journal.get("sent")), table(journal.get("failed"))
     if journal.get("present") is not True:
@@ -338,7 +359,7 @@ def _check_journal(manifest: Mapping[str, Any], lives: Lives, say: Say) -> None:
     counts = {
         "run_started": 1,
         "run_ended": 1,
-        "review_deaths": sum(_reviews(manifest, one) for one in lives.told.values()),
+        "review_deaths": sum(one.ticks // setting.at(number).review_ticks for number, one in lives.told.items()),
         "interesting_death": lives.lines.get(Artifact.INTERESTING_DEATHS, 0),
         "collapse": lives.lines.get(Artifact.COLLAPSES, 0),
     }
@@ -364,11 +385,6 @@ def _check_reboots(manifest: Mapping[str, Any], said: tuple[Any, Any], say: Say)
         say(f"journal: {said[0]!r} entries of reboot sent and {said[1]!r} failed, and the run follows {after}")
 
 
-def _reviews(manifest: Mapping[str, Any], one: Told) -> int:
-    every = table(manifest.get("world")).get("review_ticks")
-    return one.ticks // int(every or 1) if is_count(every) else 0
-
-
 def _check_times(manifest: Mapping[str, Any], say: Say) -> None:
     """The form of the moments only: the clock of an honest machine may step, so their order proves nothing."""
     stop = moment(manifest.get("stop_time"))
@@ -381,9 +397,9 @@ def check_summary(manifest: Mapping[str, Any], summary: Mapping[str, Any], lives
     from prometheus.v10.evidence.derive.statistics import declaration_of, invariants_of, statistics_of  # noqa: PLC0415
 
     rows: Sequence[Any] = summary["all_stats"]
-    _equal(say, "config", summary.get("config"), manifest.get("config"))
-    _equal(say, "audit_declaration", summary.get("audit_declaration"), declaration_of(manifest))
-    _equal(say, "summary_stats", summary.get("summary_stats"), statistics_of(rows, manifest))
-    _equal(say, "invariants", summary.get("invariants"), invariants_of(rows, summary.get("invariants")))
+    equal(say, "config", summary.get("config"), manifest.get("config"))
+    equal(say, "audit_declaration", summary.get("audit_declaration"), declaration_of(manifest))
+    equal(say, "summary_stats", summary.get("summary_stats"), statistics_of(rows, manifest))
+    equal(say, "invariants", summary.get("invariants"), invariants_of(rows, summary.get("invariants")))
     if [table(row).get("experiment") for row in rows] != sorted(lives.told):
         say("all_stats has not one row for each experiment, in order")

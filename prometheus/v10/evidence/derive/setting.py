@@ -5,7 +5,7 @@ Standard library only.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -80,6 +80,19 @@ class Setting:
     time: MarketTime
     world: Mapping[str, Any] = field(default_factory=dict)
     interesting: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def bars(self) -> int:
+        """How many bars the world has that telemetry speaks of."""
+        return self.ticks
+
+    def at(self, _experiment: int) -> Setting:
+        """The setting of one experiment: in stage 1 they share it."""
+        return self
+
+    def founders_told(self, _sha256: Sequence[str | None]) -> tuple[bytes, ...]:
+        """What is kept of the founders' genomes to hold experiments against each other; of stage 1 nothing."""
+        return ()
 
 
 def hands_to_pool(manifest: Mapping[str, Any]) -> bool:

@@ -45,9 +45,9 @@ def registry() -> tuple[dict[str, dict[str, Any]], str]:
 
 
 def telemetry_findings(
-    telemetry: Mapping[str, Any], manifest: Mapping[str, Any], told: Mapping[int, Told]
+    telemetry: Mapping[str, Any], manifest: Mapping[str, Any], told: Mapping[int, Told], bars: int
 ) -> list[str]:
-    """What is wrong with ``gating_telemetry.json``, one sentence each."""
+    """What is wrong with ``gating_telemetry.json``, one sentence each; ``bars`` is how many its world had."""
     fences, inventory = registry()
     counters = table(telemetry.get("counters"))
     found: list[str] = []
@@ -58,7 +58,7 @@ def telemetry_findings(
         "fence_inventory_hash": manifest.get("fence_inventory_hash"),
     }
     known = manifest.get("fence_inventory_hash") == inventory
-    counts = _derived_counts(counters, manifest, told)
+    counts = _derived_counts(counters, manifest, told, bars)
     enabled = _enabled(manifest, fences)
     derived: dict[str, Any] = {}
     nulls: dict[str, str] = {}
@@ -106,7 +106,7 @@ def _enabled(manifest: Mapping[str, Any], fences: Mapping[str, Mapping[str, Any]
 
 
 def _derived_counts(
-    counters: Mapping[str, Any], manifest: Mapping[str, Any], told: Mapping[int, Told]
+    counters: Mapping[str, Any], manifest: Mapping[str, Any], told: Mapping[int, Told], bars: int
 ) -> dict[str, tuple[Any, ...]]:
     """Steps, attempts, triggers and blocks; asserted ones are taken from ``counters``."""
 
@@ -123,7 +123,7 @@ def _derived_counts(
         "quarterly_review", "capital_depleted", "liquidation",
     )}  # fmt: skip
     ends = [one.collapse[0] for one in lives if one.collapse is not None]
-    world, window = table(manifest.get("world")), table(manifest.get("window"))
+    world = table(manifest.get("world"))
     masked = len(lives) * (table(manifest.get("ablation")).get("name") != "none")
 
     no_side = (number(said("NO_SIDE", "attempts")), said("NO_SIDE", "trigger_count"))
@@ -152,7 +152,6 @@ def _derived_counts(
     }
     derived: dict[str, tuple[Any, ...]] = {name: (steps, *cells[name.removeprefix("FENCE_CORE_")]) for name in CORE}
     derived["FENCE_RUNNER_ABLATION_MASK"] = (len(lives), len(lives), masked, masked)
-    bars = window.get("len")
     defaulted = table(counters.get("FENCE_RUNNER_FUNDING_DEFAULT")).get("trigger_count")
     if table(manifest.get("market")).get("funding") == "known":
         defaulted = 0
