@@ -15,14 +15,17 @@ import pytest
 
 from prometheus.v10.base.clock import SystemClock
 from prometheus.v10.base.errors import ExitCode
+from prometheus.v10.base.modes import Stage
 from prometheus.v10.base.names import Artifact
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.evidence.canonical import canonical_bytes, pretty_bytes
 from prometheus.v10.evidence.derive import philox
 from prometheus.v10.evidence.derive.judging import UnsettledError, bars_of, judging_of
 from prometheus.v10.evidence.derive.setting import utc
+from prometheus.v10.evidence.derive.verdicts import added
 from prometheus.v10.evidence.findings import VerifyReport
 from prometheus.v10.evidence.ledger_view import read_ledger
+from prometheus.v10.evidence.pool_from import lines_from
 from prometheus.v10.evidence.seal import seal_run
 from prometheus.v10.evidence.verify_run import verify_run
 from prometheus.v10.market import philox as drawn
@@ -177,6 +180,73 @@ def test_the_ledger_knows_the_snapshot_that_was_judged(judged: Path) -> None:
         view.snapshots[:] = found
         report = verify_run(judged, ledger=view)
         assert any(said in finding.what for finding in report.findings), report.lines()
+
+
+def _metrics(name: str, value: Any) -> Callable[[dict[str, Any]], None]:
+    return lambda record: record["metrics_summary"].update({name: value})
+
+
+def _cell(name: str, value: Any) -> Callable[[dict[str, Any]], None]:
+    return lambda record: next(iter(record["metrics_summary"]["verdict"]["cells"].values())).update({name: value})
+
+
+VERDICTS: dict[str, Callable[[dict[str, Any]], None]] = {
+    "labels": lambda record: record["metrics_summary"]["verdict"].update(labels=["champion"]),
+    "evaluation": lambda record: record["metrics_summary"]["verdict"].update(evaluation="0" * 64),
+    "roi_lifetime": _metrics("roi_lifetime", 0.9),
+    "survival_share": _metrics("survival_share", 0.5),
+    "costs.fees": lambda record: record["metrics_summary"]["costs"].update(fees=0.001),
+    "trades": _cell("trades", 4000),
+    "roi is": _cell("roi", 0.25),
+    "drawdown": _cell("drawdown", -0.1),
+    "origin.n": lambda record: record["metrics_summary"]["origin"].update(n=1),
+    "run_id": lambda record: record["metrics_summary"]["origin"].update(run_id="HF_20260101T000000Z_0123456_0000"),
+    "source.seed": lambda record: record["source"].update(seed=2),
+    "created_at": lambda record: record.update(created_at="2026-01-01T00:00:00.000000Z"),
+    "origin.n is no count": lambda record: record["metrics_summary"].pop("origin"),
+    "could not be held": lambda record: record["metrics_summary"]["origin"].pop("git_commit"),
+}
+
+
+@pytest.mark.parametrize("said", VERDICTS)
+def test_a_verdict_is_made_again_from_the_events_of_its_run(judged: Path, tmp_path: Path, said: str) -> None:
+    root = tmp_path / "root"
+    shutil.copytree(judged.parent.parent, root)
+    run_dir, pool = root / "runs_hf" / judged.name, Layout.under(root).pool(Stage.STAGE2)
+    lines = pool.read_bytes().splitlines()
+    assert verify_run(run_dir, look_for_ledger=False).findings == []
+    record = json.loads(lines[20])
+    VERDICTS[said](record)
+    lines[20] = canonical_bytes(record)
+    pool.write_bytes(b"\n".join(lines) + b"\n")
+    report = verify_run(run_dir, look_for_ledger=False)
+    assert any(said in finding.what and "verdict 20" in finding.what for finding in report.findings), report.lines()
+
+
+def test_a_run_without_one_of_its_verdicts_is_found(judged: Path, tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    shutil.copytree(judged.parent.parent, root)
+    pool = Layout.under(root).pool(Stage.STAGE2)
+    pool.write_bytes(b"".join(pool.read_bytes().splitlines(keepends=True)[:-1]))
+    report = verify_run(root / "runs_hf" / judged.name, look_for_ledger=False)
+    assert any("the pool has 50 verdicts" in finding.what for finding in report.findings), report.lines()
+
+
+def test_a_record_is_found_in_a_large_pool_without_reading_all_of_it(tmp_path: Path) -> None:
+    place = tmp_path / "pool.jsonl"
+    place.write_bytes(
+        b"".join(b'{"metrics":"%s","n":%d,"null_reasons":{}}\n' % (b"x" * (n % 997), n) for n in range(5000))
+    )
+    for first in (0, 1, 777, 4998, 4999):
+        assert [n for n, _ in lines_from(place, first)] == list(range(first, 5000))
+    assert list(lines_from(place, 5000)) == []
+
+
+def test_sums_are_those_of_the_version_that_wrote_them() -> None:
+    draw = random.Random(6)
+    for _ in range(300):
+        values = [draw.gauss(0.0, 10.0 ** draw.randrange(-9, 9)) for _ in range(draw.randrange(1, 60))]
+        assert added(values) == sum(values)
 
 
 def test_a_market_with_gaps_is_derived_by_the_stretches_that_the_run_says(tmp_path: Path) -> None:

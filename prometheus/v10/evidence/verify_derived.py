@@ -23,6 +23,7 @@ from prometheus.v10.evidence.derive.telemetry import fingerprint_findings, telem
 from prometheus.v10.evidence.derive.typed import is_count
 from prometheus.v10.evidence.findings import VerifyReport
 from prometheus.v10.evidence.verify_judged import check_reference
+from prometheus.v10.evidence.verify_verdicts import check_verdicts
 
 MOST_SAID = 40
 """Findings of one artifact that are spelt out."""
@@ -104,6 +105,8 @@ def _check_results(
     manifest = documents.manifest
     if isinstance(setting, Judging):
         check_batches(setting, lives.told, say)
+        if all(one.whole for one in lives.told.values()):
+            check_verdicts(setting, manifest, lives.told, run_dir, say)
         pooled = records_owed(setting, manifest, lives.told)
     else:
         pooled = pooled_of(manifest, lives.told)

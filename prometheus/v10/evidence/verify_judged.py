@@ -6,7 +6,6 @@ A snapshot that is not there (a copy of a run, or retention) is no finding: what
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,14 +14,13 @@ from typing import Any
 from prometheus.v10.base.modes import Stage
 from prometheus.v10.base.reading import SMALL, read_if_there
 from prometheus.v10.evidence.canonical import strict_loads
-from prometheus.v10.evidence.chain import Lines
 from prometheus.v10.evidence.derive.judging import SNAPSHOT_ID, Judging, told
 from prometheus.v10.evidence.derive.lives import Told
 from prometheus.v10.evidence.derive.run import Say, equal
 from prometheus.v10.evidence.derive.stage2 import SNAPSHOT
 from prometheus.v10.evidence.derive.typed import shown, table
 from prometheus.v10.evidence.ledger_view import LedgerView
-from prometheus.v10.evidence.scan import open_for_reading
+from prometheus.v10.evidence.pool_from import lines_from
 
 _GENOME = re.compile(rb'"genome_sha256":"([0-9a-f]{64})","genome_vector_342":')
 """A pool's line in canonical form has it once: within a text, quotes are escaped."""
@@ -86,20 +84,16 @@ def _genomes(path: Path, judging: Judging) -> dict[int, bytes]:
     last = judging.batches[-1]
     found: dict[int, bytes] = {}
     genomes: list[str] = []
-    fd = open_for_reading(path)
-    try:
-        for count, line in enumerate(Lines(fd)):
-            batch, row = divmod(count, judging.size)
-            if batch > last:
-                break
-            if row == 0:
-                genomes = []
-            if batch not in wanted:
-                continue
-            said = _GENOME.search(line)
-            genomes.append(said[1].decode() if said else "")
-            if len(genomes) == judging.sizes[wanted[batch]]:
-                found[wanted[batch]] = told(genomes, ())[0]
-    finally:
-        os.close(fd)
+    for n, line in lines_from(path, judging.batches[0] * judging.size):
+        batch, row = divmod(n, judging.size)
+        if batch > last:
+            break
+        if row == 0:
+            genomes = []
+        if batch not in wanted:
+            continue
+        said = _GENOME.search(line)
+        genomes.append(said[1].decode() if said else "")
+        if row + 1 == judging.sizes[wanted[batch]]:
+            found[wanted[batch]] = told(genomes, ())[0]
     return found

@@ -19,15 +19,14 @@ import numpy as np
 from attrs import evolve, frozen
 
 from prometheus.v10.evidence.codec import dump_config
-from prometheus.v10.evidence.derive.cells import DEFINITIONS, VERDICT
 from prometheus.v10.evidence.derive.stage2 import evaluation_hash
+from prometheus.v10.evidence.derive.verdicts import CellName, Figures, metrics_of, origin_of
 from prometheus.v10.evidence.findings import Progress
 from prometheus.v10.evidence.manifest_parts import MarketSource
 from prometheus.v10.evidence.nulls import Nulls
 from prometheus.v10.evidence.pool import iter_records
 from prometheus.v10.evidence.pool_record import PoolEntry, PoolRecord, PoolSource, genome_bytes
 from prometheus.v10.runs.harvest import Identity
-from prometheus.v10.runs.labels import Cell, labels, median
 from prometheus.v10.runs.profile import Profile
 from prometheus.v10.runs.stage2_batch import FIGURES, CellKey, Stretch
 from prometheus.v10.runs.stage2_table import Stage2Table
@@ -99,35 +98,25 @@ def verdicts(
     ]
 
 
-def _cells(assessment: Assessment, figures: dict[CellKey, Array]) -> list[Cell]:
-    """One genome's figures, the seeds of each cell taken together."""
-    grouped: dict[tuple[int, str], list[Array]] = {}
-    for key, row in figures.items():
-        grouped.setdefault((key.stretch, key.company), []).append(row)
+def _rows(assessment: Assessment, figures: dict[CellKey, Array]) -> list[tuple[CellName, Figures]]:
+    """One genome's figures, experiment by experiment."""
     return [
-        Cell(
-            window=assessment.stretches[number].window.name,
-            timeframe=assessment.stretches[number].timeframe,
-            company=company,
-            experiments=len(rows),
-            survived=sum(int(row[SURVIVED]) for row in rows),
-            roi=median([float(row[ROI]) for row in rows]),
-            drawdown=max(float(row[DRAWDOWN]) for row in rows),
-            trades=min(int(row[TRADES]) for row in rows),
+        (
+            CellName(assessment.stretches[key.stretch].window.name, assessment.stretches[key.stretch].timeframe,
+                     key.company),
+            Figures(int(row[SURVIVED]), float(row[ROI]), float(row[DRAWDOWN]), int(row[TRADES]), int(row[WINS]),
+                    float(row[FEES]), float(row[FUNDING]), float(row[SLIPPAGE])),
         )
-        for (number, company), rows in grouped.items()
-    ]
+        for key, row in figures.items()
+    ]  # fmt: skip
 
 
 def _entry(
     assessment: Assessment, record: PoolRecord, figures: dict[CellKey, Array], first: Identity, row: int
 ) -> PoolEntry:
-    cells = _cells(assessment, figures)
-    rows = list(figures.values())
-    total = [sum(float(one[column]) for one in rows) for column in range(len(FIGURES))]
     nulls = Nulls(first.null_reasons)
-    origin = record.source
-    commit = origin.get("git_commit")
+    origin = origin_of(assessment.snapshot, {"n": record.n, "id": record.id, "source": record.source})
+    commit = origin["git_commit"]
     nulls.known("metrics_summary.origin.git_commit", commit, "the commit of the genome's own run is not known")
     return PoolEntry(
         genome=genome_bytes(record.genome()),
@@ -144,43 +133,13 @@ def _entry(
             genome_index=row,
             arm=first.arm,
         ),
-        metrics_summary={
-            "survived": int(total[SURVIVED]) == len(rows),
-            "survival_share": total[SURVIVED] / len(rows),
-            "roi_lifetime": median([float(one[ROI]) for one in rows]),
-            "roi_worst": min(float(one[ROI]) for one in rows),
-            "roi_best": max(float(one[ROI]) for one in rows),
-            "drawdown_worst": max(float(one[DRAWDOWN]) for one in rows),
-            "trades": int(total[TRADES]),
-            "wins": int(total[WINS]),
-            "experiments": len(rows),
-            "costs": {"fees": total[FEES], "funding": total[FUNDING], "slippage": total[SLIPPAGE]},
-            "sanity": {"finite": bool(np.isfinite(record.genome()).all()), "has_traded": total[TRADES] > 0},
-            "origin": {
-                "snapshot": assessment.snapshot,
-                "n": record.n,
-                "id": record.id,
-                "run_id": origin["run_id"],
-                "experiment": origin["experiment"],
-                "genome_index": origin["genome_index"],
-                "git_commit": commit,
-            },
-            "verdict": {
-                "schema": VERDICT,
-                "evaluation": assessment.evaluation,
-                "definitions": DEFINITIONS,
-                "labels": labels(cells, assessment.table.labels, accountable=commit is not None),
-                "cells": {
-                    f"{cell.window}/{cell.timeframe}/{cell.company}": {
-                        "survived": cell.survived,
-                        "roi": cell.roi,
-                        "drawdown": cell.drawdown,
-                        "trades": cell.trades,
-                    }
-                    for cell in cells
-                },
-            },
-        },
+        metrics_summary=metrics_of(
+            _rows(assessment, figures),
+            assessment.table.labels,
+            assessment.evaluation,
+            origin,
+            finite=bool(np.isfinite(record.genome()).all()),
+        ),
         fingerprint_ref=first.fingerprint_ref,
         null_reasons=nulls.reasons,
     )

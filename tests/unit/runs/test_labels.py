@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,7 +18,7 @@ TABLE = LabelsTable()
 def cells(**changes: object) -> list[Cell]:
     """Four windows, alone and in a crowd, of a genome that survives and trades and earns nothing."""
     return [
-        evolve(
+        replace(
             Cell(
                 window=window,
                 timeframe="1h",
@@ -50,25 +50,25 @@ def test_one_death_a_deep_fall_or_no_trades_is_no_ballast(changes: dict[str, obj
 
 
 def test_half_of_the_cells_must_be_traded_in() -> None:
-    idle = [evolve(cell, trades=0) if n < 4 else cell for n, cell in enumerate(cells())]
+    idle = [replace(cell, trades=0) if n < 4 else cell for n, cell in enumerate(cells())]
     assert BALLAST in said(idle)
-    assert BALLAST not in said([evolve(idle[4], trades=0) if n == 4 else cell for n, cell in enumerate(idle)])
+    assert BALLAST not in said([replace(idle[4], trades=0) if n == 4 else cell for n, cell in enumerate(idle)])
 
 
 def test_a_contributor_repeats_itself_in_three_of_four_windows_and_in_company() -> None:
     good = cells(roi=0.02)
     assert CONTRIBUTOR in said(good)
-    one_bad = [evolve(cell, roi=-0.5) if cell.window == "V1" else cell for cell in good]
+    one_bad = [replace(cell, roi=-0.5) if cell.window == "V1" else cell for cell in good]
     assert CONTRIBUTOR in said(one_bad)
-    assert CONTRIBUTOR not in said([evolve(c, roi=-0.5) if c.window == "V2" else c for c in one_bad])
-    assert CONTRIBUTOR not in said([evolve(c, roi=-0.5) if c.company == "crowd" else c for c in good])
+    assert CONTRIBUTOR not in said([replace(c, roi=-0.5) if c.window == "V2" else c for c in one_bad])
+    assert CONTRIBUTOR not in said([replace(c, roi=-0.5) if c.company == "crowd" else c for c in good])
     assert CONTRIBUTOR not in said(cells(roi=0.02, trades=0))
 
 
 def test_a_champion_needs_one_cell_all_seeds_and_an_origin() -> None:
-    peak = [evolve(cell, roi=0.5) if n == 0 else cell for n, cell in enumerate(cells(survived=2, roi=-0.5))]
+    peak = [replace(cell, roi=0.5) if n == 0 else cell for n, cell in enumerate(cells(survived=2, roi=-0.5))]
     assert said(peak) == []
-    peak[0] = evolve(peak[0], survived=3)
+    peak[0] = replace(peak[0], survived=3)
     assert said(peak) == [CHAMPION]
     assert said(peak, accountable=False) == []
     assert said(peak, table=LabelsTable(champion_roi=0.51)) == []

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from array import array
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from typing import Any
 
 from prometheus.v10.evidence.derive import cells
 from prometheus.v10.evidence.derive.philox import permutation, words
-from prometheus.v10.evidence.derive.setting import MOST_TICKS, MarketTime, Setting, utc
+from prometheus.v10.evidence.derive.setting import MOST_TICKS, Columns, MarketTime, Setting, utc
 from prometheus.v10.evidence.derive.typed import is_count, is_int, is_real, is_text, table
 from prometheus.v10.evidence.derive.world import OFF, timeframe_name, world_of
 
@@ -80,6 +81,19 @@ class CellSetting(Setting):
             return ()
         return told([str(one) for one in every], self.groups)
 
+    def figures_told(self, book: Columns) -> array[float]:
+        """See `Setting`: `FIGURES` of each agent, one after the other."""
+        found = array("d")
+        for died, initial, final, trades, costs in zip(
+            book.death_tick, book.initial, book.final, book.trades, book.costs, strict=True
+        ):
+            found.extend((died < 0, final / initial - 1.0, final, trades, *costs))
+        return found
+
+
+FIGURES = 7
+"""Kept of each agent: survived, ROI, final capital, trades, fees, funding, slippage."""
+
 
 def told(genomes: Sequence[str], groups: Sequence[Sequence[int]]) -> tuple[bytes, ...]:
     """One digest over all genomes in order, then one for each group."""
@@ -112,6 +126,11 @@ class Judging(Setting):
     _last: dict[int, Setting] = field(default_factory=dict)
     _times: dict[tuple[int, int], MarketTime] = field(default_factory=dict)
     _groups: dict[tuple[int, int], tuple[tuple[int, ...], ...]] = field(default_factory=dict)
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """How many experiments there are up to the end of each batch."""
+        return self._ends
 
     @property
     def experiments(self) -> int:

@@ -38,6 +38,7 @@ class Told:
         spans: first and last tick at whose close the agent may have sent an order, by genome_index, interleaved.
         liquidated: tick and side of the position of each liquidation, by genome_index.
         founders: digests of the founders' genomes (`Setting.founders_told`).
+        figures: of each agent (`Setting.figures_told`).
     """
 
     reasons: Counter[str]
@@ -55,6 +56,7 @@ class Told:
     spans: array[int]
     liquidated: dict[int, tuple[int, str]]
     founders: tuple[bytes, ...] = ()
+    figures: array[float] = field(default_factory=lambda: array("d"))
 
 
 @dataclass
@@ -274,4 +276,5 @@ def _told(book: Book, ticks: int, *, completed: bool) -> Told:
         spans=spans,
         liquidated=book.liquidated,
         founders=book.setting.founders_told(book.sha256),
+        figures=book.setting.figures_told(book),
     )

@@ -5,10 +5,11 @@ Standard library only.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from prometheus.v10.base.names import Schema
 from prometheus.v10.evidence.derive.typed import is_count, is_int, is_real, is_text, table
@@ -53,6 +54,16 @@ def spelt(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%S.000000Z")
 
 
+class Columns(Protocol):
+    """What an experiment's book says of each agent, by genome_index."""
+
+    death_tick: list[int]
+    initial: list[float]
+    final: list[float]
+    trades: list[int]
+    costs: list[tuple[float, float, float]]
+
+
 @dataclass(frozen=True)
 class Setting:
     """What all experiments of a run have in common; a number that the manifest does not settle is None.
@@ -93,6 +104,10 @@ class Setting:
     def founders_told(self, _sha256: Sequence[str | None]) -> tuple[bytes, ...]:
         """What is kept of the founders' genomes to hold experiments against each other; of stage 1 nothing."""
         return ()
+
+    def figures_told(self, _book: Columns) -> array[float]:
+        """What is kept of each agent to hold verdicts against; of stage 1 nothing."""
+        return array("d")
 
 
 def hands_to_pool(manifest: Mapping[str, Any]) -> bool:
