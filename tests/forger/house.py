@@ -193,3 +193,37 @@ def random_profiles(seed: int) -> Iterator[tuple[dict[str, dict[str, Any]], int 
         }
         stop = draw.choice([None, None, None, 100, 1000, 5000, 20_000])
         yield changes, stop, draw.choice([0, 0, 1, 17])
+
+
+def random_judges(seed: int) -> Iterator[tuple[dict[str, dict[str, Any]], int | None]]:
+    """Ever new ways of judging: changes of `JUDGE`, and agent-ticks to stop after."""
+    draw = random.Random(seed)
+    while True:
+        step = draw.choice([300, 900, 3600])
+        windows = [{"name": "V1", "start": draw.randrange(40), "len": draw.choice([150, 333, 500])}]
+        if draw.random() < 0.5:
+            windows.append({"name": "V2", "start": 600, "len": draw.choice([200, 401])})
+        stage2 = {
+            "windows": draw.choice([windows, windows, []]),
+            "timeframes_s": draw.choice([[step], [step * 2], [step, step * 4], [step * 3, step]]),
+            "seeds": draw.choice([[1], [5, 3], [2, 9, 4]]),
+            "stagger": draw.choice([0.0, 0.05, 0.31]),
+            "crowd": draw.choice([0, 1, 4, 9, 64]),
+            "stake": draw.choice([80.0, 0.25, 1000.0]),
+            "batch": draw.choice([5, 20, 64]),
+            "batches_a_run": draw.choice([0, 1, 2]),
+            "friction": {"fees": draw.choice([1.0, 1.5, 3.7]), "funding": draw.choice([1.0, 2.5])},
+        }
+        if draw.random() < 0.5:
+            stage2["review_days"] = draw.choice([0.01, 0.7, 5.0])
+        changes: dict[str, dict[str, Any]] = {
+            "stage2": stage2,
+            "market": {"timeframe_s": step, "seed": draw.randrange(1000), "bars": draw.choice([1100, 1203])},
+            "world": draw.choice([{}, {"leverage_cap": 60.0, "maintenance_margin": 0.01}, {"death_roi": -0.02}]),
+            "experiments": {
+                "arm": draw.choice(["A_real", "A_real", "B2_shuffle_returns"]),
+                "ablation": draw.choice(["none", "C_zeroed", "I_min_13"]),
+            },
+            "evidence": {"order_sample_one_in": draw.choice([0, 1, 30])},
+        }
+        yield changes, draw.choice([None, None, None, 5_000, 40_000])
