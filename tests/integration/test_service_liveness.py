@@ -5,8 +5,13 @@ from __future__ import annotations
 import os
 import re
 import signal
+import subprocess
+import sys
 import time
 
+import pytest
+
+from prometheus.v10.base.modes import Stage
 from tests.integration.conftest import small_profile
 
 
@@ -51,7 +56,7 @@ def test_pings_go_on_between_runs(tree, start, notify_socket):
     tree.write_profile(small_profile(count=1, bars=1000, pause=600))
     service = start(environ=watched(notify_socket, 2.0))
     listen(notify_socket, service, lambda h: any("pausing" in text for text in h))
-    assert listen(notify_socket, service, lambda h: h.count("WATCHDOG=1") >= 3)
+    assert listen(notify_socket, service, lambda h: h.count("WATCHDOG=1") >= 2)
     service.signal(signal.SIGTERM)
     assert service.end() == (0, "")
 
@@ -77,3 +82,107 @@ def test_workers_that_stand_still_end_the_pings_and_leave_a_stack(tree, start, n
     assert code == 0
     assert "Timeout" in said
     assert "run_v10_service.py" in said
+
+
+HELD_CHECK = """
+import sys, time
+from pathlib import Path
+from prometheus.v10.evidence import scan
+from prometheus.v10.ops import control, run_v10_service
+
+scan.PROGRESS_EVERY = 1
+gate, words = Path(sys.argv[1]), sys.argv[2:]
+able, checked = control.ServiceControl.able, control.ServiceControl.checked
+loaded = []
+
+def loading(self):
+    loaded.append(True)
+    able(self)
+
+def held(self, nbytes):
+    checked(self, nbytes)
+    while loaded and not gate.exists():
+        time.sleep(0.05)
+        checked(self, 1)
+
+control.ServiceControl.able, control.ServiceControl.checked = loading, held
+sys.exit(run_v10_service.main(words))
+"""
+"""A pool of many GB: its check goes on, and does not end before a file is there."""
+
+
+class HeldService:
+    """The service with such a pool; `open` lets the check end."""
+
+    def __init__(self, tree, gate, environ):
+        self.gate = gate
+        words = ["--mode", "offline", "--stage", "stage1", "--instance", "HF", "--root", str(tree.root)]
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", HELD_CHECK, str(gate), *words, "--max-runs", "1"],
+            env={**os.environ, **environ}, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    def open(self):
+        self.gate.touch()
+
+    def end(self):
+        said = self.process.communicate(timeout=120)[1]
+        return self.process.returncode, said
+
+
+@pytest.fixture
+def held(tree, start, tmp_path, notify_socket):
+    """A pool with the records of one run, and the service that checks it for ever."""
+    assert start("--max-runs", "1").end() == (0, "")
+    assert tree.pool_bytes()
+    made = []
+
+    def begin():
+        made.append(HeldService(tree, tmp_path / "gate", watched(notify_socket, 12.0)))
+        return made[-1]
+
+    yield begin
+    for service in made:
+        service.process.kill()
+        service.process.communicate()
+
+
+def test_ready_does_not_wait_for_the_check_of_the_pool(tree, held, notify_socket):
+    """Lock, profile, market and compiled code are there; the rest of the check is watched as work is."""
+    service = held()
+    heard = listen(notify_socket, service, lambda h: h.count("WATCHDOG=1") >= 2)
+    assert heard.count("READY=1") == 1
+    assert len(tree.runs()) == 1, "no run is begun before its pool was checked"
+    assert any("STATUS=checking evidence before a run" in text for text in heard)
+    service.open()
+    assert service.end() == (0, "")
+    assert "READY=1" not in notify_socket.datagrams()
+    assert len(tree.runs()) == 2
+    tree.assert_in_order()
+
+
+def test_a_stop_that_comes_after_ready_and_before_the_run_begins_nothing(tree, held, notify_socket):
+    service = held()
+    listen(notify_socket, service, lambda h: "READY=1" in h)
+    service.process.send_signal(signal.SIGTERM)
+    assert service.end() == (0, "")
+    assert "STOPPING=1" in notify_socket.datagrams()
+    assert len(tree.runs()) == 1
+    tree.assert_in_order()
+
+
+def test_a_pool_found_damaged_after_ready_ends_65_with_one_line_and_begins_nothing(tree, held, notify_socket):
+    pool = tree.layout.pool(Stage.STAGE1)
+    data = bytearray(pool.read_bytes())
+    data[len(data) * 3 // 4] ^= 0x01
+    pool.write_bytes(data)
+    ledger = tree.layout.ledger.read_bytes()
+    service = held()
+    listen(notify_socket, service, lambda h: "READY=1" in h)
+    service.open()
+    code, said = service.end()
+    assert code == 65
+    assert re.fullmatch(r"error: \S+pool\.jsonl: damaged at byte \d+ \(line \d+\): [^\n]+\nhint: [^\n]+\n", said)
+    assert pool.read_bytes() == data
+    assert tree.layout.ledger.read_bytes() == ledger
+    assert len(tree.runs()) == 1

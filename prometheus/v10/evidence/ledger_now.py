@@ -9,17 +9,22 @@ from __future__ import annotations
 from pathlib import Path
 
 from prometheus.v10.evidence.chain import START
+from prometheus.v10.evidence.findings import Progress
 from prometheus.v10.evidence.ledger_line import LEDGER_LINE
 from prometheus.v10.evidence.ledger_view import LedgerView
-from prometheus.v10.evidence.pool_checked import Notes, Place
+from prometheus.v10.evidence.pool_checked import Notes, Place, remember
 from prometheus.v10.evidence.scan import scan
 
 _views: dict[Path, LedgerView] = {}
 _notes = Notes()
 
 
-def ledger_now(path: Path) -> LedgerView:
+def ledger_now(path: Path, *, progress: Progress | None = None) -> LedgerView:
     """The view of a ledger as it is now; an empty one where there is no ledger.
+
+    Args:
+        path: the ledger.
+        progress: hears of bytes read; it may end the reading by raising, and the next one begins anew.
 
     Raises:
         EvidenceError: when the ledger is damaged, with the byte offset.
@@ -32,10 +37,22 @@ def ledger_now(path: Path) -> LedgerView:
     if not path.exists():
         return _views[path]
     view = _views[path]
-    found = scan(path, LEDGER_LINE, close=True, start=place.size, link=place.link, each=view.add)
+    try:
+        found = scan(
+            path, LEDGER_LINE, close=True, start=place.size, link=place.link, each=view.add, progress=progress
+        )
+    except BaseException:  # the view has part of what came
+        _forget(path)
+        raise
     if found.damages:
-        _views.pop(path)
-        _notes.forget(path)
+        _forget(path)
         found.refuse_damage()
-    _notes.note(path, Place(found.good, found.link))
+    place = Place(found.good, found.link)
+    _notes.note(path, place)
+    remember(path, place)  # an append goes on from there
     return view
+
+
+def _forget(path: Path) -> None:
+    _views.pop(path)
+    _notes.forget(path)

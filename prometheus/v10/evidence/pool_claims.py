@@ -16,7 +16,9 @@ from typing import Any
 
 from prometheus.v10.base.errors import host_error
 from prometheus.v10.evidence.chain import GENESIS, MAX_LINE, Lines, line_hash
+from prometheus.v10.evidence.pool_line import POOL_LINE
 from prometheus.v10.evidence.scan import meter, open_for_reading
+from prometheus.v10.evidence.seek import line_of
 
 _ID_KEY = b'","id":"'
 _ID_CHARS = 36
@@ -46,7 +48,7 @@ class Claim:
 
 
 def claims_of(
-    path: Path, *, size: int | None = None, progress: Callable[[int], None] | None = None
+    path: Path, *, size: int | None = None, progress: Callable[[int], None] | None = None, first: int = 0
 ) -> dict[str, Claim]:
     """The claims of every run that a pool or snapshot names, in one pass and flat memory a run.
 
@@ -56,16 +58,18 @@ def claims_of(
         path: the pool.
         size: look no further than this offset.
         progress: called now and then with numbers of bytes passed.
+        first: number of the first record to look at: a run's own stand behind its beginning.
 
     Raises:
         HostError: when it cannot be read.
     """
     found: dict[str, Claim] = {}
+    start, first = _start_of(path, first)
     fd = open_for_reading(path)
-    at = meter(progress, 0)
+    at = meter(progress, start)
     try:
-        lines = Lines(fd, size=size)
-        for n, line in enumerate(lines):
+        lines = Lines(fd, start=start, size=size)
+        for n, line in enumerate(lines, first):
             whose = _run_and_id(line)
             if whose is not None:
                 found.setdefault(whose[0], Claim()).add(n, whose[1])
@@ -75,6 +79,16 @@ def claims_of(
     finally:
         os.close(fd)
     return found
+
+
+def _start_of(path: Path, first: int) -> tuple[int, int]:
+    """Offset and number of the line to begin with; the first of all where a damaged file does not lead to ``first``."""
+    if first == 0:
+        return 0, 0
+    found = line_of(path, POOL_LINE, first)
+    if found is not None:
+        return found[0], first
+    return (path.stat().st_size, first) if place_of(path)["records"] == first else (0, 0)
 
 
 def _run_and_id(line: bytes) -> tuple[str, str] | None:

@@ -1,7 +1,8 @@
 """The service's side of a run: it hears progress, speaks to the manager, and says when to stop.
 
-One object joins what must agree: READY goes out when the run's directory exists, pings follow the run's own counter,
-the first reason to stop is the one that is told everywhere, and a full disk stops the run but not the service.
+One object joins what must agree: READY goes out when the run's directory exists, or when all but a long check of
+evidence is done; pings follow the run's own counter, the first reason to stop is the one that is told everywhere, and a
+full disk stops the run but not the service.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ class ServiceControl:
         self._journal = journal
         self._profile = profile
         self._ready = False
+        self._able = False
         self._told = False
         self._seal_steps = 0
         self._bytes_checked = 0
@@ -56,13 +58,22 @@ class ServiceControl:
         """Before a run: say what takes a while."""
         self._live.status(what, now=True)
 
+    def able(self) -> None:
+        """Nothing but evidence to be checked stands before the run."""
+        self._able = True
+
     def checked(self, nbytes: int) -> None:
-        """Evidence was looked at before a run: counts as work, and while starting asks for the time it needs.
+        """Evidence was looked at before a run: counts as work.
+
+        What can be checked after READY does not hold it up: a service that is able to work says so at the first call,
+        and the rest of the check is watched as all work is. Before that, a start asks for the time that it needs.
 
         Raises:
             StoppedError: when somebody says stop meanwhile.
         """
         self._bytes_checked += nbytes
+        if self._able:
+            self._live.ready()
         self._live.beat("checking", self._bytes_checked)
         self._live.starting()
         self._live.status(f"checking evidence before a run: {self._bytes_checked >> 20} MiB")

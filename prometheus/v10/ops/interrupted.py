@@ -242,7 +242,7 @@ def _pool_of(run_id: str, candidate: _Candidate, layout: Layout) -> dict[str, An
     stage = Stage(begun.payload["stage"]) if begun is not None else _stage_of(candidate)
     pool = layout.pool(stage)
     before: dict[str, Any] = begun.payload["pool"] if begun is not None else {"records": START.n, "head": START.prev}
-    claim = claims_of(pool).get(run_id, Claim()) if pool.exists() else Claim()
+    claim = claims_of(pool, first=before["records"]).get(run_id, Claim()) if pool.exists() else Claim()
     now = place_of(pool)
     after = Link(now["records"], now["head"])
     return pool_state(layout, stage, Link(before["records"], before["head"]), after, claim)

@@ -4,7 +4,7 @@ The rules, in the order in which they bite:
 
 1. One assignment a datagram. The proxy between a container and systemd (conmon before 2.1.9) keeps only the first
    one it knows and drops the rest.
-2. READY=1 once, when the run directory and its manifest exist.
+2. READY=1 once: when the run directory and its manifest exist, or when only a long check of the pool stands before.
 3. WATCHDOG=1 only when the work itself moved since the last ping, at a third of WATCHDOG_USEC. There is no timer
    thread: whoever does the work calls `Liveness.beat` with a counter that only grows when something was done.
 4. At every ping ``faulthandler`` is armed anew for 0.8 of the watchdog time, so that a hang leaves its own stack on

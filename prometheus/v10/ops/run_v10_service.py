@@ -50,6 +50,7 @@ from prometheus.v10.base.names import Event
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.evidence.findings import Progress
 from prometheus.v10.evidence.journal import Journal
+from prometheus.v10.evidence.ledger_now import ledger_now
 from prometheus.v10.ops.control import ServiceControl, enter_torn, tell_disk
 from prometheus.v10.ops.disk import LOOK_SECONDS, DiskGuard, Room
 from prometheus.v10.ops.instance import Instance
@@ -204,10 +205,11 @@ class Service:
                 journal=self._journal,
                 profile=self._request.profile,
             )
-            self._live.status("closing runs that were cut off", now=True)
-            close_interrupted(self._layout, instance, self._clock, self._journal, torn)
             run_one = partial(runner, files=ReserveFiles(disk.reserve))
             with suppress(StoppedError):  # before there was a run: nothing is to be sealed
+                ledger_now(self._layout.ledger, progress=control.checked)
+                self._live.status("closing runs that were cut off", now=True)
+                close_interrupted(self._layout, instance, self._clock, self._journal, torn)
                 self._cycles(profile, instance, control, disk, run_one)
             control.tell_stop()
         self._shutdown()

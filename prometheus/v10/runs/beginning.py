@@ -56,7 +56,7 @@ def appends_of(layout: Layout, stage: Stage, pool: Mapping[str, Any], claim: Cla
     )
 
 
-def recounted(pool: Path, run_id: str) -> tuple[Claim, Link]:
-    """What the pool really holds of the run, and where its chain ends now."""
+def recounted(pool: Path, run_id: str, before: Link) -> tuple[Claim, Link]:
+    """What the pool really holds of the run, behind the place where it began, and where its chain ends now."""
     now = place_of(pool)
-    return claims_of(pool).get(run_id, Claim()), Link(now["records"], now["head"])
+    return claims_of(pool, first=before.n).get(run_id, Claim()), Link(now["records"], now["head"])

@@ -59,6 +59,10 @@ class RunControl(Protocol):
         """Something that may take a while happens before there is a run: a sentence for whoever waits."""
         ...
 
+    def able(self) -> None:
+        """World, bars, market and compiled code are loaded: what is left before a run is evidence to be checked."""
+        ...
+
     def checked(self, nbytes: int) -> None:
         """So many more bytes of evidence were looked at, before there is a run: work that moves.
 

@@ -189,6 +189,7 @@ class Stage1Run:
 
     def go(self) -> RunOutcome:
         """Steps 1 to 3 (see the head of the module)."""
+        self.control.able()
         with ExitStack() as stack:
             pool = stack.enter_context(
                 SharedPoolWriter(
@@ -381,7 +382,7 @@ class Stage1Run:
         pool = self.layout.pool(self.profile.stage)
         with suppress(HostError):
             if pool.exists():
-                self.claim, self.pool_after = recounted(pool, self.manifest.run_id)
+                self.claim, self.pool_after = recounted(pool, self.manifest.run_id, self.pool_before)
 
     # ---- small things
 

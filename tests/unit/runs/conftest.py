@@ -36,6 +36,9 @@ class Watcher:
     def preparing(self, what: str) -> None:
         assert what
 
+    def able(self) -> None:
+        """Nothing to say."""
+
     def checked(self, nbytes: int) -> None:
         assert nbytes > 0
 

@@ -131,6 +131,9 @@ class Control:
     def preparing(self, what: str) -> None:
         """Nothing to say."""
 
+    def able(self) -> None:
+        """Nothing to say."""
+
     def checked(self, nbytes: int) -> None:
         pass
 

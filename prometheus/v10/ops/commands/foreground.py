@@ -24,6 +24,9 @@ class Undisturbed:
     def preparing(self, what: str) -> None:
         """See `RunControl`."""
 
+    def able(self) -> None:
+        """See `RunControl`."""
+
     def checked(self, nbytes: int) -> None:
         """See `RunControl`."""
 
@@ -73,6 +76,10 @@ class Bar:
         """See `RunControl`."""
         self._control.preparing(what)
         self._bar.update(self._task, description=what)
+
+    def able(self) -> None:
+        """See `RunControl`."""
+        self._control.able()
 
     def checked(self, nbytes: int) -> None:
         """See `RunControl`."""

@@ -13,8 +13,9 @@ from typing import Any
 from prometheus.v10.base.modes import QUEUES, RunPrefix, Stage
 from prometheus.v10.base.names import CURVE_FILE, SNAPSHOT_PREFIX, Artifact, LedgerEntryType
 from prometheus.v10.base.reading import LARGE, read_if_there
-from prometheus.v10.evidence.chain import GENESIS, MAX_LINE, LineFormat, after
+from prometheus.v10.evidence.chain import GENESIS, MAX_LINE, LineFormat, line_hash
 from prometheus.v10.evidence.pool_line import POOL_LINE
+from prometheus.v10.evidence.seek import line_of
 from prometheus.v10.ops.custodian.curve_line import CURVE_LINE
 from prometheus.v10.ops.custodian.rules import TORN, Rules
 
@@ -97,24 +98,5 @@ def _stood(path: Path, form: LineFormat, place: Mapping[str, Any]) -> bool:
     """Whether a chained file once held so many lines, with that head: its line of that number is looked for."""
     if place["records"] == 0:
         return bool(place["head"] == GENESIS)
-    if not path.is_file():
-        return False
-    wanted, low = place["records"] - 1, 0
-    with path.open("rb") as reader:
-        high = reader.seek(0, 2)
-        while low < high:  # lines that begin in [low, high) are looked at; numbers grow with the offset
-            middle = (low + high) // 2
-            reader.seek(middle)
-            if middle:
-                reader.seek(middle - 1)
-                reader.readline(MAX_LINE)
-            at = reader.tell()
-            line = reader.readline(MAX_LINE)
-            found = form.link_of(line) if line.endswith(b"\n") else None
-            if found is None or found.n > wanted:
-                high = middle
-            elif found.n < wanted:
-                low = at + len(line)
-            else:
-                return bool(after(line, found.n).prev == place["head"])
-    return False
+    found = line_of(path, form, place["records"] - 1)
+    return found is not None and bool(line_hash(found[1]) == place["head"])
