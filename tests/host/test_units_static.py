@@ -137,6 +137,19 @@ def test_no_unit_knows_the_number_of_the_user():
             assert not re.search(r"/run/user/\d|user@\d", path.read_text()), path
 
 
+def test_no_stage_waits_for_another_one_to_start_or_stop():
+    """systemd stops at once what is not ordered: four instances take as long as their work does, not four times one."""
+    stages = re.compile(r"prometheus-(stage[12]|custodian|preflight|podman)@")
+    for unit in STAGES:
+        own = {"%i", f"{unit.removeprefix('prometheus-').removesuffix('@')}", ""}
+        for key, words in directives(text_of(unit)):
+            if key in {"After", "Before", "Requires", "Wants", "BindsTo", "Conflicts"}:
+                for word in filter(stages.match, words.split()):
+                    name = word.partition("@")[2].rpartition(".")[0]
+                    assert not word.startswith("prometheus-stage"), (key, word)
+                    assert set(name.split("-")) <= own, (key, word)
+
+
 def test_a_stage_that_stays_down_has_its_runs_closed():
     for number, unit in enumerate(STAGES, 1):
         assert value(unit, "OnFailure") == f"prometheus-close@stage{number}-%i.service"

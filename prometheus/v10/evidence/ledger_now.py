@@ -38,9 +38,7 @@ def ledger_now(path: Path, *, progress: Progress | None = None) -> LedgerView:
         return _views[path]
     view = _views[path]
     try:
-        found = scan(
-            path, LEDGER_LINE, close=True, start=place.size, link=place.link, each=view.add, progress=progress
-        )
+        found = scan(path, LEDGER_LINE, close=True, start=place.size, link=place.link, each=view.add, progress=progress)
     except BaseException:  # the view has part of what came
         _forget(path)
         raise

@@ -154,6 +154,25 @@ def test_systemd_is_told_and_its_units_are_waited_for(layout, records, fake_cloc
     assert done.ended == ["prometheus-stage1@HF.service"]
 
 
+def test_all_instances_are_asked_at_once_and_none_is_waited_for_before_another(layout, records, fake_clock):
+    """The STOP file and one order to systemd reach every instance; what follows is one wait for all of them."""
+    names = [f"prometheus-stage1@{name}.service" for name in ("A", "B", "C", "HF")]
+    fake = FakeSystemd(dict.fromkeys(names, "active"), rests_after=1000)
+    asked_before_a_wait = []
+
+    def pause(seconds: float) -> None:
+        asked_before_a_wait.append([words for words in fake.commands() if words[0] == "stop"])
+        fake_clock.advance(seconds)
+
+    done = stopping.stop_all(
+        layout, records, fake.manager(root=True), reason=None, who="x", wait=1.0, pause=pause
+    )  # fmt: skip
+    assert done.running == names
+    orders = [["stop", "--no-block", "prometheus.target", "prometheus-stage*@*.service"]]
+    assert asked_before_a_wait
+    assert all(orders == before for before in asked_before_a_wait)
+
+
 def test_without_root_the_file_is_pulled_and_it_is_said_that_systemd_was_not_told(layout, records, fake_clock):
     fake = FakeSystemd({})
     done = stopping.stop_all(
