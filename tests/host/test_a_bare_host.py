@@ -30,6 +30,15 @@ def test_the_units_know_where_the_user_has_its_runtime_directory(installed):
     assert f"user@{uid}.service" in shown
 
 
+def test_the_nightly_audit_of_a_host_where_nothing_ever_ran_ends_well_and_says_so(installed):
+    """By hand the same root is still an error: whoever types it means a place where something is."""
+    assert not installed.inside("/var/lib/prometheus-quant/state/ledger.jsonl").exists()
+    installed.do("systemctl", "start", "prometheus-audit.service")
+    said = installed.do("journalctl", "-u", "prometheus-audit.service", "-o", "cat", "--no-pager")
+    assert "nothing ever ran here: there is nothing to audit" in said
+    assert installed.ask("/usr/bin/prometheus-quant", "audit").returncode == 2
+
+
 def in_image(host, reference: str, code: str) -> str:
     """What a program prints that runs in our image as a stage does: no network, no privilege, nothing to write to."""
     return host.do(

@@ -137,6 +137,15 @@ def test_no_unit_knows_the_number_of_the_user():
             assert not re.search(r"/run/user/\d|user@\d", path.read_text()), path
 
 
+def test_the_nightly_audit_ends_before_systemd_ends_it_and_passes_an_unused_host():
+    words = value("prometheus-audit", "ExecStart").split()
+    budget = float(words[words.index("--budget") + 1])
+    minutes = re.fullmatch(r"(\d+)min", value("prometheus-audit", "TimeoutStartSec"))
+    assert minutes is not None
+    assert budget * 1.2 <= 60 * int(minutes[1])
+    assert "--unused-ok" in words
+
+
 def test_no_stage_waits_for_another_one_to_start_or_stop():
     """systemd stops at once what is not ordered: four instances take as long as their work does, not four times one."""
     stages = re.compile(r"prometheus-(stage[12]|custodian|preflight|podman)@")

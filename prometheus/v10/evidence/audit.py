@@ -27,8 +27,9 @@ from prometheus.v10.base.text import printable
 from prometheus.v10.evidence.audit_ledger import check_entries
 from prometheus.v10.evidence.audit_pools import audit_stage
 from prometheus.v10.evidence.audit_witness import Witnesses
+from prometheus.v10.evidence.budget import Budget
 from prometheus.v10.evidence.canonical import strict_loads
-from prometheus.v10.evidence.findings import Level, Progress, VerifyReport
+from prometheus.v10.evidence.findings import Finding, Level, Progress, VerifyReport
 from prometheus.v10.evidence.installation_past import past_of
 from prometheus.v10.evidence.ledger_view import LedgerView, read_ledger
 from prometheus.v10.evidence.verify_chain import verify_ledger
@@ -41,6 +42,8 @@ IsAlive = Callable[[str], bool]
 """Whether the process of an instance holds its lock now."""
 
 SECOND_LOOKS = 20
+MOST_TOLD = 100
+"""Findings of one run that are told one by one."""
 ASIDES = frozenset([ASIDE_SUFFIX, ".retention"])
 PAUSE_SECONDS = 0.1  # a writer enters what it has sealed within milliseconds
 
@@ -51,6 +54,8 @@ def audit(
     progress: Progress | None = None,
     is_alive: IsAlive | None = None,
     witnesses: Witnesses | None = None,
+    budget: Budget | None = None,
+    unused_ok: bool = False,
 ) -> VerifyReport:
     """Walk everything under ``layout.lib``; the report's facts count what was looked at.
 
@@ -59,6 +64,8 @@ def audit(
         progress: called with numbers of bytes looked at; `audit_bytes` says how many there are.
         is_alive: tells a run that is being written from one that was cut off; without it neither fails the audit.
         witnesses: checkpoints and a journal that the ledger is held against; without them nobody outside is asked.
+        budget: how long it may take; what it does not come to could not be checked (2). Without one, it takes its time.
+        unused_ok: a tree that is laid out, was never used, and of which no witness remembers anything passes.
     """
     report = VerifyReport(layout.lib, "audit")
     report.facts.update(runs=0, pools=0, snapshots=0, ledger_entries=0)
@@ -66,7 +73,7 @@ def audit(
         report.error(layout.lib, "there is no such directory: nothing was audited")
         return report
     try:
-        _Audit(layout, report, progress, is_alive, witnesses).everything()
+        _Audit(layout, report, progress, is_alive, witnesses, budget, unused_ok=unused_ok).everything()
     except PrometheusError as error:
         report.error(layout.lib, error.message)
     except OSError as error:
@@ -98,9 +105,12 @@ class _Audit:
         progress: Progress | None,
         is_alive: IsAlive | None,
         witnesses: Witnesses | None,
+        budget: Budget | None,
+        *,
+        unused_ok: bool,
     ) -> None:
         self.layout, self.report, self.progress, self.is_alive = layout, report, progress, is_alive
-        self.witnesses = witnesses
+        self.witnesses, self.budget, self.unused_ok = witnesses, budget, unused_ok
         self.view: LedgerView | None = None
         self.looks = 0
 
@@ -116,7 +126,7 @@ class _Audit:
             for what in past:
                 report.fail(layout.ledger, f"{what}, and no ledger: somebody took it away")
             if not past:
-                report.error(layout.lib, "neither a ledger nor evidence is here: nothing was audited")
+                self._tell_nothing()
                 self._ask_witnesses()
                 return
         else:
@@ -125,9 +135,8 @@ class _Audit:
             report.facts["ledger_entries"] = found.facts.get("records", 0)
             self.view = read_ledger(layout.ledger, report)
         self._ask_witnesses()
-        for tier in Tier:
-            for path in runs[tier]:
-                self._run(path, tier)
+        if self.budget is None:
+            self._runs(runs)
         self._same_run_twice(runs)
         for path in gates:
             self._gate(path)
@@ -137,6 +146,16 @@ class _Audit:
         for stage in Stage:
             audit_stage(layout, stage, self.view, report, self.progress, again=self._again)
         audit_curves(layout, self.view, report, is_alive=self.is_alive, again=self._again)
+        if self.budget is not None:
+            self._runs(runs)
+
+    def _tell_nothing(self) -> None:
+        """Neither a ledger nor evidence is there: a mistyped root, a disk that is not mounted, or a new host."""
+        remembered = self.witnesses is not None and self.witnesses.remember
+        if self.unused_ok and self.layout.state.is_dir() and not remembered:
+            self.report.note(self.layout.lib, "nothing ever ran here: there is nothing to audit")
+        else:
+            self.report.error(self.layout.lib, "neither a ledger nor evidence is here: nothing was audited")
 
     def _ask_witnesses(self) -> None:
         if self.witnesses is not None:
@@ -160,6 +179,23 @@ class _Audit:
         return fresh
 
     # ---- runs --------------------------------------------------------------------------------------------------------
+
+    def _runs(self, runs: dict[Tier, list[Path]]) -> None:
+        """Every run, or those that there is time for."""
+        found = [(path, tier) for tier in Tier for path in runs[tier]]
+        budget = self.budget
+        if budget is None:
+            for path, tier in found:
+                self._run(path, tier)
+            return
+        for number, (path, tier) in enumerate(budget.mixed(found)):
+            if budget.is_over():
+                what = (
+                    f"{len(found) - number} of {len(found)} runs were not looked at: the {budget.seconds:g} s are over"
+                )
+                self.report.error(self.layout.lib, what)
+                return
+            self._run(path, tier)
 
     def _run(self, path: Path, tier: Tier) -> None:
         if path.name.startswith(".") and path.suffix in ASIDES and is_regular(path):
@@ -188,11 +224,15 @@ class _Audit:
                 break
         if self.view is None and self._tell_unsealed(path):
             return
-        found = verify_run(path, progress=self.progress, ledger=self.view, look_for_ledger=False)
+        progress = self.progress if self.budget is None else self.budget.of_one(self.progress)
+        found = verify_run(path, progress=progress, ledger=self.view, look_for_ledger=False)
         going = buried and any(one.what == GONE for one in found.findings)
-        for finding in found.findings:
-            if finding.level is not Level.NOTE and (not going or finding.what == CHANGED):
-                self.report.findings.append(finding)
+        told = [one for one in found.findings if one.level is not Level.NOTE and (not going or one.what == CHANGED)]
+        self.report.findings += told[:MOST_TOLD]
+        if len(told) > MOST_TOLD:
+            gravest = Level.FAIL if any(one.level is Level.FAIL for one in told) else Level.ERROR
+            what = f"and {len(told) - MOST_TOLD} more; prometheus-quant verify names them all"
+            self.report.findings.append(Finding(gravest, str(path), what))
         if buried:
             self.report.note(path, "has a tombstone and is still there: its deletion was not finished")
 

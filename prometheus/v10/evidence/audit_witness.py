@@ -71,6 +71,11 @@ class Witnesses:
         if not self._seals:
             self._silent = self._silent or "the journal has no sealed run that this user may read"
 
+    @property
+    def remember(self) -> bool:
+        """Whether any of them has something to say of an installation; after `listen`."""
+        return bool(self._kept or self._seals)
+
     def compare(self, layout: Layout, view: LedgerView | None, report: VerifyReport) -> None:
         """Hold the ledger against what was heard.
 

@@ -9,11 +9,17 @@ import pytest
 
 from prometheus.v10.base.modes import Stage, Tier
 from prometheus.v10.base.names import LedgerEntryType
+from prometheus.v10.base.paths import Layout
+from prometheus.v10.evidence import audit as audit_module
 from prometheus.v10.evidence.audit import audit, audit_bytes
+from prometheus.v10.evidence.audit_witness import Witnesses
+from prometheus.v10.evidence.budget import Budget
 from prometheus.v10.evidence.canonical import pretty_bytes
+from prometheus.v10.evidence.checkpoint import take_checkpoint
 from prometheus.v10.evidence.ledger import tombstone_payload
 from prometheus.v10.evidence.seal import read_seal, seal_run
 from prometheus.v10.evidence.snapshot import create_snapshot
+from prometheus.v10.evidence.verify_run import verify_run
 
 
 @pytest.fixture
@@ -144,3 +150,100 @@ def test_a_house_that_is_not_there_could_not_be_audited(layout):
     report = audit(layout)
     assert report.exit_code == 2
     assert "no such directory" in "\n".join(report.lines())
+
+
+# ---- a budget of time ------------------------------------------------------------------------------------------------
+
+
+class Steps:
+    """A clock that goes on by so many seconds each time it is looked at."""
+
+    def __init__(self, seconds: float) -> None:
+        self.now, self.seconds = 0.0, seconds
+
+    def __call__(self) -> float:
+        self.now += self.seconds
+        return self.now
+
+
+def test_an_audit_within_its_budget_finds_what_it_finds_without(house):
+    layout, run_dir, *_ = house
+    reseal(run_dir)
+    without, within = audit(layout), audit(layout, budget=Budget(60.0))
+    assert sorted(within.lines()) == sorted(without.lines())
+    assert within.exit_code == 1
+
+
+def test_what_an_audit_does_not_come_to_is_told_and_never_passes(house):
+    layout, *_ = house
+    report = audit(layout, budget=Budget(1.0, clock=Steps(1.0)))
+    assert report.exit_code == 2
+    assert [one.what for one in report.findings] == ["1 of 1 runs were not looked at: the 1 s are over"]
+    assert report.facts["runs"] == 0
+    assert report.facts["pools"] == 1, "the ledger and the pools come first"
+
+
+def test_one_run_does_not_take_the_time_of_all_others(house):
+    layout, *_ = house
+    report = audit(layout, budget=Budget(1000.0, clock=Steps(240.0)))
+    (found,) = report.findings
+    assert (found.level.value, found.what) == (
+        "error", "it was not looked at whole: the time for one run was over",
+    )  # fmt: skip
+
+
+def test_runs_under_a_budget_come_in_another_order_each_time():
+    """No run is always the one that is left out."""
+    names = list(range(50))
+    seen = [Budget(1.0).mixed(names) for _ in range(3)]
+    assert all(sorted(one) == names for one in seen)
+    assert len({tuple(one) for one in seen}) > 1
+
+
+def test_a_run_with_very_many_findings_tells_so_many_and_how_many_more(house):
+    layout, run_dir, *_ = house
+    for number in range(audit_module.MOST_TOLD + 23):
+        (run_dir / f"stranger_{number:04d}").touch()
+    report = audit(layout)
+    assert report.exit_code == 1
+    assert len(report.findings) == audit_module.MOST_TOLD + 1
+    more = len(verify_run(run_dir).findings) - audit_module.MOST_TOLD
+    assert more >= 23
+    assert report.findings[-1].what == f"and {more} more; prometheus-quant verify names them all"
+
+
+# ---- where nothing ever ran ------------------------------------------------------------------------------------------
+
+
+def test_an_unused_tree_passes_for_whoever_allows_it_and_for_nobody_else(layout):
+    report = audit(layout, unused_ok=True)
+    assert report.exit_code == 0
+    assert [one.what for one in report.findings] == ["nothing ever ran here: there is nothing to audit"]
+    assert audit(layout).exit_code == 2
+
+
+@pytest.mark.parametrize("place", ["no such place", "an empty directory"])
+def test_a_place_that_nobody_laid_out_is_no_unused_tree(tmp_path, place):
+    """A disk that is not mounted."""
+    root = tmp_path / "root"
+    if place == "an empty directory":
+        root.mkdir()
+    assert audit(Layout.under(root), unused_ok=True).exit_code == 2
+
+
+def test_evidence_without_its_ledger_is_no_unused_tree(house):
+    layout, *_ = house
+    layout.ledger.unlink()
+    assert audit(layout, unused_ok=True).exit_code == 1
+
+
+def test_a_tree_of_which_a_witness_remembers_a_ledger_is_not_unused(house, tmp_path):
+    layout, *_ = house
+    kept = tmp_path / "1.checkpoint"
+    kept.write_text(take_checkpoint(layout.ledger, origin="somewhere").text())
+    empty = Layout.under(tmp_path / "empty")
+    empty.prepare()
+    report = audit(empty, unused_ok=True, witnesses=Witnesses([(kept, ())]))
+    assert report.exit_code == 1
+    assert any("there is no ledger" in one.what for one in report.findings)
+    assert not any("nothing ever ran" in one.what for one in report.findings)

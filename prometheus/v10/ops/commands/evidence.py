@@ -18,6 +18,7 @@ from prometheus.v10.base.paths import Layout
 from prometheus.v10.base.reading import SMALL, read_whole
 from prometheus.v10.evidence.audit import audit, audit_bytes
 from prometheus.v10.evidence.audit_witness import Witnesses
+from prometheus.v10.evidence.budget import Budget
 from prometheus.v10.evidence.checkpoint_kept import find_checkpoints
 from prometheus.v10.evidence.findings import Progress, VerifyReport
 from prometheus.v10.evidence.journal_seals import HostJournal, JournalFile
@@ -71,11 +72,16 @@ def _size(path: Path) -> int:
     return sum(file.stat().st_size for file in files if file.is_file())
 
 
-def audit_all(layout: Layout, console: Console, witnesses: Witnesses) -> Report:
+def audit_all(
+    layout: Layout, console: Console, witnesses: Witnesses, budget: Budget | None = None, *, unused_ok: bool = False
+) -> Report:
     """Walk everything: runs, pools, snapshots, the ledger of seals, what it says should be there, and its witnesses."""
     alive = partial(is_alive, layout)
     with bytes_bar(console, "audit", audit_bytes(layout)) as progress:
-        return as_report([audit(layout, progress=progress, is_alive=alive, witnesses=witnesses)])
+        found = audit(
+            layout, progress=progress, is_alive=alive, witnesses=witnesses, budget=budget, unused_ok=unused_ok
+        )
+    return as_report([found])
 
 
 def witnesses_of(layout: Layout, *, checkpoints: Sequence[Path], key: str | None, journal: Path | None) -> Witnesses:
@@ -135,9 +141,14 @@ def audit_command(
     journal: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Sealed runs as `journalctl -o json` wrote them.")
     ] = None,
+    budget: Annotated[
+        float | None, typer.Option(min=1.0, metavar="SECONDS", help="End by then; what is left could not be checked.")
+    ] = None,
+    unused_ok: Annotated[bool, typer.Option("--unused-ok", help="A tree that nothing ever ran in passes.")] = False,
     as_json: AsJson = False,
 ) -> Report:
     """Audit everything under a root against the ledger of seals; exit 0 pass, 1 fail, 2 could not check."""
     layout = Layout.under(root)
     asked = witnesses_of(layout, checkpoints=checkpoint or [], key=checkpoint_key, journal=journal)
-    return audit_all(layout, context.obj, asked).asked(as_json=as_json)
+    time = None if budget is None else Budget(budget)
+    return audit_all(layout, context.obj, asked, time, unused_ok=unused_ok).asked(as_json=as_json)
