@@ -57,6 +57,10 @@ class InstallationLedger(Ledger):
             raise EvidenceError(f"cannot enter into {self.path}: {wrong}", hint="this is a fault of the suite")
         return super().append(kind, payload, null_reasons=null_reasons)
 
+    def _look_before(self) -> None:
+        """Read the whole ledger while nobody waits for it; under the lock only what came since is left to be read."""
+        ledger_now(self.path)
+
     def _append_locked(self, kind: LedgerEntryType, payload: dict[str, Any], reasons: dict[str, str]) -> LedgerEntry:
         self._begin_locked()
         entry = super()._append_locked(kind, payload, reasons)

@@ -18,6 +18,8 @@ from prometheus.v10.base.faulty import Fault, FaultyFiles
 from prometheus.v10.base.files import Lock
 from prometheus.v10.base.names import LedgerEntryType
 from prometheus.v10.evidence import ledger as ledger_module
+from prometheus.v10.evidence import ledger_now as ledger_now_module
+from prometheus.v10.evidence import pool_checked
 from prometheus.v10.evidence.canonical import canonical_line
 from prometheus.v10.evidence.checkpoint import (
     Checkpoint,
@@ -28,8 +30,9 @@ from prometheus.v10.evidence.checkpoint import (
     sign,
     take_checkpoint,
 )
+from prometheus.v10.evidence.installation import InstallationLedger
 from prometheus.v10.evidence.ledger import Ledger, iter_entries
-from prometheus.v10.evidence.ledger_line import LEDGER_LINE
+from prometheus.v10.evidence.ledger_line import LEDGER_LINE, LedgerLine
 from prometheus.v10.evidence.scan import scan
 from prometheus.v10.evidence.verify_chain import verify_ledger
 
@@ -274,3 +277,48 @@ def test_a_signature_with_a_real_key(tmp_path):
         check_signature(file, signature, allowed_signers=signers, identity="auditor@example.org")
     with pytest.raises(HostError):
         sign(file, tmp_path / "no-key")
+
+
+def incident(number: int) -> dict[str, object]:
+    """What an incident bundle leaves in the ledger."""
+    run_id = f"HF_20260102T030405Z_abcdef0_{number:04x}"
+    return {
+        "run_id": run_id, "label": "x", "bundle": f"incidents/IEB_{run_id}.tar.gz", "sha256": "0" * 64, "bytes": 1,
+        "missing_required_files_count": 0, "verification": "PASS",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("how", ["append", "begin"])
+def test_a_new_process_reads_a_long_ledger_before_it_takes_the_lock(layout, clock, no_torn, monkeypatch, how):
+    """Others wait for the lock five seconds at most; the ledger grows with the years."""
+    old = InstallationLedger(layout, clock=clock, instance="HF", on_torn=no_torn)
+    for number in range(60):
+        old.append(LedgerEntryType.INCIDENT, incident(number))
+    monkeypatch.setattr(ledger_now_module, "_views", {})
+    monkeypatch.setattr(ledger_now_module, "_notes", pool_checked.Notes())
+    monkeypatch.setattr(pool_checked, "_notes", pool_checked.Notes())
+    held, read = [], {True: 0, False: 0}
+    acquire, release, problem = Lock.acquire, Lock.release, LedgerLine.problem
+
+    def taking(self, **words):
+        acquire(self, **words)
+        held.append(True)
+
+    def giving(self):
+        held.clear()
+        release(self)
+
+    def reading(self, line, link):
+        read[bool(held)] += 1
+        return problem(self, line, link)
+
+    monkeypatch.setattr(Lock, "acquire", taking)
+    monkeypatch.setattr(Lock, "release", giving)
+    monkeypatch.setattr(LedgerLine, "problem", reading)
+    new = InstallationLedger(layout, clock=clock, instance="HF2", on_torn=no_torn)
+    if how == "append":
+        new.append(LedgerEntryType.INCIDENT, incident(60))
+    else:
+        new.begin()
+    assert read[False] >= 61
+    assert read[True] <= 4
