@@ -8,11 +8,13 @@ from collections.abc import Mapping
 import pytest
 
 from prometheus.v10.base.errors import HostError
+from prometheus.v10.base.modes import Stage
 from prometheus.v10.ops import doctor
 from prometheus.v10.ops.commands.doctor import diagnose
 from prometheus.v10.ops.doctor import Finding, Level, examine, version_in, weigh
 from prometheus.v10.ops.doctor_machine import Machine
 from prometheus.v10.ops.doctor_suite import Suite
+from prometheus.v10.ops.release_env import CUSTODIAN, Release, env_file, write_release
 from prometheus.v10.ops.runner import Ended
 from tests.unit.ops.host_stand_in import FakeSystemd
 
@@ -219,6 +221,24 @@ def test_units_that_are_not_installed_and_a_switch_that_is_not_watched(suite):
     ]  # fmt: skip
     assert levels(found)["kill switch watch"] is Level.WARN
     assert levels(found)["release"] is Level.FAIL
+
+
+@pytest.mark.parametrize(
+    ("evidence", "custodian", "warned"),
+    [("ro", CUSTODIAN, False), ("rw", "", True), (None, None, True), ("rw", CUSTODIAN, True), ("ro", "", True)],
+    ids=["through it", "by itself", "of a version before", "told, and may write", "not told"],
+)
+def test_a_release_whose_payload_writes_the_evidence_itself_is_a_warning(suite, layout, evidence, custodian, warned):
+    """It runs, and what is promised of the past is weaker than it is with a custodian."""
+    image = {stage: f"localhost/prometheus-quant@sha256:{stage.value[-1] * 64}" for stage in Stage}
+    write_release(env_file(layout), Release(image, "c" * 40, custodian=True))
+    lines = env_file(layout).read_text().splitlines()
+    kept = [line for line in lines if not line.startswith(("PQ_EVIDENCE=", "PQ_CUSTODIAN="))]
+    said = [] if evidence is None else [f"PQ_EVIDENCE={evidence}", f"PQ_CUSTODIAN={custodian}"]
+    env_file(layout).write_text("\n".join([*kept, *said]) + "\n")
+    found = [finding for finding in suite(FakeSystemd({}).manager()) if finding.check == "custodian"]
+    assert [finding.level for finding in found] == ([Level.WARN] if warned else [])
+    assert all("its payload writes the evidence" in finding.what and finding.mend for finding in found)
 
 
 def test_a_check_that_cannot_be_carried_out_is_a_finding_and_weighs_2():
