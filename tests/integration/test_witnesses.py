@@ -9,6 +9,7 @@ import shutil
 import socket
 import stat
 import subprocess
+import time
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -129,6 +130,23 @@ def test_a_ledger_that_has_not_grown_gets_no_second_checkpoint(past: Path, kept:
     before = sorted(path.name for path in kept.iterdir())
     assert witness(past / "two", kept)["new"] is False
     assert sorted(path.name for path in kept.iterdir()) == before
+
+
+def test_old_checkpoints_go_and_what_they_found_is_still_found(past: Path, kept: Path, tmp_path: Path) -> None:
+    """The newest binds every entry: a tree that was rolled back contradicts it without those between."""
+    old = tmp_path / "old"
+    shutil.copytree(kept, old)
+    first, second = sorted(old.glob("*.checkpoint"))
+    noon = (time.time() // 86400 - 100) * 86400 + 43200
+    os.utime(first, (noon, noon))
+    os.utime(second, (noon + 3600, noon + 3600))
+    assert witness(past / "two", old)["removed"] == [first.name]
+    assert sorted(old.glob("*.checkpoint")) == [second]
+    code, _, facts = audited(past / "two", old)
+    assert (code, facts["checkpoints"][:7]) == (0, "1 agree")
+    code, said, _ = audited(past / "one", old)
+    assert code == 1
+    assert "entries were cut off its end" in said
 
 
 def test_where_nothing_is_yet_nothing_is_signed(tmp_path: Path) -> None:

@@ -25,6 +25,9 @@ SUFFIX = ".checkpoint"
 PUBLIC = "checkpoint.pub"
 """The public keys of the checkpoints that lie beside it."""
 
+OWN = re.compile(r"\d{12,}" + re.escape(SUFFIX))
+"""What a witness calls its own checkpoints: the number of entries, so that names sort as they were taken."""
+
 _ORIGIN = "prometheus-quant/"
 _BOUND = re.compile(r"prometheus-quant/([0-9a-f]{32})")
 _INSTALLATION = f'"type":"{LedgerEntryType.INSTALLATION}"'.encode()
@@ -168,3 +171,15 @@ def read_kept(path: Path, keys: Sequence[Verifier]) -> Kept:
     except EvidenceError as error:
         return Kept(path, checkpoint, forged=error.message)
     return Kept(path, checkpoint, signed=bool(signed.by), time=signed.time)
+
+
+def newest_kept(folder: Path) -> Kept | None:
+    """The newest checkpoint of a witness's directory, with what the keys beside it say; None where there is none.
+
+    Raises:
+        UsageError: when the directory is not there.
+        EvidenceError: when it is no checkpoint.
+        HostError: when something cannot be read.
+    """
+    own = [path for path in find_checkpoints(folder) if OWN.fullmatch(path.name)]
+    return read_kept(max(own, key=lambda path: int(path.stem)), keys_beside(folder)) if own else None

@@ -10,7 +10,9 @@ It runs as a user of its own, and keeps its directory where no stage can write::
 1. The origin names the installation: the id in the ledger's own installation entry.
 2. A ledger that contradicts any earlier checkpoint is not signed: an append-only log has one past.
 3. A ledger that has not grown gets no new checkpoint, an empty one none at all.
-4. What is signed is on the disk: the ledger is synced before, so that a power cut cannot take back what was signed.
+4. Of checkpoints older than `KEEP_ALL` one a day is kept, the newest of the day: each binds all entries before it, so
+   only the hour is lost. The newest of all is always kept.
+5. What is signed is on the disk: the ledger is synced before, so that a power cut cannot take back what was signed.
 
 Standard library only.
 """
@@ -23,6 +25,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from prometheus.v10.base.clock import Clock
@@ -32,6 +35,7 @@ from prometheus.v10.base.paths import SYSTEM_STATE, Layout
 from prometheus.v10.base.reading import SMALL, open_regular, read_whole
 from prometheus.v10.evidence.checkpoint import Checkpoint
 from prometheus.v10.evidence.checkpoint_kept import (
+    OWN,
     PUBLIC,
     SUFFIX,
     Kept,
@@ -47,6 +51,7 @@ from prometheus.v10.evidence.signed_note import Signer, parse_signer, sign_note
 
 SYSTEM_WITNESS = Path("/var/lib/prometheus-quant-witness")
 KEY = Path("private", "key")
+KEEP_ALL = timedelta(days=90)
 LOCK_ATTEMPTS = 500  # x 20 ms: another one reads the ledger meanwhile
 
 
@@ -108,6 +113,49 @@ def take(layout: Layout, directory: Path, *, clock: Clock, files: Files = FILES)
         return _signed(directory, state, origin_of(state.installation), first=not earlier, clock=clock, files=files)
     finally:
         lock.release()
+
+
+def thin(directory: Path, *, clock: Clock, handed_over: str | None = None, files: Files = FILES) -> list[str]:
+    """Remove old checkpoints of the witness's own, as the head of this module says; returns their names.
+
+    How old one is its file says, which nobody but the witness writes.
+
+    Args:
+        directory: the witness's own.
+        clock: says what is old.
+        handed_over: name of the last one that the operator's command took; a later one stays. None where none is.
+        files: the kernel's calls.
+
+    Raises:
+        LockHeldError: when another witness works in the directory.
+        HostError: when something cannot be read or removed.
+    """
+    lock = Lock(directory / "lock", who="a witness", files=files, mode=0o600)
+    lock.acquire(attempts=LOCK_ATTEMPTS)
+    try:
+        before = clock.now() - KEEP_ALL
+        own = sorted((path for path in find_checkpoints(directory) if OWN.fullmatch(path.name)), key=_entries)
+        taken = [(path, datetime.fromtimestamp(path.lstat().st_mtime, UTC)) for path in own]
+        newest_of_day = {moment.date(): path for path, moment in taken}
+        gone = [
+            path
+            for path, moment in taken[:-1]
+            if moment < before and newest_of_day[moment.date()] != path
+            and (handed_over is None or _entries(path) <= _entries(Path(handed_over)))
+        ]  # fmt: skip
+        for path in gone:
+            files.unlink(path)
+        if gone:
+            files.fsync_dir(directory)
+    except OSError as error:
+        raise host_error(error, f"cannot remove old checkpoints in {directory}") from error
+    finally:
+        lock.release()
+    return [path.name for path in gone]
+
+
+def _entries(path: Path) -> int:
+    return int(path.stem) if OWN.fullmatch(path.name) else -1
 
 
 @contextmanager

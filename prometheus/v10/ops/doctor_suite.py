@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from attrs import frozen
+from attrs import field, frozen
 
-from prometheus.v10.base.errors import ConfigError, PrometheusError
+from prometheus.v10.base.clock import Clock, SystemClock
+from prometheus.v10.base.errors import ConfigError, EvidenceError, PrometheusError
 from prometheus.v10.base.modes import Stage, Tier, parse_mode
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.base.toml import parse_toml
+from prometheus.v10.evidence.checkpoint_kept import newest_kept
+from prometheus.v10.evidence.ledger_line import LEDGER_LINE, parse
+from prometheus.v10.evidence.seek import line_of
 from prometheus.v10.ops.doctor import Check, Finding, Level
 from prometheus.v10.ops.podman import Podman
 from prometheus.v10.ops.release_env import env_file, read_release
@@ -27,6 +32,9 @@ COMFORT = 10 << 30
 """Below this much free space an operator should think about the next weeks."""
 PROVISION = "/usr/lib/prometheus-quant/provision-host, as root"
 STOP_PATH = "prometheus-stop.path"
+CHECKPOINT_TIMER = "prometheus-checkpoint.timer"
+MOST_UNSIGNED = timedelta(hours=3)
+"""Three periods of that timer: within one of them an entry of the ledger is signed."""
 _FAIL, _WARN, _OK, _UNKNOWN = Level.FAIL, Level.WARN, Level.OK, Level.UNKNOWN
 
 
@@ -37,6 +45,8 @@ class Suite:
     layout: Layout
     systemd: Systemd | None
     runner: Runner
+    witness: Path | None = None
+    clock: Clock = field(factory=SystemClock)
 
     def checks(self) -> dict[str, Check]:
         """All that apply here."""
@@ -50,6 +60,8 @@ class Suite:
             here["core"] = self.core_here
         if self.systemd is not None:
             here |= {"units": self.units, "image": self.images}
+        if self.witness is not None:
+            here["witness"] = self.witnessed
         return here
 
     def directories(self) -> Iterator[Finding]:
@@ -147,6 +159,26 @@ class Suite:
 
         yield Finding(_OK, "core", f"as CORE.lock says: {_short(check_core)}", _CORE)
 
+    def witnessed(self) -> Iterator[Finding]:
+        """Whether what the ledger has is signed: the witness signs every hour what is new."""
+        assert self.witness is not None  # noqa: S101  (checks() asks for this only then)
+        why = "what no checkpoint has can be cut off the ledger, and only the journal may tell"
+        mend = f"systemctl enable --now {CHECKPOINT_TIMER}; journalctl -u prometheus-checkpoint says what it found"
+        if not self.witness.is_dir():
+            yield Finding(_WARN, "witness", f"{self.witness} is not a directory", why, PROVISION)
+            return
+        kept = newest_kept(self.witness)
+        signed = 0 if kept is None else kept.checkpoint.size
+        said = "no checkpoint" if kept is None else f"the newest checkpoint is of {kept.when()}"
+        found = line_of(self.layout.ledger, LEDGER_LINE, signed)
+        if found is not None:
+            entered = _entered(found[1])
+            if self.clock.now() - entered > MOST_UNSIGNED:
+                what = f"{said}; entry {signed} of the ledger, of {entered:%Y-%m-%dT%H:%M:%SZ}, is not signed"
+                yield Finding(_WARN, "witness", what, why, mend)
+                return
+        yield Finding(_OK, "witness", said, why)
+
     def units(self) -> Iterator[Finding]:
         """Installed, and the kill switch watched."""
         assert self.systemd is not None  # noqa: S101  (checks() asks for this only then)
@@ -202,6 +234,14 @@ class Suite:
 
 
 _CORE = "the world's rules must be those that every manifest names; a mismatch ends with 78"
+
+
+def _entered(line: bytes) -> datetime:
+    """When an entry was made."""
+    try:
+        return datetime.fromisoformat(str(parse(line)["ts_utc"])).astimezone(UTC)
+    except (ValueError, KeyError, RecursionError) as error:
+        raise EvidenceError("an entry of the ledger does not say when it was made", hint="audit") from error
 
 
 def _short(check: Any) -> str:

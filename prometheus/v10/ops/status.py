@@ -23,8 +23,10 @@ from prometheus.v10.base.names import CURVE_FILE, Artifact, is_run_id
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.base.reading import LARGE, read_if_there
 from prometheus.v10.evidence.canonical import strict_loads
+from prometheus.v10.evidence.checkpoint_kept import newest_kept
 from prometheus.v10.evidence.nulls import Nulls
 from prometheus.v10.evidence.snapshot import list_snapshots
+from prometheus.v10.evidence.witness import witness_directory
 from prometheus.v10.ops import alive
 from prometheus.v10.ops.host_records import RELEASES, HostRecords
 from prometheus.v10.ops.release_env import env_file, read_release
@@ -46,6 +48,7 @@ _PROGRESS = re.compile(
     r"(?P<deaths>\d+) deaths, last collapse: (?P<last_collapse>.+)"
 )
 NOT_WORKING = "no run is evolving now"
+NO_WITNESS = "only a host has a witness of its own"
 NO_SYSTEMD = "no systemd is asked for this tree"
 
 
@@ -66,12 +69,14 @@ class Look:
 
     Attributes:
         blind: what could not be seen, and why: one sentence each.
+        witness: the witness's directory; a host's own by default.
     """
 
     layout: Layout
     systemd: Systemd | None
     clock: Clock
     blind: list[str] = Factory(list)
+    witness: Path | None = None
 
     def try_to(self, what: str, look: Callable[[], Any]) -> tuple[Any, str]:
         """What ``look`` finds and ``""``; or None and why it cannot be seen, which is noted."""
@@ -106,6 +111,7 @@ class Look:
             "disk": self._disk(manifests, nulls),
             "last_snapshot": self._snapshot(nulls),
             "last_audit": self._audit(nulls),
+            "last_checkpoint": self._checkpoint(nulls),
         }
         if self.systemd is None:
             self.blind.append(f"units: {NO_SYSTEMD}: states are those of the locks")
@@ -226,6 +232,21 @@ class Look:
             return nulls.unknown("last_snapshot", "no snapshot was found")  # type: ignore[no-any-return]
         created, stage_name, info = max(found, key=lambda item: item[0])
         return {"id": info.id, "stage": stage_name, "records": info.count, "created_at": created}
+
+    def _checkpoint(self, nulls: Nulls) -> dict[str, Any] | None:
+        place = self.witness or witness_directory(self.layout)
+        if place is None:
+            return nulls.unknown("last_checkpoint", NO_WITNESS)  # type: ignore[no-any-return]
+        kept, why = self.try_to(f"checkpoints in {place}", lambda: newest_kept(place))
+        if kept is None:
+            return nulls.unknown("last_checkpoint", why or "no checkpoint was taken yet")  # type: ignore[no-any-return]
+        taken = None if kept.time is None else utc_text(datetime.fromtimestamp(kept.time, UTC))
+        unsigned = "no key beside it signed it"
+        return {
+            "file": kept.path.name,
+            "entries": kept.checkpoint.size,
+            "taken_at": nulls.known("last_checkpoint.taken_at", taken, kept.forged or unsigned),
+        }
 
     def _audit(self, nulls: Nulls) -> dict[str, Any] | None:
         if self.systemd is None:

@@ -80,8 +80,7 @@ def hand_over(directory: Path, settings: WitnessSettings) -> list[str]:
     """
     if not settings.command:
         return []
-    data = read_if_there(directory / HANDED_OVER, at_most=SMALL)
-    last = (data or b"").decode("ascii", "replace").strip()
+    last = last_handed_over(directory, settings)
     files = find_checkpoints(directory)
     done: list[str] = []
     for file in [one for one in files if one.name > last] if last else files[-1:]:
@@ -89,6 +88,17 @@ def hand_over(directory: Path, settings: WitnessSettings) -> list[str]:
         write_atomic(directory / HANDED_OVER, f"{file.name}\n".encode(), mode=0o644)
         done.append(file.name)
     return done
+
+
+def last_handed_over(directory: Path, settings: WitnessSettings) -> str | None:
+    """Name of the checkpoint that the operator's command took last, empty before the first; None without a command.
+
+    Raises:
+        HostError: when it cannot be read.
+    """
+    if not settings.command:
+        return None
+    return (read_if_there(directory / HANDED_OVER, at_most=SMALL) or b"").decode("ascii", "replace").strip()
 
 
 def _give(command: tuple[str, ...], file: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Mapping
 
@@ -9,6 +10,9 @@ import pytest
 
 from prometheus.v10.base.errors import HostError
 from prometheus.v10.base.modes import Stage
+from prometheus.v10.base.names import LedgerEntryType
+from prometheus.v10.evidence.installation import InstallationLedger
+from prometheus.v10.evidence.witness import take
 from prometheus.v10.ops import doctor
 from prometheus.v10.ops.commands.doctor import diagnose
 from prometheus.v10.ops.doctor import Finding, Level, examine, version_in, weigh
@@ -239,6 +243,64 @@ def test_a_release_whose_payload_writes_the_evidence_itself_is_a_warning(suite, 
     found = [finding for finding in suite(FakeSystemd({}).manager()) if finding.check == "custodian"]
     assert [finding.level for finding in found] == ([Level.WARN] if warned else [])
     assert all("its payload writes the evidence" in finding.what and finding.mend for finding in found)
+
+
+# ---- the witness -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def witnessed(layout, tmp_path, fake_clock):
+    """The doctor's word on a witness; the ledger's entries and the checkpoints are those of ``fake_clock``."""
+    place = tmp_path / "witness"
+    place.mkdir()
+    ledger = InstallationLedger(layout, clock=fake_clock, instance="HF", on_torn=pytest.fail)
+
+    def look(*, enter: bool = False, sign: bool = False) -> tuple[Level, str]:
+        if enter:
+            ledger.begin() if ledger.installation is None else ledger.append(LedgerEntryType.INCIDENT, INCIDENT)
+        if sign:
+            take(layout, place, clock=fake_clock)
+        (found,) = examine({"witness": Suite(layout, None, answers({}), place, fake_clock).witnessed})
+        return found.level, found.what
+
+    return look
+
+
+INCIDENT = {
+    "run_id": "HF_20260102T030405Z_abcdef0_0000", "label": "x", "bundle": "incidents/x.tar.gz", "sha256": "0" * 64,
+    "bytes": 1, "missing_required_files_count": 0, "verification": "PASS",
+}  # fmt: skip
+HOUR = 3600.0
+
+
+def test_an_entry_that_was_not_signed_for_three_periods_of_the_timer_is_a_warning(witnessed, fake_clock):
+    assert witnessed() == (Level.OK, "no checkpoint")
+    assert witnessed(enter=True) == (Level.OK, "no checkpoint")
+    fake_clock.advance(3.1 * HOUR)
+    level, what = witnessed()
+    assert level is Level.WARN
+    assert re.fullmatch(r"no checkpoint; entry 0 of the ledger, of \S+Z, is not signed", what)
+    assert witnessed(sign=True)[0] is Level.OK
+    fake_clock.advance(1000 * HOUR)
+    level, what = witnessed()
+    assert level is Level.OK, "a ledger that has not grown is not signed again"
+    assert re.fullmatch(r"the newest checkpoint is of 1 entries at \S+Z", what)
+    assert witnessed(enter=True)[0] is Level.OK
+    fake_clock.advance(2.9 * HOUR)
+    assert witnessed(enter=True)[0] is Level.OK
+    fake_clock.advance(0.2 * HOUR)
+    level, what = witnessed()
+    assert level is Level.WARN
+    assert "entry 1 of the ledger" in what
+
+
+def test_a_witness_without_its_directory_is_a_warning(layout, tmp_path):
+    suite = Suite(layout, None, answers({}), tmp_path / "none")
+    assert levels(examine(suite.checks()))["witness"] is Level.WARN
+
+
+def test_only_a_host_has_a_witness_to_look_at(suite):
+    assert "witness" not in levels(suite())
 
 
 def test_a_check_that_cannot_be_carried_out_is_a_finding_and_weighs_2():

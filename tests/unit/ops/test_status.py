@@ -14,14 +14,16 @@ from prometheus.v10.base.errors import HostError
 from prometheus.v10.base.modes import Stage, Tier
 from prometheus.v10.base.names import LedgerEntryType
 from prometheus.v10.base.paths import Layout
+from prometheus.v10.evidence.installation import InstallationLedger
 from prometheus.v10.evidence.nulls import violations
+from prometheus.v10.evidence.witness import take
 from prometheus.v10.ops.collapse_intervals import CollapseSeen
 from prometheus.v10.ops.commands.status import look
 from prometheus.v10.ops.host_records import RELEASES, HostRecords
 from prometheus.v10.ops.instance import Instance
 from prometheus.v10.ops.liveness import status_sentence
 from prometheus.v10.ops.release_env import Release, env_file, write_release
-from prometheus.v10.ops.status import Look, interval_figures, parse_progress
+from prometheus.v10.ops.status import NO_WITNESS, Look, interval_figures, parse_progress
 from prometheus.v10.ops.stopping import running
 from prometheus.v10.runs.control import Progress
 from tests.unit.ops.host_stand_in import FakeSystemd
@@ -257,3 +259,25 @@ def test_a_systemd_that_does_not_answer_is_named(whole, layout, fake_clock):
     found = whole(FakeSystemd({}, deaf=True).manager())
     assert [one["instance"] for one in found["instances"]] == ["HF"]
     assert any(what.startswith("units: cannot ask systemd") for what in found["cannot_see"])
+
+
+def test_the_last_checkpoint_says_when_it_was_taken_and_of_how_many_entries(layout, tmp_path, fake_clock):
+    place = tmp_path / "witness"
+    place.mkdir()
+    look = Look(layout, None, fake_clock, witness=place)
+    found = look.whole()
+    assert found["last_checkpoint"] is None
+    assert found["null_reasons"]["last_checkpoint"] == "no checkpoint was taken yet"
+    InstallationLedger(layout, clock=fake_clock, instance="HF", on_torn=pytest.fail).begin()
+    taken = take(layout, place, clock=fake_clock)
+    found = look.whole()
+    moment = utc_text(fake_clock.now().replace(microsecond=0))
+    assert found["last_checkpoint"] == {"file": taken.file.name, "entries": 1, "taken_at": moment}
+    (place / "checkpoint.pub").unlink()
+    found = look.whole()
+    assert found["last_checkpoint"]["taken_at"] is None
+    assert "last_checkpoint.taken_at" in found["null_reasons"]
+
+
+def test_only_a_host_has_a_last_checkpoint(whole):
+    assert whole()["null_reasons"]["last_checkpoint"] == NO_WITNESS

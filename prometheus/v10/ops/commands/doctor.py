@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from prometheus.v10.base.paths import Layout
+from prometheus.v10.evidence.witness import witness_directory
 from prometheus.v10.ops.commands.options import DEFAULT_ROOT, AsJson, Root, examples
 from prometheus.v10.ops.commands.report import Report, table
 from prometheus.v10.ops.doctor import Level, examine, weigh
@@ -17,7 +18,8 @@ DOCTOR_EXAMPLES = examples("doctor --root /", "doctor --root var  (only what con
 def diagnose(layout: Layout, runner: Runner = run_command) -> Report:
     """Everything that can be said; the machine is looked at only for an installed host."""
     machine = Machine(runner).checks() if layout == Layout.system() else {}
-    found = examine({**machine, **Suite(layout, Systemd.of(layout, runner), runner).checks()})
+    suite = Suite(layout, Systemd.of(layout, runner), runner, witness_directory(layout))
+    found = examine({**machine, **suite.checks()})
     code = weigh(found)
     data = {"exit_code": int(code), "root": str(layout.lib), "findings": [finding.plain() for finding in found]}
     rows = [(finding.level.value, finding.check, finding.what) for finding in found]

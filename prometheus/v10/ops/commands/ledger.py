@@ -25,11 +25,11 @@ from prometheus.v10.evidence.checkpoint_kept import keys_beside, read_kept
 from prometheus.v10.evidence.installation import refuse_a_past_without_ledger
 from prometheus.v10.evidence.journal import Priority
 from prometheus.v10.evidence.ledger import iter_entries
-from prometheus.v10.evidence.witness import take, witness_directory
+from prometheus.v10.evidence.witness import take, thin, witness_directory
 from prometheus.v10.ops.commands.options import DEFAULT_ROOT, AsJson, Root, examples, group
 from prometheus.v10.ops.commands.report import Report, facts, table
 from prometheus.v10.ops.host_records import HostRecords
-from prometheus.v10.ops.witnessing import hand_over, read_settings
+from prometheus.v10.ops.witnessing import hand_over, last_handed_over, read_settings
 
 
 def show(layout: Layout, *, last: int) -> Report:
@@ -117,13 +117,15 @@ def witness(layout: Layout, *, directory: Path | None) -> Report:
         lines += records.unheard
     handed = hand_over(place, settings)
     lines += [f"handed over: {name}" for name in handed]
-    data = {
+    removed = thin(place, clock=clock, handed_over=last_handed_over(place, settings))
+    lines += [f"{len(removed)} old checkpoints removed: one a day is kept"] if removed else []
+    data: dict[str, object] = {
         "new": taken.new,
         "file": str(taken.file) if taken.file is not None else None,
         "size": taken.state.size if taken.state is not None else 0,
         "handed_over": handed,
     }
-    return Report(data, lines)
+    return Report({**data, "removed": removed} if removed else data, lines)
 
 
 # ---- on the command line ---------------------------------------------------------------------------------------------

@@ -68,6 +68,12 @@ def _host(found: Mapping[str, Any]) -> dict[str, object]:
         if audit is None
         else f"{'passed' if audit['passed'] else 'FAILED'}, {audit['ended_at']}"
     )
+    kept = found["last_checkpoint"]
+    said["last checkpoint"] = (
+        f"- ({found['null_reasons']['last_checkpoint']})"
+        if kept is None
+        else f"{kept['entries']} entries, {kept['taken_at'] or 'of an unknown time'}"
+    )
     return said
 
 
