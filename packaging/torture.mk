@@ -4,6 +4,7 @@
 #   make soak    500 runs by one service process; RUNS=n for another number
 #   make history an audit of 1 000 runs and 1 GB of pools, as one service wrote them
 
+# Inputs that reach a new place of a parser are added to tests/fuzz/corpus, within a few kB a target: commit them.
 .PHONY: torture soak history
 
 KILLS ?= 10000
@@ -15,8 +16,8 @@ FAULTS := $(BIN)/pytest -q -p no:cacheprovider
 
 torture: $(STAMP)
 	PQ_KILLS=$(KILLS) PQ_FLIP_MASKS=9 PQ_FLIP_OPENS=20000 PQ_POWER_CUTS=200 PQ_STRACE_TURNS=5 \
-	PQ_SOAK_RUNS=$(RUNS) PQ_FUZZ_SECONDS=$(FUZZ_SECONDS) PQ_FORGERIES=$(FORGERIES) PQ_HONEST=$(RUNS) \
-	PQ_HISTORY_RUNS=$(HISTORY) \
+	PQ_SOAK_RUNS=$(RUNS) PQ_FUZZ_SECONDS=$(FUZZ_SECONDS) PQ_FUZZ_KEEP=1 \
+	PQ_FORGERIES=$(FORGERIES) PQ_HONEST=$(RUNS) PQ_HISTORY_RUNS=$(HISTORY) \
 	$(FAULTS) tests/integration/faults tests/torture tests/forger tests/fuzz
 
 soak: $(STAMP)

@@ -1,7 +1,8 @@
 """Hostile bytes: a minute over all parsers in `make test`, an hour in `make torture` (``PQ_FUZZ_SECONDS``).
 
 Every input ends in a verdict or in a documented error, within a bounded time and without memory of its own making. What
-was found once stays in ``corpus/<target>/`` and is tried first. ``PQ_FUZZ_KEEP=1`` adds inputs that reach a new place.
+was found once stays in ``corpus/<target>/`` and is tried first. ``PQ_FUZZ_KEEP=1`` (`make torture`) adds inputs that
+reach a new place, within a few kB a target.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ KEEP = os.environ.get("PQ_FUZZ_KEEP") == "1"
 PATIENCE = 20  # seconds for one input: a parser that needs longer hangs
 ROOM = 400 << 20  # bytes that a target's whole session may add to the process
 LARGEST_KEPT = 4096
-MOST_KEPT = 24
+MOST_KEPT = 5120  # bytes of one target's corpus
+MOST_CORPUS = 200_000
 
 NAMES = [
     "strict_json", "sums", "filelist", "checkpoint", "signed_note", "note_keys", "witness_toml", "journal",
@@ -111,6 +113,29 @@ def test_every_target_is_named(lived: Path) -> None:
     assert set(targets(lived)) == set(NAMES)
 
 
+def _has_room(kept: list[bytes], data: bytes) -> bool:
+    return 0 < len(data) <= LARGEST_KEPT and sum(map(len, kept)) + len(data) <= MOST_KEPT
+
+
+def _name_of(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:16]
+
+
+def _keep(folder: Path, data: bytes) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / _name_of(data)).write_bytes(data)
+
+
+def test_the_corpus_is_kept_small_and_belongs_to_targets() -> None:
+    """Every run of a target tries it first; what a target no longer has would be tried by nobody."""
+    files = [path for path in CORPUS.rglob("*") if path.is_file()]
+    folders = {name.replace("/", ".") for name in NAMES}
+    assert files
+    assert {path.parent.name for path in files} <= folders
+    assert all(path.name == _name_of(path.read_bytes()) for path in files)
+    assert sum(path.stat().st_size for path in files) <= MOST_CORPUS
+
+
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", NAMES)
 def test_hostile_bytes_get_a_verdict(name: str, lived: Path, tmp_path: Path, record_property) -> None:
@@ -133,17 +158,19 @@ def test_hostile_bytes_get_a_verdict(name: str, lived: Path, tmp_path: Path, rec
                 places = _try(target, data, tmp_path / "scratch")
             except BaseException:
                 (tmp_path / "input").write_bytes(data)
+                if KEEP:  # what was found is tried first until it is mended, and ever after
+                    _keep(folder, data)
                 print(f"target {name}, input {len(data)} bytes: {data[:2000]!r}; whole: {tmp_path / 'input'}")  # noqa: T201
                 raise
             if places - seen:
                 seen |= places
                 mutator.learn(data)
-                if KEEP and len(data) <= LARGEST_KEPT and tried > len(parents) and len(kept) < MOST_KEPT:
+                if KEEP and tried > len(parents) and _has_room(kept, data):
                     kept.append(data)
-                    folder.mkdir(parents=True, exist_ok=True)
-                    (folder / hashlib.sha256(data).hexdigest()[:16]).write_bytes(data)
+                    _keep(folder, data)
     finally:
         signal.signal(signal.SIGALRM, before)
+    assert tried >= len(parents), "all that was kept is tried, however short the time is"
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory) << 10
     assert grown < ROOM, f"the process grew by {grown >> 20} MiB"
     record_property("figure", f"fuzz {name}: {tried} inputs, {len(seen)} places")
