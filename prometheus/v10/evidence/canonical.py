@@ -15,6 +15,30 @@ spell = json.JSONEncoder(ensure_ascii=True, allow_nan=False, sort_keys=True, sep
 """A value of plain JSON as its canonical text: the inner part of `canonical_bytes`, without its check of the keys."""
 
 
+MOST_DEPTH = 100
+"""How deep a value is nested that is read: whatever looks into it calls itself so often at most."""
+
+
+TOO_DEEP = "nested too deeply"
+
+
+def is_deep(value: object, data: bytes, most: int = MOST_DEPTH) -> bool:
+    """Whether ``value``, which was read from ``data``, is nested deeper than ``most``."""
+    if data.count(b"{") + data.count(b"[") <= most:
+        return False
+    level: list[Any] = [value]
+    for _ in range(most):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer if isinstance(outer, list) else ())
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return False
+    return True
+
+
 def canonical_bytes(value: object) -> bytes:
     """The one spelling of ``value``, without a newline.
 
@@ -46,14 +70,18 @@ def strict_loads(data: bytes) -> Any:
     """Read JSON as strictly as `canonical_bytes` writes it; spaces and key order are left to `is_canonical`.
 
     Raises:
-        ValueError: for bytes that are not ASCII, a repeated key, NaN or Infinity, and everything that is not JSON.
+        ValueError: for bytes that are not ASCII, a repeated key, NaN or Infinity, what is nested deeper than
+            `MOST_DEPTH`, and everything that is not JSON.
     """
     if not data.isascii():
         raise ValueError("not ASCII")
     try:
-        return _DECODER.decode(data.decode("ascii"))
+        value = _DECODER.decode(data.decode("ascii"))
     except RecursionError:
-        raise ValueError("nested too deeply") from None
+        raise ValueError(TOO_DEEP) from None
+    if is_deep(value, data):
+        raise ValueError(TOO_DEEP)
+    return value
 
 
 def is_canonical(data: bytes, value: object) -> bool:

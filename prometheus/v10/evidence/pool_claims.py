@@ -127,5 +127,7 @@ def place_of(path: Path) -> dict[str, Any]:
     try:
         number = json.loads(line)["n"]
     except (ValueError, KeyError, TypeError, RecursionError):
+        number = None
+    if type(number) is not int:
         number = -1  # its verification says what is wrong with it
     return {"records": number + 1, "head": line_hash(line)}

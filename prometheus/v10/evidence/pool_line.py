@@ -15,7 +15,7 @@ import re
 from typing import Any
 
 from prometheus.v10.base.names import Schema
-from prometheus.v10.evidence.canonical import spell, strict_loads
+from prometheus.v10.evidence.canonical import TOO_DEEP, is_deep, spell, strict_loads
 from prometheus.v10.evidence.chain import Link, content_id
 from prometheus.v10.evidence.nulls import violations
 from prometheus.v10.evidence.pool_memo import Memo, collect_nulls
@@ -70,7 +70,9 @@ class PoolLine:
         except ValueError as error:
             return str(error)
         except RecursionError:
-            return "nested too deeply"
+            return TOO_DEEP
+        if is_deep(record, rest):
+            return TOO_DEEP
         if not isinstance(record, dict):
             return "not an object"
         what = (

@@ -13,7 +13,7 @@ import json
 import re
 from typing import Any
 
-from prometheus.v10.evidence.canonical import spell
+from prometheus.v10.evidence.canonical import is_deep, spell
 from prometheus.v10.evidence.chain import Link
 
 _INDEX = re.compile(rb'"genome_index":(?:0|[1-9][0-9]{0,17}),')
@@ -77,9 +77,10 @@ def _good_front(front: bytes, nulls: frozenset[str], genome_sha256: str) -> bool
     if head is None or head[2] != genome_sha256.encode("ascii"):
         return False
     try:
-        text = front[head.end() :].decode("ascii")
+        data = front[head.end() :]
+        text = data.decode("ascii")
         metrics, end = _READ(text)
-        if type(metrics) is not dict or end != len(text) or spell(metrics) != text:
+        if type(metrics) is not dict or end != len(text) or is_deep(metrics, data) or spell(metrics) != text:
             return False
     except (ValueError, RecursionError):
         return False

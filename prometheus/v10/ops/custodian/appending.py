@@ -13,6 +13,7 @@ from typing import Any
 
 from prometheus.v10.base.modes import QUEUES
 from prometheus.v10.base.names import CURVE_FILE, LedgerEntryType, is_run_id
+from prometheus.v10.evidence.canonical import is_deep
 from prometheus.v10.evidence.chain import MAX_LINE, START, LineFormat, Link, after
 from prometheus.v10.evidence.ledger_line import LEDGER_LINE
 from prometheus.v10.evidence.ledger_now import ledger_now
@@ -121,16 +122,7 @@ def _too_much(form: LineFormat, line: bytes) -> str | None:
     most = MOST_ENTRY if form is LEDGER_LINE else MOST_RECORD
     if len(line) > most:
         return f"{len(line)} bytes, {most} at most"
-    level: list[Any] = [_plain(line)]
-    for _ in range(MOST_DEPTH):
-        level = [
-            inner
-            for outer in level
-            for inner in (outer.values() if isinstance(outer, dict) else outer if isinstance(outer, list) else ())
-        ]
-        if not level:
-            return None
-    return f"nested deeper than {MOST_DEPTH}"
+    return f"nested deeper than {MOST_DEPTH}" if is_deep(_plain(line), line, MOST_DEPTH) else None
 
 
 def _not_its_own(rules: Rules, form: LineFormat, line: bytes) -> str | None:
