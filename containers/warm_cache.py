@@ -3,7 +3,7 @@
 Runs inside the image while it is built. The cache's index holds hashes of the sources, not times, so it is stable by
 itself. Its data files hold, in a listing for humans, addresses of Python functions as they were in the building
 process; those are overwritten with zeros of the same length, which changes nothing that is executed. Last, the
-sha256 of every file is written beside the package, and processes of the image compare it (`runs.machine_code`).
+sha256 of every file is written beside the package, and processes of the image compare it (`runs.workers.machine_code`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from prometheus.v10.runs.machine_code import seal_machine_code
+from prometheus.v10.runs.workers.machine_code import seal_machine_code
 
 # Every rule of the world at work: reviews, deaths, births, fills, funding, both arms' bars alike.
 PROFILE = """\
@@ -50,7 +50,7 @@ def main() -> int:
         profile = Path(place, "warm.toml")
         profile.write_text(PROFILE)
         # Not isolated: an isolated interpreter ignores PYTHONHASHSEED, and the cache must be the same in every build.
-        start = "import sys; from prometheus.cli import main; sys.exit(main())"
+        start = "import sys; from prometheus.cli.main import main; sys.exit(main())"
         command = [sys.executable, "-c", start, "run", "--root", f"{place}/var", "--profile", str(profile)]
         subprocess.run([*command, "--instance", "WARM", "--json"], check=True, stdout=subprocess.DEVNULL)
     files = sorted(cache.rglob("*.nbc"))

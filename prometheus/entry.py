@@ -10,7 +10,7 @@ from prometheus.v10.base.isolation import isolate
 def main() -> int:
     """Run the command line; returns the exit code."""
     isolate("prometheus.cli")
-    from prometheus.cli import main as run  # noqa: PLC0415  (imported by the isolated process only)
+    from prometheus.cli.main import main as run  # noqa: PLC0415  (imported by the isolated process only)
 
     return run()
 

@@ -9,10 +9,10 @@ from prometheus.v10.base.files import FILES, Files
 from prometheus.v10.base.modes import RunPrefix, Stage
 from prometheus.v10.base.names import LedgerEntryType
 from prometheus.v10.base.paths import Layout
-from prometheus.v10.evidence.anchors import pool_state
-from prometheus.v10.evidence.chain import Link
-from prometheus.v10.evidence.installation import InstallationLedger
-from prometheus.v10.evidence.pool_claims import Claim, place_of
+from prometheus.v10.evidence.chains.chain import Link
+from prometheus.v10.evidence.pools.anchors import pool_state
+from prometheus.v10.evidence.pools.pool_claims import Claim, place_of
+from prometheus.v10.evidence.writing.installation import InstallationLedger
 
 
 def enter_beginning(

@@ -11,8 +11,8 @@ from prometheus.v10.base.errors import ExitCode
 from prometheus.v10.base.modes import Tier
 from prometheus.v10.base.names import EVENT_STREAMS, Artifact, required
 from prometheus.v10.base.paths import Layout
-from prometheus.v10.evidence.ledger_table import TABLE
-from prometheus.v10.runs.profile import load_profile
+from prometheus.v10.evidence.chains.ledger_table import TABLE
+from prometheus.v10.runs.request.profile import load_profile
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 BOTH = pytest.mark.parametrize("name", ["evidence.md", "evidence.zh-CN.md"])

@@ -10,13 +10,13 @@ from urllib.parse import unquote
 import pytest
 import typer.main
 
-from prometheus import cli
+from prometheus.cli import main as cli
 from prometheus.v10.base.errors import ExitCode
 from prometheus.v10.base.modes import MODE_SPELLINGS
 from prometheus.v10.base.names import Event, LedgerEntryType
 from prometheus.v10.base.paths import SYSTEM_CONFIG, SYSTEM_STATE, Layout
-from prometheus.v10.ops.release_signature import SIGNERS
-from prometheus.v10.ops.witnessing import FILE as WITNESS
+from prometheus.v10.ops.host.release_signature import SIGNERS
+from prometheus.v10.ops.host.witnessing import FILE as WITNESS
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 MOST_LINES = 450

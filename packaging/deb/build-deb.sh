@@ -118,7 +118,7 @@ for page in "$here"/man/*.[17]; do
 done
 complete() { # shell, place: typer's own completion script
     install -d "$(dirname "$tree$2")"
-    _PROMETHEUS_QUANT_COMPLETE=source_$1 "$PYTHON" -m prometheus.host >"$tree$2"
+    _PROMETHEUS_QUANT_COMPLETE=source_$1 "$PYTHON" -m prometheus.cli.host >"$tree$2"
     [ -s "$tree$2" ] || die "no completion for $1 came out" "" 70
 }
 complete bash /usr/share/bash-completion/completions/prometheus-quant

@@ -12,11 +12,11 @@ import sys
 
 import numpy as np
 
+from bench.bench_kernel import QUICK, bench_world
+from bench.jax_scan import COMMUNITY, ENVIRONMENT, Decision, layers
+from bench.naive import NaiveAgent
 from prometheus.v10.core import decision, features
 from prometheus.v10.core.world import NO_MASK, Experiment
-from prometheus.v10.ops.bench.jax_scan import COMMUNITY, ENVIRONMENT, Decision, layers
-from prometheus.v10.ops.bench.kernel import QUICK, bench_world
-from prometheus.v10.ops.bench.naive import NaiveAgent
 
 AGENTS, TICKS = 64, 90
 

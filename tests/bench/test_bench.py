@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bench import speed
+from bench.bench_kernel import AGENTS, FULL, QUICK
+from bench.lanes import PROCESSES, Lane, Turn
+from bench.memory import peak_bytes
 from prometheus.v10.base.errors import HostError
-from prometheus.v10.ops.bench import speed
-from prometheus.v10.ops.bench.kernel import AGENTS, FULL, QUICK
-from prometheus.v10.ops.bench.lanes import PROCESSES, Lane, Turn
-from prometheus.v10.ops.bench.memory import peak_bytes
 
 HAS_JAX = importlib.util.find_spec("jax") is not None
 

@@ -18,10 +18,10 @@ from typing import Any
 
 from prometheus.v10.base.modes import RunPrefix
 from prometheus.v10.base.names import SEAL_FILES, Artifact
-from prometheus.v10.evidence.canonical import canonical_bytes, pretty_bytes
-from prometheus.v10.evidence.findings import VerifyReport
-from prometheus.v10.evidence.seal import seal_run
-from prometheus.v10.evidence.verify_run import verify_run
+from prometheus.v10.evidence.records.canonical import canonical_bytes, pretty_bytes
+from prometheus.v10.evidence.records.findings import VerifyReport
+from prometheus.v10.evidence.verify.verify_run import verify_run
+from prometheus.v10.evidence.writing.seal import seal_run
 
 STREAMS = (Artifact.DEATHS, Artifact.BIRTHS, Artifact.SURVIVORS, Artifact.COLLAPSES, Artifact.INTERESTING_DEATHS)
 DOCUMENTS = (Artifact.MANIFEST, Artifact.SUMMARY, Artifact.TELEMETRY, Artifact.FINGERPRINT)

@@ -10,13 +10,13 @@ from typing import Any
 from prometheus.v10.base.clock import Clock, SystemClock
 from prometheus.v10.base.modes import Mode, Stage
 from prometheus.v10.base.paths import Layout
-from prometheus.v10.evidence.codec import structure_config
-from prometheus.v10.evidence.journal import Journal
-from prometheus.v10.ops.snapshots import take_snapshot
+from prometheus.v10.evidence.records.codec import structure_config
+from prometheus.v10.evidence.writing.journal import Journal
+from prometheus.v10.ops.service.snapshotting import take_snapshot
 from prometheus.v10.runs.control import Progress, StopReason
-from prometheus.v10.runs.profile import Profile
+from prometheus.v10.runs.request.profile import Profile
 from prometheus.v10.runs.stage1 import run_stage1
-from prometheus.v10.runs.stage2 import run_stage2
+from prometheus.v10.runs.stage2.stage2_run import run_stage2
 
 BASE: dict[str, dict[str, Any] | Any] = {
     "mode": "offline",

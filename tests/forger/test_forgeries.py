@@ -16,7 +16,7 @@ import pytest
 from prometheus.v10.base.errors import ExitCode
 from prometheus.v10.base.names import Artifact
 from prometheus.v10.evidence.derive.free import is_free
-from prometheus.v10.evidence.verify_run import verify_run
+from prometheus.v10.evidence.verify.verify_run import verify_run
 from tests.forger.forge import Forgery, Original
 from tests.forger.house import JUDGED, KINDS, do_judge, do_run
 

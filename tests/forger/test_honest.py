@@ -9,8 +9,8 @@ from pathlib import Path
 
 from prometheus.v10.base.errors import ExitCode, PrometheusError
 from prometheus.v10.base.paths import Layout
-from prometheus.v10.evidence.audit import audit
-from prometheus.v10.evidence.verify_run import verify_run
+from prometheus.v10.evidence.auditing.audit import audit
+from prometheus.v10.evidence.verify.verify_run import verify_run
 from tests.forger.house import do_judge, do_run, random_judges, random_profiles
 
 RUNS = int(os.environ.get("PQ_HONEST", "25"))

@@ -18,20 +18,20 @@ from prometheus.v10.base.errors import ExitCode
 from prometheus.v10.base.modes import Stage
 from prometheus.v10.base.names import Artifact
 from prometheus.v10.base.paths import Layout
-from prometheus.v10.evidence.canonical import canonical_bytes, pretty_bytes
-from prometheus.v10.evidence.derive import philox
-from prometheus.v10.evidence.derive.judging import UnsettledError, bars_of, judging_of
+from prometheus.v10.evidence.chains.ledger_view import read_ledger
+from prometheus.v10.evidence.chains.pool_from import lines_from
+from prometheus.v10.evidence.derive.judged import philox_draws as philox
+from prometheus.v10.evidence.derive.judged.judging import UnsettledError, bars_of, judging_of
+from prometheus.v10.evidence.derive.judged.verdict_rules import added
 from prometheus.v10.evidence.derive.setting import utc
-from prometheus.v10.evidence.derive.verdicts import added
-from prometheus.v10.evidence.findings import VerifyReport
-from prometheus.v10.evidence.ledger_view import read_ledger
-from prometheus.v10.evidence.pool_from import lines_from
-from prometheus.v10.evidence.seal import seal_run
-from prometheus.v10.evidence.verify_run import verify_run
+from prometheus.v10.evidence.records.canonical import canonical_bytes, pretty_bytes
+from prometheus.v10.evidence.records.findings import VerifyReport
+from prometheus.v10.evidence.verify.verify_run import verify_run
+from prometheus.v10.evidence.writing.seal import seal_run
 from prometheus.v10.market import philox as drawn
 from prometheus.v10.market.bars import bar_time
-from prometheus.v10.market.library import import_bars
 from prometheus.v10.market.resample import resample
+from prometheus.v10.market.sources.library import import_bars
 from prometheus.v10.market.synthetic import synthetic
 from tests.forger.forge import Forgery, Original
 from tests.forger.house import JUDGED, do_judge

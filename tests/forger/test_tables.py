@@ -6,12 +6,15 @@ import math
 
 from prometheus.v10.core import fences
 from prometheus.v10.core.config import WorldConfig, for_timeframe
-from prometheus.v10.evidence import events, raw_lines
-from prometheus.v10.evidence import fences as registry
-from prometheus.v10.evidence.derive import lines, orders, shares, statistics, telemetry, world
+from prometheus.v10.evidence.derive import derived_statistics as statistics
+from prometheus.v10.evidence.derive import derived_telemetry as telemetry
+from prometheus.v10.evidence.derive import derived_world as world
+from prometheus.v10.evidence.derive import lines, orders, shares
+from prometheus.v10.evidence.records import events, raw_lines
+from prometheus.v10.evidence.records import fence_registry as registry
 from prometheus.v10.runs import account
-from prometheus.v10.runs.ablation import ABLATIONS
-from prometheus.v10.runs.setup import world_numbers
+from prometheus.v10.runs.request.ablation import ABLATIONS
+from prometheus.v10.runs.request.setup import world_numbers
 
 
 def test_the_world_has_the_cores_defaults() -> None:

@@ -18,26 +18,26 @@ from attrs import frozen
 from prometheus.v10.base.errors import PrometheusError
 from prometheus.v10.base.modes import Tier
 from prometheus.v10.base.paths import Layout
-from prometheus.v10.evidence.audit import audit
-from prometheus.v10.evidence.canonical import strict_loads
-from prometheus.v10.evidence.checkpoint import parse_checkpoint
-from prometheus.v10.evidence.checkpoint_kept import read_kept
-from prometheus.v10.evidence.findings import VerifyReport
-from prometheus.v10.evidence.journal_seals import parse_entries
-from prometheus.v10.evidence.seal import parse_filelist, parse_sums
-from prometheus.v10.evidence.signed_note import Signer, parse_verifiers, sign_note
-from prometheus.v10.evidence.snapshot import read_index
-from prometheus.v10.evidence.verify import verify_path
-from prometheus.v10.evidence.verify_run import verify_run
-from prometheus.v10.market.importers import read_source
-from prometheus.v10.market.native import read_market
-from prometheus.v10.ops.incident_bundle import gather
-from prometheus.v10.ops.promotion import read_request
-from prometheus.v10.ops.release_env import read_release
-from prometheus.v10.ops.status import Look
-from prometheus.v10.ops.stopping import read_order
-from prometheus.v10.ops.witnessing import read_settings
-from prometheus.v10.runs.profile import load_profile
+from prometheus.v10.evidence.auditing.audit import audit
+from prometheus.v10.evidence.pools.snapshot import read_index
+from prometheus.v10.evidence.records.canonical import strict_loads
+from prometheus.v10.evidence.records.findings import VerifyReport
+from prometheus.v10.evidence.verify.program import verify_path
+from prometheus.v10.evidence.verify.verify_run import verify_run
+from prometheus.v10.evidence.witnesses.checkpoint import parse_checkpoint
+from prometheus.v10.evidence.witnesses.checkpoint_kept import read_kept
+from prometheus.v10.evidence.witnesses.journal_seals import parse_entries
+from prometheus.v10.evidence.witnesses.signed_note import Signer, parse_verifiers, sign_note
+from prometheus.v10.evidence.writing.seal import parse_filelist, parse_sums
+from prometheus.v10.market.sources.importers import read_source
+from prometheus.v10.market.sources.native import read_market
+from prometheus.v10.ops.host.release_env import read_release
+from prometheus.v10.ops.host.status import Look
+from prometheus.v10.ops.host.stopping import read_order
+from prometheus.v10.ops.host.witnessing import read_settings
+from prometheus.v10.ops.incident.incident_bundle import gather
+from prometheus.v10.ops.service.promotion import read_request
+from prometheus.v10.runs.request.profile import load_profile
 from tests.conftest import FakeClock
 
 

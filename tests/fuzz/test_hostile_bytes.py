@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pytest
 
-from prometheus.v10.evidence.findings import VerifyReport
+from prometheus.v10.evidence.records.findings import VerifyReport
 from tests.fuzz.mutate import Mutator
 from tests.fuzz.targets import ARTIFACTS, CSV, Target, targets
 

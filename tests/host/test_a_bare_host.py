@@ -60,13 +60,15 @@ def test_our_image_runs_for_the_service_user_without_any_privilege(host, referen
 
 
 def test_our_image_knows_its_commit(host, reference, image_facts):
-    code = "from prometheus.v10.evidence.environment import probe; p = probe(); print(p.git_commit, p.git_dirty)"
+    code = (
+        "from prometheus.v10.evidence.writing.environment import probe; p = probe(); print(p.git_commit, p.git_dirty)"
+    )
     assert in_image(host, reference, code).split() == [str(image_facts["git_commit"]), str(image_facts["git_dirty"])]
 
 
 COMPILES = """
 import contextlib, io, os, pathlib
-from prometheus.cli import main
+from prometheus.cli.main import main
 cache = pathlib.Path(os.environ["NUMBA_CACHE_DIR"])
 before = {path: path.stat().st_mtime_ns for path in cache.rglob("*.nb?")}
 assert len(before) > 50, len(before)
@@ -83,7 +85,7 @@ def test_a_run_compiles_nothing_that_the_image_does_not_hold(host, reference):
 
 COMPARES = """
 import json, os, pathlib
-from prometheus.v10.runs.machine_code import SUMS, check_machine_code
+from prometheus.v10.runs.workers.machine_code import SUMS, check_machine_code
 cache = pathlib.Path(os.environ["NUMBA_CACHE_DIR"])
 print(len(json.loads(SUMS.read_bytes())), check_machine_code(), len([*cache.rglob("*.nb?")]), os.access(SUMS, os.W_OK))
 """

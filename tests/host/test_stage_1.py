@@ -89,8 +89,8 @@ BURSTS = f"""\
 #!/usr/local/bin/python3
 from prometheus.v10.base.modes import Mode, Stage
 from prometheus.v10.base.names import Event
-from prometheus.v10.evidence.journal import Journal
-from prometheus.v10.evidence.nulls import Nulls
+from prometheus.v10.evidence.writing.journal import Journal
+from prometheus.v10.evidence.records.nulls import Nulls
 
 journal = Journal.open(instance="HF", mode=Mode.OFFLINE, stage=Stage.STAGE1, run_id="HF_burst")
 for number in range({BURST}):

@@ -73,7 +73,7 @@ with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as to:
 SLOW_CHECK = """\
 #!/usr/local/bin/python3
 import sys, time
-from prometheus.v10.evidence import scan
+from prometheus.v10.evidence.chains import scan
 from prometheus.v10.ops import control, run_v10_service
 
 scan.PROGRESS_EVERY = 1

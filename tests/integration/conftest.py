@@ -15,9 +15,9 @@ import pytest
 
 from prometheus.v10.base.modes import Stage, Tier
 from prometheus.v10.base.paths import Layout
-from prometheus.v10.evidence.ledger import iter_entries
-from prometheus.v10.evidence.pool_line import POOL_LINE
-from prometheus.v10.evidence.scan import scan
+from prometheus.v10.evidence.chains.ledger import iter_entries
+from prometheus.v10.evidence.chains.pool_line import POOL_LINE
+from prometheus.v10.evidence.chains.scan import scan
 
 PATIENCE = 60.0  # seconds until a test gives up waiting; no assertion depends on it
 

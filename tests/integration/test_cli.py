@@ -10,12 +10,12 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from prometheus import cli
+from prometheus.cli import main as cli
+from prometheus.cli.operate.retention_command import carry_out
 from prometheus.v10.base.clock import SystemClock
 from prometheus.v10.base.modes import Stage
-from prometheus.v10.evidence.ledger import iter_entries
-from prometheus.v10.ops.commands.retention import carry_out
-from prometheus.v10.runs.profile import load_profile
+from prometheus.v10.evidence.chains.ledger import iter_entries
+from prometheus.v10.runs.request.profile import load_profile
 from tests.integration.conftest import Tree, small_profile
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from prometheus import cli
+from prometheus.cli import main as cli
+from prometheus.cli.in_image import refuse_unseen_files
 from prometheus.v10.base.errors import ConfigError
 from prometheus.v10.base.paths import Layout
-from prometheus.v10.ops.commands.in_image import refuse_unseen_files
 
 TINY = """mode = "offline"
 {top}
@@ -164,7 +164,7 @@ def test_the_name_of_a_market_is_shown_however_narrow_the_terminal_is(tmp_path: 
 
     from rich.console import Console
 
-    from prometheus.v10.ops.commands.market import list_all
+    from prometheus.cli.research.market_command import list_all
 
     for width in (40, 60, 80):
         out = StringIO()

@@ -55,7 +55,7 @@ def test_a_site_hook_does_not_run(tree: Tree, home: Path, tmp_path: Path) -> Non
     assert ended.returncode == 0, ended.stderr
     # The hook ran in the interpreter that was replaced, and the core would not be checked as good beside it.
     (tmp_path / "usercustomize.py").write_text("")
-    code = "import sitecustomize; from prometheus.v10.runs.invariance import check_core; check_core()"
+    code = "import sitecustomize; from prometheus.v10.runs.workers.invariance import check_core; check_core()"
     environ = {**os.environ, "PYTHONPATH": f"{tmp_path}:{repository}", "HOME": str(home)}
     beside = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=False)
     assert "sitecustomize was loaded from" in beside.stderr

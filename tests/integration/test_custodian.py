@@ -6,7 +6,7 @@ import subprocess
 import time
 
 from prometheus.v10.base.modes import Stage, Tier
-from prometheus.v10.evidence.pool import iter_records
+from prometheus.v10.evidence.pools.pool import iter_records
 from tests.integration.conftest import small_profile
 from tests.integration.custodians import (
     NEEDS_ROOT,

@@ -19,9 +19,9 @@ from prometheus.v10.base.custody import CustodianFiles
 from prometheus.v10.base.errors import LockHeldError
 from prometheus.v10.base.files import Lock
 from prometheus.v10.base.modes import Stage, Tier
-from prometheus.v10.evidence.canonical import canonical_bytes, canonical_line
-from prometheus.v10.evidence.chain import content_id
-from prometheus.v10.evidence.ledger_line import entry_id
+from prometheus.v10.evidence.chains.chain import content_id
+from prometheus.v10.evidence.chains.ledger_line import entry_id
+from prometheus.v10.evidence.records.canonical import canonical_bytes, canonical_line
 from prometheus.v10.ops.custodian.server import MOST_OPEN
 from tests.integration.conftest import Tree, small_profile
 from tests.integration.custodians import (

@@ -15,12 +15,12 @@ from pathlib import Path
 
 import pytest
 
+from prometheus.cli.operate.retention_command import carry_out
 from prometheus.v10.base.clock import SystemClock
 from prometheus.v10.base.modes import Stage, Tier
-from prometheus.v10.evidence.audit import audit
-from prometheus.v10.evidence.verify_run import verify_run
-from prometheus.v10.ops.commands.retention import carry_out
-from prometheus.v10.runs.profile import load_profile
+from prometheus.v10.evidence.auditing.audit import audit
+from prometheus.v10.evidence.verify.verify_run import verify_run
+from prometheus.v10.runs.request.profile import load_profile
 from tests.integration.conftest import Service, Tree, small_profile
 from tests.unit.ops.retention_house import House
 
@@ -245,7 +245,7 @@ def test_a_disk_without_a_reserve_still_ends_74_and_the_next_start_closes_the_ru
 
 
 def run_in_the_foreground(disk):
-    code = "import sys; from prometheus.cli import main; sys.exit(main(sys.argv[1:]))"
+    code = "import sys; from prometheus.cli.main import main; sys.exit(main(sys.argv[1:]))"
     profile = disk.root / "etc" / "profiles" / "HF.toml"
     return subprocess.Popen(
         disk.command("-c", code, "run", "--root", str(disk.root), "--profile", str(profile), "--instance", "HF"),

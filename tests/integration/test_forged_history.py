@@ -18,12 +18,12 @@ import pytest
 
 from prometheus.v10.base.modes import Stage, Tier
 from prometheus.v10.base.paths import Layout
-from prometheus.v10.evidence.audit import audit
-from prometheus.v10.evidence.canonical import canonical_bytes, canonical_line
-from prometheus.v10.evidence.chain import content_id, line_hash
-from prometheus.v10.evidence.ledger_line import entry_id
-from prometheus.v10.evidence.verify import verify_path
-from prometheus.v10.ops.instance import Instance
+from prometheus.v10.evidence.auditing.audit import audit
+from prometheus.v10.evidence.chains.chain import content_id, line_hash
+from prometheus.v10.evidence.chains.ledger_line import entry_id
+from prometheus.v10.evidence.records.canonical import canonical_bytes, canonical_line
+from prometheus.v10.evidence.verify.program import verify_path
+from prometheus.v10.ops.instance.instance_lock import Instance
 from tests.integration.conftest import Tree, small_profile
 
 SERVICE = ("-m", "prometheus.v10.ops.run_v10_service", "--mode", "offline", "--stage", "stage1", "--instance", "HF")

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from prometheus.v10.base.paths import Layout
-from prometheus.v10.evidence.audit import audit
-from prometheus.v10.evidence.seal import seal_run
-from prometheus.v10.evidence.verify import verify_path
+from prometheus.v10.evidence.auditing.audit import audit
+from prometheus.v10.evidence.verify.program import verify_path
+from prometheus.v10.evidence.writing.seal import seal_run
 from tests.integration.test_forged_history import entries, layout, original, runs, write_ledger
 
 __all__ = ["layout", "original"]  # fixtures
@@ -39,7 +39,9 @@ def test_a_run_is_held_against_its_roots_ledger_wherever_it_is_reached(
     assert verify_path(honest_copy).exit_code == 0
     layout.ledger.rename(layout.ledger.with_suffix(".away"))
     assert verify_path(run).exit_code == 1, "its manifest names the root that it was copied from, which knows it"
-    monkeypatch.setattr("prometheus.v10.evidence.own_ledger._said_place", lambda _: None)  # as on another machine
+    monkeypatch.setattr(
+        "prometheus.v10.evidence.chains.own_ledger._said_place", lambda _: None
+    )  # as on another machine
     assert verify_path(run).verdict == "COULD NOT CHECK"
     assert verify_path(link / run.name).verdict == "COULD NOT CHECK"
     assert verify_path(honest_copy).verdict == "PASS", "it lies by itself: a note says so"

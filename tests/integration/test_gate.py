@@ -10,9 +10,9 @@ import time
 
 import pytest
 
-from prometheus import cli
-from prometheus.v10.evidence.audit import audit
-from prometheus.v10.evidence.verify import verify_path
+from prometheus.cli import main as cli
+from prometheus.v10.evidence.auditing.audit import audit
+from prometheus.v10.evidence.verify.program import verify_path
 from tests.integration.conftest import PATIENCE
 
 DESIGN = """

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import typer.main
 
-from prometheus import host
+from prometheus.cli import host
 from prometheus.v10.base.names import Event
-from prometheus.v10.evidence.journal import _PRIORITIES, Priority
+from prometheus.v10.evidence.writing.journal import _PRIORITIES, Priority
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DOCUMENTS = [REPOSITORY / "docs" / name for name in ("operations.md", "operations.zh-CN.md")]

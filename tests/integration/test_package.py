@@ -87,10 +87,10 @@ def test_the_host_command_runs_from_its_own_packages_alone(tree):
     folder = tree / "usr/lib/prometheus-quant/python"
     code = (
         f"import sys; sys.dont_write_bytecode = True; sys.path.insert(0, {str(folder)!r})\n"
-        "import prometheus.host\n"
+        "import prometheus.cli.host\n"
         f"print(sorted({FOREIGN!r} & {{name.partition('.')[0] for name in sys.modules}}))\n"
         "sys.argv[1:] = ['status', '--root', '/nonexistent', '--json']\n"
-        "sys.exit(prometheus.host.main())\n"
+        "sys.exit(prometheus.cli.host.main())\n"
     )
     for version in ("3.13", "3.11"):
         python = shutil.which(f"python{version}")
@@ -106,7 +106,7 @@ def test_an_installed_command_is_about_its_host(tmp_path):
     """Without --root it must never pull a kill switch in the directory that somebody happens to stand in."""
     code = (
         "from pathlib import Path\n"
-        "text = Path(__import__('prometheus.v10.ops.commands.options', fromlist=['x']).__file__).read_text()\n"
+        "text = Path(__import__('prometheus.cli.options', fromlist=['x']).__file__).read_text()\n"
         "scope = {'__file__': '/usr/lib/prometheus-quant/python/prometheus/v10/ops/commands/options.py',"
         " '__name__': 'installed'}\n"
         "exec(compile(text, scope['__file__'], 'exec'), scope)\n"

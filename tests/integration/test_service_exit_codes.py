@@ -163,7 +163,7 @@ def test_stage_2_is_either_there_or_says_that_it_is_not(tree):
 
     code, stderr = service(tree, *for_tree(tree, stage="stage2"))
     assert code == 64
-    if importlib.util.find_spec("prometheus.v10.runs.stage2") is None:
+    if importlib.util.find_spec("prometheus.v10.runs.stage2.stage2_run") is None:
         assert "no runs of stage2" in stderr.splitlines()[0]
     else:
         assert "is for stage stage1" in stderr.splitlines()[0]

@@ -87,7 +87,7 @@ def test_workers_that_stand_still_end_the_pings_and_leave_a_stack(tree, start, n
 HELD_CHECK = """
 import sys, time
 from pathlib import Path
-from prometheus.v10.evidence import scan
+from prometheus.v10.evidence.chains import scan
 from prometheus.v10.ops import control, run_v10_service
 
 scan.PROGRESS_EVERY = 1

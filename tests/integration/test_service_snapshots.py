@@ -5,8 +5,8 @@ from __future__ import annotations
 from itertools import pairwise
 
 from prometheus.v10.base.modes import Stage
-from prometheus.v10.evidence.audit import audit
-from prometheus.v10.evidence.snapshot import list_snapshots
+from prometheus.v10.evidence.auditing.audit import audit
+from prometheus.v10.evidence.pools.snapshot import list_snapshots
 
 
 def test_the_pool_is_frozen_every_other_run(tree, start) -> None:

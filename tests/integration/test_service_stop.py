@@ -33,7 +33,7 @@ def test_it_runs_as_often_as_asked_with_new_seeds_each_time(tree, start):
 
 SLOW_CHECK = """
 import sys, time
-from prometheus.v10.evidence import scan
+from prometheus.v10.evidence.chains import scan
 from prometheus.v10.ops import control, run_v10_service
 
 scan.PROGRESS_EVERY = 1
@@ -180,7 +180,7 @@ def test_a_second_process_for_the_same_instance_is_refused(tree, start):
 
 
 def test_the_survival_curve_goes_on_across_processes(tree, start):
-    from prometheus.v10.ops.collapse_intervals import read_lines
+    from prometheus.v10.ops.instance.collapse_intervals import read_lines
     from tests.integration.conftest import small_profile
 
     everyone_dies = small_profile(bars=3000, count=3).replace("death_roi = -0.05", "death_roi = 9.0\nbreed_roi = 10.0")

@@ -14,8 +14,8 @@ import pytest
 
 from prometheus.v10.base.modes import Stage, Tier
 from prometheus.v10.base.paths import Layout
-from prometheus.v10.evidence.audit import audit
-from prometheus.v10.evidence.pool import iter_records
+from prometheus.v10.evidence.auditing.audit import audit
+from prometheus.v10.evidence.pools.pool import iter_records
 
 from .conftest import PATIENCE, Tree, small_profile
 

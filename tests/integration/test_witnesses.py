@@ -17,14 +17,14 @@ from typing import Any
 
 import pytest
 
-from prometheus import cli
+from prometheus.cli import main as cli
 from prometheus.v10.base.modes import Mode, Stage
 from prometheus.v10.base.paths import Layout
-from prometheus.v10.evidence.checkpoint import EMPTY_ROOT, Checkpoint
-from prometheus.v10.evidence.checkpoint_kept import PUBLIC, keys_beside, read_kept
-from prometheus.v10.evidence.journal import Journal
-from prometheus.v10.evidence.signed_note import Signer, parse_signer, sign_note
-from prometheus.v10.evidence.witness import KEY
+from prometheus.v10.evidence.witnesses.checkpoint import EMPTY_ROOT, Checkpoint
+from prometheus.v10.evidence.witnesses.checkpoint_kept import PUBLIC, keys_beside, read_kept
+from prometheus.v10.evidence.witnesses.signed_note import Signer, parse_signer, sign_note
+from prometheus.v10.evidence.witnesses.witness import KEY
+from prometheus.v10.evidence.writing.journal import Journal
 from tests.integration.conftest import Tree, small_profile
 from tests.integration.test_forged_history import entries, records, runs, serve, write_ledger, write_pool
 

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from bench.durable import run_watched
 from prometheus.v10.base.modes import Stage
 from prometheus.v10.base.paths import Layout
-from prometheus.v10.evidence.audit import audit_bytes
-from prometheus.v10.ops.bench.durable import run_watched
+from prometheus.v10.evidence.auditing.audit import audit_bytes
 from tests.integration.faults.support import how_many
 
 RUNS = how_many("HISTORY_RUNS", 0)
@@ -49,7 +49,7 @@ UNGUARDED = """
 import sys
 from pathlib import Path
 from prometheus.v10.base.paths import Layout
-from prometheus.v10.evidence.audit import audit
+from prometheus.v10.evidence.auditing.audit import audit
 with open(sys.argv[2], "a") as log:
     log.write("began\\n")
 sys.exit(audit(Layout.under(Path(sys.argv[1]))).exit_code)

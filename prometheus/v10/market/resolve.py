@@ -9,11 +9,11 @@ import attrs
 
 from prometheus.v10.base.errors import ConfigError
 from prometheus.v10.market.bars import Bars
-from prometheus.v10.market.importers import SUFFIXES, read_source
-from prometheus.v10.market.library import load_market
 from prometheus.v10.market.resample import resample
+from prometheus.v10.market.sources.importers import SUFFIXES, read_source
+from prometheus.v10.market.sources.library import load_market
+from prometheus.v10.market.sources.tables import LATEST_OPEN
 from prometheus.v10.market.synthetic import DEFAULT_START, SYMBOL, synthetic
-from prometheus.v10.market.tables import LATEST_OPEN
 
 SYNTHETIC: Final = "synthetic"
 DEFAULT_TIMEFRAME_S: Final = 300

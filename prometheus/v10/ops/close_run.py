@@ -2,7 +2,7 @@
 
     python -m prometheus.v10.ops.close_run stage1-HF [--root DIR]
 
-A killed instance that is started again closes them itself (`prometheus.v10.ops.interrupted`). One that is not, because
+A killed instance that is started again closes them itself (`prometheus.v10.ops.instance.interrupted`). One that is not, because
 the kill switch is pulled, or it was started too often, or its end forbids a restart, is closed by this, from the unit
 that systemd starts when a stage failed. The kill switch does not keep it away: it begins nothing. Exit codes are those
 of contracts, section 6; 75 when the instance is at work after all, which then closes them.
@@ -22,15 +22,15 @@ from functools import partial
 from pathlib import Path
 
 from prometheus.v10.base.clock import Clock, SystemClock
+from prometheus.v10.base.error_lines import error_lines
 from prometheus.v10.base.errors import ExitCode, PrometheusError, UsageError
 from prometheus.v10.base.modes import Stage
 from prometheus.v10.base.paths import Layout
-from prometheus.v10.evidence.journal import Journal
-from prometheus.v10.ops.control import enter_torn
-from prometheus.v10.ops.instance import Instance
-from prometheus.v10.ops.interrupted import Closed, close_interrupted
-from prometheus.v10.ops.report import error_lines
-from prometheus.v10.runs.profile import load_profile
+from prometheus.v10.evidence.writing.journal import Journal
+from prometheus.v10.ops.instance.instance_lock import Instance
+from prometheus.v10.ops.instance.interrupted import Closed, close_interrupted
+from prometheus.v10.ops.service.service_control import enter_torn
+from prometheus.v10.runs.request.profile import load_profile
 
 
 def parse_name(name: str) -> tuple[Stage, str]:

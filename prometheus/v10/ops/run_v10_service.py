@@ -43,29 +43,29 @@ from attrs import frozen
 
 from prometheus.v10.base.clock import Clock, SystemClock
 from prometheus.v10.base.custody import OPTION
+from prometheus.v10.base.error_lines import as_host_error, error_lines
 from prometheus.v10.base.errors import CoreInvarianceError, ExitCode, PrometheusError, UsageError
 from prometheus.v10.base.files import tighten_umask
 from prometheus.v10.base.modes import MODE_SPELLINGS, Mode, Stage, parse_mode
 from prometheus.v10.base.names import Event
 from prometheus.v10.base.paths import Layout
-from prometheus.v10.evidence.findings import Progress
-from prometheus.v10.evidence.journal import Journal
-from prometheus.v10.evidence.ledger_now import ledger_now
-from prometheus.v10.ops.control import ServiceControl, enter_torn, tell_disk
-from prometheus.v10.ops.disk import LOOK_SECONDS, DiskGuard, Room
-from prometheus.v10.ops.instance import Instance
-from prometheus.v10.ops.interrupted import close_interrupted
-from prometheus.v10.ops.liveness import Liveness
-from prometheus.v10.ops.promotion import QUEUES, run_next, waits_in
-from prometheus.v10.ops.report import as_host_error, error_lines
-from prometheus.v10.ops.reserve import ReserveFiles
-from prometheus.v10.ops.snapshots import take_if_grown
-from prometheus.v10.ops.stop import StopWatch, stop_file_present
-from prometheus.v10.ops.survival import collapses_of
+from prometheus.v10.evidence.chains.ledger_now import ledger_now
+from prometheus.v10.evidence.records.findings import Progress
+from prometheus.v10.evidence.writing.journal import Journal
+from prometheus.v10.ops.instance.instance_lock import Instance
+from prometheus.v10.ops.instance.interrupted import close_interrupted
+from prometheus.v10.ops.instance.survival import collapses_of
+from prometheus.v10.ops.service.liveness import Liveness
+from prometheus.v10.ops.service.promotion import QUEUES, run_next, waits_in
+from prometheus.v10.ops.service.service_control import ServiceControl, enter_torn, tell_disk
+from prometheus.v10.ops.service.snapshotting import take_if_grown
+from prometheus.v10.ops.service.stop import StopWatch, stop_file_present
+from prometheus.v10.ops.storage.disk import LOOK_SECONDS, DiskGuard, Room
+from prometheus.v10.ops.storage.reserve import ReserveFiles
 from prometheus.v10.runs.control import RunOutcome, StoppedError
-from prometheus.v10.runs.invariance import check_core
-from prometheus.v10.runs.profile import Profile, load_profile
-from prometheus.v10.runs.stage2 import WorkWaits
+from prometheus.v10.runs.request.profile import Profile, load_profile
+from prometheus.v10.runs.stage2.stage2_run import WorkWaits
+from prometheus.v10.runs.workers.invariance import check_core
 
 IDLE_SECONDS = 0.1  # how long the loop sleeps at a time; STOP is looked at each time it wakes
 ROOM_LOOK_SECONDS = 10.0  # counting all bytes under the root is a walk, and making a reserve in vain is work
@@ -76,7 +76,7 @@ Waits = Callable[[Profile, Layout, Progress], bool]
 """Whether there is work; hears of the bytes of evidence that it looks at."""
 STAGE_RUNNERS = {
     Stage.STAGE1: ("prometheus.v10.runs.stage1", "run_stage1"),
-    Stage.STAGE2: ("prometheus.v10.runs.stage2", "run_stage2"),
+    Stage.STAGE2: ("prometheus.v10.runs.stage2.stage2_run", "run_stage2"),
 }
 
 

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from prometheus.v10.base.modes import Mode
-from prometheus.v10.evidence.manifest import RunManifest
-from prometheus.v10.evidence.summary import AuditDeclaration, ExperimentStats, Invariant
-from prometheus.v10.evidence.telemetry import Count, core_counts, gating_telemetry
-from prometheus.v10.runs import setup
+from prometheus.v10.evidence.records.summary import AuditDeclaration, ExperimentStats, Invariant
+from prometheus.v10.evidence.records.telemetry import Count, core_counts, gating_telemetry
+from prometheus.v10.evidence.writing.manifest import RunManifest
+from prometheus.v10.runs.request import setup
 
 CONSERVATION_LIMIT = 1e-9  # of the total (contracts, section 3)
 CAPITAL_SEMANTICS = (

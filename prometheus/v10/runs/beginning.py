@@ -9,10 +9,10 @@ from typing import Any
 from prometheus.v10.base.modes import Stage, Tier
 from prometheus.v10.base.names import CURVE_FILE
 from prometheus.v10.base.paths import Layout
-from prometheus.v10.evidence.chain import Link
-from prometheus.v10.evidence.manifest import RunManifest
-from prometheus.v10.evidence.manifest_parts import PoolAppends, PoolHead
-from prometheus.v10.evidence.pool_claims import Claim, claims_of, place_of
+from prometheus.v10.evidence.chains.chain import Link
+from prometheus.v10.evidence.pools.pool_claims import Claim, claims_of, place_of
+from prometheus.v10.evidence.records.manifest_parts import PoolAppends, PoolHead
+from prometheus.v10.evidence.writing.manifest import RunManifest
 
 
 def beginning_of(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 
 from prometheus.v10.base.names import required
-from prometheus.v10.evidence.manifest_parts import ExperimentTiming, Failure
-from prometheus.v10.evidence.rundir import RunDirectory
+from prometheus.v10.evidence.records.manifest_parts import ExperimentTiming, Failure
+from prometheus.v10.evidence.writing.rundir import RunDirectory
 from prometheus.v10.runs.harvest import Harvest
 
 

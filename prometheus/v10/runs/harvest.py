@@ -14,8 +14,9 @@ from attrs import frozen
 
 from prometheus.v10.core import capital, fences, genome, lifecycle
 from prometheus.v10.core.records import Result
-from prometheus.v10.evidence.codec import to_line
-from prometheus.v10.evidence.event_lines import (
+from prometheus.v10.evidence.pools.pool_record import PoolEntry, PoolSource, genome_bytes
+from prometheus.v10.evidence.records.codec import to_line
+from prometheus.v10.evidence.records.event_lines import (
     BirthColumns,
     DeathColumns,
     EventContext,
@@ -24,18 +25,17 @@ from prometheus.v10.evidence.event_lines import (
     encode_deaths,
     utc_texts,
 )
-from prometheus.v10.evidence.events import CapitalTriplet, CollapseEvent, InterestingDeath
-from prometheus.v10.evidence.nulls import Nulls
-from prometheus.v10.evidence.pool_record import PoolEntry, PoolSource, genome_bytes
-from prometheus.v10.evidence.raw_lines import RawBlocks
-from prometheus.v10.evidence.summary import (
+from prometheus.v10.evidence.records.events import CapitalTriplet, CollapseEvent, InterestingDeath
+from prometheus.v10.evidence.records.nulls import Nulls
+from prometheus.v10.evidence.records.raw_lines import RawBlocks
+from prometheus.v10.evidence.records.summary import (
     Costs,
     ExperimentStats,
     collapse_outcome,
     deaths_by_reason,
     quantiles,
 )
-from prometheus.v10.evidence.survivor_lines import SurvivorColumns, encode_survivors
+from prometheus.v10.evidence.records.survivor_lines import SurvivorColumns, encode_survivors
 from prometheus.v10.runs.observe import Scene, patterns, raw_orders
 
 SURVIVED = "the agent survived the experiment"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from prometheus.v10.base.names import Artifact, Schema
 from prometheus.v10.core.config import WorldConfig
-from prometheus.v10.evidence.manifest import RunManifest
+from prometheus.v10.evidence.writing.manifest import RunManifest
 from prometheus.v10.runs.harvest import Identity
 
 

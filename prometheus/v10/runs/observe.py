@@ -18,13 +18,13 @@ from prometheus.v10.core import exchange, lifecycle
 from prometheus.v10.core.config import WorldConfig
 from prometheus.v10.core.records import Result
 from prometheus.v10.core.state import Environment
-from prometheus.v10.evidence.event_lines import EventContext
-from prometheus.v10.evidence.events import InterestingDeath
-from prometheus.v10.evidence.interesting import DeathsSeen, InterestingTable, Surroundings, interesting_deaths
-from prometheus.v10.evidence.journal import Journal
-from prometheus.v10.evidence.raw import RawPolicy, RawWriter, Rotation
-from prometheus.v10.evidence.raw_lines import OrderContext, RawBlocks, encode_orders
-from prometheus.v10.evidence.rundir import RunDirectory
+from prometheus.v10.evidence.records.event_lines import EventContext
+from prometheus.v10.evidence.records.events import InterestingDeath
+from prometheus.v10.evidence.records.interesting import DeathsSeen, InterestingTable, Surroundings, interesting_deaths
+from prometheus.v10.evidence.records.raw import RawPolicy, RawWriter, Rotation
+from prometheus.v10.evidence.records.raw_lines import OrderContext, RawBlocks, encode_orders
+from prometheus.v10.evidence.writing.journal import Journal
+from prometheus.v10.evidence.writing.rundir import RunDirectory
 
 Array = np.ndarray[Any, Any]
 

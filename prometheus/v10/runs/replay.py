@@ -26,26 +26,26 @@ from prometheus.v10.base.modes import Stage, Tier
 from prometheus.v10.base.names import SEAL_FILES, Artifact, Schema, is_run_id
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.base.text import printable
-from prometheus.v10.evidence.absences import PACKED_SUFFIX
-from prometheus.v10.evidence.codec import from_json_bytes, structure_config
-from prometheus.v10.evidence.findings import Level
-from prometheus.v10.evidence.journal import Journal
-from prometheus.v10.evidence.ledger_now import ledger_now
-from prometheus.v10.evidence.manifest import NOT_FAILED, NOT_STOPPED, RUNNING, RunManifest, Status
-from prometheus.v10.evidence.nulls import Nulls
-from prometheus.v10.evidence.pool import iter_records
-from prometheus.v10.evidence.pool_record import PoolRecord
-from prometheus.v10.evidence.summary import ExperimentStats, MultipleExperimentsSummary
-from prometheus.v10.evidence.verify_run import verify_run
+from prometheus.v10.evidence.chains.absences import PACKED_SUFFIX
+from prometheus.v10.evidence.chains.ledger_now import ledger_now
+from prometheus.v10.evidence.pools.pool import iter_records
+from prometheus.v10.evidence.pools.pool_record import PoolRecord
+from prometheus.v10.evidence.records.codec import from_json_bytes, structure_config
+from prometheus.v10.evidence.records.findings import Level
+from prometheus.v10.evidence.records.nulls import Nulls
+from prometheus.v10.evidence.records.summary import ExperimentStats, MultipleExperimentsSummary
+from prometheus.v10.evidence.verify.verify_run import verify_run
+from prometheus.v10.evidence.writing.journal import Journal
+from prometheus.v10.evidence.writing.manifest import NOT_FAILED, NOT_STOPPED, RUNNING, RunManifest, Status
 from prometheus.v10.market.resolve import is_path
-from prometheus.v10.runs import setup
 from prometheus.v10.runs.control import RunControl
-from prometheus.v10.runs.invariance import check_core
-from prometheus.v10.runs.profile import Profile
-from prometheus.v10.runs.promote import Tier2Run
-from prometheus.v10.runs.ranges import unsound_numbers
+from prometheus.v10.runs.promote.promote_run import Tier2Run
+from prometheus.v10.runs.request import setup
+from prometheus.v10.runs.request.profile import Profile
+from prometheus.v10.runs.request.ranges import unsound_numbers
 from prometheus.v10.runs.stage1 import Stage1Run
-from prometheus.v10.runs.stage2 import Stage2Run, Work
+from prometheus.v10.runs.stage2.stage2_run import Stage2Run, Work
+from prometheus.v10.runs.workers.invariance import check_core
 
 NOT_COMPARED = {Artifact.MANIFEST.value, Artifact.INTERRUPTED.value, *(seal.value for seal in SEAL_FILES)}
 PLACE_AND_TIME = frozenset(

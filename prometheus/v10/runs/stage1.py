@@ -26,18 +26,18 @@ from prometheus.v10.base.modes import Mode, RunPrefix, Tier
 from prometheus.v10.base.names import Artifact, Event, LedgerEntryType, Schema
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.core import fences
-from prometheus.v10.evidence.anchors import pool_state, vouched_records
-from prometheus.v10.evidence.chain import START
-from prometheus.v10.evidence.codec import dump_config
-from prometheus.v10.evidence.environment import probe
-from prometheus.v10.evidence.fences import inventory_hash
-from prometheus.v10.evidence.fingerprint import offline_fingerprint
-from prometheus.v10.evidence.installation import InstallationLedger
-from prometheus.v10.evidence.interesting import placed
-from prometheus.v10.evidence.journal import Journal, JournalState
-from prometheus.v10.evidence.ledger_now import ledger_now
-from prometheus.v10.evidence.manifest import RunFigures, RunManifest, RunPlan, Status, finish, start_manifest
-from prometheus.v10.evidence.manifest_parts import (
+from prometheus.v10.evidence.chains.chain import START
+from prometheus.v10.evidence.chains.ledger_now import ledger_now
+from prometheus.v10.evidence.chains.tail import TornTail
+from prometheus.v10.evidence.pools.anchors import pool_state, vouched_records
+from prometheus.v10.evidence.pools.pool import SharedPoolWriter
+from prometheus.v10.evidence.pools.pool_claims import Claim
+from prometheus.v10.evidence.pools.pool_record import PoolEntry
+from prometheus.v10.evidence.records.codec import dump_config
+from prometheus.v10.evidence.records.fence_registry import inventory_hash
+from prometheus.v10.evidence.records.fingerprint import offline_fingerprint
+from prometheus.v10.evidence.records.interesting import placed
+from prometheus.v10.evidence.records.manifest_parts import (
     Ablation,
     Counts,
     ExperimentTiming,
@@ -45,26 +45,28 @@ from prometheus.v10.evidence.manifest_parts import (
     InternalCollapse,
     Window,
 )
-from prometheus.v10.evidence.nulls import Nulls
-from prometheus.v10.evidence.pool import SharedPoolWriter
-from prometheus.v10.evidence.pool_claims import Claim
-from prometheus.v10.evidence.pool_record import PoolEntry
-from prometheus.v10.evidence.raw import RawWriter
-from prometheus.v10.evidence.rundir import RunDirectory
-from prometheus.v10.evidence.summary import ExperimentStats, summarise
-from prometheus.v10.evidence.tail import TornTail
-from prometheus.v10.runs import executor, observe, setup
-from prometheus.v10.runs.ablation import ABLATIONS
+from prometheus.v10.evidence.records.nulls import Nulls
+from prometheus.v10.evidence.records.raw import RawWriter
+from prometheus.v10.evidence.records.summary import ExperimentStats, summarise
+from prometheus.v10.evidence.writing.environment import probe
+from prometheus.v10.evidence.writing.installation import InstallationLedger
+from prometheus.v10.evidence.writing.journal import Journal, JournalState
+from prometheus.v10.evidence.writing.manifest import RunFigures, RunManifest, RunPlan, Status, finish, start_manifest
+from prometheus.v10.evidence.writing.rundir import RunDirectory
+from prometheus.v10.runs import observe
 from prometheus.v10.runs.account import declaration, invariants, telemetry
 from prometheus.v10.runs.beginning import appends_of, beginning_of, recounted
 from prometheus.v10.runs.control import Progress, RunControl, RunOutcome, StopReason
 from prometheus.v10.runs.ending import failure_of, timing_of
 from prometheus.v10.runs.harvest import Harvest
 from prometheus.v10.runs.identity import identities
-from prometheus.v10.runs.invariance import check_core
-from prometheus.v10.runs.known_answer import require_known_answer
-from prometheus.v10.runs.profile import Profile
-from prometheus.v10.runs.warm import warm_up
+from prometheus.v10.runs.request import setup
+from prometheus.v10.runs.request.ablation import ABLATIONS
+from prometheus.v10.runs.request.profile import Profile
+from prometheus.v10.runs.workers import executor
+from prometheus.v10.runs.workers.invariance import check_core
+from prometheus.v10.runs.workers.known_answer import require_known_answer
+from prometheus.v10.runs.workers.warm import warm_up
 
 
 def run_stage1(

@@ -19,19 +19,19 @@ from prometheus.v10.base.kernel import Files
 from prometheus.v10.base.modes import Mode, Stage, Tier
 from prometheus.v10.base.names import Artifact, LedgerEntryType
 from prometheus.v10.base.paths import Layout
-from prometheus.v10.evidence.audit import audit
-from prometheus.v10.evidence.findings import Level, VerifyReport
-from prometheus.v10.evidence.installation import InstallationLedger
-from prometheus.v10.evidence.journal import Journal
-from prometheus.v10.evidence.ledger import Ledger
-from prometheus.v10.evidence.ledger_line import LEDGER_LINE, parse
-from prometheus.v10.evidence.ledger_now import ledger_now
-from prometheus.v10.evidence.pool import PoolWriter
-from prometheus.v10.evidence.scan import scan
-from prometheus.v10.evidence.seal import seal_run
-from prometheus.v10.evidence.snapshot import create_snapshot, list_snapshots
-from prometheus.v10.evidence.verify_chain import verify_ledger, verify_pool, verify_snapshot
-from prometheus.v10.evidence.verify_run import verify_run
+from prometheus.v10.evidence.auditing.audit import audit
+from prometheus.v10.evidence.chains.ledger import Ledger
+from prometheus.v10.evidence.chains.ledger_line import LEDGER_LINE, parse
+from prometheus.v10.evidence.chains.ledger_now import ledger_now
+from prometheus.v10.evidence.chains.scan import scan
+from prometheus.v10.evidence.pools.pool import PoolWriter
+from prometheus.v10.evidence.pools.snapshot import create_snapshot, list_snapshots
+from prometheus.v10.evidence.records.findings import Level, VerifyReport
+from prometheus.v10.evidence.verify.verify_chain import verify_ledger, verify_pool, verify_snapshot
+from prometheus.v10.evidence.verify.verify_run import verify_run
+from prometheus.v10.evidence.writing.installation import InstallationLedger
+from prometheus.v10.evidence.writing.journal import Journal
+from prometheus.v10.evidence.writing.seal import seal_run
 from tests.beginnings import enter_beginning, untouched_pool
 from tests.conftest import FakeClock
 from tests.integration.faults.support import UnsyncedFiles, entry, lines_of, reopen, untold
@@ -301,8 +301,8 @@ class SealPart(Part):
 
     def next_start(self) -> None:
         """What the service does before its first run."""
-        from prometheus.v10.ops.instance import Instance
-        from prometheus.v10.ops.interrupted import close_interrupted
+        from prometheus.v10.ops.instance.instance_lock import Instance
+        from prometheus.v10.ops.instance.interrupted import close_interrupted
 
         with Instance(self.layout, "HF", self.clock, untold) as instance:
             close_interrupted(self.layout, instance, self.clock, silent_journal(), untold)
@@ -397,8 +397,8 @@ class RunPart(Part):
         (self.layout.profiles / "HF.toml").write_text(PROFILE)
 
     def work(self, files: Files, ack: Ack) -> None:
-        from prometheus.v10.ops.commands.foreground import Undisturbed
-        from prometheus.v10.runs.profile import load_profile
+        from prometheus.cli.foreground import Undisturbed
+        from prometheus.v10.runs.request.profile import load_profile
         from prometheus.v10.runs.stage1 import run_stage1
 
         outcome = run_stage1(

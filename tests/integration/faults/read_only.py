@@ -9,9 +9,9 @@ from pathlib import Path
 from prometheus.v10.base.errors import HostError
 from prometheus.v10.base.kernel import FILES
 from prometheus.v10.base.modes import Stage
-from prometheus.v10.evidence.audit import audit
-from prometheus.v10.evidence.pool import PoolWriter, iter_records
-from prometheus.v10.evidence.verify_chain import verify_pool
+from prometheus.v10.evidence.auditing.audit import audit
+from prometheus.v10.evidence.pools.pool import PoolWriter, iter_records
+from prometheus.v10.evidence.verify.verify_chain import verify_pool
 from tests.conftest import FakeClock
 from tests.integration.faults.mounts import mount_tmpfs, remount, run
 from tests.integration.faults.parts import PARTS, Part, try_work

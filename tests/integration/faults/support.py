@@ -8,12 +8,12 @@ import os
 import sys
 from pathlib import Path
 
+from bench.durable import entries
 from prometheus.v10.base.kernel import Files
-from prometheus.v10.evidence.chain import Link, after
-from prometheus.v10.evidence.pool import PoolWriter
-from prometheus.v10.evidence.pool_record import PoolEntry
-from prometheus.v10.evidence.tail import TornTail
-from prometheus.v10.ops.bench.durable import entries
+from prometheus.v10.evidence.chains.chain import Link, after
+from prometheus.v10.evidence.chains.tail import TornTail
+from prometheus.v10.evidence.pools.pool import PoolWriter
+from prometheus.v10.evidence.pools.pool_record import PoolEntry
 from tests.conftest import FakeClock
 
 DISTINCT = 1000

@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from prometheus.v10.evidence.canonical import canonical_line
-from prometheus.v10.evidence.chain import Link, after
-from prometheus.v10.evidence.ledger_line import entry_id, parse
+from prometheus.v10.evidence.chains.chain import Link, after
+from prometheus.v10.evidence.chains.ledger_line import entry_id, parse
+from prometheus.v10.evidence.records.canonical import canonical_line
 
 
 def lines(path: Path) -> list[bytes]:

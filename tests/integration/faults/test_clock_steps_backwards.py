@@ -12,11 +12,11 @@ from prometheus.v10.base.clock import SystemClock
 from prometheus.v10.base.modes import Stage
 from prometheus.v10.base.names import LedgerEntryType
 from prometheus.v10.base.paths import Layout
-from prometheus.v10.evidence.audit import audit
-from prometheus.v10.evidence.ledger import Ledger, iter_entries
-from prometheus.v10.evidence.pool import PoolWriter, iter_records
-from prometheus.v10.evidence.snapshot import create_snapshot
-from prometheus.v10.evidence.verify_chain import verify_ledger, verify_pool, verify_snapshot
+from prometheus.v10.evidence.auditing.audit import audit
+from prometheus.v10.evidence.chains.ledger import Ledger, iter_entries
+from prometheus.v10.evidence.pools.pool import PoolWriter, iter_records
+from prometheus.v10.evidence.pools.snapshot import create_snapshot
+from prometheus.v10.evidence.verify.verify_chain import verify_ledger, verify_pool, verify_snapshot
 from tests.conftest import FakeClock
 from tests.integration.faults.support import entry
 

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from prometheus.v10.base.errors import EvidenceError, ExitCode
-from prometheus.v10.evidence.chain import Link
-from prometheus.v10.evidence.pool_line import POOL_LINE
-from prometheus.v10.evidence.scan import scan
-from prometheus.v10.evidence.verify_chain import verify_pool
+from prometheus.v10.evidence.chains.chain import Link
+from prometheus.v10.evidence.chains.pool_line import POOL_LINE
+from prometheus.v10.evidence.chains.scan import scan
+from prometheus.v10.evidence.verify.verify_chain import verify_pool
 from tests.integration.faults.support import how_many, lines_of, links_of, offsets_of, reopen
 
 RECORDS = 50

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from prometheus.v10.base.faulty import Fault
+from tests.faulty import Fault
 from tests.integration.faults.mounts import in_namespace
 from tests.integration.faults.parts import PARTS
 from tests.integration.faults.test_io_errors import ONCE_AND_ALWAYS, fail_at_every_call

@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 
 from prometheus.v10.base.errors import ExitCode, HostError
-from prometheus.v10.base.faulty import CutOffError, Fault, FaultyFiles
+from tests.faulty import CutOffError, Fault, FaultyFiles
 from tests.integration.faults.parts import PARTS, try_work
 from tests.integration.faults.support import untold
 
@@ -68,7 +68,7 @@ def test_a_process_that_ends_at_any_call_leaves_what_the_next_start_understands(
 def test_after_a_sync_that_failed_nothing_more_is_acknowledged(scratch):
     """The kernel may have dropped the pages; a second sync that succeeds would say nothing about them."""
     from prometheus.v10.base.modes import Stage
-    from prometheus.v10.evidence.pool import PoolWriter
+    from prometheus.v10.evidence.pools.pool import PoolWriter
     from tests.conftest import FakeClock
     from tests.integration.faults.support import entry, reopen
 

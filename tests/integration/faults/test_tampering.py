@@ -24,15 +24,15 @@ from prometheus.v10.base.errors import EvidenceError
 from prometheus.v10.base.modes import Stage, Tier
 from prometheus.v10.base.names import LedgerEntryType
 from prometheus.v10.base.paths import Layout
-from prometheus.v10.evidence.audit import audit
-from prometheus.v10.evidence.checkpoint import check_consistency, take_checkpoint
-from prometheus.v10.evidence.findings import Level
-from prometheus.v10.evidence.ledger import Ledger, iter_entries, tombstone_payload
-from prometheus.v10.evidence.seal import seal_run
-from prometheus.v10.evidence.snapshot import create_snapshot, file_sha256, list_snapshots, newest_snapshot
-from prometheus.v10.evidence.verify import verify_path
-from prometheus.v10.ops import retention
-from prometheus.v10.ops.retention_plan import RetentionPolicy, plan
+from prometheus.v10.evidence.auditing.audit import audit
+from prometheus.v10.evidence.chains.ledger import Ledger, iter_entries, tombstone_payload
+from prometheus.v10.evidence.pools.snapshot import create_snapshot, file_sha256, list_snapshots, newest_snapshot
+from prometheus.v10.evidence.records.findings import Level
+from prometheus.v10.evidence.verify.program import verify_path
+from prometheus.v10.evidence.witnesses.checkpoint import check_consistency, take_checkpoint
+from prometheus.v10.evidence.writing.seal import seal_run
+from prometheus.v10.ops.retention import retention_apply as retention
+from prometheus.v10.ops.retention.retention_plan import RetentionPolicy, plan
 from tests.integration.conftest import Tree
 from tests.integration.faults.parts import PROFILE, silent_journal
 from tests.integration.faults.support import lines_of

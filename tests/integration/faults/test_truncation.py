@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 
-from prometheus.v10.evidence.pool import PoolWriter
-from prometheus.v10.evidence.pool_line import POOL_LINE
-from prometheus.v10.evidence.scan import Tail, scan
+from prometheus.v10.evidence.chains.pool_line import POOL_LINE
+from prometheus.v10.evidence.chains.scan import Tail, scan
+from prometheus.v10.evidence.pools.pool import PoolWriter
 from tests.conftest import FakeClock
 from tests.integration.faults.support import entry, how_many, lines_of, links_of, offsets_of, reopen, untold
 

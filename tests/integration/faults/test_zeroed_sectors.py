@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from prometheus.v10.base.errors import EvidenceError, ExitCode
-from prometheus.v10.evidence.verify_chain import verify_pool
+from prometheus.v10.evidence.verify.verify_chain import verify_pool
 from tests.integration.faults.support import lines_of, offsets_of, reopen
 
 RECORDS = 40

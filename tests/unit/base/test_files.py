@@ -11,8 +11,8 @@ import sys
 import pytest
 
 from prometheus.v10.base.errors import EvidenceError, ExitCode, HostError, LockHeldError, UsageError
-from prometheus.v10.base.faulty import CutOffError, Fault, FaultyFiles
 from prometheus.v10.base.files import BLOCK, FILES, AppendFile, Lock, write_atomic, write_new
+from tests.faulty import CutOffError, Fault, FaultyFiles
 
 
 def names(folder):

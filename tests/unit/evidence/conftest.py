@@ -19,11 +19,11 @@ from prometheus.v10.base.files import Files
 from prometheus.v10.base.modes import Tier
 from prometheus.v10.base.names import SEAL_FILES, LedgerEntryType
 from prometheus.v10.base.paths import Layout
-from prometheus.v10.evidence.canonical import canonical_line, pretty_bytes
-from prometheus.v10.evidence.ledger import Ledger
-from prometheus.v10.evidence.pool import PoolWriter
-from prometheus.v10.evidence.pool_record import PoolEntry, PoolSource, genome_bytes
-from prometheus.v10.evidence.seal import seal_run
+from prometheus.v10.evidence.chains.ledger import Ledger
+from prometheus.v10.evidence.pools.pool import PoolWriter
+from prometheus.v10.evidence.pools.pool_record import PoolEntry, PoolSource, genome_bytes
+from prometheus.v10.evidence.records.canonical import canonical_line, pretty_bytes
+from prometheus.v10.evidence.writing.seal import seal_run
 from tests.forger.house import do_run
 
 

@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 
-from prometheus.v10.evidence.raw_lines import OrderContext, RawBlock
+from prometheus.v10.evidence.records.raw_lines import OrderContext, RawBlock
 
 RUN_ID = "HF_20260102T030405Z_0123456_0000"
 FLAGS = {1: "partial", 2: "unfilled", 4: "margin_capped", 8: "below_lot", 16: "forced"}

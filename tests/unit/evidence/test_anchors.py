@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from prometheus.v10.base.modes import Stage
-from prometheus.v10.evidence import shards
-from prometheus.v10.evidence.anchors import Anchor
-from prometheus.v10.evidence.chain import GENESIS, line_hash
-from prometheus.v10.evidence.pool_line import POOL_LINE
-from prometheus.v10.evidence.scan import scan
-from prometheus.v10.evidence.verify_chain import verify_pool
+from prometheus.v10.evidence.chains import shards
+from prometheus.v10.evidence.chains.chain import GENESIS, line_hash
+from prometheus.v10.evidence.chains.pool_line import POOL_LINE
+from prometheus.v10.evidence.chains.scan import scan
+from prometheus.v10.evidence.pools.anchors import Anchor
+from prometheus.v10.evidence.verify.verify_chain import verify_pool
 
 
 @pytest.fixture

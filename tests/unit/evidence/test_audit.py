@@ -10,16 +10,16 @@ import pytest
 from prometheus.v10.base.modes import Stage, Tier
 from prometheus.v10.base.names import LedgerEntryType
 from prometheus.v10.base.paths import Layout
-from prometheus.v10.evidence import audit as audit_module
-from prometheus.v10.evidence.audit import audit, audit_bytes
-from prometheus.v10.evidence.audit_witness import Witnesses
-from prometheus.v10.evidence.budget import Budget
-from prometheus.v10.evidence.canonical import pretty_bytes
-from prometheus.v10.evidence.checkpoint import take_checkpoint
-from prometheus.v10.evidence.ledger import tombstone_payload
-from prometheus.v10.evidence.seal import read_seal, seal_run
-from prometheus.v10.evidence.snapshot import create_snapshot
-from prometheus.v10.evidence.verify_run import verify_run
+from prometheus.v10.evidence.auditing import audit as audit_module
+from prometheus.v10.evidence.auditing.audit import audit, audit_bytes
+from prometheus.v10.evidence.auditing.audit_witness import Witnesses
+from prometheus.v10.evidence.auditing.budget import Budget
+from prometheus.v10.evidence.chains.ledger import tombstone_payload
+from prometheus.v10.evidence.pools.snapshot import create_snapshot
+from prometheus.v10.evidence.records.canonical import pretty_bytes
+from prometheus.v10.evidence.verify.verify_run import verify_run
+from prometheus.v10.evidence.witnesses.checkpoint import take_checkpoint
+from prometheus.v10.evidence.writing.seal import read_seal, seal_run
 
 
 @pytest.fixture

@@ -11,9 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prometheus.v10.evidence import chain
-from prometheus.v10.evidence.canonical import canonical_bytes, canonical_line, is_canonical, pretty_bytes, strict_loads
-from prometheus.v10.evidence.chain import Lines, content_id
+from prometheus.v10.evidence.chains import chain
+from prometheus.v10.evidence.chains.chain import Lines, content_id
+from prometheus.v10.evidence.records.canonical import (
+    canonical_bytes,
+    canonical_line,
+    is_canonical,
+    pretty_bytes,
+    strict_loads,
+)
 
 VALUES = {
     "sorted": ({"b": 1, "a": 2}, b'{"a":2,"b":1}'),

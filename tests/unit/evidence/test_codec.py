@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prometheus.v10.base.errors import ConfigError, EvidenceError
-from prometheus.v10.evidence.codec import (
+from prometheus.v10.evidence.records.codec import (
     config_hash,
     dump_config,
     from_json_bytes,
@@ -26,7 +26,7 @@ from prometheus.v10.evidence.codec import (
     to_line,
     to_plain,
 )
-from prometheus.v10.evidence.nulls import Nulls, violations
+from prometheus.v10.evidence.records.nulls import Nulls, violations
 
 
 class Colour(StrEnum):

@@ -17,25 +17,25 @@ from prometheus.v10.base.errors import EvidenceError, PrometheusError
 from prometheus.v10.base.modes import Stage
 from prometheus.v10.base.names import CURVE_FILE
 from prometheus.v10.base.paths import Layout
-from prometheus.v10.evidence.audit import audit
-from prometheus.v10.evidence.canonical import MOST_DEPTH, strict_loads
-from prometheus.v10.evidence.chain import Link, after
-from prometheus.v10.evidence.checkpoint import take_checkpoint
-from prometheus.v10.evidence.checkpoint_kept import read_state
-from prometheus.v10.evidence.ledger import Ledger, iter_entries
-from prometheus.v10.evidence.ledger_line import LEDGER_LINE
-from prometheus.v10.evidence.ledger_now import ledger_now
-from prometheus.v10.evidence.pool import PoolWriter, iter_records
-from prometheus.v10.evidence.pool_claims import claims_of, place_of
-from prometheus.v10.evidence.pool_line import POOL_LINE
-from prometheus.v10.evidence.scan import scan
-from prometheus.v10.evidence.seek import line_of
-from prometheus.v10.evidence.snapshot import create_snapshot
-from prometheus.v10.evidence.verify import verify_path
-from prometheus.v10.evidence.verify_chain import verify_ledger, verify_pool
-from prometheus.v10.ops.collapse_intervals import CollapseIntervals
+from prometheus.v10.evidence.auditing.audit import audit
+from prometheus.v10.evidence.chains.chain import Link, after
+from prometheus.v10.evidence.chains.ledger import Ledger, iter_entries
+from prometheus.v10.evidence.chains.ledger_line import LEDGER_LINE
+from prometheus.v10.evidence.chains.ledger_now import ledger_now
+from prometheus.v10.evidence.chains.pool_line import POOL_LINE
+from prometheus.v10.evidence.chains.scan import scan
+from prometheus.v10.evidence.chains.seek import line_of
+from prometheus.v10.evidence.pools.pool import PoolWriter, iter_records
+from prometheus.v10.evidence.pools.pool_claims import claims_of, place_of
+from prometheus.v10.evidence.pools.snapshot import create_snapshot
+from prometheus.v10.evidence.records.canonical import MOST_DEPTH, strict_loads
+from prometheus.v10.evidence.verify.program import verify_path
+from prometheus.v10.evidence.verify.verify_chain import verify_ledger, verify_pool
+from prometheus.v10.evidence.witnesses.checkpoint import take_checkpoint
+from prometheus.v10.evidence.witnesses.checkpoint_kept import read_state
 from prometheus.v10.ops.custodian.curve_line import CURVE_LINE
-from prometheus.v10.ops.status import Look
+from prometheus.v10.ops.host.status import Look
+from prometheus.v10.ops.instance.collapse_intervals import CollapseIntervals
 from tests.conftest import FakeClock
 
 DEPTHS = (20, 90, 190, 240, 320, 480, 900, 960, 990, 1_000, 1_100, 3_000, 30_000, 200_000)

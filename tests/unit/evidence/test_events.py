@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prometheus.v10.base.errors import EvidenceError
-from prometheus.v10.evidence.codec import from_json_bytes, to_line
-from prometheus.v10.evidence.event_lines import (
+from prometheus.v10.evidence.records.codec import from_json_bytes, to_line
+from prometheus.v10.evidence.records.event_lines import (
     BirthColumns,
     DeathColumns,
     EventContext,
@@ -22,8 +22,8 @@ from prometheus.v10.evidence.event_lines import (
     encode_deaths,
     utc_texts,
 )
-from prometheus.v10.evidence.events import BirthEvent, DeathEvent, DeathReason
-from prometheus.v10.evidence.fences import core_counters
+from prometheus.v10.evidence.records.events import BirthEvent, DeathEvent, DeathReason
+from prometheus.v10.evidence.records.fence_registry import core_counters
 
 RUN = "HF_20260102T030405Z_0123456_0000"
 CONTEXT = EventContext(run_id=RUN, experiment=3, seed=20260102, arm="A_real", genome_offset=100)

@@ -6,7 +6,14 @@ import re
 from pathlib import Path
 
 from prometheus.v10.core import fences as core
-from prometheus.v10.evidence.fences import REGISTRY, Category, Layer, core_counters, inventory_hash, inventory_markdown
+from prometheus.v10.evidence.records.fence_registry import (
+    REGISTRY,
+    Category,
+    Layer,
+    core_counters,
+    inventory_hash,
+    inventory_markdown,
+)
 
 NAMED_BY_THE_RECORD = {
     "FENCE_I_POSITIONS_EMPTY_FALLBACK",
@@ -18,7 +25,7 @@ NAMED_BY_THE_RECORD = {
 
 def test_the_document_is_the_registry(repository: Path) -> None:
     document = (repository / "docs" / "v10" / "fence_inventory.md").read_text(encoding="utf-8")
-    assert document == inventory_markdown(), "write it anew: python -m prometheus.v10.evidence.fences"
+    assert document == inventory_markdown(), "write it anew: python -m prometheus.v10.evidence.records.fence_registry"
     assert inventory_hash() in document
     for fence in REGISTRY.values():
         assert f"## {fence.id}\n" in document

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from prometheus.v10.evidence.codec import to_plain
-from prometheus.v10.evidence.fingerprint import OFFLINE, ErrorEvent, ExecutionFingerprint, Latency, offline_fingerprint
+from prometheus.v10.evidence.records.codec import to_plain
+from prometheus.v10.evidence.records.fingerprint import (
+    OFFLINE,
+    ErrorEvent,
+    ExecutionFingerprint,
+    Latency,
+    offline_fingerprint,
+)
 
 FIGURES = (
     "api_calls",

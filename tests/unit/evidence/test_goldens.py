@@ -15,9 +15,8 @@ import numpy as np
 import pytest
 
 from prometheus.v10.base.modes import Mode, Stage
-from prometheus.v10.evidence.codec import from_json_bytes, to_json_bytes, to_line
-from prometheus.v10.evidence.environment import Environment, Host
-from prometheus.v10.evidence.event_lines import (
+from prometheus.v10.evidence.records.codec import from_json_bytes, to_json_bytes, to_line
+from prometheus.v10.evidence.records.event_lines import (
     BirthColumns,
     DeathColumns,
     EventContext,
@@ -25,7 +24,7 @@ from prometheus.v10.evidence.event_lines import (
     encode_births,
     encode_deaths,
 )
-from prometheus.v10.evidence.events import (
+from prometheus.v10.evidence.records.events import (
     BirthEvent,
     CapitalTriplet,
     CollapseEvent,
@@ -34,10 +33,8 @@ from prometheus.v10.evidence.events import (
     FenceShare,
     InterestingDeath,
 )
-from prometheus.v10.evidence.fingerprint import ExecutionFingerprint, offline_fingerprint
-from prometheus.v10.evidence.journal import Journal
-from prometheus.v10.evidence.manifest import RunFigures, RunManifest, RunPlan, Status, finish, start_manifest
-from prometheus.v10.evidence.manifest_parts import (
+from prometheus.v10.evidence.records.fingerprint import ExecutionFingerprint, offline_fingerprint
+from prometheus.v10.evidence.records.manifest_parts import (
     Ablation,
     Counts,
     EvidenceSize,
@@ -48,8 +45,8 @@ from prometheus.v10.evidence.manifest_parts import (
     PoolHead,
     Window,
 )
-from prometheus.v10.evidence.nulls import Nulls
-from prometheus.v10.evidence.summary import (
+from prometheus.v10.evidence.records.nulls import Nulls
+from prometheus.v10.evidence.records.summary import (
     AuditDeclaration,
     Costs,
     ExperimentStats,
@@ -60,7 +57,10 @@ from prometheus.v10.evidence.summary import (
     quantiles,
     summarise,
 )
-from prometheus.v10.evidence.telemetry import Count, GatingTelemetry, gating_telemetry
+from prometheus.v10.evidence.records.telemetry import Count, GatingTelemetry, gating_telemetry
+from prometheus.v10.evidence.writing.environment import Environment, Host
+from prometheus.v10.evidence.writing.journal import Journal
+from prometheus.v10.evidence.writing.manifest import RunFigures, RunManifest, RunPlan, Status, finish, start_manifest
 
 GOLDENS = Path(__file__).parent / "goldens"
 RUN_ID = "HF_20260102T030405Z_0123456_0000"

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from prometheus.v10.base.errors import ConfigError
-from prometheus.v10.evidence.codec import from_json_bytes, structure_config
-from prometheus.v10.evidence.event_lines import EventContext
-from prometheus.v10.evidence.events import InterestingDeath
-from prometheus.v10.evidence.interesting import (
+from prometheus.v10.evidence.records.codec import from_json_bytes, structure_config
+from prometheus.v10.evidence.records.event_lines import EventContext
+from prometheus.v10.evidence.records.events import InterestingDeath
+from prometheus.v10.evidence.records.interesting import (
     HANDFUL,
     DeathsSeen,
     InterestingTable,
@@ -18,7 +18,7 @@ from prometheus.v10.evidence.interesting import (
     interesting_deaths,
     placed,
 )
-from prometheus.v10.evidence.raw_lines import Crossing
+from prometheus.v10.evidence.records.raw_lines import Crossing
 
 CONTEXT = EventContext(run_id="HF_20260102T030405Z_0123456_0000", experiment=2, seed=5, arm="A_real")
 TICKS = 1000

@@ -15,8 +15,8 @@ import pytest
 
 from prometheus.v10.base.modes import Mode, Stage
 from prometheus.v10.base.names import EVENT_FIELDS, Event
-from prometheus.v10.evidence.journal import Journal, Priority
-from prometheus.v10.evidence.nulls import Nulls
+from prometheus.v10.evidence.records.nulls import Nulls
+from prometheus.v10.evidence.writing.journal import Journal, Priority
 
 pytest.importorskip("systemd.journal", reason="systemd-python is not installed (extra 'journal')")
 
@@ -175,7 +175,7 @@ import json, socket, sys
 from pathlib import Path
 from prometheus.v10.base.modes import Mode, Stage
 from prometheus.v10.base.names import Event
-from prometheus.v10.evidence.journal import SOCKET, Journal
+from prometheus.v10.evidence.writing.journal import SOCKET, Journal
 
 SOCKET.parent.mkdir(parents=True)
 with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as journald:

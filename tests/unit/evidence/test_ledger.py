@@ -14,14 +14,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prometheus.v10.base.errors import EvidenceError, HostError, LockHeldError
-from prometheus.v10.base.faulty import Fault, FaultyFiles
 from prometheus.v10.base.files import Lock
 from prometheus.v10.base.names import LedgerEntryType
-from prometheus.v10.evidence import ledger as ledger_module
-from prometheus.v10.evidence import ledger_now as ledger_now_module
-from prometheus.v10.evidence import pool_checked
-from prometheus.v10.evidence.canonical import canonical_line
-from prometheus.v10.evidence.checkpoint import (
+from prometheus.v10.evidence.chains import ledger as ledger_module
+from prometheus.v10.evidence.chains import ledger_now as ledger_now_module
+from prometheus.v10.evidence.chains import pool_checked
+from prometheus.v10.evidence.chains.ledger import Ledger, iter_entries
+from prometheus.v10.evidence.chains.ledger_line import LEDGER_LINE, LedgerLine
+from prometheus.v10.evidence.chains.scan import scan
+from prometheus.v10.evidence.records.canonical import canonical_line
+from prometheus.v10.evidence.verify.verify_chain import verify_ledger
+from prometheus.v10.evidence.witnesses.checkpoint import (
     Checkpoint,
     Tree,
     check_consistency,
@@ -30,11 +33,8 @@ from prometheus.v10.evidence.checkpoint import (
     sign,
     take_checkpoint,
 )
-from prometheus.v10.evidence.installation import InstallationLedger
-from prometheus.v10.evidence.ledger import Ledger, iter_entries
-from prometheus.v10.evidence.ledger_line import LEDGER_LINE, LedgerLine
-from prometheus.v10.evidence.scan import scan
-from prometheus.v10.evidence.verify_chain import verify_ledger
+from prometheus.v10.evidence.writing.installation import InstallationLedger
+from tests.faulty import Fault, FaultyFiles
 
 SEALED = LedgerEntryType.RUN_SEALED
 

@@ -14,13 +14,13 @@ import pytest
 from prometheus.v10.base.errors import ConfigError
 from prometheus.v10.base.modes import Mode, Stage
 from prometheus.v10.base.names import Event
-from prometheus.v10.evidence import environment
-from prometheus.v10.evidence.codec import config_hash, from_json_bytes, to_plain
-from prometheus.v10.evidence.environment import probe
-from prometheus.v10.evidence.journal import Journal
-from prometheus.v10.evidence.manifest import RunFigures, RunManifest, RunPlan, Status, finish, start_manifest
-from prometheus.v10.evidence.manifest_parts import Counts, EvidenceSize, InternalCollapse, PoolAppends, PoolHead
-from prometheus.v10.evidence.nulls import Nulls
+from prometheus.v10.evidence.records.codec import config_hash, from_json_bytes, to_plain
+from prometheus.v10.evidence.records.manifest_parts import Counts, EvidenceSize, InternalCollapse, PoolAppends, PoolHead
+from prometheus.v10.evidence.records.nulls import Nulls
+from prometheus.v10.evidence.writing import environment
+from prometheus.v10.evidence.writing.environment import probe
+from prometheus.v10.evidence.writing.journal import Journal
+from prometheus.v10.evidence.writing.manifest import RunFigures, RunManifest, RunPlan, Status, finish, start_manifest
 
 OWED = {
     "git_commit", "docker_image", "python_version", "mode", "window", "ablation", "config_hash", "config",

@@ -15,14 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prometheus.v10.base.errors import EvidenceError, ExitCode, HostError, LockHeldError, UsageError
-from prometheus.v10.base.faulty import Fault, FaultyFiles
 from prometheus.v10.base.files import FILES
-from prometheus.v10.evidence.canonical import canonical_line
-from prometheus.v10.evidence.chain import GENESIS, Link
-from prometheus.v10.evidence.pool import PoolWriter, iter_records
-from prometheus.v10.evidence.pool_line import POOL_LINE
-from prometheus.v10.evidence.pool_record import PoolEntry, PoolSource, genome_bytes
-from prometheus.v10.evidence.scan import Tail, scan
+from prometheus.v10.evidence.chains.chain import GENESIS, Link
+from prometheus.v10.evidence.chains.pool_line import POOL_LINE
+from prometheus.v10.evidence.chains.scan import Tail, scan
+from prometheus.v10.evidence.pools.pool import PoolWriter, iter_records
+from prometheus.v10.evidence.pools.pool_record import PoolEntry, PoolSource, genome_bytes
+from prometheus.v10.evidence.records.canonical import canonical_line
+from tests.faulty import Fault, FaultyFiles
 
 
 def reopen(path, clock, files=FILES):

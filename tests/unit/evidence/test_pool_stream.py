@@ -9,8 +9,8 @@ import threading
 import pytest
 
 from prometheus.v10.base.errors import HostError, UsageError
-from prometheus.v10.base.faulty import Fault, FaultyFiles
-from prometheus.v10.evidence.pool import AHEAD, PoolWriter
+from prometheus.v10.evidence.pools.pool import AHEAD, PoolWriter
+from tests.faulty import Fault, FaultyFiles
 from tests.integration.faults.support import reopen
 
 

@@ -15,13 +15,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from prometheus.v10.base.errors import EvidenceError, HostError
-from prometheus.v10.base.faulty import CutOffError, Fault, FaultyFiles
 from prometheus.v10.base.files import Files
 from prometheus.v10.base.names import Artifact
-from prometheus.v10.evidence.codec import from_json_bytes
-from prometheus.v10.evidence.raw import RawIndex, RawPolicy, RawWriter, Rotation
-from prometheus.v10.evidence.raw_lines import RawBlock, RawBlocks, encode_orders
-from prometheus.v10.evidence.verify_raw import check_raw
+from prometheus.v10.evidence.records.codec import from_json_bytes
+from prometheus.v10.evidence.records.raw import RawIndex, RawPolicy, RawWriter, Rotation
+from prometheus.v10.evidence.records.raw_lines import RawBlock, RawBlocks, encode_orders
+from prometheus.v10.evidence.verify.verify_raw import check_raw
+from tests.faulty import CutOffError, Fault, FaultyFiles
 from tests.unit.evidence.raw_orders import CLOSES, RUN_ID, context, log
 
 START = "2026-01-02T03:04:05.000000Z"

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prometheus.v10.base.errors import EvidenceError
-from prometheus.v10.evidence.codec import from_json_bytes, to_line
-from prometheus.v10.evidence.raw_lines import NOTHING_FILLED, RawOrder, crossing, encode_orders
+from prometheus.v10.evidence.records.codec import from_json_bytes, to_line
+from prometheus.v10.evidence.records.raw_lines import NOTHING_FILLED, RawOrder, crossing, encode_orders
 from tests.unit.evidence.raw_orders import CLOSES, RUN_ID, context, log, records
 
 reals = st.floats(allow_nan=False, allow_infinity=False, width=64)

@@ -11,17 +11,17 @@ import attrs
 import pytest
 
 from prometheus.v10.base.errors import EvidenceError, HostError, UsageError
-from prometheus.v10.base.faulty import FaultyFiles
 from prometheus.v10.base.modes import Tier
 from prometheus.v10.base.names import Artifact, LedgerEntryType
 from prometheus.v10.base.paths import Layout
-from prometheus.v10.evidence.codec import from_json_bytes
-from prometheus.v10.evidence.fingerprint import ExecutionFingerprint, offline_fingerprint
-from prometheus.v10.evidence.ledger import Ledger, iter_entries
-from prometheus.v10.evidence.manifest import RunManifest
-from prometheus.v10.evidence.rundir import RunDirectory
-from prometheus.v10.evidence.summary import MultipleExperimentsSummary
-from prometheus.v10.evidence.telemetry import GatingTelemetry
+from prometheus.v10.evidence.chains.ledger import Ledger, iter_entries
+from prometheus.v10.evidence.records.codec import from_json_bytes
+from prometheus.v10.evidence.records.fingerprint import ExecutionFingerprint, offline_fingerprint
+from prometheus.v10.evidence.records.summary import MultipleExperimentsSummary
+from prometheus.v10.evidence.records.telemetry import GatingTelemetry
+from prometheus.v10.evidence.writing.manifest import RunManifest
+from prometheus.v10.evidence.writing.rundir import RunDirectory
+from tests.faulty import FaultyFiles
 
 GOLDENS = Path(__file__).parent / "goldens"
 RUN_ID = "HF_20260102T030405Z_0123456_0000"
@@ -131,7 +131,7 @@ from prometheus.v10.base.errors import HostError
 from prometheus.v10.base.modes import Tier
 from prometheus.v10.base.names import Artifact
 from prometheus.v10.base.paths import Layout
-from prometheus.v10.evidence.rundir import RunDirectory
+from prometheus.v10.evidence.writing.rundir import RunDirectory
 run = RunDirectory.create(Layout.under(Path(sys.argv[1])), Tier.TIER1_HF, "HF_full")
 line = b'{"x":"' + b"x" * 990 + b'"}' + bytes([10])
 try:

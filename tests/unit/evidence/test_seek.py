@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 
-from prometheus.v10.evidence.pool_claims import claims_of
-from prometheus.v10.evidence.pool_line import POOL_LINE
-from prometheus.v10.evidence.seek import line_of
+from prometheus.v10.evidence.chains.pool_line import POOL_LINE
+from prometheus.v10.evidence.chains.seek import line_of
+from prometheus.v10.evidence.pools.pool_claims import claims_of
 
 
 def offsets(data: bytes) -> list[int]:

@@ -7,17 +7,17 @@ import sys
 
 import pytest
 
-from prometheus.v10.evidence import shards
-from prometheus.v10.evidence.pool_line import POOL_LINE
-from prometheus.v10.evidence.scan import scan
+from prometheus.v10.evidence.chains import shards
+from prometheus.v10.evidence.chains.pool_line import POOL_LINE
+from prometheus.v10.evidence.chains.scan import scan
 
 SCRIPT = """
 import sys
 from pathlib import Path
 sys.stdout.write("began\\n")
 sys.stdout.flush()
-from prometheus.v10.evidence import shards
-from prometheus.v10.evidence.pool_line import POOL_LINE
+from prometheus.v10.evidence.chains import shards
+from prometheus.v10.evidence.chains.pool_line import POOL_LINE
 import os
 os.sched_getaffinity = lambda _pid: {0, 1}
 shards.LARGE, shards.PIECE = 1, 40_000

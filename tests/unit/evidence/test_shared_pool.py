@@ -10,10 +10,10 @@ import pytest
 
 from prometheus.v10.base.clock import SystemClock
 from prometheus.v10.base.errors import EvidenceError
-from prometheus.v10.evidence import pool_checked, tail
-from prometheus.v10.evidence.pool import PoolWriter, SharedPoolWriter, iter_records
-from prometheus.v10.evidence.scan import scan
-from prometheus.v10.evidence.verify_chain import verify_pool
+from prometheus.v10.evidence.chains import pool_checked, tail
+from prometheus.v10.evidence.chains.scan import scan
+from prometheus.v10.evidence.pools.pool import PoolWriter, SharedPoolWriter, iter_records
+from prometheus.v10.evidence.verify.verify_chain import verify_pool
 
 
 @pytest.fixture
@@ -145,7 +145,7 @@ def test_a_line_longer_than_the_look_back_costs_a_whole_check(shared, entry, tmp
 def test_whoever_opens_it_hears_how_far_the_check_is_and_may_end_it(shared, entry, tmp_path, fake_clock, monkeypatch):
     with PoolWriter(tmp_path / "pool.jsonl", clock=fake_clock, on_torn=pytest.fail) as pool:
         pool.append([entry(number) for number in range(20)])
-    monkeypatch.setattr("prometheus.v10.evidence.scan.PROGRESS_EVERY", 1)
+    monkeypatch.setattr("prometheus.v10.evidence.chains.scan.PROGRESS_EVERY", 1)
     heard = []
 
     def ending(nbytes):
@@ -170,7 +170,7 @@ PROCESS = """
     import sys
     from pathlib import Path
     from prometheus.v10.base.clock import SystemClock
-    from prometheus.v10.evidence.pool import SharedPoolWriter
+    from prometheus.v10.evidence.pools.pool import SharedPoolWriter
     from tests.integration.faults.support import entry, untold
     with SharedPoolWriter(Path(sys.argv[1]), clock=SystemClock(), on_torn=untold) as pool:
         for number in range(40):

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prometheus.v10.base.errors import EvidenceError
-from prometheus.v10.evidence import ed25519
-from prometheus.v10.evidence.signed_note import (
+from prometheus.v10.evidence.witnesses import ed25519
+from prometheus.v10.evidence.witnesses.signed_note import (
     COSIGNED,
     LOG,
     Signer,

@@ -12,9 +12,8 @@ import threading
 import pytest
 
 from prometheus.v10.base.errors import EvidenceError, ExitCode, HostError, UsageError
-from prometheus.v10.base.faulty import CutOffError, Fault, FaultyFiles
-from prometheus.v10.evidence.pool import PoolWriter, iter_records
-from prometheus.v10.evidence.snapshot import (
+from prometheus.v10.evidence.pools.pool import PoolWriter, iter_records
+from prometheus.v10.evidence.pools.snapshot import (
     added_lines,
     create_snapshot,
     diff_snapshots,
@@ -23,7 +22,8 @@ from prometheus.v10.evidence.snapshot import (
     read_index,
     snapshot_id,
 )
-from prometheus.v10.evidence.verify_chain import verify_snapshot
+from prometheus.v10.evidence.verify.verify_chain import verify_snapshot
+from tests.faulty import CutOffError, Fault, FaultyFiles
 
 
 @pytest.fixture

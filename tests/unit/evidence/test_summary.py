@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prometheus.v10.base.errors import EvidenceError
-from prometheus.v10.evidence.canonical import pretty_bytes
-from prometheus.v10.evidence.codec import json_pieces, to_plain
-from prometheus.v10.evidence.events import CapitalTriplet
-from prometheus.v10.evidence.nulls import Nulls
-from prometheus.v10.evidence.summary import (
+from prometheus.v10.evidence.records.canonical import pretty_bytes
+from prometheus.v10.evidence.records.codec import json_pieces, to_plain
+from prometheus.v10.evidence.records.events import CapitalTriplet
+from prometheus.v10.evidence.records.nulls import Nulls
+from prometheus.v10.evidence.records.summary import (
     AuditDeclaration,
     Costs,
     ExperimentStats,

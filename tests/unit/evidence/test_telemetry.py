@@ -7,9 +7,9 @@ import pytest
 
 from prometheus.v10.base.errors import EvidenceError
 from prometheus.v10.base.modes import Mode
-from prometheus.v10.evidence.codec import to_plain
-from prometheus.v10.evidence.fences import REGISTRY, core_counters
-from prometheus.v10.evidence.telemetry import NOTHING, OFF, WITHIN, Count, core_counts, gating_telemetry
+from prometheus.v10.evidence.records.codec import to_plain
+from prometheus.v10.evidence.records.fence_registry import REGISTRY, core_counters
+from prometheus.v10.evidence.records.telemetry import NOTHING, OFF, WITHIN, Count, core_counts, gating_telemetry
 
 NO_SIDE, REVIEW = "FENCE_CORE_NO_SIDE", "FENCE_CORE_REVIEW_DEATH"
 

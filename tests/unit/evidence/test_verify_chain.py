@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from prometheus.v10.evidence import shards, verify_chain
-from prometheus.v10.evidence.chain import Link, after
-from prometheus.v10.evidence.pool_line import POOL_LINE, PoolLine
-from prometheus.v10.evidence.scan import scan
-from prometheus.v10.evidence.shards import scan_close
-from prometheus.v10.evidence.verify_chain import verify_pool
+from prometheus.v10.evidence.chains import shards
+from prometheus.v10.evidence.chains.chain import Link, after
+from prometheus.v10.evidence.chains.pool_line import POOL_LINE, PoolLine
+from prometheus.v10.evidence.chains.scan import scan
+from prometheus.v10.evidence.chains.shards import scan_close
+from prometheus.v10.evidence.verify import verify_chain
+from prometheus.v10.evidence.verify.verify_chain import verify_pool
 
 
 def test_a_pool_passes_and_its_figures_are_told(make_pool):

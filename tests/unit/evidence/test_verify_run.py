@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from prometheus.v10.base.errors import ExitCode
-from prometheus.v10.evidence.canonical import canonical_line, pretty_bytes
-from prometheus.v10.evidence.ledger import tombstone_payload
-from prometheus.v10.evidence.seal import seal_run
-from prometheus.v10.evidence.verify import main, verify_path
-from prometheus.v10.evidence.verify_run import verify_run
+from prometheus.v10.evidence.chains.ledger import tombstone_payload
+from prometheus.v10.evidence.records.canonical import canonical_line, pretty_bytes
+from prometheus.v10.evidence.verify.program import main, verify_path
+from prometheus.v10.evidence.verify.verify_run import verify_run
+from prometheus.v10.evidence.writing.seal import seal_run
 
 
 def what(report) -> str:
@@ -290,7 +290,7 @@ def test_it_runs_alone_on_a_bare_python(sealed_run, make_pool, tmp_path, reposit
 
 def test_the_verifier_imports_the_standard_library_only() -> None:
     code = (
-        "import sys; import prometheus.v10.evidence.verify, prometheus.v10.evidence.audit\n"
+        "import sys; import prometheus.v10.evidence.verify, prometheus.v10.evidence.auditing.audit\n"
         "roots = {name.split('.')[0] for name in sys.modules}\n"
         "print(sorted(roots - set(sys.stdlib_module_names) - {'prometheus', '__main__'}))"
     )

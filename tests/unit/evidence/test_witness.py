@@ -8,12 +8,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from prometheus.v10.base.errors import EvidenceError, HostError
-from prometheus.v10.base.faulty import CutOffError, Fault, FaultyFiles
 from prometheus.v10.base.files import Lock
 from prometheus.v10.base.names import LedgerEntryType
 from prometheus.v10.base.paths import Layout
-from prometheus.v10.evidence.audit_witness import Witnesses
-from prometheus.v10.evidence.checkpoint_kept import (
+from prometheus.v10.evidence.auditing.audit_witness import Witnesses
+from prometheus.v10.evidence.records.findings import VerifyReport
+from prometheus.v10.evidence.witnesses.checkpoint_kept import (
     contradiction,
     find_checkpoints,
     keys_beside,
@@ -21,10 +21,10 @@ from prometheus.v10.evidence.checkpoint_kept import (
     read_kept,
     read_state,
 )
-from prometheus.v10.evidence.findings import VerifyReport
-from prometheus.v10.evidence.installation import InstallationLedger
-from prometheus.v10.evidence.witness import SYSTEM_WITNESS, take, thin, witness_directory
+from prometheus.v10.evidence.witnesses.witness import SYSTEM_WITNESS, take, thin, witness_directory
+from prometheus.v10.evidence.writing.installation import InstallationLedger
 from tests.beginnings import enter_beginning
+from tests.faulty import CutOffError, Fault, FaultyFiles
 
 RUN = "HF_20260101T000000Z_nocommit_{:04x}"
 
@@ -115,7 +115,7 @@ def test_an_append_that_was_cut_off_is_not_signed(layout, kept, fake_clock):
 
 def test_two_witnesses_take_turns(layout, kept, fake_clock, monkeypatch):
     begin(layout, 0)
-    monkeypatch.setattr("prometheus.v10.evidence.witness.LOCK_ATTEMPTS", 1)
+    monkeypatch.setattr("prometheus.v10.evidence.witnesses.witness.LOCK_ATTEMPTS", 1)
     with Lock(kept / "lock", who="a test"), pytest.raises(Exception, match="is held by a test"):
         take(layout, kept, clock=fake_clock)
 
@@ -192,7 +192,7 @@ def test_a_checkpoint_that_went_while_an_audit_listened_is_no_finding(layout, ke
         old.unlink(missing_ok=True)
         return read_kept(path, keys)
 
-    monkeypatch.setattr("prometheus.v10.evidence.audit_witness.read_kept", late)
+    monkeypatch.setattr("prometheus.v10.evidence.auditing.audit_witness.read_kept", late)
     asked = Witnesses([(kept, None)])
     report = VerifyReport(layout.lib, "audit")
     asked.listen(report)

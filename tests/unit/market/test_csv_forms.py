@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from prometheus.v10.base.errors import ConfigError
-from prometheus.v10.market.importers import NO_FUNDING, Imported, read_source
+from prometheus.v10.market.sources.importers import NO_FUNDING, Imported, read_source
 
 FIRST = 1_709_251_200  # 2024-03-01 00:00:00Z
 PRICES = "61000.0,61031.2,60923.79,60937.57"

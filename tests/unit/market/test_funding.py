@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prometheus.v10.base.errors import ConfigError
-from prometheus.v10.market.funding import lay_funding
+from prometheus.v10.market.sources.funding import lay_funding
 
 EIGHT = 28_800
 SOURCE = Path("funding.feather")

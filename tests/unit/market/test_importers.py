@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from prometheus.v10.base.errors import ConfigError, PrometheusError, UsageError
-from prometheus.v10.market.importers import read_source
+from prometheus.v10.market.sources.importers import read_source
 
 HEADER = "unix,date,symbol,open,high,low,close,volume,Volume USD\n"
 

@@ -13,9 +13,9 @@ import pytest
 
 from prometheus.v10.base.clock import SystemClock
 from prometheus.v10.base.errors import ConfigError, EvidenceError, HostError, UsageError
-from prometheus.v10.market.library import import_bars, list_markets, load_market, load_meta
-from prometheus.v10.market.native import MarketMeta
 from prometheus.v10.market.resolve import MarketSpec, resolve_market
+from prometheus.v10.market.sources.library import import_bars, list_markets, load_market, load_meta
+from prometheus.v10.market.sources.native import MarketMeta
 from prometheus.v10.market.synthetic import synthetic
 
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from prometheus.v10.base.errors import ConfigError
 from prometheus.v10.market.bars import Bars, Floats
 from prometheus.v10.market.facts import stylised_facts
-from prometheus.v10.market.importers import read_source
 from prometheus.v10.market.null_arm import shuffle_returns, ticks_per_unit
+from prometheus.v10.market.sources.importers import read_source
 from prometheus.v10.market.synthetic import synthetic
 from prometheus.v10.market.validate import validate
 

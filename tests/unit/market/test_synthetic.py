@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from prometheus.v10.base.errors import ConfigError
 from prometheus.v10.market.bars import FUNDING_INTERVAL_S, Bars
 from prometheus.v10.market.facts import StylisedFacts, stylised_facts
-from prometheus.v10.market.feather_source import read_funding
-from prometheus.v10.market.importers import read_source
 from prometheus.v10.market.null_arm import shuffle_returns
 from prometheus.v10.market.philox import lanes_normal, words
 from prometheus.v10.market.resample import resample
+from prometheus.v10.market.sources.feather_source import read_funding
+from prometheus.v10.market.sources.importers import read_source
 from prometheus.v10.market.synthetic import FLOOR_PRICE, TICK, synthetic
 from prometheus.v10.market.validate import validate
 

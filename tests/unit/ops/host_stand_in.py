@@ -6,8 +6,8 @@ import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from prometheus.v10.ops.runner import Account, Ended
-from prometheus.v10.ops.systemd import Systemd
+from prometheus.v10.ops.host.runner import Account, Ended
+from prometheus.v10.ops.host.systemd import Systemd
 
 
 class JournalSocket:

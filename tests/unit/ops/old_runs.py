@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from prometheus.v10.evidence.canonical import canonical_line, pretty_bytes
+from prometheus.v10.evidence.records.canonical import canonical_line, pretty_bytes
 
 FILES = Path(__file__).parent / "version_1"
 RUN_ID = "HF_20260102T030405Z_0123456_0000"

@@ -15,17 +15,17 @@ from prometheus.v10.base.files import FILES
 from prometheus.v10.base.modes import Mode, Stage, Tier
 from prometheus.v10.base.names import Artifact, LedgerEntryType
 from prometheus.v10.base.paths import Layout
-from prometheus.v10.evidence.audit import audit
-from prometheus.v10.evidence.canonical import pretty_bytes
-from prometheus.v10.evidence.findings import Level
-from prometheus.v10.evidence.journal import Journal
-from prometheus.v10.evidence.ledger import Ledger, iter_entries
-from prometheus.v10.evidence.pool import PoolWriter
-from prometheus.v10.evidence.seal import seal_run
-from prometheus.v10.evidence.snapshot import create_snapshot
-from prometheus.v10.evidence.verify_run import verify_run
-from prometheus.v10.ops import retention
-from prometheus.v10.ops.retention_plan import Action, RetentionPolicy, plan, plan_run_deletion
+from prometheus.v10.evidence.auditing.audit import audit
+from prometheus.v10.evidence.chains.ledger import Ledger, iter_entries
+from prometheus.v10.evidence.pools.pool import PoolWriter
+from prometheus.v10.evidence.pools.snapshot import create_snapshot
+from prometheus.v10.evidence.records.canonical import pretty_bytes
+from prometheus.v10.evidence.records.findings import Level
+from prometheus.v10.evidence.verify.verify_run import verify_run
+from prometheus.v10.evidence.writing.journal import Journal
+from prometheus.v10.evidence.writing.seal import seal_run
+from prometheus.v10.ops.retention import retention_apply as retention
+from prometheus.v10.ops.retention.retention_plan import Action, RetentionPolicy, plan, plan_run_deletion
 from tests.unit.evidence.conftest import make_entry
 from tests.unit.ops.old_runs import RUN_ID, write_old_run
 

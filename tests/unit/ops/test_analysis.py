@@ -9,20 +9,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from prometheus.cli.foreground import Undisturbed
+from prometheus.cli.research import genome_command as command
+from prometheus.cli.research.pools_command import conditions, show
+from prometheus.cli.research.promote_command import candidates
 from prometheus.v10.base.clock import SystemClock
 from prometheus.v10.base.errors import ConfigError, UsageError
 from prometheus.v10.base.modes import Mode, Stage
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.core import features, genome
-from prometheus.v10.evidence.codec import structure_config
-from prometheus.v10.evidence.journal import Journal
-from prometheus.v10.evidence.pool import iter_records
-from prometheus.v10.ops import promotion as queue
-from prometheus.v10.ops.commands import genome as command
-from prometheus.v10.ops.commands.foreground import Undisturbed
-from prometheus.v10.ops.commands.pools import conditions, show
-from prometheus.v10.ops.commands.promote import candidates
-from prometheus.v10.runs.profile import Profile
+from prometheus.v10.evidence.pools.pool import iter_records
+from prometheus.v10.evidence.records.codec import structure_config
+from prometheus.v10.evidence.writing.journal import Journal
+from prometheus.v10.ops.service import promotion as queue
+from prometheus.v10.runs.request.profile import Profile
 from prometheus.v10.runs.stage1 import run_stage1
 
 DOCS = Path(__file__).parents[3] / "docs"

@@ -11,9 +11,9 @@ import pytest
 from prometheus.v10.base.errors import UsageError
 from prometheus.v10.base.modes import Stage, Tier
 from prometheus.v10.base.names import Artifact
-from prometheus.v10.evidence.rundir import RunDirectory
+from prometheus.v10.evidence.writing.rundir import RunDirectory
 from prometheus.v10.ops.close_run import parse_name
-from prometheus.v10.ops.instance import Instance
+from prometheus.v10.ops.instance.instance_lock import Instance
 from tests.beginnings import enter_beginning
 
 RUN = "HF_20260102T030405Z_abcdef0_0001"

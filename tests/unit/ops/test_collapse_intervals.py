@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prometheus.v10.base.errors import EvidenceError
-from prometheus.v10.ops.collapse_intervals import (
+from prometheus.v10.ops.instance.collapse_intervals import (
     CLOCK_WENT_BACK,
     FIRST,
     CollapseIntervals,

@@ -12,11 +12,12 @@ import pytest
 from prometheus.v10.base.errors import EvidenceError, UsageError
 from prometheus.v10.base.modes import Tier
 from prometheus.v10.base.names import LedgerEntryType
-from prometheus.v10.evidence import absences, verify_run
-from prometheus.v10.evidence.absences import find_codec, open_evidence, packing_of, unpack
-from prometheus.v10.evidence.findings import Level
-from prometheus.v10.ops import retention
-from prometheus.v10.ops.compression import mode_bits
+from prometheus.v10.evidence.chains import absences
+from prometheus.v10.evidence.chains.absences import find_codec, open_evidence, packing_of, unpack
+from prometheus.v10.evidence.records.findings import Level
+from prometheus.v10.evidence.verify import verify_run
+from prometheus.v10.ops.retention import retention_apply as retention
+from prometheus.v10.ops.retention.compression import mode_bits
 from tests.unit.ops.retention_house import House, contents, sha256sum_says
 
 DEATHS, BIRTHS = "death_events.jsonl", "birth_events.jsonl"
@@ -83,7 +84,7 @@ def test_a_stranger_without_packages_is_told_that_it_could_not_be_checked(packed
     run, _ = packed
     ended = subprocess.run(
         [sys.executable, "-S", "-I", "-c",
-         f"import sys; sys.path.insert(0, {str(repository)!r}); from prometheus.v10.evidence.verify import main;"
+         f"import sys; sys.path.insert(0, {str(repository)!r}); from prometheus.v10.evidence.verify.program import main;"
          "sys.exit(main(sys.argv[1:]))", str(run)],
         capture_output=True, text=True, check=False,
     )  # fmt: skip

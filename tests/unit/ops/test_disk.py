@@ -7,7 +7,7 @@ import os
 import pytest
 
 from prometheus.v10.base.errors import HostError
-from prometheus.v10.ops.disk import DiskGuard, DiskLook, Room, bytes_under, free_bytes, look, require_room
+from prometheus.v10.ops.storage.disk import DiskGuard, DiskLook, Room, bytes_under, free_bytes, look, require_room
 
 
 def test_bytes_are_what_is_allocated_each_file_once(tmp_path):

@@ -8,18 +8,18 @@ from collections.abc import Mapping
 
 import pytest
 
+from prometheus.cli.operate.doctor_command import diagnose
 from prometheus.v10.base.errors import HostError
 from prometheus.v10.base.modes import Stage
 from prometheus.v10.base.names import LedgerEntryType
-from prometheus.v10.evidence.installation import InstallationLedger
-from prometheus.v10.evidence.witness import take
-from prometheus.v10.ops import doctor
-from prometheus.v10.ops.commands.doctor import diagnose
-from prometheus.v10.ops.doctor import Finding, Level, examine, version_in, weigh
-from prometheus.v10.ops.doctor_machine import Machine
-from prometheus.v10.ops.doctor_suite import Suite
-from prometheus.v10.ops.release_env import CUSTODIAN, Release, env_file, write_release
-from prometheus.v10.ops.runner import Ended
+from prometheus.v10.evidence.witnesses.witness import take
+from prometheus.v10.evidence.writing.installation import InstallationLedger
+from prometheus.v10.ops.host import doctor
+from prometheus.v10.ops.host.doctor import Finding, Level, examine, version_in, weigh
+from prometheus.v10.ops.host.doctor_machine import Machine
+from prometheus.v10.ops.host.doctor_suite import Suite
+from prometheus.v10.ops.host.release_env import CUSTODIAN, Release, env_file, write_release
+from prometheus.v10.ops.host.runner import Ended
 from tests.unit.ops.host_stand_in import FakeSystemd
 
 DEBIAN_13 = {

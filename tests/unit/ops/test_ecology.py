@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prometheus import cli
+from prometheus.cli import main as cli
 from prometheus.v10.base.errors import EvidenceError, UsageError
-from prometheus.v10.ops.ecology import cliffs_delta, compare, read_ecology
-from prometheus.v10.ops.ecology_picture import draw
+from prometheus.v10.report.ecology import cliffs_delta, compare, read_ecology
+from prometheus.v10.report.ecology_picture import draw
 
 PROFILE = """
 mode = "offline"

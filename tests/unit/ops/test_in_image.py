@@ -11,16 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from prometheus import cli, host
+from prometheus.cli import host, in_image
+from prometheus.cli import main as cli
 from prometheus.v10.base.errors import ConfigError
 from prometheus.v10.base.modes import Stage
 from prometheus.v10.base.paths import Layout
-from prometheus.v10.evidence.journal import SOCKET
-from prometheus.v10.ops import podman as podman_module
-from prometheus.v10.ops import runner
-from prometheus.v10.ops.commands import in_image
-from prometheus.v10.ops.podman import Podman
-from prometheus.v10.ops.release_env import Release, env_file, write_release
+from prometheus.v10.evidence.writing.journal import SOCKET
+from prometheus.v10.ops.host import podman as podman_module
+from prometheus.v10.ops.host import runner
+from prometheus.v10.ops.host.podman import Podman
+from prometheus.v10.ops.host.release_env import Release, env_file, write_release
 
 DIGEST = "sha256:" + "a" * 64
 IMAGE = f"localhost/prometheus-quant@{DIGEST}"
@@ -97,7 +97,7 @@ def test_ctrl_c_is_the_commands_to_answer(tmp_path: Path):
         "time.sleep(60)\n"
     )
     outer = (
-        "import sys; from prometheus.v10.ops.runner import hand_over\n"
+        "import sys; from prometheus.v10.ops.host.runner import hand_over\n"
         f"sys.exit(hand_over([sys.executable, '-c', {inner!r}], account=None, environ={{}}))\n"
     )
     started = subprocess.Popen([sys.executable, "-c", outer], process_group=0)

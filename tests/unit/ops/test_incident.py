@@ -12,19 +12,19 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
+from prometheus.cli.operate.incident_command import bundle as bundle_command
 from prometheus.v10.base.errors import EvidenceError, HostError, UsageError
-from prometheus.v10.base.faulty import Fault, FaultyFiles
 from prometheus.v10.base.modes import Mode, Stage, Tier
 from prometheus.v10.base.names import Artifact, LedgerEntryType
 from prometheus.v10.base.paths import Layout
-from prometheus.v10.evidence.codec import from_json_bytes
-from prometheus.v10.evidence.journal import Journal
-from prometheus.v10.evidence.ledger import Ledger, iter_entries
-from prometheus.v10.evidence.manifest import RunManifest
-from prometheus.v10.evidence.rundir import RunDirectory
-from prometheus.v10.ops.commands.incident import bundle as bundle_command
-from prometheus.v10.ops.incident import find_run, make_incident
-from prometheus.v10.ops.incident_record import IncidentRecord, Severity
+from prometheus.v10.evidence.chains.ledger import Ledger, iter_entries
+from prometheus.v10.evidence.records.codec import from_json_bytes
+from prometheus.v10.evidence.writing.journal import Journal
+from prometheus.v10.evidence.writing.manifest import RunManifest
+from prometheus.v10.evidence.writing.rundir import RunDirectory
+from prometheus.v10.ops.incident.incident_close import find_run, make_incident
+from prometheus.v10.ops.incident.incident_record import IncidentRecord, Severity
+from tests.faulty import Fault, FaultyFiles
 
 GOLDENS = Path(__file__).parent.parent / "evidence" / "goldens"
 RUN_ID = "HF_20260102T030405Z_0123456_0000"

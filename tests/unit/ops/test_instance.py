@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from prometheus.v10.base.errors import EvidenceError, LockHeldError, UsageError
-from prometheus.v10.ops.instance import Instance
+from prometheus.v10.ops.instance.instance_lock import Instance
 
 
 def test_runs_are_counted_across_processes(layout, fake_clock):
@@ -27,7 +27,7 @@ def test_instances_do_not_share_anything(layout, fake_clock):
 
 
 def test_the_second_is_refused_with_the_name_of_the_first(layout, fake_clock, monkeypatch):
-    monkeypatch.setattr("prometheus.v10.ops.instance.LOCK_ATTEMPTS", 1)
+    monkeypatch.setattr("prometheus.v10.ops.instance.instance_lock.LOCK_ATTEMPTS", 1)
     with (
         Instance(layout, "HF", fake_clock, print),
         pytest.raises(LockHeldError, match="instance HF, pid") as refused,
@@ -45,7 +45,7 @@ import os, signal
 from pathlib import Path
 from prometheus.v10.base.clock import SystemClock
 from prometheus.v10.base.paths import Layout
-from prometheus.v10.ops.instance import Instance
+from prometheus.v10.ops.instance.instance_lock import Instance
 with Instance(Layout.under(Path({str(layout.lib)!r})), "HF", SystemClock(), print) as instance:
     instance.begin_run()
     os.kill(os.getpid(), signal.SIGKILL)

@@ -10,12 +10,12 @@ import pytest
 
 from prometheus.v10.base.modes import Mode, Stage, Tier
 from prometheus.v10.base.names import Artifact
-from prometheus.v10.evidence.journal import Journal
-from prometheus.v10.evidence.ledger import iter_entries
-from prometheus.v10.evidence.rundir import RunDirectory
-from prometheus.v10.ops.collapse_intervals import read_lines
-from prometheus.v10.ops.instance import Instance
-from prometheus.v10.ops.interrupted import close_interrupted
+from prometheus.v10.evidence.chains.ledger import iter_entries
+from prometheus.v10.evidence.writing.journal import Journal
+from prometheus.v10.evidence.writing.rundir import RunDirectory
+from prometheus.v10.ops.instance.collapse_intervals import read_lines
+from prometheus.v10.ops.instance.instance_lock import Instance
+from prometheus.v10.ops.instance.interrupted import close_interrupted
 from tests.beginnings import enter_beginning
 
 RUN = "HF_20260102T030405Z_abcdef0_{:04x}"

@@ -15,7 +15,7 @@ import pytest
 
 from prometheus.v10.base.names import EVENT_FIELDS, Event
 from prometheus.v10.base.paths import Layout
-from prometheus.v10.evidence import journal
+from prometheus.v10.evidence.writing import journal
 
 LIBEXEC = Path(__file__).resolve().parents[3] / "units/libexec"
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

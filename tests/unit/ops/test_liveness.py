@@ -10,7 +10,13 @@ import textwrap
 import pytest
 
 from prometheus.v10.base.errors import ConfigError
-from prometheus.v10.ops.liveness import EXTEND_CAP_SECONDS, Liveness, ascii_sentence, status_sentence, watchdog_seconds
+from prometheus.v10.ops.service.liveness import (
+    EXTEND_CAP_SECONDS,
+    Liveness,
+    ascii_sentence,
+    status_sentence,
+    watchdog_seconds,
+)
 from prometheus.v10.runs.control import Progress
 
 
@@ -219,7 +225,7 @@ def test_a_hang_leaves_its_stack(notify_socket):
         """
         import os, time
         from prometheus.v10.base.clock import SystemClock
-        from prometheus.v10.ops.liveness import Liveness
+        from prometheus.v10.ops.service.liveness import Liveness
 
         def the_place_that_hangs():
             time.sleep(1.0)

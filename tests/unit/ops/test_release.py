@@ -12,16 +12,16 @@ from pathlib import Path
 
 import pytest
 
+from prometheus.cli.operate.release_command import listed, switched
 from prometheus.v10.base.errors import ConfigError, EvidenceError, HostError, LockHeldError, UsageError
 from prometheus.v10.base.files import Lock
 from prometheus.v10.base.modes import Stage
 from prometheus.v10.base.names import Event
-from prometheus.v10.ops.commands.release import listed, switched
-from prometheus.v10.ops.host_records import RELEASES, HostRecords
-from prometheus.v10.ops.podman import Podman
-from prometheus.v10.ops.release import Releases
-from prometheus.v10.ops.release_env import Release, env_file, previous_file, read_release
-from prometheus.v10.ops.runner import Ended
+from prometheus.v10.ops.host.host_records import RELEASES, HostRecords
+from prometheus.v10.ops.host.podman import Podman
+from prometheus.v10.ops.host.release import Releases
+from prometheus.v10.ops.host.release_env import Release, env_file, previous_file, read_release
+from prometheus.v10.ops.host.runner import Ended
 from tests.unit.ops.host_stand_in import FakeSystemd, JournalSocket
 
 UNIT = "prometheus-stage1@HF.service"

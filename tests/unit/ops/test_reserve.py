@@ -10,9 +10,9 @@ import pytest
 from prometheus.v10.base.errors import HostError
 from prometheus.v10.base.files import AppendFile, Files, write_atomic, write_new
 from prometheus.v10.base.paths import Layout
-from prometheus.v10.ops.disk import DiskGuard, Room
-from prometheus.v10.ops.reserve import Reserve, ReserveFiles
-from prometheus.v10.runs.profile import DiskTable
+from prometheus.v10.ops.storage.disk import DiskGuard, Room
+from prometheus.v10.ops.storage.reserve import Reserve, ReserveFiles
+from prometheus.v10.runs.request.profile import DiskTable
 
 SIZE = 1 << 20
 
@@ -191,21 +191,21 @@ def test_before_a_run_the_reserve_is_made(guard, layout):
 def test_there_must_be_room_for_the_reserve_beside_what_stays_free(layout, fake_clock, monkeypatch):
     (layout.state / "HF").mkdir()
     guard = DiskGuard.of(layout, "HF", DiskTable(keep_free_bytes=2 * SIZE, reserve_bytes=SIZE), fake_clock)
-    monkeypatch.setattr("prometheus.v10.ops.disk.free_bytes", lambda _: 3 * SIZE - 1)
+    monkeypatch.setattr("prometheus.v10.ops.storage.disk.free_bytes", lambda _: 3 * SIZE - 1)
     assert guard.before_run().room is Room.BELOW_KEEP_FREE
     assert not guard.reserve.held
     with pytest.raises(HostError, match="must stay free"):
         guard.require()
-    monkeypatch.setattr("prometheus.v10.ops.disk.free_bytes", lambda _: 3 * SIZE)
+    monkeypatch.setattr("prometheus.v10.ops.storage.disk.free_bytes", lambda _: 3 * SIZE)
     assert guard.before_run().room is Room.ENOUGH
-    monkeypatch.setattr("prometheus.v10.ops.disk.free_bytes", lambda _: 2 * SIZE)
+    monkeypatch.setattr("prometheus.v10.ops.storage.disk.free_bytes", lambda _: 2 * SIZE)
     assert guard.before_run().room is Room.ENOUGH
 
 
 def test_no_run_is_begun_with_less_than_the_reserves_size_free(guard, monkeypatch):
-    monkeypatch.setattr("prometheus.v10.ops.disk.free_bytes", lambda _: 2 * SIZE)
+    monkeypatch.setattr("prometheus.v10.ops.storage.disk.free_bytes", lambda _: 2 * SIZE)
     assert guard.before_run().room is Room.ENOUGH
-    monkeypatch.setattr("prometheus.v10.ops.disk.free_bytes", lambda _: SIZE - 1)
+    monkeypatch.setattr("prometheus.v10.ops.storage.disk.free_bytes", lambda _: SIZE - 1)
     assert guard.look().room is Room.ENOUGH
     assert guard.before_run().room is Room.BELOW_KEEP_FREE
 
@@ -213,17 +213,17 @@ def test_no_run_is_begun_with_less_than_the_reserves_size_free(guard, monkeypatc
 def test_keep_free_reached_in_flight_gives_it_up_and_the_run_stays_stopped(layout, fake_clock, monkeypatch):
     (layout.state / "HF").mkdir()
     guard = DiskGuard.of(layout, "HF", DiskTable(keep_free_bytes=2 * SIZE, reserve_bytes=SIZE), fake_clock)
-    monkeypatch.setattr("prometheus.v10.ops.disk.free_bytes", lambda _: 1 << 40)
+    monkeypatch.setattr("prometheus.v10.ops.storage.disk.free_bytes", lambda _: 1 << 40)
     guard.before_run()
-    monkeypatch.setattr("prometheus.v10.ops.disk.free_bytes", lambda _: 2 * SIZE - 1)
+    monkeypatch.setattr("prometheus.v10.ops.storage.disk.free_bytes", lambda _: 2 * SIZE - 1)
     fake_clock.advance(2)
     assert guard.look().room is Room.BELOW_KEEP_FREE
     assert not guard.reserve.held
-    monkeypatch.setattr("prometheus.v10.ops.disk.free_bytes", lambda _: 2 * SIZE + SIZE // 2)
+    monkeypatch.setattr("prometheus.v10.ops.storage.disk.free_bytes", lambda _: 2 * SIZE + SIZE // 2)
     fake_clock.advance(2)
     assert guard.look().room is Room.REFUSED
     assert guard.before_run().room is Room.BELOW_KEEP_FREE
-    monkeypatch.setattr("prometheus.v10.ops.disk.free_bytes", lambda _: 1 << 40)
+    monkeypatch.setattr("prometheus.v10.ops.storage.disk.free_bytes", lambda _: 1 << 40)
     assert guard.before_run().room is Room.ENOUGH
     assert guard.look().room is Room.ENOUGH
     assert guard.reserve.held

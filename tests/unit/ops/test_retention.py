@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 from prometheus.v10.base.errors import ConfigError, EvidenceError, LockHeldError, UsageError
 from prometheus.v10.base.modes import Stage, Tier
 from prometheus.v10.base.names import Event, LedgerEntryType
-from prometheus.v10.evidence.audit import audit
-from prometheus.v10.evidence.ledger import tombstone_payload
-from prometheus.v10.evidence.verify_run import verify_run
-from prometheus.v10.ops import retention_plan
-from prometheus.v10.ops.retention import retention_lock
-from prometheus.v10.ops.retention_plan import Action, RetentionPolicy
-from prometheus.v10.runs.profile import load_profile
+from prometheus.v10.evidence.auditing.audit import audit
+from prometheus.v10.evidence.chains.ledger import tombstone_payload
+from prometheus.v10.evidence.verify.verify_run import verify_run
+from prometheus.v10.ops.retention import retention_plan
+from prometheus.v10.ops.retention.retention_apply import retention_lock
+from prometheus.v10.ops.retention.retention_plan import Action, RetentionPolicy
+from prometheus.v10.runs.request.profile import load_profile
 from tests.unit.ops.retention_house import House, contents
 
 
@@ -293,7 +293,7 @@ def test_two_passes_at_once_are_refused(house, monkeypatch):
     house.run(1, parts=(500,))
     house.days_pass(100)
     made = house.plan(raw_days=1)
-    monkeypatch.setattr("prometheus.v10.ops.retention.LOCK_ATTEMPTS", 2)
+    monkeypatch.setattr("prometheus.v10.ops.retention.retention_apply.LOCK_ATTEMPTS", 2)
     with retention_lock(house.layout), pytest.raises(LockHeldError):
         house.apply(made)
     assert len(house.apply(made).done) == 1
@@ -368,7 +368,7 @@ def test_a_bound_that_cannot_be_meant_is_refused(layout, text):
 
 
 def command(*arguments):
-    code = "import sys; from prometheus.cli import main; sys.exit(main(sys.argv[1:]))"
+    code = "import sys; from prometheus.cli.main import main; sys.exit(main(sys.argv[1:]))"
     return subprocess.run(
         [sys.executable, "-c", code, "retention", *map(str, arguments)], capture_output=True, text=True, check=False
     )

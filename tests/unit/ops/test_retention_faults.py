@@ -9,11 +9,11 @@ import warnings
 import pytest
 
 from prometheus.v10.base.errors import PrometheusError
-from prometheus.v10.base.faulty import CutOffError, Fault, FaultyFiles
 from prometheus.v10.base.modes import Stage, Tier
-from prometheus.v10.evidence.verify_run import verify_run
-from prometheus.v10.ops import retention
-from prometheus.v10.ops.retention_plan import plan_run_deletion
+from prometheus.v10.evidence.verify.verify_run import verify_run
+from prometheus.v10.ops.retention import retention_apply as retention
+from prometheus.v10.ops.retention.retention_plan import plan_run_deletion
+from tests.faulty import CutOffError, Fault, FaultyFiles
 from tests.unit.ops.retention_house import House, contents, sha256sum_says
 
 BOUNDS = {"raw_days": 14, "snapshot_days": 14, "compress_days": 14}

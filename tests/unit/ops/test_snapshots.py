@@ -11,12 +11,12 @@ from prometheus.v10.base.clock import SystemClock
 from prometheus.v10.base.modes import Mode, Stage
 from prometheus.v10.base.names import LedgerEntryType
 from prometheus.v10.base.paths import Layout
-from prometheus.v10.evidence.journal import Journal
-from prometheus.v10.evidence.ledger import iter_entries
-from prometheus.v10.evidence.pool import PoolWriter
-from prometheus.v10.evidence.pool_record import PoolEntry, PoolSource, genome_bytes
-from prometheus.v10.evidence.snapshot import create_snapshot
-from prometheus.v10.ops.snapshots import take_snapshot
+from prometheus.v10.evidence.chains.ledger import iter_entries
+from prometheus.v10.evidence.pools.pool import PoolWriter
+from prometheus.v10.evidence.pools.pool_record import PoolEntry, PoolSource, genome_bytes
+from prometheus.v10.evidence.pools.snapshot import create_snapshot
+from prometheus.v10.evidence.writing.journal import Journal
+from prometheus.v10.ops.service.snapshotting import take_snapshot
 from tests.beginnings import enter_beginning
 
 

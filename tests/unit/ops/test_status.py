@@ -9,22 +9,22 @@ from pathlib import Path
 
 import pytest
 
+from prometheus.cli.operate.status_command import look
 from prometheus.v10.base.clock import utc_text
 from prometheus.v10.base.errors import HostError
 from prometheus.v10.base.modes import Stage, Tier
 from prometheus.v10.base.names import LedgerEntryType
 from prometheus.v10.base.paths import Layout
-from prometheus.v10.evidence.installation import InstallationLedger
-from prometheus.v10.evidence.nulls import violations
-from prometheus.v10.evidence.witness import take
-from prometheus.v10.ops.collapse_intervals import CollapseSeen
-from prometheus.v10.ops.commands.status import look
-from prometheus.v10.ops.host_records import RELEASES, HostRecords
-from prometheus.v10.ops.instance import Instance
-from prometheus.v10.ops.liveness import status_sentence
-from prometheus.v10.ops.release_env import Release, env_file, write_release
-from prometheus.v10.ops.status import NO_WITNESS, Look, interval_figures, parse_progress
-from prometheus.v10.ops.stopping import running
+from prometheus.v10.evidence.records.nulls import violations
+from prometheus.v10.evidence.witnesses.witness import take
+from prometheus.v10.evidence.writing.installation import InstallationLedger
+from prometheus.v10.ops.host.host_records import RELEASES, HostRecords
+from prometheus.v10.ops.host.release_env import Release, env_file, write_release
+from prometheus.v10.ops.host.status import NO_WITNESS, Look, interval_figures, parse_progress
+from prometheus.v10.ops.host.stopping import running
+from prometheus.v10.ops.instance.collapse_intervals import CollapseSeen
+from prometheus.v10.ops.instance.instance_lock import Instance
+from prometheus.v10.ops.service.liveness import status_sentence
 from prometheus.v10.runs.control import Progress
 from tests.unit.ops.host_stand_in import FakeSystemd
 

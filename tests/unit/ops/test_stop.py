@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from prometheus.v10.ops.stop import StopWatch, stop_file_present
+from prometheus.v10.ops.service.stop import StopWatch, stop_file_present
 from prometheus.v10.runs.control import StopReason
 
 

@@ -12,15 +12,15 @@ from pathlib import Path
 
 import pytest
 
+from prometheus.cli.operate.stopping_command import report_of
 from prometheus.v10.base.errors import EvidenceError, HostError, UsageError
 from prometheus.v10.base.names import Event, LedgerEntryType
 from prometheus.v10.base.paths import Layout
-from prometheus.v10.ops import stopping
-from prometheus.v10.ops.alive import alive, holder, instances
-from prometheus.v10.ops.commands.stopping import report_of
-from prometheus.v10.ops.host_records import RELEASES, STOPS, HostRecords, as_owner_of, who_asks
-from prometheus.v10.ops.instance import Instance
-from prometheus.v10.ops.systemd import Systemd
+from prometheus.v10.ops.host import stopping
+from prometheus.v10.ops.host.host_records import RELEASES, STOPS, HostRecords, as_owner_of, who_asks
+from prometheus.v10.ops.host.systemd import Systemd
+from prometheus.v10.ops.instance.alive import alive, holder, instances
+from prometheus.v10.ops.instance.instance_lock import Instance
 from tests.unit.ops.host_stand_in import FakeSystemd, JournalSocket
 
 
@@ -196,7 +196,7 @@ import signal, sys, time
 from pathlib import Path
 from prometheus.v10.base.clock import SystemClock
 from prometheus.v10.base.paths import Layout
-from prometheus.v10.ops.instance import Instance
+from prometheus.v10.ops.instance.instance_lock import Instance
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 with Instance(Layout.under(Path(sys.argv[1])), sys.argv[2], SystemClock(), print):
     print("ready", flush=True)

@@ -8,10 +8,10 @@ from typing import Any
 from prometheus.v10.base.clock import SystemClock
 from prometheus.v10.base.modes import Mode, Stage
 from prometheus.v10.base.paths import Layout
-from prometheus.v10.evidence.codec import structure_config
-from prometheus.v10.evidence.journal import Journal
+from prometheus.v10.evidence.records.codec import structure_config
+from prometheus.v10.evidence.writing.journal import Journal
 from prometheus.v10.runs.control import Progress, RunOutcome, StopReason
-from prometheus.v10.runs.profile import Profile
+from prometheus.v10.runs.request.profile import Profile
 from prometheus.v10.runs.stage1 import run_stage1
 
 SMALL = {

@@ -7,15 +7,15 @@ from typing import Any
 from prometheus.v10.base.clock import SystemClock
 from prometheus.v10.base.modes import Mode, Stage
 from prometheus.v10.base.paths import Layout
-from prometheus.v10.evidence.codec import structure_config
-from prometheus.v10.evidence.journal import Journal
-from prometheus.v10.evidence.pool import iter_records
-from prometheus.v10.evidence.pool_record import PoolRecord
-from prometheus.v10.evidence.snapshot import SnapshotInfo
-from prometheus.v10.ops.snapshots import take_snapshot
+from prometheus.v10.evidence.pools.pool import iter_records
+from prometheus.v10.evidence.pools.pool_record import PoolRecord
+from prometheus.v10.evidence.pools.snapshot import SnapshotInfo
+from prometheus.v10.evidence.records.codec import structure_config
+from prometheus.v10.evidence.writing.journal import Journal
+from prometheus.v10.ops.service.snapshotting import take_snapshot
 from prometheus.v10.runs.control import RunControl, RunOutcome
-from prometheus.v10.runs.profile import Profile
-from prometheus.v10.runs.stage2 import run_stage2
+from prometheus.v10.runs.request.profile import Profile
+from prometheus.v10.runs.stage2.stage2_run import run_stage2
 
 from .conftest import Watcher, do_run, profile
 

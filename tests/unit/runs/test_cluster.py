@@ -15,8 +15,8 @@ import pytest
 from attrs import frozen
 
 from prometheus.v10.base.errors import ConfigError, HostError
-from prometheus.v10.runs import cluster
-from prometheus.v10.runs.cluster import in_order, open_executor
+from prometheus.v10.runs.workers import cluster
+from prometheus.v10.runs.workers.cluster import in_order, open_executor
 
 
 @frozen
@@ -132,7 +132,7 @@ def test_workers_go_when_their_caller_is_killed(tmp_path: Path) -> None:
     script = tmp_path / "caller.py"
     script.write_text(
         "import os, time\n"
-        "from prometheus.v10.runs.cluster import open_executor\n"
+        "from prometheus.v10.runs.workers.cluster import open_executor\n"
         "if __name__ == '__main__':\n"
         "    with open_executor(2, preload=()) as executor:\n"
         "        print(executor.submit(os.getpid).result(), flush=True)\n"
@@ -161,7 +161,7 @@ warnings.simplefilter("ignore")
 from distributed import Client, LocalCluster
 sys.path.insert(0, {folder!r})
 from cluster_jobs import JOBS, digest
-from prometheus.v10.runs.cluster import in_order, open_executor
+from prometheus.v10.runs.workers.cluster import in_order, open_executor
 
 if __name__ == "__main__":
     with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50) as local:
@@ -196,7 +196,7 @@ def test_a_local_cluster_with_a_worker_killed_in_the_middle_gives_the_same(tmp_p
 def test_no_scheduler_at_the_address_is_said_in_one_line() -> None:
     pytest.importorskip("distributed", reason="the extra for clusters is not installed")
     script = (
-        "from prometheus.v10.runs import cluster\n"
+        "from prometheus.v10.runs.workers import cluster\n"
         "from prometheus.v10.base.errors import HostError\n"
         "cluster.CONNECT_SECONDS = 1\n"
         "try:\n"

@@ -11,7 +11,7 @@ import pytest
 
 from prometheus.v10.base.errors import CoreInvarianceError, ExitCode
 from prometheus.v10.core import config, decision, exchange, genome, numeric, world
-from prometheus.v10.runs import invariance
+from prometheus.v10.runs.workers import invariance
 
 
 def test_the_core_is_the_locked_one() -> None:

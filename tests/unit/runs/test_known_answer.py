@@ -9,12 +9,12 @@ import sys
 import pytest
 
 from prometheus.v10.base.errors import CoreInvarianceError
-from prometheus.v10.runs import known_answer
-from prometheus.v10.runs.invariance import check_core
+from prometheus.v10.runs.workers import known_answer
+from prometheus.v10.runs.workers.invariance import check_core
 
 
 def test_the_plain_sources_give_the_known_answer(repository) -> None:
-    code = "from prometheus.v10.runs.known_answer import ANSWER, digest; assert digest() == ANSWER"
+    code = "from prometheus.v10.runs.workers.known_answer import ANSWER, digest; assert digest() == ANSWER"
     environ = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
     subprocess.run([sys.executable, "-c", code], env=environ, cwd=repository, check=True, timeout=300)
 

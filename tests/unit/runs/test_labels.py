@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prometheus.v10 import core
-from prometheus.v10.runs.labels import BALLAST, CHAMPION, CONTRIBUTOR, LABELS, Cell, LabelsTable, labels, median
+from prometheus.v10.runs.request.labels import BALLAST, CHAMPION, CONTRIBUTOR, LABELS, Cell, LabelsTable, labels, median
 
 TABLE = LabelsTable()
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from prometheus.v10.base.errors import CoreInvarianceError
-from prometheus.v10.runs.machine_code import check_machine_code, seal_machine_code
+from prometheus.v10.runs.workers.machine_code import check_machine_code, seal_machine_code
 
 COMPILE = "import numba; f = numba.njit(cache=True)(__import__('compiled_here').double); assert f(2) == 4"
 

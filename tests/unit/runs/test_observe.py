@@ -13,14 +13,15 @@ from prometheus.v10.base.names import Artifact, Event
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.core import exchange
 from prometheus.v10.core.world import Experiment
-from prometheus.v10.evidence.codec import from_json_bytes
-from prometheus.v10.evidence.event_lines import EventContext
-from prometheus.v10.evidence.interesting import InterestingTable
-from prometheus.v10.evidence.journal import Journal
-from prometheus.v10.evidence.manifest import RunManifest
-from prometheus.v10.evidence.verify_run import verify_run
-from prometheus.v10.runs import observe, setup
-from prometheus.v10.runs.profile import Profile, load_profile
+from prometheus.v10.evidence.records.codec import from_json_bytes
+from prometheus.v10.evidence.records.event_lines import EventContext
+from prometheus.v10.evidence.records.interesting import InterestingTable
+from prometheus.v10.evidence.verify.verify_run import verify_run
+from prometheus.v10.evidence.writing.journal import Journal
+from prometheus.v10.evidence.writing.manifest import RunManifest
+from prometheus.v10.runs import observe
+from prometheus.v10.runs.request import setup
+from prometheus.v10.runs.request.profile import Profile, load_profile
 from prometheus.v10.runs.stage1 import run_stage1
 
 PROFILE = """

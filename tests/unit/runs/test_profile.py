@@ -9,9 +9,9 @@ import pytest
 from prometheus.v10.base.errors import ConfigError, ExitCode, UsageError
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.core.config import WorldConfig
-from prometheus.v10.evidence.codec import dump_config, structure_config
-from prometheus.v10.runs.profile import SHIPPED, Profile, load_profile
-from prometheus.v10.runs.setup import prepare, world_config
+from prometheus.v10.evidence.records.codec import dump_config, structure_config
+from prometheus.v10.runs.request.profile import SHIPPED, Profile, load_profile
+from prometheus.v10.runs.request.setup import prepare, world_config
 
 from .conftest import profile
 

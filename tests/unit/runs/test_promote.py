@@ -18,21 +18,21 @@ from prometheus.v10.base.modes import Mode, RunPrefix, Stage, Tier
 from prometheus.v10.base.names import Artifact, LedgerEntryType, required
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.core import exchange
-from prometheus.v10.evidence.audit import audit
-from prometheus.v10.evidence.codec import to_json_bytes
-from prometheus.v10.evidence.environment import probe
-from prometheus.v10.evidence.journal import Journal
-from prometheus.v10.evidence.ledger import Ledger, iter_entries
-from prometheus.v10.evidence.pool import iter_records
-from prometheus.v10.evidence.seal import read_seal
-from prometheus.v10.evidence.verify import verify_path
-from prometheus.v10.ops import promotion as queue
-from prometheus.v10.ops.compression import pack_file
-from prometheus.v10.ops.history import read_history, read_sealed
-from prometheus.v10.ops.promotion import by_id, of_record, top
-from prometheus.v10.runs import promote
+from prometheus.v10.evidence.auditing.audit import audit
+from prometheus.v10.evidence.chains.ledger import Ledger, iter_entries
+from prometheus.v10.evidence.pools.pool import iter_records
+from prometheus.v10.evidence.records.codec import to_json_bytes
+from prometheus.v10.evidence.verify.program import verify_path
+from prometheus.v10.evidence.writing.environment import probe
+from prometheus.v10.evidence.writing.journal import Journal
+from prometheus.v10.evidence.writing.seal import read_seal
+from prometheus.v10.ops.retention.compression import pack_file
+from prometheus.v10.ops.retention.history import read_history, read_sealed
+from prometheus.v10.ops.service import promotion as queue
+from prometheus.v10.ops.service.promotion import by_id, of_record, top
 from prometheus.v10.runs.control import RunOutcome
-from prometheus.v10.runs.promote import Promotion, ReplayDiffersError, require_named_code
+from prometheus.v10.runs.promote import promote_run as promote
+from prometheus.v10.runs.promote.promote_run import Promotion, ReplayDiffersError, require_named_code
 from prometheus.v10.runs.replay import replay
 
 from .conftest import Watcher, do_run, profile

@@ -15,8 +15,8 @@ from prometheus.v10.base.errors import ConfigError, CoreInvarianceError, Evidenc
 from prometheus.v10.base.modes import Stage
 from prometheus.v10.base.names import Artifact
 from prometheus.v10.base.paths import Layout
-from prometheus.v10.evidence.pool import iter_records
-from prometheus.v10.evidence.verify import verify_path
+from prometheus.v10.evidence.pools.pool import iter_records
+from prometheus.v10.evidence.verify.program import verify_path
 from prometheus.v10.runs import stage1
 from prometheus.v10.runs.replay import Replay, replay
 

@@ -14,14 +14,14 @@ import pytest
 
 from prometheus.v10.base.names import Artifact
 from prometheus.v10.base.paths import Layout
-from prometheus.v10.evidence.canonical import canonical_bytes, pretty_bytes
-from prometheus.v10.evidence.findings import VerifyReport
-from prometheus.v10.evidence.free_tier2 import FREE
-from prometheus.v10.evidence.ledger import iter_entries
-from prometheus.v10.evidence.seal import seal_run
-from prometheus.v10.evidence.verify import verify_path
-from prometheus.v10.evidence.verify_promotion import check_claim, check_promotions
-from prometheus.v10.evidence.verify_tier2 import check_tier2
+from prometheus.v10.evidence.chains.ledger import iter_entries
+from prometheus.v10.evidence.records.canonical import canonical_bytes, pretty_bytes
+from prometheus.v10.evidence.records.findings import VerifyReport
+from prometheus.v10.evidence.verify.free_tier2 import FREE
+from prometheus.v10.evidence.verify.program import verify_path
+from prometheus.v10.evidence.verify.verify_promotion import check_claim, check_promotions
+from prometheus.v10.evidence.verify.verify_tier2 import check_tier2
+from prometheus.v10.evidence.writing.seal import seal_run
 
 from .conftest import do_run, profile
 from .test_promote import drain, put, request

@@ -11,8 +11,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Generic, NamedTuple, TypeVar
 
-from prometheus.v10.evidence.canonical import spell
 from prometheus.v10.evidence.derive.typed import plain_json, shown
+from prometheus.v10.evidence.records.canonical import spell
 
 REVIEW = "quarterly_review"
 T = TypeVar("T")

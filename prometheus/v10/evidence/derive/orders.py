@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from prometheus.v10.base.names import Schema
-from prometheus.v10.evidence.canonical import spell
 from prometheus.v10.evidence.derive.lives import Told
 from prometheus.v10.evidence.derive.setting import Setting
 from prometheus.v10.evidence.derive.typed import differing, is_count, is_real, plain_json, shown, table
+from prometheus.v10.evidence.records.canonical import spell
 
 NOTHING_FILLED = "nothing was filled: there is no price"
 _NO_PRICE = f'{{"price":"{NOTHING_FILLED}"}}'

@@ -1,4 +1,4 @@
-"""Patterns among deaths, recomputed as far as deaths tell (rules: `prometheus.v10.evidence.interesting`).
+"""Patterns among deaths, recomputed as far as deaths tell (rules: `prometheus.v10.evidence.records.interesting`).
 
 Mass deaths and deaths without a trade are derived whole. A resonance must be one of the mass deaths; its trend and
 friction are the market's, and asserted. Repeated rejects need orders that were not all kept: who and how many is
@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from prometheus.v10.base.names import Artifact, Schema
-from prometheus.v10.evidence.canonical import is_canonical
 from prometheus.v10.evidence.derive.book import Book
 from prometheus.v10.evidence.derive.typed import differing, is_count, is_int, is_real
+from prometheus.v10.evidence.records.canonical import is_canonical
 
 HANDFUL = 8
 MASS, RESONANCE, NO_TRADES, REJECTS, SELF_TRADE = (

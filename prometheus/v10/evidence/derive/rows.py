@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from prometheus.v10.base.names import Artifact, Schema
-from prometheus.v10.evidence.canonical import is_canonical
 from prometheus.v10.evidence.derive.book import Book
-from prometheus.v10.evidence.derive.figures import quantiles
 from prometheus.v10.evidence.derive.lines import REASONS
 from prometheus.v10.evidence.derive.typed import differing, is_real, shown
+from prometheus.v10.evidence.records.canonical import is_canonical
+from prometheus.v10.evidence.records.figures import quantiles
 
 NO_COLLAPSE = "no internal collapse in this experiment"
 NOBODY = "nobody is alive"

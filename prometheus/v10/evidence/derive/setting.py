@@ -12,8 +12,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from prometheus.v10.base.names import Schema
+from prometheus.v10.evidence.derive.derived_world import outside_contract
 from prometheus.v10.evidence.derive.typed import is_count, is_int, is_real, is_text, table
-from prometheus.v10.evidence.derive.world import outside_contract
 
 MOST_TICKS = 1 << 26
 """A window with more bars is not looked at: half a century of minutes has fewer."""

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from prometheus.v10.evidence.chain import Lines
-from prometheus.v10.evidence.scan import open_for_reading
+from prometheus.v10.evidence.chains.chain import Lines
+from prometheus.v10.evidence.chains.scan import open_for_reading
 
 _EXPERIMENT = re.compile(rb'"experiment":(\d{1,9}),')
 MOST_BYTES = 1 << 30

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, TypeGuard
 
-from prometheus.v10.evidence.canonical import spell
+from prometheus.v10.evidence.records.canonical import spell
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 _FIRST, _PAST = -(2**63), 2**63

@@ -13,11 +13,11 @@ from typing import Any
 
 from prometheus.v10.base.modes import QUEUES
 from prometheus.v10.base.names import CURVE_FILE, LedgerEntryType, is_run_id
-from prometheus.v10.evidence.canonical import is_deep
-from prometheus.v10.evidence.chain import MAX_LINE, START, LineFormat, Link, after
-from prometheus.v10.evidence.ledger_line import LEDGER_LINE
-from prometheus.v10.evidence.ledger_now import ledger_now
-from prometheus.v10.evidence.pool_line import POOL_LINE
+from prometheus.v10.evidence.chains.chain import MAX_LINE, START, LineFormat, Link, after
+from prometheus.v10.evidence.chains.ledger_line import LEDGER_LINE
+from prometheus.v10.evidence.chains.ledger_now import ledger_now
+from prometheus.v10.evidence.chains.pool_line import POOL_LINE
+from prometheus.v10.evidence.records.canonical import is_deep
 from prometheus.v10.ops.custodian.curve_line import CURVE_LINE
 from prometheus.v10.ops.custodian.rules import RefusedError, Rules
 from prometheus.v10.ops.custodian.truth import untrue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from prometheus.v10.evidence.chain import Link
+from prometheus.v10.evidence.chains.chain import Link
 
 
 class CurveLine:

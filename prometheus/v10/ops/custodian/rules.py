@@ -26,8 +26,8 @@ from prometheus.v10.base.modes import QUEUES, Stage, Tier
 from prometheus.v10.base.names import CURVE_FILE, LEDGER_FILE, SNAPSHOT_PREFIX, Artifact, is_run_id
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.base.reading import LARGE, read_if_there
-from prometheus.v10.evidence.ledger_now import ledger_now
-from prometheus.v10.ops.alive import LOCK_FILE
+from prometheus.v10.evidence.chains.ledger_now import ledger_now
+from prometheus.v10.ops.instance.alive import LOCK_FILE
 
 SERVICE_RESULTS_FILE = "service_results.jsonl"
 """What the host files of each end of the instance (``record-result``)."""

@@ -13,9 +13,9 @@ from typing import Any
 from prometheus.v10.base.modes import QUEUES, RunPrefix, Stage
 from prometheus.v10.base.names import CURVE_FILE, SNAPSHOT_PREFIX, Artifact, LedgerEntryType
 from prometheus.v10.base.reading import LARGE, read_if_there
-from prometheus.v10.evidence.chain import GENESIS, MAX_LINE, LineFormat, line_hash
-from prometheus.v10.evidence.pool_line import POOL_LINE
-from prometheus.v10.evidence.seek import line_of
+from prometheus.v10.evidence.chains.chain import GENESIS, MAX_LINE, LineFormat, line_hash
+from prometheus.v10.evidence.chains.pool_line import POOL_LINE
+from prometheus.v10.evidence.chains.seek import line_of
 from prometheus.v10.ops.custodian.curve_line import CURVE_LINE
 from prometheus.v10.ops.custodian.rules import TORN, Rules
 

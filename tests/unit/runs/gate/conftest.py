@@ -9,11 +9,11 @@ import pytest
 
 from prometheus.v10.base.clock import SystemClock
 from prometheus.v10.base.paths import Layout
-from prometheus.v10.evidence.codec import structure_config
-from prometheus.v10.evidence.installation import InstallationLedger
-from prometheus.v10.runs.cluster import open_executor
-from prometheus.v10.runs.gate.design import GateDesign
-from prometheus.v10.runs.gate.run import GateOutcome, GateProgress, Hands, run_gate
+from prometheus.v10.evidence.records.codec import structure_config
+from prometheus.v10.evidence.writing.installation import InstallationLedger
+from prometheus.v10.gate.design import GateDesign
+from prometheus.v10.gate.gate_run import GateOutcome, GateProgress, Hands, run_gate
+from prometheus.v10.runs.workers.cluster import open_executor
 
 SMALL: dict[str, Any] = {
     "name": "small",

@@ -9,13 +9,9 @@ from prometheus.v10.base.errors import ConfigError
 from prometheus.v10.base.modes import Arm
 from prometheus.v10.core import fences
 from prometheus.v10.core.config import WorldConfig
-from prometheus.v10.evidence.codec import dump_config, structure_config
-from prometheus.v10.market.bars import bar_time
-from prometheus.v10.market.importers import read_source
-from prometheus.v10.market.synthetic import synthetic
-from prometheus.v10.market.windows import cut
-from prometheus.v10.runs.gate.cells import batches, cells, experiments
-from prometheus.v10.runs.gate.design import (
+from prometheus.v10.evidence.records.codec import dump_config, structure_config
+from prometheus.v10.gate.cells import batches, cells, experiments
+from prometheus.v10.gate.design import (
     FENCE_SWITCHES,
     NOT_SWITCHABLE,
     SHIPPED,
@@ -25,6 +21,10 @@ from prometheus.v10.runs.gate.design import (
     man_made,
     shortcomings,
 )
+from prometheus.v10.market.bars import bar_time
+from prometheus.v10.market.sources.importers import read_source
+from prometheus.v10.market.synthetic import synthetic
+from prometheus.v10.market.windows import cut
 
 
 def windows(*places):

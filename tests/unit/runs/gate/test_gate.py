@@ -14,11 +14,11 @@ from prometheus.v10.base.errors import ConfigError, EvidenceError, LockHeldError
 from prometheus.v10.base.files import Lock
 from prometheus.v10.base.names import GateFile
 from prometheus.v10.base.paths import Layout
-from prometheus.v10.evidence.audit import audit
-from prometheus.v10.evidence.canonical import canonical_bytes, pretty_bytes
-from prometheus.v10.evidence.ledger import iter_entries
-from prometheus.v10.evidence.verify import verify_path
-from prometheus.v10.runs.gate.replay import replay_gate
+from prometheus.v10.evidence.auditing.audit import audit
+from prometheus.v10.evidence.chains.ledger import iter_entries
+from prometheus.v10.evidence.records.canonical import canonical_bytes, pretty_bytes
+from prometheus.v10.evidence.verify.program import verify_path
+from prometheus.v10.gate.gate_replay import replay_gate
 
 WITH_TIME = {GateFile.LOCK.value, "SHA256SUMS.txt"}  # the lock carries the time of locking, the seal covers it
 
@@ -208,7 +208,7 @@ def seal_again(path):
     change_verdict(path)
     (path / "SHA256SUMS.txt").unlink()
     (path / "FILELIST.ls.txt").unlink()
-    from prometheus.v10.evidence.seal import seal_run
+    from prometheus.v10.evidence.writing.seal import seal_run
 
     seal_run(path)
 
@@ -262,7 +262,7 @@ def change_the_page(path):
 def reseal(path):
     (path / "SHA256SUMS.txt").unlink()
     (path / "FILELIST.ls.txt").unlink()
-    from prometheus.v10.evidence.seal import seal_run
+    from prometheus.v10.evidence.writing.seal import seal_run
 
     seal_run(path)
 

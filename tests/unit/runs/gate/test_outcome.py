@@ -10,11 +10,11 @@ import pytest
 
 from prometheus.v10.base.modes import Arm
 from prometheus.v10.core.config import WorldConfig
-from prometheus.v10.evidence.codec import from_json_bytes
+from prometheus.v10.evidence.records.codec import from_json_bytes
+from prometheus.v10.gate.cells import Batch, Cell
+from prometheus.v10.gate.outcome import CURVE_POINTS, GateExperiment, describe, run_batch, run_one, take_census
 from prometheus.v10.market.planted import planted
 from prometheus.v10.market.windows import Window
-from prometheus.v10.runs.gate.cells import Batch, Cell
-from prometheus.v10.runs.gate.outcome import CURVE_POINTS, GateExperiment, describe, run_batch, run_one, take_census
 from tests.unit.runs.conftest import SMALL, do_run, profile
 
 WORLD = WorldConfig(founders=10, review_ticks=100, death_roi=-0.05, breed_roi=0.01)
@@ -31,7 +31,7 @@ def test_an_experiment_of_a_gate_is_that_of_a_run(layout, arm, ablation):
     chosen = profile(experiments={"arm": arm.value, "ablation": ablation})
     outcome = do_run(layout, chosen)
     rows = json.loads((outcome.path / "multiple_experiments_summary.json").read_text())["all_stats"]
-    from prometheus.v10.runs.setup import prepare
+    from prometheus.v10.runs.request.setup import prepare
 
     world = prepare(chosen, layout)
     window = Window("S", 0, len(world.bars))

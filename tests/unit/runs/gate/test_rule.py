@@ -9,18 +9,18 @@ import pytest
 from attrs import evolve
 
 from prometheus.v10.base.modes import Arm
-from prometheus.v10.runs.gate.cells import cell_name, path_cell
-from prometheus.v10.runs.gate.compare import (
+from prometheus.v10.gate.cells import cell_name, path_cell
+from prometheus.v10.gate.compare import (
     Comparison,
     PathControl,
     Spread,
     path_controls,
     primary,
 )
-from prometheus.v10.runs.gate.design import RuleTable
-from prometheus.v10.runs.gate.outcome import GateExperiment
-from prometheus.v10.runs.gate.rule import Verdict, judge, unbelievable
-from prometheus.v10.runs.gate.winners import anchor, winners
+from prometheus.v10.gate.design import RuleTable
+from prometheus.v10.gate.outcome import GateExperiment
+from prometheus.v10.gate.rule import Verdict, judge, unbelievable
+from prometheus.v10.gate.winners import anchor, winners
 
 RULE = RuleTable()
 HERE = Spread(n=30, extinct=0, mean=0.0, q05=0.0, q25=0.0, median=0.0, q75=0.0, q95=0.0)

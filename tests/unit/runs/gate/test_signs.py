@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from prometheus.v10.core import genome
-from prometheus.v10.runs.gate.design import SignsTable
-from prometheus.v10.runs.gate.outcome import Census
-from prometheus.v10.runs.gate.signs import LIVE, agreement, audit, cohens_d, members
+from prometheus.v10.gate.design import SignsTable
+from prometheus.v10.gate.outcome import Census
+from prometheus.v10.gate.signs import LIVE, agreement, audit, cohens_d, members
 
 FOUNDERS = 40
 LINES = 8  # whose line survives

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prometheus.v10.base.errors import ConfigError
-from prometheus.v10.runs.gate.statistics import (
+from prometheus.v10.gate.statistics import (
     cliffs_delta,
     extra,
     fisher_exact,

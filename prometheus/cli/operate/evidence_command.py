@@ -1,0 +1,154 @@
+"""``verify`` and ``audit``: is everything there, and is it what was written? Exit 0 pass, 1 fail, 2 could not check."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.progress import Progress as Bar
+
+from prometheus.cli.options import DEFAULT_ROOT, AsJson, Root, examples
+from prometheus.cli.report import Report
+from prometheus.v10.base.errors import ExitCode, UsageError, host_error
+from prometheus.v10.base.paths import Layout
+from prometheus.v10.base.reading import SMALL, read_whole
+from prometheus.v10.evidence.auditing.audit import audit, audit_bytes
+from prometheus.v10.evidence.auditing.audit_witness import Witnesses
+from prometheus.v10.evidence.auditing.budget import Budget
+from prometheus.v10.evidence.records.findings import Progress, VerifyReport
+from prometheus.v10.evidence.verify.program import runs_in, verify_path
+from prometheus.v10.evidence.witnesses.checkpoint_kept import find_checkpoints
+from prometheus.v10.evidence.witnesses.journal_seals import HostJournal, JournalFile
+from prometheus.v10.evidence.witnesses.signed_note import Verifier, parse_verifiers
+from prometheus.v10.evidence.witnesses.witness import witness_directory
+from prometheus.v10.ops.host.witnessing import read_settings
+from prometheus.v10.ops.instance.alive import is_alive
+
+VERIFY_EXAMPLES = examples(
+    "verify var/runs_hf/HF_20260101T000000Z_1a2b3c4_5d6e",
+    "verify var/runs_hf var/pools/stage1/pool.jsonl --json",
+    "audit --root var  (everything under a root, against the ledger of seals)",
+)
+
+
+@contextmanager
+def bytes_bar(console: Console, what: str, total: int) -> Iterator[Progress]:
+    """A bar over bytes; silent unless the console is a terminal."""
+    columns = (TextColumn(what), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda more: bar.advance(task, more)
+
+
+def weigh(reports: Sequence[VerifyReport]) -> ExitCode:
+    """The code for several verdicts: a failure weighs more than what could not be checked, that more than a pass."""
+    codes = {report.exit_code for report in reports}
+    order = (ExitCode.VERIFY_FAILED, ExitCode.VERIFY_ERROR)
+    return next((code for code in order if code in codes), ExitCode.DONE)
+
+
+def as_report(reports: Sequence[VerifyReport]) -> Report:
+    """Findings, a line each, and the verdicts."""
+    data = {"exit_code": int(weigh(reports)), "reports": [report.plain() for report in reports]}
+    return Report(data, [line for report in reports for line in report.lines()], weigh(reports))
+
+
+def verify_all(paths: Sequence[Path], console: Console, *, alone: bool = False) -> Report:
+    """Verify runs, pools, snapshots, ledgers, and directories of runs; ``alone``: against nothing but themselves."""
+    found = [path for given in paths for path in runs_in(given)]
+    total = sum(_size(path) for path in found)
+    with bytes_bar(console, "verify", total) as progress:
+        return as_report([verify_path(path, progress=progress, alone=alone) for path in found])
+
+
+def _size(path: Path) -> int:
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
+def audit_all(
+    layout: Layout, console: Console, witnesses: Witnesses, budget: Budget | None = None, *, unused_ok: bool = False
+) -> Report:
+    """Walk everything: runs, pools, snapshots, the ledger of seals, what it says should be there, and its witnesses."""
+    alive = partial(is_alive, layout)
+    with bytes_bar(console, "audit", audit_bytes(layout)) as progress:
+        found = audit(
+            layout, progress=progress, is_alive=alive, witnesses=witnesses, budget=budget, unused_ok=unused_ok
+        )
+    return as_report([found])
+
+
+def witnesses_of(layout: Layout, *, checkpoints: Sequence[Path], key: str | None, journal: Path | None) -> Witnesses:
+    """Whom an audit asks: a host's own witness and journal, and what the caller names.
+
+    Raises:
+        UsageError: when what is named is not there, holds no checkpoint, or is no public key.
+        PrometheusError: when ``witness.toml`` or the key cannot be read.
+    """
+    for place in checkpoints:
+        if not find_checkpoints(place):
+            raise UsageError(f"no checkpoint is in {place}", hint="a checkpoint's name ends with .checkpoint")
+    own = witness_directory(layout)
+    heard: HostJournal | JournalFile | None = JournalFile(journal) if journal is not None else None
+    if heard is None and own is not None and layout.lib.is_dir():
+        try:
+            uid = layout.lib.stat().st_uid
+        except OSError as error:
+            raise host_error(error, f"cannot look at {layout.lib}") from error
+        heard = HostJournal(uid, read_settings(layout).journal_since)
+    keys = _keys(key) if key is not None else None
+    hosts = [(own, None)] if own is not None and own.is_dir() else []
+    return Witnesses([*hosts, *((place, keys) for place in checkpoints)], heard)
+
+
+def _keys(given: str) -> list[Verifier]:
+    """``--checkpoint-key`` as a key itself, or as a file of keys."""
+    if "+" in given and not Path(given).exists():
+        return parse_verifiers(given)
+    return parse_verifiers(read_whole(Path(given), at_most=SMALL, follow=True).decode("utf-8", "replace"))
+
+
+# ---- on the command line ---------------------------------------------------------------------------------------------
+
+
+def verify_command(
+    context: typer.Context,
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Runs, pools, snapshots, ledgers.")],
+    *,
+    alone: Annotated[bool, typer.Option("--alone", help="Hold a run against nothing but itself: no ledger.")] = False,
+    as_json: AsJson = False,
+) -> Report:
+    """Verify evidence, runs against their root's ledger; exit 0 pass, 1 fail, 2 could not check."""
+    return verify_all(paths, context.obj, alone=alone).asked(as_json=as_json)
+
+
+def audit_command(
+    context: typer.Context,
+    *,
+    root: Root = DEFAULT_ROOT,
+    checkpoint: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE|DIR", help="Hold the ledger against these checkpoints as well.")
+    ] = None,
+    checkpoint_key: Annotated[
+        str | None, typer.Option(metavar="KEY|FILE", help="Whose checkpoints; by default checkpoint.pub beside them.")
+    ] = None,
+    journal: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Sealed runs as `journalctl -o json` wrote them.")
+    ] = None,
+    budget: Annotated[
+        float | None, typer.Option(min=1.0, metavar="SECONDS", help="End by then; what is left could not be checked.")
+    ] = None,
+    unused_ok: Annotated[bool, typer.Option("--unused-ok", help="A tree that nothing ever ran in passes.")] = False,
+    as_json: AsJson = False,
+) -> Report:
+    """Audit everything under a root against the ledger of seals; exit 0 pass, 1 fail, 2 could not check."""
+    layout = Layout.under(root)
+    asked = witnesses_of(layout, checkpoints=checkpoint or [], key=checkpoint_key, journal=journal)
+    time = None if budget is None else Budget(budget)
+    return audit_all(layout, context.obj, asked, time, unused_ok=unused_ok).asked(as_json=as_json)

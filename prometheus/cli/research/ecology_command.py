@@ -1,0 +1,180 @@
+"""``report``: what the world did to one run's population, or to two arms side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from attrs import asdict
+from rich.console import RenderableType
+
+from prometheus.cli.options import AsJson, examples
+from prometheus.cli.report import Report, facts, table
+from prometheus.v10.base.errors import UsageError
+from prometheus.v10.base.files import write_new
+from prometheus.v10.evidence.records.summary import quantiles
+from prometheus.v10.report.ecology import Ecology, compare, read_ecology
+from prometheus.v10.report.ecology_picture import draw
+
+WORDS = {
+    "system_roi": "system ROI",
+    "max_drawdown": "largest drawdown",
+    "never_traded": "share that never traded",
+    "trades_median": "median trades an agent",
+    "liquidated_share": "share liquidated",
+    "roi_q05": "lifetime ROI, worst 5 % of agents",
+    "roi_median": "lifetime ROI, median agent",
+    "roi_q95": "lifetime ROI, best 5 % of agents",
+    "deaths": "deaths",
+    "births": "births",
+    "alive_agents": "alive at the end",
+    "lineages_alive": "founders with living descendants",
+    "gross": "profit before costs, USDT",
+    "fees": "- fees",
+    "slippage": "- slippage",
+    "funding": "- funding",
+    "costs": "all costs, USDT",
+    "net": "net profit, USDT",
+}
+SHOWN = ("q05", "q25", "median", "q75", "q95", "mean")
+REVIEWED = {
+    "net": "period ROI",
+    "gross": "period ROI before costs",
+    "costs": "costs / capital at birth",
+    "trades": "trades",
+}
+
+
+def short(value: float | None) -> float | None:
+    """A figure to four digits: more would be noise."""
+    return None if value is None else float(f"{value:.4g}")
+
+
+def report_runs(runs: Sequence[Path], picture: Path | None) -> Report:
+    """The figures of one run or two.
+
+    Raises:
+        UsageError: for more than two runs, or a picture that exists; else as `read_ecology`.
+        HostError: when the picture cannot be written.
+    """
+    if len(runs) > 2:
+        raise UsageError(f"{len(runs)} runs given: expected one, or two to compare")
+    found = [read_ecology(run) for run in runs]
+    shown = [part for one in found for part in _shown(one)]
+    data: dict[str, Any] = {"runs": [_data(one) for one in found]}
+    if len(found) == 2:
+        deltas = compare(*found)
+        data["cliffs_delta"] = dict(deltas)
+        shown.append(_comparison(found[0], found[1], deltas))
+    if picture is not None:
+        if picture.exists():
+            raise UsageError(f"{picture} exists", hint="choose another name, or remove it")
+        write_new(picture, draw(found).encode(), mode=0o644)
+        data["picture"] = str(picture)
+        shown.append(f"picture: {picture}")
+    return Report(data, shown)
+
+
+def _data(one: Ecology) -> dict[str, Any]:
+    periods = [
+        {**asdict(period), "died_share": period.died_share, "bred_share": period.bred_share} for period in one.periods
+    ]
+    return {
+        **asdict(one),
+        "figures": {name: quantiles(values) for name, values in one.figures.items()},
+        "periods": periods,
+        "collapse_ticks": quantiles(one.collapse_ticks) if one.collapse_ticks else None,
+    }
+
+
+def _shown(one: Ecology) -> list[RenderableType]:
+    head = {
+        "run": one.run_id,
+        "arm": one.arm,
+        "market": one.market,
+        "market sha256": one.market_sha256,
+        "window": one.window,
+        "experiments": one.experiments,
+        **{name.replace("_", " "): value for name, value in one.rules.items()},
+    }
+    rows = [
+        (words, *(short(quantiles(one.figures[name])[column]) for column in SHOWN)) for name, words in WORDS.items()
+    ]
+    collapses = {
+        "collapsed experiments": len(one.collapse_ticks),
+        **one.collapses,
+        "first at tick": min(one.collapse_ticks, default=None),
+        "last at tick": max(one.collapse_ticks, default=None),
+    }
+    return [
+        facts("run", head),
+        table("over experiments", ("figure", *SHOWN), rows),
+        _reviews(one),
+        facts("deaths by reason", one.deaths),
+        facts("collapses", collapses),
+        *_buried(one),
+    ]
+
+
+def _reviews(one: Ecology) -> RenderableType:
+    columns = ("review", "tick", "alive before", "liquidated", "depleted", "judged", "died", "bred", "% died", "% bred")
+    rows = [
+        (
+            *(p.number, p.tick, p.start, p.liquidated, p.depleted, p.judged, p.died, p.bred),
+            *(_percent(p.died_share), _percent(p.bred_share)),
+        )
+        for p in one.periods
+    ]
+    return table("reviews, all experiments together", columns, rows)
+
+
+def _percent(share: float | None) -> float | None:
+    return None if share is None else round(100.0 * share, 1)
+
+
+def _buried(one: Ecology) -> list[RenderableType]:
+    """Whether costs alone decide: the returns of those whom reviews buried, with and without their costs."""
+    reviewed = one.reviewed
+    if reviewed is None:
+        return ["no review buried anybody who had never bred"]
+    rows = [(words, *(short(getattr(reviewed, name)[column]) for column in SHOWN)) for name, words in REVIEWED.items()]
+    return [
+        table(f"buried by a review without having bred: {reviewed.count:,} agents", ("figure", *SHOWN), rows),
+        facts(
+            "of these",
+            {
+                "never traded, %": _percent(reviewed.never_traded),
+                "would have passed without costs, %": _percent(reviewed.spared_without_costs),
+            },
+        ),
+    ]
+
+
+def _comparison(first: Ecology, second: Ecology, deltas: Any) -> RenderableType:
+    medians = [
+        (
+            words,
+            *(short(quantiles(one.figures[name])["median"]) for one in (first, second)),
+            round(deltas[name], 3),
+        )
+        for name, words in WORDS.items()
+    ]
+    columns = ("medians over experiments", f"first: {first.arm}", f"second: {second.arm}", "Cliff's delta")
+    return table("first against second", columns, medians)
+
+
+# ---- on the command line ---------------------------------------------------------------------------------------------
+
+REPORT_EXAMPLES = examples("report RUN_DIR", "report RUN_DIR OTHER_RUN_DIR --svg roi.svg", "report RUN_DIR --json")
+
+
+def report_command(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN_DIR [OTHER]", help="A finished run, or two to compare.")],
+    *,
+    svg: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw every experiment's ROI there.")] = None,
+    as_json: AsJson = False,
+) -> Report:
+    """Say what the world did to a run's population: trades, deaths, births, costs; two runs are compared."""
+    return report_runs(runs, svg).asked(as_json=as_json)

@@ -1,0 +1,134 @@
+"""``market import|list|show``: the library of bars."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from attrs import asdict
+
+from prometheus.cli.options import DEFAULT_ROOT, AsJson, Root, examples, group
+from prometheus.cli.report import Report, facts, table
+from prometheus.v10.base.clock import Clock, SystemClock
+from prometheus.v10.base.paths import Layout
+from prometheus.v10.market.sources.library import import_bars, list_markets, load_market, load_meta
+from prometheus.v10.market.sources.native import MarketMeta
+
+_COLUMNS = ("name", "symbol", "timeframe_s", "rows", "first_open_utc", "last_open_utc", "source_file")
+
+
+def _plain(meta: MarketMeta) -> dict[str, Any]:
+    return asdict(meta)
+
+
+def _shown(meta: MarketMeta) -> dict[str, object]:
+    hidden = {"decisions", "findings", "null_reasons", "bars_null_reasons"}
+    return {name: value for name, value in _plain(meta).items() if name not in hidden}
+
+
+def import_market(
+    layout: Layout,
+    source: Path,
+    name: str,
+    *,
+    clock: Clock,
+    symbol: str | None,
+    timeframe_s: int | None,
+    funding: Path | None,
+    allow_gaps: bool,
+    base_volume: str | None = None,
+) -> Report:
+    """Check a file of bars and store it under ``name``; errors as `import_bars`."""
+    meta = import_bars(
+        source,
+        name,
+        layout.market,
+        clock=clock,
+        symbol=symbol,
+        timeframe_s=timeframe_s,
+        funding=funding,
+        allow_gaps=allow_gaps,
+        base_volume=base_volume,
+    )
+    return Report(_plain(meta), [facts(f"imported {name}", _shown(meta)), *(f"- {said}" for said in meta.decisions)])
+
+
+def list_all(layout: Layout) -> Report:
+    """Every market of the library."""
+    metas = list_markets(layout.market)
+    rows = [[getattr(meta, column) for column in _COLUMNS] for meta in metas]
+    return Report({"markets": [_plain(meta) for meta in metas]}, [table(f"markets in {layout.market}", _COLUMNS, rows)])
+
+
+def show(layout: Layout, name: str) -> Report:
+    """One market: its record, checked against its bars, and a few figures of them."""
+    meta = load_meta(name, layout.market)
+    bars = load_market(name, layout.market)
+    figures = {
+        "lowest": float(bars.low.min()),
+        "highest": float(bars.high.max()),
+        "first_close": float(bars.close[0]),
+        "last_close": float(bars.close[-1]),
+        "mean_volume": float(bars.volume.mean()),
+    }
+    return Report(
+        {**_plain(meta), "figures": figures},
+        [facts(name, {**_shown(meta), **figures}), *(f"- {said}" for said in meta.decisions)],
+    )
+
+
+# ---- on the command line ---------------------------------------------------------------------------------------------
+
+app = group("The library of bars.")
+IMPORT_EXAMPLES = examples(
+    "market import BTC_USD-Hourly.csv BTC-1h", "market import b.feather BTC-5m --funding f.feather"
+)
+
+
+@app.command("import", epilog=IMPORT_EXAMPLES)
+def import_command(
+    source: Annotated[Path, typer.Argument(help="A .csv or .feather file, or bars.npy of another library.")],
+    name: Annotated[str, typer.Argument(help="What profiles will call it; never written over.")],
+    *,
+    root: Root = DEFAULT_ROOT,
+    symbol: Annotated[str | None, typer.Option(help="The instrument, where the file does not say.")] = None,
+    timeframe: Annotated[int | None, typer.Option(metavar="SECONDS", help="Per bar; else the commonest step.")] = None,
+    funding: Annotated[
+        Path | None, typer.Option(help="A funding series, or none; else the one beside the file.")
+    ] = None,
+    allow_gaps: Annotated[bool, typer.Option("--allow-gaps", help="Let missing bars pass, and record them.")] = False,
+    base_volume: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="The CSV column of base volume, where the file does not say.")
+    ] = None,
+    as_json: AsJson = False,
+) -> Report:
+    """Check a file of bars and store it under a name."""
+    return import_market(
+        Layout.under(root),
+        source,
+        name,
+        clock=SystemClock(),
+        symbol=symbol,
+        timeframe_s=timeframe,
+        funding=funding,
+        allow_gaps=allow_gaps,
+        base_volume=base_volume,
+    ).asked(as_json=as_json)
+
+
+@app.command("list", epilog=examples("market list --root var --json"))
+def list_command(*, root: Root = DEFAULT_ROOT, as_json: AsJson = False) -> Report:
+    """List the imported markets."""
+    return list_all(Layout.under(root)).asked(as_json=as_json)
+
+
+@app.command("show", epilog=examples("market show BTC-1h"))
+def show_command(
+    name: Annotated[str, typer.Argument(help="As it was imported.")],
+    *,
+    root: Root = DEFAULT_ROOT,
+    as_json: AsJson = False,
+) -> Report:
+    """Show a market's record and figures, checked against its bars."""
+    return show(Layout.under(root), name).asked(as_json=as_json)

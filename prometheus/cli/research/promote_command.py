@@ -1,0 +1,156 @@
+"""``promote``: candidates of a pool, or of patterns among deaths, run again with the whole chain of evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from prometheus.cli.foreground import Bar, Undisturbed
+from prometheus.cli.options import DEFAULT_ROOT, AsJson, Root, StageOption, examples
+from prometheus.cli.report import Report, facts, table
+from prometheus.v10.base.clock import Clock, SystemClock
+from prometheus.v10.base.errors import UsageError
+from prometheus.v10.base.modes import Mode, Stage
+from prometheus.v10.base.paths import Layout
+from prometheus.v10.evidence.writing.journal import Journal
+from prometheus.v10.ops.instance.instance_lock import Instance
+from prometheus.v10.ops.instance.interrupted import close_interrupted
+from prometheus.v10.ops.instance.survival import collapses_of
+from prometheus.v10.ops.service import promotion as queue
+from prometheus.v10.ops.service.service_control import enter_torn
+from prometheus.v10.ops.service.stop import StopWatch, stop_file_present
+from prometheus.v10.runs.control import RunControl, StopReason
+from prometheus.v10.runs.promote.promote_run import Promotion
+
+PROMOTE_EXAMPLES = examples(
+    "promote --root var --top-k 1",
+    "promote --root var --top-k 5 --by survival --queue",
+    "promote --root var --trigger mass_death_cluster --instance AUDIT",
+    "promote --root var --genome-id 32d87417-a4f0-8578-92ef-b951ed39cae5",
+)
+
+
+class Stoppable(Undisturbed):
+    """Work that a signal and the STOP file end, and no manager hears of."""
+
+    def __init__(self, stop: StopWatch) -> None:
+        self._stop = stop
+
+    def stop_requested(self) -> StopReason | None:
+        """See `RunControl`."""
+        return self._stop.stop_requested()
+
+
+def candidates(
+    layout: Layout, stage: Stage, *, genome_id: str | None, top_k: int | None, by: str, trigger: str | None,
+    instance: str, clock: Clock,
+) -> Iterator[Promotion]:  # fmt: skip
+    """The promotions that are asked for.
+
+    Raises:
+        UsageError: unless exactly one way of choosing is given, or when nothing is found.
+        EvidenceError: when a pool or an event file is damaged.
+    """
+    if (genome_id is not None) == (top_k is not None or trigger is not None):
+        raise UsageError(
+            "promote whom?", hint="--genome-id ID, --top-k N [--by survival|roi], or --trigger NAME [--top-k N]"
+        )
+    if by not in {queue.BY_SURVIVAL, queue.BY_ROI}:
+        raise UsageError(f"--by {by}: expected survival or roi")
+    pool = layout.pool(stage)
+    if genome_id is not None:
+        yield queue.of_record(queue.by_id(pool, genome_id), instance, "genome_id", "asked for by its id", clock)
+    elif trigger is not None:
+        found = queue.patterns(layout, trigger, top_k or 1)
+        if not found:
+            raise UsageError(f"no run under {layout.lib} has the pattern {trigger}", hint="nothing to promote")
+        yield from (queue.of_pattern(one, instance, clock) for one in found)
+    else:
+        for place, record in enumerate(queue.top(pool, top_k or 1, by), start=1):
+            detail = f"place {place} of {top_k} by {by} in the pool of {stage.value}"
+            yield queue.of_record(record, instance, f"top_{by}", detail, clock)
+
+
+def promote_all(asked: list[Promotion], layout: Layout, *, later: bool, clock: Clock, console: Console) -> Report:
+    """Put promotions into the queue and, unless ``later``, do them; errors as `promotion.drain`."""
+    if not asked:
+        raise UsageError("the pool holds no record", hint="do a run first")
+    if stop_file_present(layout.stop_file):
+        raise UsageError(f"{layout.stop_file} exists, so nothing is started", hint="remove it to start again")
+    layout.prepare()
+    instance = asked[0].instance
+    journal = Journal.open(instance=instance, mode=Mode.OFFLINE, stage=Stage.STAGE1, run_id=None)
+    rows = []
+    for one in asked:
+        request, where = queue.enqueue(one, layout, clock=clock, journal=journal)
+        rows.append({**queue.plain(request), "status": where})
+    if not later:
+        with StopWatch(layout.stop_file, clock) as stop, Bar(Stoppable(stop), console) as bar:
+            torn = journal.send_torn
+            entered = partial(enter_torn, layout, clock, instance, journal)
+            with Instance(layout, instance, clock, entered) as own:  # the service may be draining the same queue
+                close_interrupted(layout, own, clock, journal, torn)
+                for row in rows:
+                    if row["status"] != "done before" and stop.stop_requested() is None:
+                        own.begin_run()
+                        row.update(_do(row, own, layout, clock=clock, control=bar, journal=journal))
+    shown = table(
+        "promotions",
+        ("status", "from run", "experiment", "genome", "trigger", "Tier-2 run"),
+        [
+            (r["status"], r["from_run_id"], r["experiment"], r["genome_index"], r["trigger"], r.get("run_id", ""))
+            for r in rows
+        ],
+    )
+    return Report({"promotions": rows}, [shown, *(facts("Tier-2 run", row) for row in rows[:1] if "run_id" in row)])
+
+
+def _do(
+    row: dict[str, Any], own: Instance, layout: Layout, *, clock: Clock, control: RunControl, journal: Journal
+) -> dict[str, Any]:
+    """Do one request of the queue; what it came to."""
+    place = queue.queue_folder(layout, own.name) / f"{row['id']}.json"
+    request = queue.read_request(place)
+    outcome, proof = queue.drain(place, request, layout, clock=clock, control=control, journal=journal)
+    own.intervals.record_run(outcome.run_id, outcome.status, collapses_of(outcome.path), outcome.lived)
+    return {
+        "status": "proven" if proof else outcome.status,
+        "run_id": outcome.run_id,
+        "directory": str(outcome.path),
+        "seconds": round(outcome.seconds, 3),
+        "agent_ticks": outcome.agent_ticks,
+        "deaths_compared": proof.deaths if proof else None,
+    }
+
+
+def promote_command(
+    context: typer.Context,
+    *,
+    root: Root = DEFAULT_ROOT,
+    stage: StageOption = Stage.STAGE1,
+    genome_id: Annotated[str | None, typer.Option(metavar="ID", help="A record's id, or a genome's sha256.")] = None,
+    top_k: Annotated[int | None, typer.Option(min=1, metavar="N", help="The best N of the pool.")] = None,
+    by: Annotated[str, typer.Option(metavar="survival|roi", help="Best by what.")] = queue.BY_SURVIVAL,
+    trigger: Annotated[
+        str | None, typer.Option(metavar="NAME", help="A pattern among deaths, from the newest runs.")
+    ] = None,
+    instance: Annotated[str, typer.Option(metavar="PROMOTE|AUDIT", help="In whose name.")] = queue.QUEUES[0],
+    later: Annotated[
+        bool, typer.Option("--queue", help="Only put them into the queue; prometheus-stage1@PROMOTE drains it.")
+    ] = False,
+    as_json: AsJson = False,
+) -> Report:
+    """Replay experiments as Tier-2 runs with the whole chain of evidence, and prove that the replay is the same."""
+    if instance not in queue.QUEUES:
+        raise UsageError(f"--instance {instance}: expected {' or '.join(queue.QUEUES)}")
+    layout, clock = Layout.under(root), SystemClock()
+    asked = list(
+        candidates(
+            layout, stage, genome_id=genome_id, top_k=top_k, by=by, trigger=trigger, instance=instance, clock=clock
+        )
+    )
+    return promote_all(asked, layout, later=later, clock=clock, console=context.obj).asked(as_json=as_json)

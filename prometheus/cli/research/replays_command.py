@@ -1,0 +1,61 @@
+"""``replay``: do a sealed run again elsewhere and compare every artifact that is a function of its manifest."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from attrs import asdict
+from rich.console import Console
+
+from prometheus.cli.foreground import Bar, Undisturbed
+from prometheus.cli.options import AsJson, examples
+from prometheus.cli.report import Report, table
+from prometheus.v10.base.clock import Clock, SystemClock
+from prometheus.v10.base.errors import ExitCode, UsageError
+from prometheus.v10.base.paths import Layout
+from prometheus.v10.runs.replay import replay
+
+REPLAY_EXAMPLES = examples("replay var/runs_hf/HF_20260101T000000Z_1a2b3c4_5d6e", "replay RUN_DIR --workers 1 --json")
+
+
+def replay_run(
+    run_dir: Path, root: Path | None, *, workers: int, clock: Clock, console: Console, bars: Path | None = None
+) -> Report:
+    """Replay a run in a temporary tree; the verdict is pass only if all bytes agree; errors as `replay`."""
+    if not run_dir.is_dir():
+        raise UsageError(f"there is no run at {run_dir}", hint="give a run's directory")
+    layout = Layout.under(root or run_dir.absolute().parent.parent)
+    with tempfile.TemporaryDirectory(prefix="prometheus-replay-") as scratch, Bar(Undisturbed(), console) as bar:
+        found = replay(run_dir, layout, Path(scratch), clock=clock, control=bar, workers=workers, bars=bars)
+    rows = [
+        (found.verified.name, "passes" if found.verified.same else "FAILS", found.verified.detail),
+        *((one.name, "identical" if one.same else "DIFFERENT", one.detail) for one in found.comparisons),
+    ]
+    verdict = "identical" if found.identical else "DIFFERENT"
+    return Report(
+        {**asdict(found), "identical": found.identical},
+        [
+            table(f"replay of {found.run_id}", ("artifact", "bytes", "detail"), rows),
+            f"{verdict}: {found.agent_ticks:,} agent-ticks in {found.seconds:.1f} s",
+        ],
+        ExitCode.DONE if found.identical else ExitCode.VERIFY_FAILED,
+    )
+
+
+def replay_command(
+    context: typer.Context,
+    run_dir: Annotated[Path, typer.Argument(help="A sealed run's directory.")],
+    *,
+    root: Annotated[Path | None, typer.Option(metavar="DIR", help="Its tree; else the one it lies in.")] = None,
+    workers: Annotated[int, typer.Option(min=0, help="Processes (0: one a processor).")] = 0,
+    bars: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The file of its bars, where the run names one.")
+    ] = None,
+    as_json: AsJson = False,
+) -> Report:
+    """Re-execute a run from its manifest and compare; exit 0 only if every byte agrees."""
+    found = replay_run(run_dir, root, workers=workers, clock=SystemClock(), console=context.obj, bars=bars)
+    return found.asked(as_json=as_json)

@@ -1,0 +1,170 @@
+"""``run``: one run in the foreground, with the service's own rules (lock, STOP file, disk, survival curve)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from functools import partial
+from typing import Annotated
+
+import attrs
+import typer
+from attrs import frozen
+from rich.console import Console
+
+from prometheus.cli.foreground import Bar, verdicts
+from prometheus.cli.options import DEFAULT_ROOT, AsJson, Root, examples
+from prometheus.cli.report import Report
+from prometheus.v10.base.clock import Clock, SystemClock
+from prometheus.v10.base.errors import ExitCode, UsageError
+from prometheus.v10.base.modes import Stage
+from prometheus.v10.base.paths import Layout
+from prometheus.v10.evidence.writing.journal import Journal
+from prometheus.v10.ops.instance.instance_lock import Instance
+from prometheus.v10.ops.instance.interrupted import close_interrupted
+from prometheus.v10.ops.instance.survival import collapses_of
+from prometheus.v10.ops.service.liveness import Liveness
+from prometheus.v10.ops.service.service_control import ServiceControl, enter_torn
+from prometheus.v10.ops.service.stop import StopWatch, stop_file_present
+from prometheus.v10.ops.storage.disk import DiskGuard, refuse_without_room
+from prometheus.v10.ops.storage.reserve import ReserveFiles
+from prometheus.v10.runs.control import StopReason
+from prometheus.v10.runs.request.profile import Profile, load_profile
+from prometheus.v10.runs.request.ranges import unsound_numbers
+from prometheus.v10.runs.stage1 import run_stage1
+from prometheus.v10.runs.workers.invariance import check_core
+
+
+@frozen
+class Changes:
+    """What the command line changes in a profile; None leaves it."""
+
+    seed: int | None = None
+    experiments: int | None = None
+    workers: int | None = None
+    market: str | None = None
+
+
+def changed(profile: Profile, changes: Changes) -> Profile:
+    """``profile`` with what the command line says.
+
+    Raises:
+        UsageError: for a number that cannot be.
+    """
+    given = {name: value for name, value in attrs.asdict(changes).items() if value is not None}
+    for name, least in (("seed", 0), ("experiments", 1), ("workers", 0)):
+        if given.get(name, least) < least:
+            raise UsageError(f"--{name} {given[name]}: expected at least {least}")
+    experiments = {key: given[name] for name, key in (("seed", "seed"), ("experiments", "count")) if name in given}
+    if experiments:
+        profile = attrs.evolve(profile, experiments=attrs.evolve(profile.experiments, **experiments))
+    if "workers" in given:
+        profile = attrs.evolve(profile, workers=given["workers"])
+    if "market" in given and not given["market"].strip():
+        raise UsageError("--market is empty", hint="name a market of the library, or a file")
+    if "market" in given:
+        market = attrs.evolve(profile.market, source=given["market"], timeframe_s=None, bars=None, start=None)
+        profile = attrs.evolve(profile, market=market, window=None)
+    if wrong := unsound_numbers(profile):
+        raise UsageError("; ".join(wrong[:5]), hint="give smaller numbers on the command line")
+    return profile
+
+
+def run_once(
+    layout: Layout, name: str, changes: Changes, *, instance: str, clock: Clock, environ: Mapping[str, str],
+    console: Console, cluster: str | None = None,
+) -> Report:  # fmt: skip
+    """One run, sealed; stopped by Ctrl-C, SIGTERM, the STOP file or a full disk, and sealed then as well.
+
+    The seeds are the profile's, so the same command gives the same result; the service draws new ones each time. A run
+    that a full disk ended reports 74.
+
+    Raises:
+        PrometheusError: whatever makes the run impossible; its hint says what to do.
+    """
+    if stop_file_present(layout.stop_file):
+        raise UsageError(f"{layout.stop_file} exists, so nothing is started", hint="remove it to start again")
+    check_core()
+    profile = changed(load_profile(name, layout), changes)
+    if profile.stage is not Stage.STAGE1:
+        raise UsageError(f"profile {name} is for {profile.stage.value}", hint="this command runs stage1")
+    layout.prepare()
+    disk = DiskGuard.of(layout, instance, profile.disk, clock)
+    disk.require()
+    journal = Journal.open(instance=instance, mode=profile.mode, stage=profile.stage, run_id=None)
+    torn = journal.send_torn
+    entered = partial(enter_torn, layout, clock, instance, journal)
+    with StopWatch(layout.stop_file, clock) as stop, Instance(layout, instance, clock, entered) as own:
+        live = Liveness(environ, clock)
+        try:
+            refuse_without_room(disk.before_run())
+            close_interrupted(layout, own, clock, journal, torn)
+            control = ServiceControl(
+                stop=stop,
+                live=live,
+                disk=disk,
+                intervals=own.intervals,
+                journal=journal,
+                profile=name,
+            )
+            own.begin_run()
+            follows, since = own.intervals.pending_restart() or (None, None)
+            with Bar(control, console) as bar:
+                outcome = run_stage1(
+                    profile,
+                    layout,
+                    clock=clock,
+                    mode=profile.mode,
+                    instance=instance,
+                    control=bar,
+                    journal=journal,
+                    previous_run_id=follows,
+                    restart_seconds=since,
+                    files=ReserveFiles(disk.reserve),
+                    cluster=cluster,
+                )
+            own.intervals.record_run(outcome.run_id, outcome.status, collapses_of(outcome.path), outcome.lived)
+        finally:
+            live.close()
+        data, shown = verdicts(outcome, own.intervals.figures())
+    return Report(data, shown, ExitCode.IO if outcome.stop_reason is StopReason.DISK_BUDGET else ExitCode.DONE)
+
+
+# ---- on the command line ---------------------------------------------------------------------------------------------
+
+RUN_EXAMPLES = examples(
+    "run --root var", "run --profile HF --experiments 4 --seed 7 --workers 2", "run --market BTC-1h --json"
+)
+
+
+def run(
+    context: typer.Context,
+    *,
+    root: Root = DEFAULT_ROOT,
+    profile: Annotated[str, typer.Option(metavar="NAME|FILE", help="What to run.")] = "HF",
+    seed: Annotated[int | None, typer.Option(help="Of the first experiment.")] = None,
+    experiments: Annotated[int | None, typer.Option(help="How many.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes (0: one a processor); no result depends on it.")
+    ] = None,
+    market: Annotated[
+        str | None, typer.Option(metavar="NAME|FILE", help="Which bars: all of them, as they are.")
+    ] = None,
+    cluster: Annotated[
+        str | None, typer.Option(metavar="tcp://…", help="A Dask scheduler, whose workers run the experiments.")
+    ] = None,
+    instance: Annotated[str, typer.Option(help="Whose lock and survival curve.")] = "local",
+    as_json: AsJson = False,
+) -> Report:
+    """Do one run in the foreground, sealed and verifiable, and print its verdicts."""
+    changes = Changes(seed=seed, experiments=experiments, workers=workers, market=market)
+    return run_once(
+        Layout.under(root),
+        profile,
+        changes,
+        instance=instance,
+        clock=SystemClock(),
+        environ=os.environ,
+        console=context.obj,
+        cluster=cluster,
+    ).asked(as_json=as_json)

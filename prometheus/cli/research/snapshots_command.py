@@ -1,0 +1,136 @@
+"""``snapshot create|list|diff``: immutable prefixes of a pool (contracts, section 5)."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from prometheus.cli.operate.evidence_command import verify_all
+from prometheus.cli.options import (
+    DEFAULT_ROOT,
+    AsJson,
+    InstanceOption,
+    Root,
+    StageOption,
+    examples,
+    group,
+)
+from prometheus.cli.report import Report, facts, table
+from prometheus.cli.research.pools_command import existing_pool
+from prometheus.v10.base.clock import Clock, SystemClock
+from prometheus.v10.base.errors import UsageError
+from prometheus.v10.base.modes import Mode, Stage
+from prometheus.v10.base.names import SNAPSHOT_PREFIX
+from prometheus.v10.base.paths import Layout
+from prometheus.v10.evidence.pools.snapshot import SnapshotInfo, diff_snapshots, list_snapshots, read_index
+from prometheus.v10.evidence.writing.journal import Journal
+from prometheus.v10.ops.service.snapshotting import take_snapshot
+
+_COLUMNS = ("id", "count", "bytes", "created_at", "git_commit")
+
+
+def _plain(info: SnapshotInfo) -> dict[str, Any]:
+    return {**asdict(info), "path": str(info.path)}
+
+
+def create(layout: Layout, stage: Stage, *, instance: str, clock: Clock) -> Report:
+    """Freeze a stage's pool, enter the snapshot into the ledger, tell the journal; errors as `create_snapshot`."""
+    existing_pool(layout.pool(stage))
+    journal = Journal.open(instance=instance, mode=Mode.OFFLINE, stage=stage, run_id=None)
+    info = take_snapshot(layout, stage, instance=instance, clock=clock, journal=journal)
+    return Report(_plain(info), [facts("already there" if info.already_there else "created", _plain(info))])
+
+
+def list_all(layout: Layout, stage: Stage) -> Report:
+    """Every snapshot of a stage, the smallest first."""
+    found = list_snapshots(layout.snapshots(stage))
+    rows = [[getattr(info, column) for column in _COLUMNS] for info in found]
+    title = f"snapshots in {layout.snapshots(stage)}"
+    return Report({"snapshots": [_plain(info) for info in found]}, [table(title, _COLUMNS, rows)])
+
+
+def all_files(layout: Layout, stage: Stage) -> list[Path]:
+    """Every snapshot's file, with or without its index."""
+    return sorted(layout.snapshots(stage).glob(f"{SNAPSHOT_PREFIX}*.jsonl"))
+
+
+def find(layout: Layout, stage: Stage, name: str) -> SnapshotInfo:
+    """A snapshot by id, by an unambiguous beginning of one, or by its file.
+
+    Raises:
+        UsageError: when there is none, or more than one.
+    """
+    place = Path(name)
+    if place.suffix in {".json", ".jsonl"}:
+        return read_index(place.with_suffix(".json"))
+    known = {info.id: info for info in list_snapshots(layout.snapshots(stage))}
+    hits = [info for identity, info in known.items() if identity.startswith(name.removeprefix(SNAPSHOT_PREFIX))]
+    if name in known:
+        return known[name]
+    if len(hits) != 1:
+        listed = ", ".join(sorted(known)) or "none"
+        raise UsageError(f"{len(hits)} snapshots are called {name!r}", hint=f"there are: {listed}")
+    return hits[0]
+
+
+def diff(layout: Layout, stage: Stage, one: str, other: str) -> Report:
+    """What the later of two snapshots has more; errors as `diff_snapshots` and `find`."""
+    found = diff_snapshots(find(layout, stage, one), find(layout, stage, other))
+    data = {
+        "earlier": found.earlier.id,
+        "later": found.later.id,
+        "first_n": found.first_n,
+        "added": found.added,
+        "added_bytes": found.added_bytes,
+    }
+    return Report(data, [facts("difference", data)])
+
+
+# ---- on the command line ---------------------------------------------------------------------------------------------
+
+app = group("Immutable prefixes of a pool: the only thing stage 2 may read.")
+Name = Annotated[str, typer.Argument(metavar="ID|FILE", help="An id, its beginning, or a file.")]
+
+
+@app.command("create", epilog=examples("snapshot create --root var"))
+def create_command(
+    *,
+    root: Root = DEFAULT_ROOT,
+    stage: StageOption = Stage.STAGE1,
+    instance: InstanceOption = "local",
+    as_json: AsJson = False,
+) -> Report:
+    """Freeze what the pool holds now; a writer may go on meanwhile."""
+    return create(Layout.under(root), stage, instance=instance, clock=SystemClock()).asked(as_json=as_json)
+
+
+@app.command("list", epilog=examples("snapshot list --json"))
+def list_command(*, root: Root = DEFAULT_ROOT, stage: StageOption = Stage.STAGE1, as_json: AsJson = False) -> Report:
+    """List the snapshots, the smallest first."""
+    return list_all(Layout.under(root), stage).asked(as_json=as_json)
+
+
+@app.command("verify", epilog=examples("snapshot verify 000000000120", "snapshot verify"))
+def verify_command(
+    context: typer.Context,
+    names: Annotated[list[str] | None, typer.Argument(metavar="[ID|FILE]...", help="By default all.")] = None,
+    *,
+    root: Root = DEFAULT_ROOT,
+    stage: StageOption = Stage.STAGE1,
+    as_json: AsJson = False,
+) -> Report:
+    """Check snapshots against their index and their own chain; exit 0 pass, 1 fail, 2 could not check."""
+    layout = Layout.under(root)
+    paths = [find(layout, stage, name).path for name in names] if names else all_files(layout, stage)
+    return verify_all(paths, context.obj).asked(as_json=as_json)
+
+
+@app.command("diff", epilog=examples("snapshot diff 000000000120 000000000144"))
+def diff_command(
+    one: Name, other: Name, *, root: Root = DEFAULT_ROOT, stage: StageOption = Stage.STAGE1, as_json: AsJson = False
+) -> Report:
+    """Say what the later of two snapshots has more; a prefix that differs is an error."""
+    return diff(Layout.under(root), stage, one, other).asked(as_json=as_json)

@@ -1,0 +1,1 @@
+"""The audit: a whole tree held against its ledger and witnesses. Standard library only."""

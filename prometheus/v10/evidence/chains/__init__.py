@@ -1,0 +1,1 @@
+"""Hash-chained files, and the ledger among them."""

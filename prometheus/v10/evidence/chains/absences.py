@@ -1,0 +1,144 @@
+"""Files that a sealed run holds no more as they were sealed, and what explains it (contracts, section 12).
+
+A seal never changes, so what retention does to a sealed run stands in the ledger, before it is done:
+
+1. **Deleted**: a tombstone names the path and the sealed sha256. A policy may delete the parts of a Tier-1 run's raw
+   samples, and no other file of it; a Tier-2 run goes as a whole, for an operator's reason.
+2. **Compressed**: ``NAME.zst`` stands in for ``NAME``. An entry names the sha256 of both. Unpacked it must give the
+   sealed bytes; where nothing here can unpack it, its own sha256 is checked, and the verdict is "could not check".
+
+Standard library only: zstd is asked for by name where it happens to be installed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+from prometheus.v10.base.errors import EvidenceError, host_error
+from prometheus.v10.base.names import Artifact
+from prometheus.v10.evidence.chains.chain import BLOCK
+
+PACKED_SUFFIX = ".zst"
+_ZSTD_MODULES = ("compression.zstd", "zstandard")  # Python's own from 3.14 on, and the package
+_RAW_PART = re.compile(re.escape(str(Artifact.EXECUTION_RAW)).replace(re.escape("{part:04d}"), r"\d{4,}"))
+
+
+@dataclass(frozen=True)
+class Packing:
+    """A compression that the ledger knows.
+
+    Attributes:
+        path: of the sealed file, relative to the installation's lib.
+        sha256: of the sealed file, as ``bytes`` is its size.
+        packed_sha256: of what stands in for it, as ``packed_bytes`` is its size.
+    """
+
+    path: str
+    sha256: str
+    bytes: int
+    packed_sha256: str
+    packed_bytes: int
+
+
+class Codec(NamedTuple):
+    """What can read zstd here: ``open(path, "rb")``, and the exception that it raises for what is none."""
+
+    open: Callable[..., BinaryIO]
+    error: type[Exception]
+
+
+def is_raw_part(name: str) -> bool:
+    """Whether a file of a run is a part of its raw samples: the only thing that a policy may delete of a Tier-1 run."""
+    return _RAW_PART.fullmatch(name) is not None
+
+
+def packing_of(payload: Mapping[str, Any]) -> Packing | None:
+    """A `LedgerEntryType.COMPRESSION` payload as a packing; None when it is none."""
+    texts = [payload.get(key) for key in ("path", "sha256", "packed_sha256")]
+    sizes = [payload.get(key) for key in ("bytes", "packed_bytes")]
+    if not all(isinstance(text, str) for text in texts) or not all(type(size) is int for size in sizes):
+        return None
+    path, sha256, packed_sha256 = map(str, texts)
+    return Packing(path, sha256, int(str(sizes[0])), packed_sha256, int(str(sizes[1])))
+
+
+def find_codec() -> Codec | None:
+    """What can read zstd here, if anything."""
+    for name in _ZSTD_MODULES:
+        try:
+            module = importlib.import_module(name)
+        except ImportError:
+            continue
+        return Codec(module.open, module.ZstdError)
+    return None
+
+
+def unpack(packed: Path, size: int, take: Callable[[bytes], object], codec: Codec) -> str:
+    """Hand the unpacked bytes to ``take``, block by block in flat memory; returns their sha256.
+
+    Args:
+        packed: a ``.zst``.
+        size: how many bytes there must be: a few bytes of zstd can stand for any number of them.
+        take: hears each block.
+        codec: see `find_codec`.
+
+    Raises:
+        ValueError: when it is no zstd, or holds another number of bytes.
+        HostError: when it cannot be read.
+    """
+    digest, seen = hashlib.sha256(), 0
+    for block in _blocks(packed, codec):
+        seen += len(block)
+        if seen > size:
+            raise ValueError(f"it holds more than the {size} bytes that were sealed")
+        digest.update(block)
+        take(block)
+    if seen != size:
+        raise ValueError(f"it holds {seen} bytes, {size} were sealed")
+    return digest.hexdigest()
+
+
+def _blocks(packed: Path, codec: Codec) -> Iterator[bytes]:
+    try:
+        source = codec.open(packed, "rb")
+    except OSError as error:
+        raise host_error(error, f"cannot read {packed}") from error
+    with source:
+        while True:
+            try:
+                block = source.read(BLOCK)
+            except OSError as error:
+                raise host_error(error, f"cannot read {packed}") from error
+            except (codec.error, EOFError) as error:
+                raise ValueError(f"it cannot be unpacked: {error}") from error
+            if not block:
+                return
+            yield block
+
+
+def open_evidence(path: Path) -> BinaryIO:
+    """Open a file of a run for reading, or what stands in for it when retention compressed it.
+
+    Raises:
+        EvidenceError: when only the compressed form is there, and nothing here can read it.
+        HostError: when neither can be opened.
+    """
+    packed = path.with_name(path.name + PACKED_SUFFIX)
+    try:
+        if path.exists() or not packed.exists():
+            return path.open("rb")
+        codec = find_codec()
+        if codec is None:
+            raise EvidenceError(
+                f"{path} is compressed, and nothing here reads zstd",
+                hint="install zstandard, or `prometheus-quant retention restore RUN_ID`",
+            )
+        return codec.open(packed, "rb")
+    except OSError as error:
+        raise host_error(error, f"cannot read {path}") from error

@@ -1,0 +1,179 @@
+"""What a ledger of seals says, taken in line by line: the one model that verification, audit and writers ask.
+
+Standard library only.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from prometheus.v10.base.errors import PrometheusError
+from prometheus.v10.base.names import LedgerEntryType
+from prometheus.v10.evidence.chains.absences import Packing, packing_of
+from prometheus.v10.evidence.chains.ledger_line import LEDGER_LINE, parse
+from prometheus.v10.evidence.chains.ledger_table import problem
+from prometheus.v10.evidence.chains.scan import scan
+from prometheus.v10.evidence.records.findings import VerifyReport
+
+SEALS = frozenset([LedgerEntryType.RUN_SEALED, LedgerEntryType.RUN_INTERRUPTED, LedgerEntryType.RUN_ADOPTED])
+GATES = frozenset([LedgerEntryType.GATE_LOCKED, LedgerEntryType.GATE_BATCH, LedgerEntryType.GATE_SEALED])
+MOST_PROBLEMS = 20
+
+
+@dataclass(frozen=True)
+class GateEntry:
+    """What the ledger has of a gate: that it was locked, how many experiments it had, that it was sealed."""
+
+    kind: str
+    payload: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Started:
+    """A run that was begun: the entry that stands before its directory was made."""
+
+    n: int
+    instance: str
+    payload: dict[str, Any]
+
+
+@dataclass
+class LedgerView:
+    """What a ledger says.
+
+    Attributes:
+        seals: payloads of seals by run id, in order.
+        sealed_by: the instance in whose name each run was sealed.
+        started: the beginning of each run by run id.
+        after_installation: run ids whose seal stands after the installation's entry: more is owed of them.
+        deleted: sha256 by the path of a tombstone; ``tombstones`` has the payloads.
+        packed: what was compressed, by path.
+        counters: the highest run counter that each instance has begun.
+        inherited: runs that were open when this version found the ledger; it did not begin them.
+        problems: entries that the closed table does not allow, in words.
+        entries: how many lines there are.
+    """
+
+    seals: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    sealed_by: dict[str, str] = field(default_factory=dict)
+    started: dict[str, Started] = field(default_factory=dict)
+    after_installation: set[str] = field(default_factory=set)
+    deleted: dict[str, str] = field(default_factory=dict)
+    tombstones: list[dict[str, Any]] = field(default_factory=list)
+    snapshots: list[dict[str, Any]] = field(default_factory=list)
+    packed: dict[str, list[Packing]] = field(default_factory=dict)
+    gates: dict[str, list[GateEntry]] = field(default_factory=dict)
+    promotions: list[dict[str, Any]] = field(default_factory=list)
+    torn: list[dict[str, Any]] = field(default_factory=list)
+    counters: dict[str, int] = field(default_factory=dict)
+    problems: deque[str] = field(default_factory=lambda: deque(maxlen=MOST_PROBLEMS))
+    installation: str | None = None
+    inherited: set[str] = field(default_factory=set)
+    entries: int = 0
+
+    def add(self, line: bytes) -> None:
+        """Take one line of the ledger in."""
+        self.take(parse(line))
+
+    def take(self, entry: Mapping[str, Any]) -> None:
+        """Take one parsed entry in; its payload's types are checked before anything is read from it."""
+        kind, payload, n = str(entry["type"]), dict(entry["payload"]), self.entries
+        wrong = self.problem_of(entry)
+        self.entries += 1
+        if wrong is not None:
+            self.problems.append(f"entry {n}: {wrong}")
+            return
+        if kind == LedgerEntryType.INSTALLATION:
+            self.installation = payload["installation_id"]
+            self.inherited = set(payload["open_runs"])
+        elif kind == LedgerEntryType.RUN_STARTED:
+            self.started[payload["run_id"]] = Started(n, str(entry["instance"]), payload)
+            if payload["run_counter"] is not None:
+                self.counters[str(entry["instance"])] = payload["run_counter"]
+        elif kind in SEALS:
+            self.seals.setdefault(payload["run_id"], []).append(payload)
+            self.sealed_by[payload["run_id"]] = str(entry["instance"])
+            if self.installation is not None:
+                self.after_installation.add(payload["run_id"])
+        else:
+            self._take_other(kind, payload)
+
+    def problem_of(self, entry: Mapping[str, Any]) -> str | None:
+        """What would be wrong with an entry that came next; None when nothing would be."""
+        kind, payload = str(entry["type"]), dict(entry["payload"])
+        installed = self.installation is not None
+        return problem(kind, payload, installed=installed) or self._misplaced(kind, payload, entry)
+
+    def _take_other(self, kind: str, payload: dict[str, Any]) -> None:
+        if kind == LedgerEntryType.RETENTION_DELETION:
+            self.deleted[payload["path"]] = payload["sha256"]
+            self.tombstones.append(payload)
+        elif kind == LedgerEntryType.COMPRESSION:
+            if (packing := packing_of(payload)) is not None:
+                self.packed.setdefault(packing.path, []).append(packing)
+        elif kind == LedgerEntryType.SNAPSHOT:
+            self.snapshots.append(payload)
+        elif kind == LedgerEntryType.PROMOTION:
+            self.promotions.append(payload)
+        elif kind == LedgerEntryType.TORN_TAIL:
+            self.torn.append(payload)
+        elif kind in GATES:
+            self.gates.setdefault(payload["gate"], []).append(GateEntry(kind, payload))
+
+    def _misplaced(  # noqa: PLR0911  (one line a rule)
+        self, kind: str, payload: Mapping[str, Any], entry: Mapping[str, Any]
+    ) -> str | None:
+        """What is wrong with an entry where it stands: order is part of what a ledger says."""
+        if kind == LedgerEntryType.INSTALLATION:
+            if self.installation is not None:
+                return "a second installation entry: a ledger has one"
+            if payload["entries_before"] != self.entries:
+                return f"installation says that {payload['entries_before']} entries stand before it"
+        if self.installation is None:
+            return None
+        run = payload.get("run_id")
+        if kind == LedgerEntryType.RUN_STARTED:
+            if run in self.started or run in self.seals:
+                return f"{run} was begun before"
+            counter, instance = payload["run_counter"], str(entry["instance"])
+            if counter is not None and counter <= self.counters.get(instance, -1):
+                return f"{run}: instance {instance} began run {counter} of its count again: its seeds repeat"
+        if kind in SEALS:
+            return self._wrong_seal(str(run), payload)
+        return None
+
+    def _wrong_seal(self, run: str, payload: Mapping[str, Any]) -> str | None:
+        begun = self.started.get(run)
+        if begun is None and run in self.inherited:
+            return f"{run} is sealed twice" if run in self.seals else None
+        if begun is None:
+            return f"{run} is sealed, and no entry before says that it was begun"
+        for name in ("run_dir", "tier"):
+            if begun.payload[name] != payload[name]:
+                return f"{run}: {name} is {payload[name]!r}, it was begun with {begun.payload[name]!r}"
+        before, said = begun.payload["pool"], payload["pool"]
+        if said["path"] != before["path"] or said["before"]["records"] < before["records"]:
+            return f"{run}: its pool is not the one that it was begun with"
+        return f"{run} is sealed twice" if run in self.seals else None
+
+    def unsealed(self) -> set[str]:
+        """Runs that were begun and have no seal: at work, or cut off."""
+        return self.started.keys() - self.seals.keys()
+
+
+def read_ledger(path: Path, report: VerifyReport) -> LedgerView | None:
+    """The ledger's view of things; None, with an error in the report, when it cannot be believed."""
+    view = LedgerView()
+    try:
+        damages = scan(path, LEDGER_LINE, close=True, each=view.add).damages
+    except PrometheusError as error:
+        report.error(path, error.message)
+        return None
+    if damages:
+        report.error(path, f"the ledger is damaged at byte {damages[0].offset}: seals were not compared with it")
+        return None
+    return view

@@ -1,0 +1,1 @@
+"""What follows from the sealed bytes of a run of stage 2. Standard library only."""

@@ -1,0 +1,1 @@
+"""The verifier. Standard library only, with everything it imports."""

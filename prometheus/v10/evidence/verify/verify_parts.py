@@ -1,0 +1,89 @@
+"""Sharded artifacts (contracts, section 10): an index covers every part and nothing else, by name, count and hash.
+
+Standard library only.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Set
+from pathlib import Path
+from typing import Any
+
+from prometheus.v10.base.names import Artifact
+from prometheus.v10.evidence.derive.orders import Orders
+from prometheus.v10.evidence.pools.snapshot import file_sha256
+from prometheus.v10.evidence.records.canonical import strict_loads
+from prometheus.v10.evidence.records.findings import VerifyReport
+from prometheus.v10.evidence.verify.verify_raw import check_raw, is_raw_index
+
+INDEXES = {
+    Artifact.DECISION_TRACE_INDEX: Artifact.DECISION_TRACE,
+    Artifact.EXECUTION_RAW_INDEX: Artifact.EXECUTION_RAW,
+    Artifact.POSITIONS_RAW_INDEX: Artifact.POSITIONS_RAW,
+}
+
+
+def check_parts(
+    run_dir: Path,
+    present: set[str],
+    report: VerifyReport,
+    *,
+    explained: Set[str] = frozenset(),
+    cut_off: bool = False,
+    orders: Orders | None = None,
+) -> None:
+    """Check every sharded artifact of a run against its index.
+
+    Args:
+        run_dir: the run.
+        present: names of its files.
+        report: where findings go.
+        cut_off: the run carries ``interrupted.json``, or says itself that it failed.
+        orders: holds each raw record against lives and world, where these are known.
+        explained: names of files that are gone, and whose absence the ledger explains (`evidence.chains.absences`).
+
+    Raises:
+        OSError: when a file cannot be read.
+    """
+    for index, part in INDEXES.items():
+        parts = {name for name in present if re.fullmatch(_pattern(part), name)}
+        owed = orders is not None and index is Artifact.EXECUTION_RAW_INDEX  # whatever it calls itself
+        if index in present and (owed or is_raw_index(run_dir / index)):
+            report.findings += check_raw(run_dir, cut_off=cut_off, explained=explained, orders=orders)
+        elif index in present:
+            _check_index(run_dir, index, parts, report, explained)
+        elif parts:
+            report.fail(run_dir / index, f"missing, and there are {len(parts)} parts of it")
+
+
+def _pattern(part: Artifact) -> str:
+    before, after = str(part).split("{part:04d}")
+    return re.escape(before) + r"\d{4,}" + re.escape(after)
+
+
+def _check_index(run_dir: Path, index: Artifact, parts: set[str], report: VerifyReport, explained: Set[str]) -> None:
+    path = run_dir / index
+    try:
+        shards = strict_loads(path.read_bytes())["shards"]
+        listed = {str(shard["filename"]): shard for shard in shards}
+    except (ValueError, KeyError, TypeError) as error:
+        report.fail(path, f"not an index of parts: {error!r}")
+        return
+    if len(listed) != len(shards):
+        report.fail(path, "a part is listed twice")
+    for name in sorted(parts - listed.keys()):
+        report.fail(run_dir / name, f"not in {index}")
+    for name in sorted(listed.keys() - parts - explained):
+        report.fail(path, f"lists {name}, which is not there")
+    for name in sorted(parts & listed.keys()):
+        _check_part(run_dir / name, listed[name], report)
+
+
+def _check_part(path: Path, shard: dict[str, Any], report: VerifyReport) -> None:
+    """An index names a part's hash in full (``sha256``) or by its first 16 digits (``sha256_16``)."""
+    said = shard.get("sha256") or shard.get("sha256_16")
+    if not isinstance(said, str) or len(said) not in {16, 64}:
+        report.fail(path, "its index has no hash of it")
+    elif not file_sha256(path).startswith(said):
+        report.fail(path, "its sha256 is not that of its index")

@@ -1,0 +1,1 @@
+"""What stands outside the evidence and remembers it: checkpoints and the journal."""

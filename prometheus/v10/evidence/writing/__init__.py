@@ -1,0 +1,1 @@
+"""One sealed directory being written: manifest, files, journal, seal, entry."""

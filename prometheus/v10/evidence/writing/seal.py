@@ -1,0 +1,233 @@
+"""The seal of a run (contracts, section 4): a listing, the hashes of every file, and nothing written after.
+
+1. ``FILELIST.ls.txt``: mode, size and name of every file but the two seal files, sorted by name.
+2. ``SHA256SUMS.txt``: the sha256 of every file, FILELIST included, itself not; plain ``sha256sum -c`` passes.
+3. The manifest is final before the seal: it names the files and bytes it knew, but the seal's own hash cannot stand in
+   a file that it covers; it goes to the ledger of seals, and that is where `verify` and `audit` look for it.
+4. Everything is on the disk before the seal appears, and the seal is on the disk before this returns.
+
+Standard library only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from prometheus.v10.base.errors import EvidenceError, host_error
+from prometheus.v10.base.files import FILES, Files, aside_name, write_atomic
+from prometheus.v10.base.names import SEAL_FILES, Artifact
+from prometheus.v10.evidence.pools.snapshot import file_sha256
+
+_NAME = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.+=@,-]*")
+_SUM = re.compile(r"([0-9a-f]{64}) [ *](.+)")
+_LISTED = re.compile(r"(-[rwxsStT-]{9}) +(\d+) (.+)")
+
+
+@dataclass(frozen=True)
+class Seal:
+    """A sealed run: what the ledger keeps.
+
+    Attributes:
+        sha256: of ``SHA256SUMS.txt``, which covers everything else.
+        files: how many files ``SHA256SUMS.txt`` covers (FILELIST included).
+        bytes: their sizes, summed.
+    """
+
+    run_id: str
+    sha256: str
+    files: int
+    bytes: int
+
+    def ledger_payload(self, *, run_dir: str, **more: Any) -> dict[str, Any]:
+        """What the ledger keeps (`LedgerEntryType.RUN_SEALED`); ``run_dir`` is relative to the installation's lib."""
+        return {
+            "run_id": self.run_id,
+            "run_dir": run_dir,
+            "seal": self.sha256,
+            "files": self.files,
+            "bytes": self.bytes,
+            **more,
+        }
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A file of a run directory: name relative to it, size, and mode as ``ls`` writes it."""
+
+    name: str
+    size: int
+    mode: str
+
+
+def seal_run(run_dir: Path, *, files: Files = FILES, on_file: Callable[[str], None] | None = None) -> Seal:
+    """Seal a run directory whose every file, the manifest too, is final.
+
+    Args:
+        run_dir: the directory; its name is the run id.
+        files: the file layer.
+        on_file: called with each name before it is hashed, so that a long seal can show that it moves.
+
+    Raises:
+        EvidenceError: when it is sealed already, or holds a link, a device, or a name that tools could misread.
+        HostError: when a call to the kernel fails; without ``SHA256SUMS.txt`` the run is not sealed.
+    """
+    if (run_dir / Artifact.SHA256SUMS).exists():
+        raise EvidenceError(f"{run_dir} is sealed already", hint="a sealed run is never changed; verify it")
+    # A process that was killed while it sealed may have had our process id, as the first of every container has: what
+    # it left aside under our names goes when we write there.
+    passing = {aside_name(run_dir / name).name for name in SEAL_FILES} | {Artifact.FILELIST.value}
+    covered = [listed for listed in list_files(run_dir) if listed.name not in passing]
+    text = "".join(f"{item.mode} {item.size:>12} {item.name}\n" for item in covered)
+    write_atomic(run_dir / Artifact.FILELIST, text.encode("ascii"), files=files)
+    names = sorted([item.name for item in covered] + [Artifact.FILELIST.value])
+    sums = []
+    for name in names:
+        if on_file is not None:
+            on_file(name)
+        _sync(run_dir / name, files)
+        sums.append(f"{file_sha256(run_dir / name)}  {name}\n")
+    _sync_directories(run_dir, names, files)
+    data = "".join(sums).encode("ascii")
+    write_atomic(run_dir / Artifact.SHA256SUMS, data, files=files)
+    size = sum(item.size for item in covered) + len(text)
+    return Seal(run_dir.name, hashlib.sha256(data).hexdigest(), len(names), size)
+
+
+def read_seal(run_dir: Path) -> Seal | None:
+    """The seal that a run directory carries, for a ledger that missed it; None when it has none.
+
+    Raises:
+        EvidenceError: when ``SHA256SUMS.txt`` cannot be read as such.
+        HostError: when a file cannot be read.
+    """
+    try:
+        data = (run_dir / Artifact.SHA256SUMS).read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise host_error(error, f"cannot read {run_dir / Artifact.SHA256SUMS}") from error
+    try:
+        sums = parse_sums(data)
+    except ValueError as error:
+        raise EvidenceError(f"{run_dir / Artifact.SHA256SUMS}: {error}", hint="verify the run") from error
+    present = {listed.name: listed.size for listed in list_files(run_dir)}
+    size = sum(present.get(name, 0) for name in sums)
+    return Seal(run_dir.name, hashlib.sha256(data).hexdigest(), len(sums), size)
+
+
+def list_files(run_dir: Path) -> list[Listed]:
+    """Every file of a run directory but ``SHA256SUMS.txt``, sorted by name; sub-directories are walked.
+
+    Raises:
+        EvidenceError: for a link, a device, or a name that a tool could misread.
+        HostError: when a directory cannot be read.
+    """
+    found = []
+    for name, status in walk(run_dir):
+        if not stat.S_ISREG(status.st_mode):
+            raise EvidenceError(
+                f"{run_dir / name} is not a regular file", hint="a run holds plain files only; move it away"
+            )
+        if not is_plain_name(name):
+            raise EvidenceError(
+                f"{run_dir}: the name {name!r} cannot be sealed", hint="letters, digits and _.+=@,- only"
+            )
+        if name != Artifact.SHA256SUMS:
+            found.append(Listed(name, status.st_size, stat.filemode(status.st_mode)))
+    return found
+
+
+def walk(run_dir: Path) -> list[tuple[str, os.stat_result]]:
+    """Everything below a run directory that is not a directory, sorted by relative name; links are not followed.
+
+    Raises:
+        HostError: when a directory cannot be read.
+    """
+    try:
+        return sorted(_walk(run_dir, ""))
+    except OSError as error:
+        raise host_error(error, f"cannot list {run_dir}") from error
+
+
+def is_plain_name(name: str) -> bool:
+    """Whether a relative name is one that ``sha256sum``, shells and tar all read alike."""
+    return all(_NAME.fullmatch(part) and part not in {".", ".."} for part in name.split("/"))
+
+
+def parse_sums(data: bytes) -> dict[str, str]:
+    """The lines of ``SHA256SUMS.txt``: name to sha256.
+
+    Raises:
+        ValueError: for a line of another form, a name twice, or a name that leads elsewhere.
+    """
+    sums: dict[str, str] = {}
+    for number, line in enumerate(_text_lines(data), 1):
+        match = _SUM.fullmatch(line)
+        if match is None:
+            raise ValueError(f"line {number} is not '<sha256>  <name>'")
+        digest, name = match.groups()
+        if not is_plain_name(name) or name in sums:
+            raise ValueError(f"line {number}: the name {name!r} is given twice or cannot be meant")
+        sums[name] = digest
+    return sums
+
+
+def parse_filelist(data: bytes) -> dict[str, Listed]:
+    """The lines of ``FILELIST.ls.txt`` by name.
+
+    Raises:
+        ValueError: for a line of another form, or a name twice.
+    """
+    listed: dict[str, Listed] = {}
+    for number, line in enumerate(_text_lines(data), 1):
+        match = _LISTED.fullmatch(line)
+        if match is None or match[3] in listed:
+            raise ValueError(f"line {number} is not '<mode> <size> <name>', or its name is given twice")
+        listed[match[3]] = Listed(match[3], int(match[2]), match[1])
+    return listed
+
+
+def _text_lines(data: bytes) -> list[str]:
+    if data and not data.endswith(b"\n"):
+        raise ValueError("no newline at the end")
+    try:
+        return data.decode("ascii").split("\n")[:-1]
+    except UnicodeDecodeError:
+        raise ValueError("not ASCII") from None
+
+
+def _walk(top: Path, prefix: str) -> Iterator[tuple[str, os.stat_result]]:
+    with os.scandir(top / prefix if prefix else top) as entries:
+        for entry in entries:
+            name = f"{prefix}{entry.name}"
+            status = entry.stat(follow_symlinks=False)
+            if stat.S_ISDIR(status.st_mode):
+                yield from _walk(top, f"{name}/")
+            else:
+                yield name, status
+
+
+def _sync(path: Path, files: Files) -> None:
+    try:
+        fd = files.open(path, os.O_RDONLY)
+        try:
+            files.fsync(fd)
+        finally:
+            files.close(fd)
+    except OSError as error:
+        raise host_error(error, f"cannot sync {path}") from error
+
+
+def _sync_directories(run_dir: Path, names: list[str], files: Files) -> None:
+    try:
+        for folder in sorted({(run_dir / name).parent for name in names} | {run_dir, run_dir.parent}):
+            files.fsync_dir(folder)
+    except OSError as error:
+        raise host_error(error, f"cannot sync {run_dir}") from error

@@ -1,0 +1,1 @@
+"""The host: systemd, Podman, releases, stopping, status, doctor."""

@@ -1,0 +1,1 @@
+"""An incident: its record and its bundle."""

@@ -1,0 +1,1 @@
+"""One instance: its lock, its interrupted runs, its survival curve."""

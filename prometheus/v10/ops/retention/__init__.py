@@ -1,0 +1,1 @@
+"""What is packed or removed, and when."""

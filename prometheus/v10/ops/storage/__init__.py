@@ -1,0 +1,1 @@
+"""Room on the disk: what is free, what is held back, what is used."""

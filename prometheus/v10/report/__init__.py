@@ -1,0 +1,1 @@
+"""Views of what is sealed: they read, and decide nothing."""

@@ -1,5 +1,0 @@
-"""Imported by the fork server, once, before it forks workers: the import itself does the work (see `warm`)."""
-
-from prometheus.v10.runs.warm import warm_up
-
-warm_up()

@@ -1,0 +1,343 @@
+"""Promotion: the experiment that made a genome, run again as a Tier-2 run with its whole chain (contracts, section 10).
+
+1. The source run must verify; its core, its bars (by sha256) and its config are taken over. The one experiment is run
+   with its own seed; every order is logged, every tick is traced.
+2. **Proof.** The replay must give the same genome, bit for bit, and the figure by which it was chosen, as the pool's
+   record says; and the experiment's deaths, births, survivors and row must be those that the source run filed. What was
+   compared, and what came of it, stands in the manifest (``promotion.proof``); without a comparison there is no proof
+   (ADR 0049).
+3. A replay that differs is sealed as it is: it is evidence, too. The promotion then fails.
+4. Code that cannot be named is not promoted: without a commit no Tier-2 run begins, and a built package must know its
+   image's digest. A git checkout has no image, and its manifest says so.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from attrs import asdict, evolve, field, frozen
+
+import prometheus
+from prometheus.v10.base.clock import Clock, new_run_id
+from prometheus.v10.base.errors import (
+    ConfigError,
+    CoreInvarianceError,
+    EvidenceError,
+    ExitCode,
+    PrometheusError,
+    UsageError,
+)
+from prometheus.v10.base.files import FILES, Files
+from prometheus.v10.base.modes import RunPrefix, Tier
+from prometheus.v10.base.names import Artifact, is_run_id
+from prometheus.v10.base.paths import Layout
+from prometheus.v10.base.text import printable
+from prometheus.v10.core.world import Experiment
+from prometheus.v10.evidence.pools.pool import SharedPoolWriter
+from prometheus.v10.evidence.records.codec import dump_config, from_json_bytes, structure_config
+from prometheus.v10.evidence.records.event_lines import utc_texts
+from prometheus.v10.evidence.records.fence_registry import inventory_hash
+from prometheus.v10.evidence.records.nulls import Nulls
+from prometheus.v10.evidence.verify.verify_run import verify_run
+from prometheus.v10.evidence.writing.environment import BUILD_FILE, Environment, probe
+from prometheus.v10.evidence.writing.journal import Journal
+from prometheus.v10.evidence.writing.manifest import RunManifest, RunPlan, Status, start_manifest
+from prometheus.v10.evidence.writing.rundir import RunDirectory
+from prometheus.v10.runs.control import RunControl, RunOutcome
+from prometheus.v10.runs.harvest import harvest
+from prometheus.v10.runs.identity import identity
+from prometheus.v10.runs.observe import Scene
+from prometheus.v10.runs.promote import promote_files as made
+from prometheus.v10.runs.promote.promote_proof import Proof, prove
+from prometheus.v10.runs.promote.promote_trace import TICKS_A_PART, trace_line
+from prometheus.v10.runs.request import setup
+from prometheus.v10.runs.request.ablation import mask
+from prometheus.v10.runs.request.profile import MIB, Profile
+from prometheus.v10.runs.stage1 import Stage1Run, journal_state
+from prometheus.v10.runs.workers.invariance import check_core
+from prometheus.v10.runs.workers.warm import warm_up
+
+INSTANCES = (RunPrefix.PROMOTE.value, RunPrefix.AUDIT.value)
+COMPARED_FIGURES = (
+    "survived", "death_tick", "death_reason", "birth_tick", "initial_capital", "final_capital", "roi_lifetime",
+    "trades", "wins", "costs",
+)  # fmt: skip
+"""What a manifest repeats of a promoted record: what the proof compares (`promote_proof.figures`)."""
+RAW_BUDGET = 1024 * MIB  # of raw orders: all of them are kept, 0.5 KiB each
+LOOK_TICKS = 32
+
+
+class ReplayDiffersError(PrometheusError):
+    """The replay of a promoted experiment is not what its source run filed."""
+
+    exit_code = ExitCode.VERIFY_FAILED
+
+
+@frozen(kw_only=True)
+class Promotion:
+    """One request: which experiment, for which genome, and why.
+
+    Attributes:
+        genome_index: None where the whole experiment is promoted (a pattern among deaths).
+        record: the pool's record of the genome as plain values (id, genome_sha256, metrics_summary), if there is one.
+        trigger: ``genome_id``, ``top_survival``, ``top_roi``, or a pattern's name.
+        detail: of the trigger, in words.
+    """
+
+    id: str
+    instance: str
+    from_run_id: str
+    experiment: int
+    genome_index: int | None
+    record: dict[str, Any] | None
+    trigger: str
+    detail: str
+    requested_at: str
+    null_reasons: dict[str, str] = field(factory=dict)
+    extra: dict[str, Any] = field(factory=dict)
+
+
+@frozen(kw_only=True)
+class Source:
+    """The run that a promotion goes back to."""
+
+    path: Path
+    manifest: RunManifest
+    profile: Profile
+    world: setup.World
+
+
+def open_source(promotion: Promotion, layout: Layout) -> Source:
+    """The source run, verified, with its world.
+
+    Raises:
+        UsageError: when there is no such run or experiment.
+        EvidenceError: when the run is not as it was sealed.
+        CoreInvarianceError: when this core is not the one that ran.
+        ConfigError: when its market data is gone, or another now.
+    """
+    if not is_run_id(promotion.from_run_id) or not promotion.from_run_id.startswith(f"{RunPrefix.HF.value}_"):
+        raise UsageError(
+            f"{printable(promotion.from_run_id)} is not the id of a Tier-1 run", hint="a pool record names its run"
+        )
+    if promotion.instance not in INSTANCES:
+        raise UsageError(f"instance {printable(promotion.instance)}: expected {' or '.join(INSTANCES)}")
+    path = layout.runs(Tier.TIER1_HF) / promotion.from_run_id
+    if not (path / Artifact.MANIFEST).is_file():
+        raise UsageError(
+            f"there is no run {promotion.from_run_id} in {path.parent}", hint="a pool record names its run"
+        )
+    report = verify_run(path)
+    if report.exit_code != ExitCode.DONE:
+        bad = next(finding for finding in report.findings if finding.level.value != "note")
+        raise EvidenceError(f"{path} does not verify: {bad.where}: {bad.what}", hint=f"prometheus-quant verify {path}")
+    manifest = from_json_bytes((path / Artifact.MANIFEST).read_bytes(), RunManifest, where=str(path))
+    if not 0 <= promotion.experiment < len(manifest.seeds):
+        raise UsageError(f"{promotion.from_run_id} has no experiment {promotion.experiment}")
+    core = check_core()
+    if core != manifest.core_hash:
+        raise CoreInvarianceError(
+            f"{manifest.run_id} ran on core {manifest.core_hash}, this core is {core}",
+            hint=f"check out {manifest.git_commit or 'the commit it ran on'} and promote there",
+        )
+    profile = structure_config(manifest.config, Profile, source=f"{path}: config")
+    if profile.stage2 is not None:
+        raise UsageError(f"{manifest.run_id} judged genomes and made none", hint="promote from the genome's own run")
+    try:
+        world = setup.prepare(profile, layout)
+    except ConfigError as error:
+        raise ConfigError(
+            f"the market data of {manifest.run_id} is gone: {error.message}", hint="import the same bars again"
+        ) from error
+    if world.market.sha256 != manifest.market.sha256:
+        raise ConfigError(
+            f"{manifest.run_id} ran on bars {manifest.market.sha256}, {profile.market.source!r} has "
+            f"{world.market.sha256} now",
+            hint="import the same bars again",
+        )
+    return Source(path=path, manifest=manifest, profile=profile, world=world)
+
+
+def require_named_code(environment: Environment) -> None:
+    """Refuse to begin a Tier-2 run with code that cannot be named (rule 4).
+
+    Raises:
+        ConfigError: saying what is not known.
+    """
+    package = Path(prometheus.__file__).parent
+    if environment.git_commit is None:
+        raise ConfigError(
+            f"a Tier-2 run needs the code's commit: {environment.null_reasons['git_commit']}",
+            hint="run the built image, or a git checkout",
+        )
+    built = (package / BUILD_FILE).exists() or not (package.parent / ".git").exists()
+    if built and environment.image_digest is None:
+        raise ConfigError(
+            f"a Tier-2 run needs the image's digest: {environment.null_reasons['image_digest']}",
+            hint="run the built image, or set PQ_IMAGE_DIGEST to the digest of the image that this is",
+        )
+
+
+def run_promotion(
+    promotion: Promotion, layout: Layout, *, clock: Clock, control: RunControl, journal: Journal, files: Files = FILES
+) -> tuple[RunOutcome, Proof | None]:
+    """Do the Tier-2 run of a promotion.
+
+    Returns:
+        How the run ended, and the proof; None where a stop came before the end.
+
+    Raises:
+        PrometheusError: as `open_source` and `require_named_code`, and whatever stands in a run's way.
+    """
+    control.preparing("verifying the source run")
+    source = open_source(promotion, layout)
+    environment = probe()
+    require_named_code(environment)
+    warm_up()
+    prefix = RunPrefix(promotion.instance)
+    run_id = new_run_id(prefix.value, clock, environment.git_commit)
+    old = source.manifest
+    profile = evolve(
+        source.profile,
+        workers=1,
+        experiments=evolve(source.profile.experiments, count=1, seed=old.seeds[promotion.experiment]),
+        evidence=evolve(source.profile.evidence, order_sample_one_in=1, raw_budget_bytes=RAW_BUDGET),
+    )
+    plan = RunPlan(
+        run_id=run_id,
+        instance=promotion.instance,
+        stage=old.stage,
+        tier=prefix.tier.value,
+        mode=old.mode,
+        arm=old.arm,
+        window=old.window,
+        ablation=old.ablation,
+        config=dump_config(profile),
+        seeds=[old.seeds[promotion.experiment]],
+        world=old.world,
+        market=old.market,
+        core_hash=old.core_hash,
+        fence_inventory_hash=inventory_hash(),
+        retention=dump_config(profile.retention),
+        results_dir=str(layout.runs(prefix.tier) / run_id),
+    )
+    own = journal.for_run(run_id)
+    manifest = start_manifest(plan, environment, journal_state(own, nulls := Nulls()), nulls, clock)
+    manifest = evolve(manifest, extra={"promotion": _said(promotion)})
+    run = Tier2Run(manifest, profile, source.world, layout, clock, control, own, files=files)
+    run.source, run.promotion = source.path, promotion
+    outcome = run.go()
+    return outcome, run.proof
+
+
+def _said(promotion: Promotion) -> dict[str, Any]:
+    """What the manifest says of a request: where it comes from, without the nulls of what it does not name."""
+    plain = asdict(promotion)
+    record = plain.pop("record")
+    plain.pop("extra"), plain.pop("null_reasons")
+    if record is not None:
+        plain |= {"record_id": record["id"], "genome_sha256": record["genome_sha256"]}
+        if record["metrics_summary"] is not None:
+            plain["metrics_summary"] = {
+                name: record["metrics_summary"].get(name)
+                for name in COMPARED_FIGURES
+                if record["metrics_summary"].get(name) is not None
+            }
+    return {name: value for name, value in plain.items() if value is not None}
+
+
+class Tier2Run(Stage1Run):
+    """One experiment as a Tier-2 run; ``source`` and ``promotion`` are set when there is something to prove."""
+
+    source: Path | None = None
+    promotion: Promotion | None = None
+    proof: Proof | None = None
+
+    def _evolve(self, directory: RunDirectory, pool: SharedPoolWriter) -> None:
+        world = self.world
+        who = identity(self.manifest, world.config, 0, 0)
+        bars = setup.arm_bars(world, who.seed)
+        market, _ = setup.market_arrays(bars, world.config)
+        began = self.clock.monotonic()
+        experiment = Experiment(market, world.config, who.seed, mask=mask(world.ablation), keep_orders_one_in=1)
+        times = utc_texts(bars.open_time + world.config.timeframe_s)
+        self._trace(experiment, times, directory)
+        held = made.open_positions(experiment)
+        result = experiment.result()
+        scene = Scene(
+            symbol=world.market.symbol,
+            environment=experiment.environment,
+            close=market.close,
+            config=world.config,
+            keep_orders_one_in=1,
+            interesting=self.profile.interesting,
+        )
+        harvested = harvest(result, who, bars.open_time, scene, (began, self.clock.monotonic()), for_pool=False)
+        self._write([harvested], (), directory, pool)
+        directory.write_bytes(Artifact.GENOMES, made.genomes_npy(result))
+        directory.write_bytes(Artifact.BEHAVIORS, made.behaviors_json(result, self.manifest.run_id, 0))
+        lots = world.config.lot_contracts, world.config.lot_btc
+        positions = made.positions_json(held, self.manifest.run_id, 0, times[held.tick], *lots)
+        directory.write_bytes(Artifact.POSITIONS_SNAPSHOT, positions)
+        rebuilt = made.reconstruction(result, held, self.manifest.run_id, 0)
+        self._write_parts(Artifact.POSITIONS_RAW, Artifact.POSITIONS_RAW_INDEX, rebuilt, directory)
+        for name, data in made.alignment(self.manifest.run_id).items():
+            directory.write_bytes(name, data)
+        self._look()
+        if self.promotion is not None and self.source is not None and self.stop is None:
+            self.proof = prove(self.source, self.promotion.experiment, self.promotion.genome_index,
+                               self.promotion.record, result, harvested)  # fmt: skip
+            said = {**self.manifest.extra["promotion"], "proof": asdict(self.proof)}
+            self.manifest = evolve(self.manifest, extra={"promotion": said})
+
+    def _trace(self, experiment: Experiment, times: list[str], directory: RunDirectory) -> None:
+        """Run the experiment to its end (or to the limit of a replay), tick by tick, and write its trace."""
+        last = experiment.total_ticks if self.limits is None else self.limits.get(0, 0)
+        row, symbol = self.table.rows[0], self.world.market.symbol
+        lines: list[bytes] = []
+        written: list[tuple[str, bytes, int]] = []
+        while experiment.tick < last and not experiment.done and not (self.table.stopped and self.limits is None):
+            before = experiment.tick
+            experiment.step(1)
+            if experiment.tick > before:
+                lines.append(trace_line(experiment, self.manifest.run_id, 0, symbol, times[before]))
+            if len(lines) == TICKS_A_PART:
+                written.append(self._trace_part(lines, len(written) + 1, directory))
+                lines = []
+            if experiment.tick % LOOK_TICKS == 0 or experiment.done:
+                row[:] = experiment.figures()
+                self._look()
+        if lines or not written:
+            written.append(self._trace_part(lines, len(written) + 1, directory))
+        directory.write_bytes(Artifact.DECISION_TRACE_INDEX, made.parts_index(self.manifest.run_id, written))
+
+    def _trace_part(self, lines: list[bytes], part: int, directory: RunDirectory) -> tuple[str, bytes, int]:
+        data = b"".join(lines)
+        directory.write_bytes(Artifact.DECISION_TRACE, data, part=part)
+        return Artifact.DECISION_TRACE.file_name(part=part), data, len(lines)
+
+    def _write_parts(
+        self, part: Artifact, index: Artifact, records: list[dict[str, Any]], directory: RunDirectory
+    ) -> None:
+        written = []
+        for number, data in enumerate(made.parts(records), start=1):
+            directory.write_bytes(part, data, part=number)
+            first = (number - 1) * made.RECORDS_A_PART
+            written.append((part.file_name(part=number), data, len(records[first : first + made.RECORDS_A_PART])))
+        directory.write_bytes(index, made.parts_index(self.manifest.run_id, written))
+
+
+def refuse_a_false_proof(outcome: RunOutcome, proof: Proof | None) -> None:
+    """Raise unless the proof holds; a run that was stopped has none, and is no failure.
+
+    Raises:
+        ReplayDiffersError: saying what differs.
+    """
+    if proof is not None and not proof.same:
+        raise ReplayDiffersError(
+            f"{outcome.run_id}: not proven: {proof.why_not}",
+            hint="compare the two runs; the machine, the core, the bars or the source's files are not what they were",
+        )
+    if outcome.status == Status.FAILED.value:
+        raise EvidenceError(f"{outcome.run_id} failed", hint="see its manifest and the journal")

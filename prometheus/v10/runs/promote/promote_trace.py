@@ -1,0 +1,82 @@
+"""The decision trace of a Tier-2 run: one line a tick, what every agent saw and wanted (contracts, section 10).
+
+A line has the market's binding (price, and a hash of the E channels), what the community was, a hash over both signals
+of every living agent in order of ``genome_index`` (so that any decision can be checked against a replay), and by name
+those who sent an order for the next open: that is ``agent_detail``. Who holds or waits is counted.
+
+The experiment is asked for one tick at a time, which changes no bit of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import numpy as np
+
+from prometheus.v10.core import features
+from prometheus.v10.core.world import Experiment
+from prometheus.v10.evidence.records.canonical import canonical_line
+from prometheus.v10.evidence.records.events import agent_id
+
+TRACE = "decision_trace/1"
+TICKS_A_PART = 1000
+POLICY = "genome + features -> action"
+
+
+def trace_line(experiment: Experiment, run_id: str, number: int, symbol: str, ts_utc: str) -> bytes:
+    """The line of the tick that was just done.
+
+    Args:
+        experiment: between two ticks, not collapsed.
+        run_id: whose trace it is.
+        number: of the experiment within its run.
+        symbol: the instrument.
+        ts_utc: market time, the close of the tick's bar.
+    """
+    tick = experiment.tick - 1
+    agents, scratch = experiment.agents, experiment.scratch
+    living = np.flatnonzero(agents.alive)
+    order, position = agents.order[living], agents.position[living]
+    signals = np.stack([scratch.signal_out[living], scratch.signal_in[living]], axis=1).astype("<f4")
+    acting = np.flatnonzero(order)
+    seen = experiment.environment.features[tick].astype("<f4")
+    detail: list[dict[str, Any]] = [
+        {
+            "agent_id": agent_id(number, int(agents.genome_index[living[k]])),
+            "intent_action": _intent(float(position[k]), float(order[k])),
+            "reason_code": "signal_out_above_0" if position[k] == 0.0 else "signal_in_against_side",
+            "signal_out": float(signals[k, 0]),
+            "signal_in": float(signals[k, 1]),
+            "lots": float(order[k]),
+        }
+        for k in acting.tolist()
+    ]
+    return canonical_line(
+        {
+            "schema": TRACE,
+            "run_id": run_id,
+            "experiment": number,
+            "tick": tick,
+            "ts_utc": ts_utc,
+            "ts_basis": "market",
+            "inst_id_used": symbol,
+            "mark_price_used": float(experiment.market.close[tick]),
+            "policy_version": POLICY,
+            "market_context_hash": hashlib.sha256(seen.tobytes()).hexdigest(),
+            "signals_sha256": hashlib.sha256(signals.tobytes()).hexdigest(),
+            "community": [float(value) for value in scratch.shared[features.C_FIRST :]],
+            "alive": len(living),
+            "long": int(np.count_nonzero(position > 0.0)),
+            "short": int(np.count_nonzero(position < 0.0)),
+            "entering": int(np.count_nonzero(position[acting] == 0.0)),
+            "leaving": int(np.count_nonzero(position[acting] != 0.0)),
+            "agent_detail": detail,
+        }
+    )
+
+
+def _intent(position: float, order: float) -> str:
+    if position != 0.0:
+        return "exit"
+    return "enter_long" if order > 0.0 else "enter_short"

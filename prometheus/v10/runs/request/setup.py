@@ -1,0 +1,162 @@
+"""From a profile to what the core takes: bars of the window, physics, mask, seeds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+import numpy as np
+from attrs import frozen
+
+from prometheus.v10.base.errors import ConfigError
+from prometheus.v10.base.modes import Arm
+from prometheus.v10.base.paths import Layout
+from prometheus.v10.core.config import WorldConfig, for_timeframe
+from prometheus.v10.core.exchange import funding_by_tick
+from prometheus.v10.core.state import Market
+from prometheus.v10.evidence.derive.derived_world import outside_contract
+from prometheus.v10.evidence.records.manifest_parts import MarketSource
+from prometheus.v10.market.bars import Bars
+from prometheus.v10.market.null_arm import shuffle_returns
+from prometheus.v10.market.resolve import MarketSpec, resolve_market
+from prometheus.v10.market.validate import require_valid
+from prometheus.v10.market.windows import Window, cut, whole
+from prometheus.v10.runs.request.profile import MarketTable, Profile
+from prometheus.v10.runs.request.ranges import excess
+from prometheus.v10.runs.request.scale import require_fitting
+
+
+@frozen(kw_only=True)
+class World:
+    """What every experiment of a run shares.
+
+    Attributes:
+        bars: of the window, in their true order.
+        market: identity of the whole market that the window was cut from.
+    """
+
+    bars: Bars
+    window: Window
+    config: WorldConfig
+    market: MarketSource
+    arm: Arm
+    ablation: str
+
+    @property
+    def counterfactual(self) -> list[str]:
+        """Why its genomes are not handed to the pool: it is another world than the contract's; empty if it is not."""
+        return outside_contract(self.config._asdict())
+
+
+def prepare(profile: Profile, layout: Layout) -> World:
+    """Resolve the market, cut the window and settle the physics.
+
+    Raises:
+        ConfigError: for a market, a window or a number of the world that cannot be.
+        EvidenceError: when a stored market is damaged.
+    """
+    bars = resolve_market(market_spec(profile.market), layout.market)
+    window = profile.window or whole(bars)
+    part = cut(bars, window)
+    require_valid(part, allow_gaps=True)
+    if too_much := excess(profile, len(part)):
+        raise ConfigError(too_much, hint="name a shorter [window], fewer founders or fewer experiments")
+    config = world_config(profile, part.timeframe_s)
+    require_fitting(part, config)
+    return World(
+        bars=part,
+        window=window,
+        config=config,
+        market=market_source(bars),
+        arm=profile.experiments.arm,
+        ablation=profile.experiments.ablation,
+    )
+
+
+def market_spec(table: MarketTable) -> MarketSpec:
+    """``[market]`` as `resolve_market` takes it."""
+    return MarketSpec(**attrs.asdict(table))
+
+
+def market_source(bars: Bars) -> MarketSource:
+    """What the manifest says of a market: the sha256 is of all its bars, whatever the window."""
+    identity = bars.identity()
+    return MarketSource(
+        source=identity.source,
+        sha256=identity.sha256,
+        symbol=identity.symbol,
+        timeframe=timeframe_name(identity.timeframe_s),
+        rows=identity.rows,
+        first_time=identity.first_open_utc,
+        last_time=identity.last_open_utc,
+        extra={"funding": identity.funding, "timeframe_s": identity.timeframe_s},
+    )
+
+
+def timeframe_name(seconds: int) -> str:
+    """``5m``, ``1h``, ``1d``: the largest unit that divides evenly."""
+    for size, letter in ((86_400, "d"), (3_600, "h"), (60, "m")):
+        if seconds % size == 0:
+            return f"{seconds // size}{letter}"
+    return f"{seconds}s"
+
+
+def world_config(profile: Profile, timeframe_s: int) -> WorldConfig:
+    """The core's config: its defaults for this timeframe, and what ``[world]`` sets.
+
+    Raises:
+        ConfigError: naming the number that cannot be.
+    """
+    given = {name: value for name, value in attrs.asdict(profile.world).items() if value is not None}
+    config = for_timeframe(timeframe_s, **given)
+    positive = (
+        "contract_btc", "lot_contracts", "tick_size", "leverage_cap", "initial_total", "founders", "review_ticks",
+        "day_ticks", "range_ticks", "community_ticks", "reference_fill_ticks", "leverage_k",
+        "max_participation", "depth_share",
+    )  # fmt: skip
+    shares = (
+        "taker_fee", "maker_fee", "maintenance_margin", "liquidation_fee", "max_participation", "mutation_rate",
+        "ema_alpha", "top_share",
+    )  # fmt: skip
+    for name in positive:
+        if not getattr(config, name) > 0:
+            raise ConfigError(f"[world] {name} = {getattr(config, name)}: expected a number above 0")
+    for name in shares:
+        if not 0 <= getattr(config, name) <= 1:
+            raise ConfigError(f"[world] {name} = {getattr(config, name)}: expected a fraction between 0 and 1")
+    if not 0 < config.allocation_ratio < 1:
+        raise ConfigError(f"[world] allocation_ratio = {config.allocation_ratio}: expected a fraction between 0 and 1")
+    if not config.breed_roi > max(0.0, config.death_roi):
+        raise ConfigError(
+            f"[world] breed_roi = {config.breed_roi}: expected more than 0 and than death_roi ({config.death_roi})",
+            hint="who earns nothing and still breeds doubles the population at every review",
+        )
+    if config.maintenance_margin * config.leverage_cap >= 1:
+        raise ConfigError(
+            "[world] maintenance_margin x leverage_cap must be below 1, or every entry is liquidated at once"
+        )
+    return config
+
+
+def world_numbers(config: WorldConfig) -> dict[str, Any]:
+    """Every number of the world for the manifest; a fence that is off is the text ``off``, not infinity."""
+    return {name: "off" if value == float("inf") else value for name, value in config._asdict().items()}
+
+
+def market_arrays(bars: Bars, config: WorldConfig) -> tuple[Market, int]:
+    """The core's market, and how many bars took the default funding rate because the market's series is silent."""
+    funding, defaulted = funding_by_tick(bars.open_time, bars.funding, config)
+
+    def column(values: np.ndarray[Any, Any]) -> Any:
+        return np.array(values)  # the core's loops are compiled for writable, contiguous arrays
+
+    market = Market(
+        column(bars.open_time), column(bars.open), column(bars.high), column(bars.low), column(bars.close),
+        column(bars.volume), funding,
+    )  # fmt: skip
+    return market, defaulted
+
+
+def arm_bars(world: World, seed: int) -> Bars:
+    """The bars one experiment sees: the true order, or its own shuffle."""
+    return world.bars if world.arm is Arm.A_REAL else shuffle_returns(world.bars, seed)

@@ -1,0 +1,1 @@
+"""Stage 2: genomes of a snapshot are judged alone and together."""

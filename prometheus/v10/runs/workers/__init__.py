@@ -1,0 +1,1 @@
+"""Who computes, and that what computes is the locked world."""

@@ -1,0 +1,5 @@
+"""Imported by the fork server, once, before it forks workers: the import itself does the work (see `warm`)."""
+
+from prometheus.v10.runs.workers.warm import warm_up
+
+warm_up()
