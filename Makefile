@@ -52,7 +52,7 @@ format: $(STAMP)
 	$(BIN)/ruff format .
 
 bench: $(BENCH_STAMP)
-	$(BIN)/prometheus-quant bench --root var
+	$(BIN)/python -m bench --root var
 
 # Never ./var: evidence is not ours to remove.
 clean:

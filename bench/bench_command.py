@@ -1,9 +1,9 @@
-"""``bench``: how fast the world runs, what its evidence costs, and how much memory it takes, beside two yardsticks."""
+"""``python -m bench``: how fast the world runs, what its evidence costs, how much memory it takes."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from bench.bench_report import Part, measure, save, shown, steps
+from prometheus.cli.app import run_app
 from prometheus.cli.options import DEFAULT_ROOT, AsJson, Root, examples
 from prometheus.cli.report import Report
 from prometheus.v10.base.clock import Clock, SystemClock
@@ -19,7 +20,8 @@ from prometheus.v10.base.errors import host_error
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.runs.workers.invariance import check_core
 
-BENCH_EXAMPLES = examples("bench --root var", "bench --only speed --only memory", "bench --quick --json")
+COMMAND = "python -m bench"
+BENCH_EXAMPLES = examples("--root var", "--only speed --only memory", "--quick --json", command=COMMAND)
 FOLDER = "bench"
 
 
@@ -65,3 +67,17 @@ def bench(
     parts = set(only or Part)
     found = bench_once(Layout.under(root), parts, quick=quick, clock=SystemClock(), console=context.obj)
     return found.asked(as_json=as_json)
+
+
+app = typer.Typer(
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command(epilog=BENCH_EXAMPLES)(bench)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code (contracts, section 6)."""
+    return run_app(app, arguments, command=COMMAND)

@@ -1,6 +1,6 @@
 """What both command lines share: a report is printed, an error becomes a line and a code, a bare group shows its help.
 
-``prometheus.cli`` has every command; ``prometheus.cli.host`` has those of an installed host. There is no logic here.
+`main` has every command; `host` has those of an installed host. There is no logic here.
 """
 
 from __future__ import annotations
@@ -80,12 +80,12 @@ def _show(report: Report) -> None:
         console.print(part, markup=False, soft_wrap=isinstance(part, str))
 
 
-def _complaint(error: Any) -> UsageError | None:
+def _complaint(error: Any, name: str) -> UsageError | None:
     """Typer's complaint in our words; None when a bare group was called, whose help is the answer."""
     if type(error).__name__ == "NoArgsIsHelpError":
         error.show()
         return None
-    where = error.ctx.command_path if getattr(error, "ctx", None) is not None else COMMAND
+    where = error.ctx.command_path if getattr(error, "ctx", None) is not None else name
     return UsageError(str(error.format_message()), hint=f"{where} --help")
 
 
@@ -102,14 +102,14 @@ def _fail_to_write(error: OSError) -> int:
     return code
 
 
-def run_app(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
+def run_app(app: typer.Typer, arguments: Sequence[str] | None = None, *, command: str = COMMAND) -> int:
     """Run a command line; returns the exit code (contracts, section 6).
 
     A reader that closes the pipe early changes no exit code: the verdict stands, whoever read it to its end.
     """
     tighten_umask()
     try:
-        code = _run(app, arguments)
+        code = _run(app, arguments, command)
         try:
             flush()
         except OSError as error:  # a full disk behind a redirection: said, and not met again when the process ends
@@ -130,11 +130,11 @@ def _show_while_read(report: Report) -> None:
         silence()
 
 
-def _run(app: typer.Typer, arguments: Sequence[str] | None) -> int:
+def _run(app: typer.Typer, arguments: Sequence[str] | None, name: str) -> int:
     command: Callable[..., Any] = typer.main.get_command(app).main
     progress = _Console(stderr=True, highlight=False)
     try:
-        outcome = command(args=arguments, prog_name=COMMAND, standalone_mode=False, obj=progress)
+        outcome = command(args=arguments, prog_name=name, standalone_mode=False, obj=progress)
         if isinstance(outcome, Report):
             _show_while_read(outcome)
             return outcome.code
@@ -142,7 +142,7 @@ def _run(app: typer.Typer, arguments: Sequence[str] | None) -> int:
     except PrometheusError as error:
         return _fail(error)
     except _BAD_COMMAND_LINE as error:
-        complaint = _complaint(error)
+        complaint = _complaint(error, name)
         return ExitCode.USAGE if complaint is None else _fail(complaint)
     except Exception as error:  # noqa: BLE001  (the last resort, and it says everything it knows)
         fault = as_host_error(error) if isinstance(error, OSError) else None

@@ -1,19 +1,12 @@
-"""The front door: parses, calls a command of ``ops``, prints its report, and turns an error into a line and a code.
+"""The front door: parses, calls a command, prints its report, and turns an error into a line and a code.
 
 There is no logic here. Help: ``prometheus-quant --help``; completion: ``prometheus-quant --install-completion``.
 """
 
 from __future__ import annotations
 
-if __name__ == "__main__":  # before anything else is imported
-    from prometheus.v10.base.isolation import isolate
-
-    isolate("prometheus.cli")
-
-import sys
 from collections.abc import Sequence
 
-from bench import bench_command as bench
 from prometheus.cli.app import new_app, run_app
 from prometheus.cli.operate import custodian_command as custodian
 from prometheus.cli.operate import doctor_command as doctor
@@ -48,7 +41,6 @@ app.command("verify", epilog=evidence.VERIFY_EXAMPLES)(evidence.verify_command)
 app.command("audit", epilog=evidence.VERIFY_EXAMPLES)(evidence.audit_command)
 app.command(epilog=incident.INCIDENT_EXAMPLES)(incident.incident)
 app.command()(fences.fences)
-app.command(epilog=bench.BENCH_EXAMPLES)(bench.bench)
 app.command("status", epilog=status.STATUS_EXAMPLES)(status.status_command)
 app.command("doctor", epilog=doctor.DOCTOR_EXAMPLES)(doctor.doctor_command)
 app.command("stop", epilog=stopping.STOP_EXAMPLES)(stopping.stop_command)
@@ -72,7 +64,3 @@ for _name, _group in {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line; returns the exit code (contracts, section 6)."""
     return run_app(app, arguments)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -12,7 +12,7 @@ from prometheus.v10.base.modes import Stage
 
 COMMAND = "prometheus-quant"
 INSTALLED = Path("/usr/lib/prometheus-quant")
-BUILT = (Path(__file__).parents[3] / "_build.json").is_file()
+BUILT = (Path(__file__).parents[1] / "_build.json").is_file()
 DEFAULT_ROOT = Path("/") if BUILT or INSTALLED in Path(__file__).parents else Path("var")
 """An installed command, and an image's, is about its host, a checkout's about its own tree."""
 
@@ -38,9 +38,9 @@ StageOption = Annotated[Stage, typer.Option("--stage", help="Whose pool.")]
 InstanceOption = Annotated[str, typer.Option("--instance", help="In whose name it is entered into the ledger.")]
 
 
-def examples(*lines: str) -> str:
+def examples(*lines: str, command: str = COMMAND) -> str:
     """The end of a command's help."""
-    return "Examples:\n\n" + "\n\n".join(f"$ {COMMAND} {line}" for line in lines)
+    return "Examples:\n\n" + "\n\n".join(f"$ {command} {line}" for line in lines)
 
 
 def group(text: str) -> typer.Typer:

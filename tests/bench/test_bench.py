@@ -25,9 +25,9 @@ HAS_JAX = importlib.util.find_spec("jax") is not None
 
 @pytest.fixture(scope="module")
 def document(tmp_path_factory):
-    """What ``bench --quick`` finds, and the root that it used."""
+    """What ``python -m bench --quick`` finds, and the root that it used."""
     root = tmp_path_factory.mktemp("bench")
-    command = [sys.executable, "-m", "prometheus.cli", "bench", "--quick", "--json", "--root", str(root)]
+    command = [sys.executable, "-m", "bench", "--quick", "--json", "--root", str(root)]
     ended = subprocess.run(
         [*command, "--only", "speed", "--only", "memory"], capture_output=True, text=True, check=False, timeout=600
     )

@@ -107,7 +107,7 @@ def test_an_installed_command_is_about_its_host(tmp_path):
     code = (
         "from pathlib import Path\n"
         "text = Path(__import__('prometheus.cli.options', fromlist=['x']).__file__).read_text()\n"
-        "scope = {'__file__': '/usr/lib/prometheus-quant/python/prometheus/v10/ops/commands/options.py',"
+        "scope = {'__file__': '/usr/lib/prometheus-quant/python/prometheus/cli/options.py',"
         " '__name__': 'installed'}\n"
         "exec(compile(text, scope['__file__'], 'exec'), scope)\n"
         "print(scope['DEFAULT_ROOT'])\n"

@@ -177,7 +177,7 @@ def lifetime_roi(result: Result) -> npt.NDArray[np.float64]:
 
 
 def _fence_counts(result: Result, cell: Cell) -> tuple[int, int]:
-    """Attempts and blocks of the switched fence; an exit fence forces where others block (evidence/records/fences.toml)."""
+    """Attempts and blocks of the switched fence; an exit fence forces where others block (fences.toml)."""
     if cell.fence == NO_FENCE:
         return 0, 0
     row = result.fence[fences.NAMES.index(cell.fence)]

@@ -4,9 +4,9 @@
    read-only, and its hash goes into the ledger before anything is run. Whoever comes with another design, core or
    market to the same directory is refused.
 2. ``gate_experiments.jsonl`` holds the experiments in the gate's order, whole batches at a time, each durable before
-   the next. The ledger gets the head of their chain (`evidence.chains.gate_chain`) with the batches, and a gate that goes on
-   must find the lines that the last head vouches for. What follows them, an unterminated line or experiments that no
-   entry vouches for, is moved to ``state/gate_tails``, entered as a torn tail, and done again.
+   the next. The ledger gets the head of their chain (`chains.gate_chain`) with the batches, and a gate that goes
+   on must find the lines that the last head vouches for. What follows them, an unterminated line or experiments that
+   no entry vouches for, is moved to ``state/gate_tails``, entered as a torn tail, and done again.
 3. Plots, signs, verdict and page are functions of these two. The seal is that of a run; its hash goes into the ledger.
 """
 

@@ -2,7 +2,7 @@
 
     python -m prometheus.v10.ops.close_run stage1-HF [--root DIR]
 
-A killed instance that is started again closes them itself (`prometheus.v10.ops.instance.interrupted`). One that is not, because
+A killed instance that is started again closes them itself (`ops.instance.interrupted`). One that is not, because
 the kill switch is pulled, or it was started too often, or its end forbids a restart, is closed by this, from the unit
 that systemd starts when a stage failed. The kill switch does not keep it away: it begins nothing. Exit codes are those
 of contracts, section 6; 75 when the instance is at work after all, which then closes them.

@@ -84,7 +84,8 @@ def test_a_stranger_without_packages_is_told_that_it_could_not_be_checked(packed
     run, _ = packed
     ended = subprocess.run(
         [sys.executable, "-S", "-I", "-c",
-         f"import sys; sys.path.insert(0, {str(repository)!r}); from prometheus.v10.evidence.verify.program import main;"
+         f"import sys; sys.path.insert(0, {str(repository)!r});"
+         "from prometheus.v10.evidence.verify.program import main;"
          "sys.exit(main(sys.argv[1:]))", str(run)],
         capture_output=True, text=True, check=False,
     )  # fmt: skip

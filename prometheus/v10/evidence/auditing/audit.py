@@ -3,7 +3,7 @@
 It finds: a rewritten run or gate (its seal is not the ledger's), one deleted without a tombstone, a run that nobody
 began or sealed, a design that was changed after it was locked, a damaged pool or ledger, records that no sealed run
 claims, a snapshot that is no prefix of its pool, an entry that no policy allows, what a verification of each finds by
-itself, and what a witness outside remembers otherwise (`prometheus.v10.evidence.auditing.audit_witness`). One line a finding;
+itself, and what a witness outside remembers otherwise (`evidence.auditing.audit_witness`). One line a finding;
 exit 0, 1 or 2 (contracts, section 6). It reads, and never writes.
 
 Writers may be at work. What is looked at was there before the ledger is read, so the ledger knows it; what it does not

@@ -35,7 +35,7 @@ COUNTS = ("steps", "attempts", "trigger_count", "block_count")
 @cache
 def registry() -> tuple[dict[str, dict[str, Any]], str]:
     """The shipped fences by id, and the hash of the inventory."""
-    text = (resources.files("prometheus.v10.evidence") / "fences.toml").read_text(encoding="utf-8")
+    text = (resources.files("prometheus.v10.evidence.records") / "fences.toml").read_text(encoding="utf-8")
     fences = {}
     lines = b""
     for entry in tomllib.loads(text)["fence"]:

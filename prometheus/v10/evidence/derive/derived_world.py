@@ -1,6 +1,7 @@
 """The published defaults of the world and the names of ablations, for readers that have no numpy.
 
-A test holds both against `prometheus.v10.core.config` and `prometheus.v10.runs.request.ablation`. Standard library only.
+A test holds both against `prometheus.v10.core.config` and `prometheus.v10.runs.request.ablation`. Standard library
+only.
 """
 
 from __future__ import annotations

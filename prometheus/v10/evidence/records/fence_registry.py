@@ -124,9 +124,9 @@ def inventory_markdown() -> str:
         "# Fence inventory",
         "",
         "Everything that can block or change entering, leaving, sizing or sending an order, and everything that",
-        "decides life and death. Written from `prometheus/v10/evidence/records/fences.toml`; a test holds this file to it. Ids",
-        "are final; entries are added, never removed. A rate above 0.2 in a run's `gating_telemetry.json` must be",
-        "explained; where a high rate is what the world is meant to do, the standing explanation is given here.",
+        "decides life and death. Written from `prometheus/v10/evidence/records/fences.toml`; a test holds this file to",
+        "it. Ids are final; entries are added, never removed. A rate above 0.2 in a run's `gating_telemetry.json` must",
+        "be explained; where a high rate is what the world is meant to do, the standing explanation is given here.",
         "",
         f"Inventory hash (in every manifest as `fence_inventory_hash`): `{inventory_hash()}`",
         "",
@@ -152,4 +152,4 @@ def write_inventory(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    write_inventory(Path(__file__).resolve().parents[3] / "docs" / "v10" / "fence_inventory.md")
+    write_inventory(Path(__file__).resolve().parents[4] / "docs" / "v10" / "fence_inventory.md")

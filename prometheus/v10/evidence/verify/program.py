@@ -110,7 +110,3 @@ def _write(text: str) -> None:
 def _worse(a: ExitCode, b: ExitCode) -> ExitCode:
     """A failure weighs more than what could not be checked, and that more than a pass."""
     return max(a, b, key=[ExitCode.DONE, ExitCode.VERIFY_ERROR, ExitCode.VERIFY_FAILED].index)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

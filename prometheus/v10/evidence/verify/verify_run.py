@@ -1,7 +1,7 @@
 """Verification of a run's directory (contracts, sections 2 and 4): that it is whole, unchanged, and agrees with itself.
 
 In this order: the seal covers every file and nothing else; every hash, size and mode agrees, and what is not there as
-it was sealed is explained (`prometheus.v10.evidence.chains.absences`); the manifest says what it must; the files that the tier
+it was sealed is explained (`evidence.chains.absences`); the manifest says what it must; the files that the tier
 owes are there; event files and summary agree with each other and with the manifest; the ledger knows the seal. A run
 that was cut off carries ``interrupted.json``, which must name exactly what is missing.
 

@@ -3,7 +3,7 @@ r"""Checkpoints of the ledger: a Merkle tree head (RFC 6962) that binds all late
 A hash chain shows that a ledger fits together; a checkpoint kept elsewhere (a mail, a git tag, another machine) shows
 that it is still the same ledger. Leaf: sha256(0x00 || line, newline included); node: sha256(0x01 || left || right).
 The text is ``origin\nsize\nroot in base64\n``, as c2sp.org/tlog-checkpoint has it. The host's own checkpoints are
-signed notes of it (`prometheus.v10.evidence.witnesses.witness`); `sign` and `check_signature` are for a person's SSH key.
+signed notes of it (`evidence.witnesses.witness`); `sign` and `check_signature` are for a person's SSH key.
 Standard library only.
 """
 

@@ -81,7 +81,7 @@ def probe(
     Raises:
         ConfigError: when the baked-in build file is there but cannot be read: a build must not be guessed at.
     """
-    package = package or Path(__file__).resolve().parents[2]
+    package = package or Path(__file__).resolve().parents[3]
     env = os.environ if env is None else env
     nulls = Nulls()
     build = _build(package / BUILD_FILE)

@@ -2,8 +2,8 @@
 
 1. ``<lib>/incidents/IEB_<run_id>_<label>_<yyyymmdd_hhmmss>.tar.gz``, its report beside it, and the sha256 of both.
    Nothing is ever overwritten, and nothing in the run is touched.
-2. Inside: the run's records (`ops.incident.incident_bundle`) under ``run/``, ``incident.json``, the report, the verifier's
-   findings, and what the ledger of seals says about the run; ``SHA256SUMS.txt`` covers it all.
+2. Inside: the run's records (`ops.incident.incident_bundle`) under ``run/``, ``incident.json``, the report, the
+   verifier's findings, and what the ledger of seals says about the run; ``SHA256SUMS.txt`` covers it all.
 3. Packaging and evidence are two verdicts: whether every required file is there, and whether the run verifies. A bundle
    is made in either case; what is missing is counted and named.
 4. Causes are for people: the report leaves room for at most three hypotheses, and names none.

@@ -2,7 +2,7 @@
 
 ``keep_free_bytes`` belongs to the file system: below it nothing new is started, and a run in flight is sealed and
 stopped. ``budget_bytes`` belongs to us: what lies under the installation's root may not exceed it. Both are looked at
-before a start; in flight only the first, which costs one ``statvfs``. A reserve (`prometheus.v10.ops.storage.reserve`) is given
+before a start; in flight only the first, which costs one ``statvfs``. A reserve (`ops.storage.reserve`) is given
 up when keep-free is reached in flight, and made anew before the next run: until there is room for it, none begins.
 """
 
