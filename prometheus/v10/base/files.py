@@ -2,7 +2,7 @@
 
 The order is always the same: write, fdatasync, acknowledge; or write aside, fsync, rename, fsync the directory
 (contracts, section 5). Every call to the kernel goes through one `Files` object, so that a test can make call number k
-fail (`tests.faulty`). Standard library only.
+fail (`tests/faulty.py`). Standard library only.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The kernel's file calls behind one object: the place where a test makes call number k fail (`tests.faulty`).
+"""The kernel's file calls behind one object: the place where a test makes call number k fail (`tests/faulty.py`).
 
 Nothing is decided here; what is durable when is decided in `base.files`. Standard library only.
 """
