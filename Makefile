@@ -45,7 +45,7 @@ mutants: $(STAMP)
 	nice $(BIN)/python tests/mutants/run.py
 
 lint: $(STAMP)
-	$(BIN)/pytest -q tests/test_linters.py tests/test_repository.py tests/test_words.py tests/test_documents.py tests/test_citations.py
+	$(BIN)/pytest -q tests/test_linters.py tests/test_repository.py tests/test_rooms.py tests/test_words.py tests/test_documents.py tests/test_citations.py
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix-only .
