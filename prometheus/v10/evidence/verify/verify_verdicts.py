@@ -1,8 +1,8 @@
 """The verdicts of a run of stage 2, in the pool of its root, against its events, its configuration and the snapshot.
 
-Each verdict is made again by the rule that made it (`prometheus.v10.evidence.derive.judged.verdict_rules`). What needs every tick
-or every order is taken from the verdict: drawdowns, which its losses bound below, and wins, which its trades bound.
-A pool that is not there is no finding. Standard library only.
+Each verdict is made again by the rule that made it (`prometheus.v10.evidence.derive.judged.verdict_rules`). What needs
+every tick or every order is taken from the verdict: drawdowns, which its losses bound below, and wins, which its trades
+bound. A pool that is not there is no finding. Standard library only.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""``[stage2.labels]`` of a profile: the thresholds of the definitions in `prometheus.v10.evidence.derive.judged.label_rules`."""
+"""``[stage2.labels]`` of a profile: thresholds of what `prometheus.v10.evidence.derive.judged.label_rules` defines."""
 
 from __future__ import annotations
 

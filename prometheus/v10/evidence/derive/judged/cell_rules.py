@@ -1,7 +1,7 @@
 """The rules by which stage 2 makes cells: their length, beginning, world and crowds, for the run and for its verifier.
 
-A stretch is a window in a timeframe; a cell is a stretch, a seed and a company. `prometheus.v10.runs.stage2.stage2_batch` runs
-them. Standard library only.
+A stretch is a window in a timeframe; a cell is a stretch, a seed and a company. What runs them is
+`prometheus.v10.runs.stage2.stage2_batch`. Standard library only.
 """
 
 from __future__ import annotations
