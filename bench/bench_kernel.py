@@ -19,7 +19,6 @@ from attrs import field, frozen
 
 from bench.lanes import Work
 from bench.naive import run_naive
-from prometheus.cli.foreground import Undisturbed
 from prometheus.v10.base.clock import SystemClock
 from prometheus.v10.base.modes import Mode
 from prometheus.v10.base.paths import Layout
@@ -27,9 +26,11 @@ from prometheus.v10.core import features, genome
 from prometheus.v10.core.state import Environment, Market
 from prometheus.v10.core.world import NO_MASK, Experiment
 from prometheus.v10.evidence.writing.journal import Journal
+from prometheus.v10.runs.control import Undisturbed
 from prometheus.v10.runs.request import setup
 from prometheus.v10.runs.request.profile import ExperimentsTable, MarketTable, Profile, WorldTable
 from prometheus.v10.runs.stage1 import run_stage1
+from prometheus.v10.runs.workload import RunRequest, Surroundings
 
 AGENTS = (100, 1000)
 MARKET_SEED = 20260101
@@ -180,8 +181,5 @@ def bench_run(profile: Profile, layout: Layout) -> int:
     journal = Journal.open(
         instance=INSTANCE, mode=profile.mode, stage=profile.stage, run_id=None, socket=layout.lib / "no-journal"
     )
-    clock, control = SystemClock(), Undisturbed()
-    outcome = run_stage1(
-        profile, layout, clock=clock, mode=profile.mode, instance=INSTANCE, control=control, journal=journal
-    )
-    return outcome.agent_ticks
+    around = Surroundings(layout=layout, clock=SystemClock(), control=Undisturbed(), journal=journal)
+    return run_stage1(RunRequest(profile=profile, mode=profile.mode, instance=INSTANCE), around).agent_ticks

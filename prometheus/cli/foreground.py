@@ -18,32 +18,6 @@ from prometheus.v10.runs.control import Progress as RunProgress
 from prometheus.v10.runs.control import RunControl, RunOutcome, StopReason
 
 
-class Undisturbed:
-    """A `RunControl` for work that nobody stops and no manager hears of; Ctrl-C ends the command itself."""
-
-    def preparing(self, what: str) -> None:
-        """See `RunControl`."""
-
-    def able(self) -> None:
-        """See `RunControl`."""
-
-    def checked(self, nbytes: int) -> None:
-        """See `RunControl`."""
-
-    def run_opened(self, run_id: str, path: Path) -> None:
-        """See `RunControl`."""
-
-    def progress(self, progress: RunProgress) -> None:
-        """See `RunControl`."""
-
-    def sealing(self) -> None:
-        """See `RunControl`."""
-
-    def stop_requested(self) -> StopReason | None:
-        """See `RunControl`: never."""
-        return None
-
-
 class Bar:
     """A `RunControl` that draws what it passes on to another; silent unless the console is a terminal."""
 
@@ -76,10 +50,6 @@ class Bar:
         """See `RunControl`."""
         self._control.preparing(what)
         self._bar.update(self._task, description=what)
-
-    def able(self) -> None:
-        """See `RunControl`."""
-        self._control.able()
 
     def checked(self, nbytes: int) -> None:
         """See `RunControl`."""

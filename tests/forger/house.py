@@ -17,6 +17,7 @@ from prometheus.v10.runs.control import Progress, StopReason
 from prometheus.v10.runs.request.profile import Profile
 from prometheus.v10.runs.stage1 import run_stage1
 from prometheus.v10.runs.stage2.stage2_run import run_stage2
+from prometheus.v10.runs.workload import RunRequest, Surroundings
 
 BASE: dict[str, dict[str, Any] | Any] = {
     "mode": "offline",
@@ -68,10 +69,9 @@ def do_run(
     layout = Layout.under(root)
     layout.prepare()
     journal = Journal.open(instance="T", mode=Mode.OFFLINE, stage=Stage.STAGE1, run_id=None)
-    return run_stage1(
-        profile, layout, clock=clock or SystemClock(), mode=Mode.OFFLINE, instance="T", control=Stopper(stop_after),
-        journal=journal, seed_offset=counter,
-    ).path  # fmt: skip
+    around = Surroundings(layout=layout, clock=clock or SystemClock(), control=Stopper(stop_after), journal=journal)
+    request = RunRequest(profile=profile, mode=Mode.OFFLINE, instance="T", run_counter=counter)
+    return run_stage1(request, around).path
 
 
 KINDS: dict[str, tuple[dict[str, dict[str, Any]], int | None]] = {
@@ -149,9 +149,8 @@ def do_judge(
     if evolve:
         do_run(root, {"world": {"death_roi": -0.5}})
         take_snapshot(layout, Stage.STAGE1, instance="T", clock=clock, journal=journal)
-    return run_stage2(
-        profile, layout, clock=clock, mode=Mode.OFFLINE, instance="T", control=Stopper(stop_after), journal=journal
-    ).path
+    around = Surroundings(layout=layout, clock=clock, control=Stopper(stop_after), journal=journal)
+    return run_stage2(RunRequest(profile=profile, mode=Mode.OFFLINE, instance="T"), around).path
 
 
 def random_profiles(seed: int) -> Iterator[tuple[dict[str, dict[str, Any]], int | None, int]]:

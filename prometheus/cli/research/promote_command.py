@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from functools import partial
+from contextlib import closing, suppress
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
-from prometheus.cli.foreground import Bar, Undisturbed
+from prometheus.cli.foreground import Bar
 from prometheus.cli.options import DEFAULT_ROOT, AsJson, Root, StageOption, examples
 from prometheus.cli.report import Report, facts, table
 from prometheus.v10.base.clock import Clock, SystemClock
 from prometheus.v10.base.errors import UsageError
-from prometheus.v10.base.modes import Mode, Stage
+from prometheus.v10.base.modes import Stage
 from prometheus.v10.base.paths import Layout
-from prometheus.v10.evidence.writing.journal import Journal
-from prometheus.v10.ops.instance.instance_lock import Instance
-from prometheus.v10.ops.instance.interrupted import close_interrupted
-from prometheus.v10.ops.instance.survival import collapses_of
 from prometheus.v10.ops.service import promotion as queue
-from prometheus.v10.ops.service.service_control import enter_torn
-from prometheus.v10.ops.service.stop import StopWatch, stop_file_present
-from prometheus.v10.runs.control import RunControl, StopReason
+from prometheus.v10.ops.service.liveness import Liveness
+from prometheus.v10.ops.service.session import Session, Site, refuse_a_stop_file, session
+from prometheus.v10.ops.service.stop import StopWatch
+from prometheus.v10.ops.storage.disk import refuse_without_room
+from prometheus.v10.runs.control import StoppedError
 from prometheus.v10.runs.promote.promote_run import Promotion
+from prometheus.v10.runs.request.profile import load_profile
 
 PROMOTE_EXAMPLES = examples(
     "promote --root var --top-k 1",
@@ -32,17 +32,6 @@ PROMOTE_EXAMPLES = examples(
     "promote --root var --trigger mass_death_cluster --instance AUDIT",
     "promote --root var --genome-id 32d87417-a4f0-8578-92ef-b951ed39cae5",
 )
-
-
-class Stoppable(Undisturbed):
-    """Work that a signal and the STOP file end, and no manager hears of."""
-
-    def __init__(self, stop: StopWatch) -> None:
-        self._stop = stop
-
-    def stop_requested(self) -> StopReason | None:
-        """See `RunControl`."""
-        return self._stop.stop_requested()
 
 
 def candidates(
@@ -79,25 +68,26 @@ def promote_all(asked: list[Promotion], layout: Layout, *, later: bool, clock: C
     """Put promotions into the queue and, unless ``later``, do them; errors as `promotion.drain`."""
     if not asked:
         raise UsageError("the pool holds no record", hint="do a run first")
-    if stop_file_present(layout.stop_file):
-        raise UsageError(f"{layout.stop_file} exists, so nothing is started", hint="remove it to start again")
+    refuse_a_stop_file(layout)
     layout.prepare()
     instance = asked[0].instance
-    journal = Journal.open(instance=instance, mode=Mode.OFFLINE, stage=Stage.STAGE1, run_id=None)
+    site = Site.of(layout, clock, instance, load_profile(instance, layout), instance)
     rows = []
     for one in asked:
-        request, where = queue.enqueue(one, layout, clock=clock, journal=journal)
+        request, where = queue.enqueue(one, layout, clock=clock, journal=site.journal)
         rows.append({**queue.plain(request), "status": where})
     if not later:
-        with StopWatch(layout.stop_file, clock) as stop, Bar(Stoppable(stop), console) as bar:
-            torn = journal.send_torn
-            entered = partial(enter_torn, layout, clock, instance, journal)
-            with Instance(layout, instance, clock, entered) as own:  # the service may be draining the same queue
-                close_interrupted(layout, own, clock, journal, torn)
-                for row in rows:
-                    if row["status"] != "done before" and stop.stop_requested() is None:
-                        own.begin_run()
-                        row.update(_do(row, own, layout, clock=clock, control=bar, journal=journal))
+        with (
+            suppress(StoppedError),  # what waits stays in the queue
+            StopWatch(layout.stop_file, clock) as stop,
+            closing(Liveness(os.environ, clock)) as live,
+            session(site, stop, live) as at_work,
+            Bar(at_work.control, console) as bar,
+        ):
+            refuse_without_room(at_work.disk.before_run())
+            for row in rows:
+                if row["status"] != "done before" and stop.stop_requested() is None:
+                    row.update(_do(row, at_work, bar))
     shown = table(
         "promotions",
         ("status", "from run", "experiment", "genome", "trigger", "Tier-2 run"),
@@ -109,14 +99,12 @@ def promote_all(asked: list[Promotion], layout: Layout, *, later: bool, clock: C
     return Report({"promotions": rows}, [shown, *(facts("Tier-2 run", row) for row in rows[:1] if "run_id" in row)])
 
 
-def _do(
-    row: dict[str, Any], own: Instance, layout: Layout, *, clock: Clock, control: RunControl, journal: Journal
-) -> dict[str, Any]:
+def _do(row: dict[str, Any], at_work: Session, bar: Bar) -> dict[str, Any]:
     """Do one request of the queue; what it came to."""
-    place = queue.queue_folder(layout, own.name) / f"{row['id']}.json"
-    request = queue.read_request(place)
-    outcome, proof = queue.drain(place, request, layout, clock=clock, control=control, journal=journal)
-    own.intervals.record_run(outcome.run_id, outcome.status, collapses_of(outcome.path), outcome.lived)
+    place = queue.queue_folder(at_work.site.layout, at_work.own.name) / f"{row['id']}.json"
+    at_work.own.begin_run()
+    outcome, proof = queue.drain(place, queue.read_request(place), at_work.around(bar))
+    at_work.ended(outcome)
     return {
         "status": "proven" if proof else outcome.status,
         "run_id": outcome.run_id,

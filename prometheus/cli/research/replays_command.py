@@ -10,12 +10,13 @@ import typer
 from attrs import asdict
 from rich.console import Console
 
-from prometheus.cli.foreground import Bar, Undisturbed
+from prometheus.cli.foreground import Bar
 from prometheus.cli.options import AsJson, examples
 from prometheus.cli.report import Report, table
 from prometheus.v10.base.clock import Clock, SystemClock
 from prometheus.v10.base.errors import ExitCode, UsageError
 from prometheus.v10.base.paths import Layout
+from prometheus.v10.runs.control import Undisturbed
 from prometheus.v10.runs.replay import replay
 
 REPLAY_EXAMPLES = examples("replay var/runs_hf/HF_20260101T000000Z_1a2b3c4_5d6e", "replay RUN_DIR --workers 1 --json")

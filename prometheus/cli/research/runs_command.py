@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from functools import partial
+from contextlib import closing, suppress
 from typing import Annotated
 
 import attrs
@@ -19,16 +19,11 @@ from prometheus.v10.base.clock import Clock, SystemClock
 from prometheus.v10.base.errors import ExitCode, UsageError
 from prometheus.v10.base.modes import Stage
 from prometheus.v10.base.paths import Layout
-from prometheus.v10.evidence.writing.journal import Journal
-from prometheus.v10.ops.instance.instance_lock import Instance
-from prometheus.v10.ops.instance.interrupted import close_interrupted
-from prometheus.v10.ops.instance.survival import collapses_of
 from prometheus.v10.ops.service.liveness import Liveness
-from prometheus.v10.ops.service.service_control import ServiceControl, enter_torn
-from prometheus.v10.ops.service.stop import StopWatch, stop_file_present
-from prometheus.v10.ops.storage.disk import DiskGuard, refuse_without_room
-from prometheus.v10.ops.storage.reserve import ReserveFiles
-from prometheus.v10.runs.control import StopReason
+from prometheus.v10.ops.service.session import Site, refuse_a_stop_file, session
+from prometheus.v10.ops.service.stop import StopWatch
+from prometheus.v10.ops.storage.disk import refuse_without_room
+from prometheus.v10.runs.control import StoppedError, StopReason
 from prometheus.v10.runs.request.profile import Profile, load_profile
 from prometheus.v10.runs.request.ranges import unsound_numbers
 from prometheus.v10.runs.stage1 import run_stage1
@@ -82,51 +77,27 @@ def run_once(
     Raises:
         PrometheusError: whatever makes the run impossible; its hint says what to do.
     """
-    if stop_file_present(layout.stop_file):
-        raise UsageError(f"{layout.stop_file} exists, so nothing is started", hint="remove it to start again")
+    refuse_a_stop_file(layout)
     check_core()
     profile = changed(load_profile(name, layout), changes)
     if profile.stage is not Stage.STAGE1:
         raise UsageError(f"profile {name} is for {profile.stage.value}", hint="this command runs stage1")
-    layout.prepare()
-    disk = DiskGuard.of(layout, instance, profile.disk, clock)
-    disk.require()
-    journal = Journal.open(instance=instance, mode=profile.mode, stage=profile.stage, run_id=None)
-    torn = journal.send_torn
-    entered = partial(enter_torn, layout, clock, instance, journal)
-    with StopWatch(layout.stop_file, clock) as stop, Instance(layout, instance, clock, entered) as own:
-        live = Liveness(environ, clock)
-        try:
-            refuse_without_room(disk.before_run())
-            close_interrupted(layout, own, clock, journal, torn)
-            control = ServiceControl(
-                stop=stop,
-                live=live,
-                disk=disk,
-                intervals=own.intervals,
-                journal=journal,
-                profile=name,
-            )
-            own.begin_run()
-            follows, since = own.intervals.pending_restart() or (None, None)
-            with Bar(control, console) as bar:
-                outcome = run_stage1(
-                    profile,
-                    layout,
-                    clock=clock,
-                    mode=profile.mode,
-                    instance=instance,
-                    control=bar,
-                    journal=journal,
-                    previous_run_id=follows,
-                    restart_seconds=since,
-                    files=ReserveFiles(disk.reserve),
-                    cluster=cluster,
-                )
-            own.intervals.record_run(outcome.run_id, outcome.status, collapses_of(outcome.path), outcome.lived)
-        finally:
-            live.close()
-        data, shown = verdicts(outcome, own.intervals.figures())
+    site = Site.of(layout, clock, instance, profile, name)
+    outcome = None
+    with (
+        suppress(StoppedError),
+        StopWatch(layout.stop_file, clock) as stop,
+        closing(Liveness(environ, clock)) as live,
+        session(site, stop, live) as at_work,
+        Bar(at_work.control, console) as bar,
+    ):
+        refuse_without_room(at_work.disk.before_run())
+        outcome = run_stage1(at_work.next_run(counted=False), at_work.around(bar, cluster))
+        at_work.ended(outcome)
+        figures = at_work.own.intervals.figures()
+    if outcome is None:
+        return Report({"run": None}, ["stopped before a run was opened: nothing was written"])
+    data, shown = verdicts(outcome, figures)
     return Report(data, shown, ExitCode.IO if outcome.stop_reason is StopReason.DISK_BUDGET else ExitCode.DONE)
 
 

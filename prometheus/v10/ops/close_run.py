@@ -18,7 +18,6 @@ if __name__ == "__main__":  # before anything else is imported
 import argparse
 import sys
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 from prometheus.v10.base.clock import Clock, SystemClock
@@ -27,9 +26,8 @@ from prometheus.v10.base.errors import ExitCode, PrometheusError, UsageError
 from prometheus.v10.base.modes import Stage
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.evidence.writing.journal import Journal
-from prometheus.v10.ops.instance.instance_lock import Instance
-from prometheus.v10.ops.instance.interrupted import Closed, close_interrupted
-from prometheus.v10.ops.service.service_control import enter_torn
+from prometheus.v10.ops.instance.interrupted import Closed
+from prometheus.v10.ops.service.session import close_cut_off, locked
 from prometheus.v10.runs.request.profile import load_profile
 
 
@@ -54,9 +52,8 @@ def close(name: str, layout: Layout, clock: Clock) -> list[Closed]:
     stage, instance = parse_name(name)
     mode = load_profile(instance, layout).mode
     journal = Journal.open(instance=instance, mode=mode, stage=stage, run_id=None)
-    torn = journal.send_torn
-    with Instance(layout, instance, clock, partial(enter_torn, layout, clock, instance, journal)) as held:
-        return close_interrupted(layout, held, clock, journal, torn)
+    with locked(layout, clock, instance, journal) as own:
+        return close_cut_off(layout, own, clock, journal)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -26,15 +26,12 @@ if __name__ == "__main__":  # before anything else is imported
     entrust(_sys.argv[1:])
 
 import argparse
-import importlib
-import importlib.util
 import os
 import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -49,23 +46,21 @@ from prometheus.v10.base.files import tighten_umask
 from prometheus.v10.base.modes import MODE_SPELLINGS, Mode, Stage, parse_mode
 from prometheus.v10.base.names import Event
 from prometheus.v10.base.paths import Layout
-from prometheus.v10.evidence.chains.ledger_now import ledger_now
 from prometheus.v10.evidence.records.findings import Progress
 from prometheus.v10.evidence.writing.journal import Journal
-from prometheus.v10.ops.instance.instance_lock import Instance
-from prometheus.v10.ops.instance.interrupted import close_interrupted
-from prometheus.v10.ops.instance.survival import collapses_of
 from prometheus.v10.ops.service.liveness import Liveness
 from prometheus.v10.ops.service.promotion import QUEUES, run_next, waits_in
-from prometheus.v10.ops.service.service_control import ServiceControl, enter_torn, tell_disk
+from prometheus.v10.ops.service.service_control import ServiceControl, tell_disk
+from prometheus.v10.ops.service.session import Session, Site, session
 from prometheus.v10.ops.service.snapshotting import take_if_grown
 from prometheus.v10.ops.service.stop import StopWatch, stop_file_present
 from prometheus.v10.ops.storage.disk import LOOK_SECONDS, DiskGuard, Room
-from prometheus.v10.ops.storage.reserve import ReserveFiles
 from prometheus.v10.runs.control import RunOutcome, StoppedError
 from prometheus.v10.runs.request.profile import Profile, load_profile
-from prometheus.v10.runs.stage2.stage2_run import WorkWaits
+from prometheus.v10.runs.stage1 import run_stage1
+from prometheus.v10.runs.stage2.stage2_run import WorkWaits, run_stage2
 from prometheus.v10.runs.workers.invariance import check_core
+from prometheus.v10.runs.workload import RunRequest, Surroundings
 
 IDLE_SECONDS = 0.1  # how long the loop sleeps at a time; STOP is looked at each time it wakes
 ROOM_LOOK_SECONDS = 10.0  # counting all bytes under the root is a walk, and making a reserve in vain is work
@@ -74,10 +69,8 @@ NOTHING_TO_DO_SECONDS = 5.0  # between two looks for work, where work is not mad
 
 Waits = Callable[[Profile, Layout, Progress], bool]
 """Whether there is work; hears of the bytes of evidence that it looks at."""
-STAGE_RUNNERS = {
-    Stage.STAGE1: ("prometheus.v10.runs.stage1", "run_stage1"),
-    Stage.STAGE2: ("prometheus.v10.runs.stage2.stage2_run", "run_stage2"),
-}
+Runs = Callable[[RunRequest, Surroundings], RunOutcome]
+"""Does one run."""
 
 
 @frozen
@@ -136,38 +129,21 @@ def parse(arguments: Sequence[str]) -> Request:
     )
 
 
-def runner_of(stage: Stage) -> Callable[..., RunOutcome]:
-    """The function that does one run of ``stage``.
-
-    Raises:
-        UsageError: when this version has no such stage.
-    """
-    module, name = STAGE_RUNNERS[stage]
-    if importlib.util.find_spec(module) is None:
-        have = [known.value for known, (place, _) in STAGE_RUNNERS.items() if importlib.util.find_spec(place)]
-        raise UsageError(f"this version has no runs of {stage.value}", hint=f"it has: {', '.join(have)}")
-    runner: Callable[..., RunOutcome] = getattr(importlib.import_module(module), name)
-    return runner
-
-
 def always(_profile: Profile, _layout: Layout, _progress: Progress) -> bool:
     """Stage 1 makes its own work: there is always a next run."""
     return True
 
 
-def work_of(request: Request) -> tuple[Callable[..., RunOutcome], Waits]:
-    """The function that does one run of what the command line asks for, and the one that says whether there is work.
+def work_of(request: Request) -> tuple[Runs, Waits]:
+    """What does one run of what the command line asks for, and what says whether there is work.
 
     Instances PROMOTE and AUDIT drain the queue of promotions; the others do runs of their stage.
-
-    Raises:
-        UsageError: when this version has no such stage.
     """
     if request.instance in QUEUES:
-        return partial(run_next, queue=request.instance), waits_in(request.instance)
-    runner = runner_of(request.stage)
-    waits = WorkWaits() if request.stage is Stage.STAGE2 else always
-    return (partial(runner, cluster=request.cluster) if request.cluster else runner), waits
+        return run_next, waits_in(request.instance)
+    if request.stage is Stage.STAGE2:
+        return run_stage2, WorkWaits()
+    return run_stage1, always
 
 
 class Service:
@@ -188,30 +164,17 @@ class Service:
         Raises:
             PrometheusError: whatever makes going on wrong; everything that can be sealed is sealed then.
         """
-        runner, self._waits = work_of(self._request)
+        self._runs, self._waits = work_of(self._request)
         self._check_core()
-        profile = self._load_profile()
-        self._layout.prepare()
-        disk = DiskGuard.of(self._layout, self._request.instance, profile.disk, self._clock)
-        disk.require()
-        torn = self._journal.send_torn
-        entered = partial(enter_torn, self._layout, self._clock, self._request.instance, self._journal)
-        with Instance(self._layout, self._request.instance, self._clock, entered) as instance:
-            control = ServiceControl(
-                stop=self._stop,
-                live=self._live,
-                disk=disk,
-                intervals=instance.intervals,
-                journal=self._journal,
-                profile=self._request.profile,
-            )
-            run_one = partial(runner, files=ReserveFiles(disk.reserve))
+        request, profile = self._request, self._load_profile()
+        site = Site(
+            layout=self._layout, clock=self._clock, instance=request.instance, profile=profile,
+            profile_name=request.profile, journal=self._journal,
+        )  # fmt: skip
+        with suppress(StoppedError), session(site, self._stop, self._live) as at_work:
             with suppress(StoppedError):  # before there was a run: nothing is to be sealed
-                ledger_now(self._layout.ledger, progress=control.checked)
-                self._live.status("closing runs that were cut off", now=True)
-                close_interrupted(self._layout, instance, self._clock, self._journal, torn)
-                self._cycles(profile, instance, control, disk, run_one)
-            control.tell_stop()
+                self._cycles(at_work)
+            at_work.control.tell_stop()
         self._shutdown()
 
     def _check_core(self) -> None:
@@ -236,60 +199,28 @@ class Service:
             raise UsageError(f"--snapshot: profile {request.profile} judges no snapshot", hint="give --stage stage2")
         return attrs.evolve(profile, stage2=attrs.evolve(profile.stage2, snapshot=request.snapshot))
 
-    def _cycles(
-        self,
-        profile: Profile,
-        instance: Instance,
-        control: ServiceControl,
-        disk: DiskGuard,
-        runner: Callable[..., RunOutcome],
-    ) -> None:
-        done = 0
-        while self._stop.stop_requested() is None and self._wait_for_room(disk, control):
+    def _cycles(self, at_work: Session) -> None:
+        profile, control, done = at_work.site.profile, at_work.control, 0
+        counted = self._request.stage is Stage.STAGE1 and self._request.instance not in QUEUES
+        while self._stop.stop_requested() is None and self._wait_for_room(at_work.disk, control):
             if not self._waits(profile, self._layout, control.checked):
                 if self._request.max_runs is not None:
                     return
                 self._live.ready()  # it works as it should: there is nothing to open a run for
                 self._pause(NOTHING_TO_DO_SECONDS, control, "nothing waits to be done")
                 continue
-            follows, since = instance.intervals.pending_restart() or (None, None)
-            outcome = runner(
-                profile,
-                self._layout,
-                clock=self._clock,
-                mode=self._request.mode,
-                instance=instance.name,
-                control=control,
-                journal=self._journal,
-                seed_offset=instance.begin_run(),
-                previous_run_id=follows,
-                restart_seconds=since,
-            )
-            control.run_closed()
-            self._record_collapses(instance, outcome)
+            outcome = self._runs(at_work.next_run(counted=counted), at_work.around(cluster=self._request.cluster))
+            at_work.ended(outcome)
             done += 1
             table = profile.pool
             if table.snapshot_every_runs and done % table.snapshot_every_runs == 0:
                 take_if_grown(
                     self._layout, profile.stage, table.snapshot_growth,
-                    instance=instance.name, clock=self._clock, journal=self._journal, progress=control.checked,
+                    instance=at_work.own.name, clock=self._clock, journal=self._journal, progress=control.checked,
                 )  # fmt: skip
             if done == self._request.max_runs:
                 return
             self._pause(profile.service.pause_seconds, control, f"{outcome.run_id} {outcome.status}; pausing")
-
-    def _record_collapses(self, instance: Instance, outcome: RunOutcome) -> None:
-        added = instance.intervals.record_run(outcome.run_id, outcome.status, collapses_of(outcome.path), outcome.lived)
-        for line in added:
-            since = line.ticks_since_previous
-            self._journal.for_run(line.run_id).send(
-                Event.COLLAPSE_INTERVAL,
-                f"internal collapse ({line.reason}) in experiment {line.experiment} at tick {line.tick}, "
-                + ("the first of this instance" if since is None else f"{since} ticks after the one before"),
-                interval_seconds=line.seconds_since_previous,
-                interval_ticks=since,
-                reason=line.reason,
-            )
 
     # ---- waiting -----------------------------------------------------------------------------------------------------
 

@@ -88,6 +88,32 @@ class RunControl(Protocol):
         ...
 
 
+class Undisturbed:
+    """A `RunControl` for work that nobody stops and no manager hears of; Ctrl-C ends the command itself."""
+
+    def preparing(self, what: str) -> None:
+        """Nothing happens."""
+
+    def able(self) -> None:
+        """Nothing happens."""
+
+    def checked(self, nbytes: int) -> None:
+        """Nothing happens."""
+
+    def run_opened(self, run_id: str, path: Path) -> None:
+        """Nothing happens."""
+
+    def progress(self, progress: Progress) -> None:
+        """Nothing happens."""
+
+    def sealing(self) -> None:
+        """Nothing happens."""
+
+    def stop_requested(self) -> StopReason | None:
+        """Nobody asks."""
+        return None
+
+
 @frozen
 class RunOutcome:
     """How a run ended.

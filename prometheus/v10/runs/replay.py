@@ -39,13 +39,15 @@ from prometheus.v10.evidence.writing.journal import Journal
 from prometheus.v10.evidence.writing.manifest import NOT_FAILED, NOT_STOPPED, RUNNING, RunManifest, Status
 from prometheus.v10.market.resolve import is_path
 from prometheus.v10.runs.control import RunControl
-from prometheus.v10.runs.promote.promote_run import Tier2Run
+from prometheus.v10.runs.promote.promote_run import Tier2Work
 from prometheus.v10.runs.request import setup
 from prometheus.v10.runs.request.profile import Profile
 from prometheus.v10.runs.request.ranges import unsound_numbers
-from prometheus.v10.runs.stage1 import Stage1Run
-from prometheus.v10.runs.stage2.stage2_run import Stage2Run, Work
+from prometheus.v10.runs.run import Run
+from prometheus.v10.runs.stage1 import Stage1Work
+from prometheus.v10.runs.stage2.stage2_run import Stage2Work, Work
 from prometheus.v10.runs.workers.invariance import check_core
+from prometheus.v10.runs.workload import Surroundings, Workload
 
 NOT_COMPARED = {Artifact.MANIFEST.value, Artifact.INTERRUPTED.value, *(seal.value for seal in SEAL_FILES)}
 PLACE_AND_TIME = frozenset(
@@ -118,16 +120,8 @@ def replay(
         instance=manifest.instance, mode=profile.mode, stage=profile.stage, run_id=manifest.run_id, sender=None,
         absent_reason="a replay tells the journal nothing",
     )  # fmt: skip
-    if manifest.stage == Stage.STAGE2.value:
-        work = Work.again(manifest, profile, layout, len(_rows(run_dir)))
-        again = Stage2Run(_as_started(manifest), profile, work.world(), elsewhere, clock, control, silent)
-        outcome = again.judging(work)
-    else:
-        world = setup.prepare(profile, layout)
-        _require_market(manifest, world.market.sha256, profile)
-        kind = Tier2Run if manifest.meta.tier == Tier.TIER2_FULL.value else Stage1Run
-        limits = _limits(run_dir, manifest)
-        outcome = kind(_as_started(manifest), profile, world, elsewhere, clock, control, silent, limits=limits).go()
+    around = Surroundings(layout=elsewhere, clock=clock, control=control, journal=silent)
+    outcome = Run(_as_started(manifest), around, _workload(run_dir, manifest, profile, layout)).go()
     return Replay(
         run_id=manifest.run_id,
         verified=_verified(run_dir, layout),
@@ -139,6 +133,16 @@ def replay(
         agent_ticks=outcome.agent_ticks,
         seconds=outcome.seconds,
     )
+
+
+def _workload(run_dir: Path, manifest: RunManifest, profile: Profile, layout: Layout) -> Workload:
+    """What the run did; errors as `replay`."""
+    if manifest.stage == Stage.STAGE2.value:
+        return Stage2Work(Work.again(manifest, profile, layout, len(_rows(run_dir))))
+    world = setup.prepare(profile, layout)
+    _require_market(manifest, world.market.sha256, profile)
+    kind = Tier2Work if manifest.meta.tier == Tier.TIER2_FULL.value else Stage1Work
+    return kind(profile, world, manifest.core_hash, limits=_limits(run_dir, manifest))
 
 
 def _require_market(manifest: RunManifest, found: str, profile: Profile) -> None:

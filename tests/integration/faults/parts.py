@@ -397,14 +397,16 @@ class RunPart(Part):
         (self.layout.profiles / "HF.toml").write_text(PROFILE)
 
     def work(self, files: Files, ack: Ack) -> None:
-        from prometheus.cli.foreground import Undisturbed
+        from prometheus.v10.runs.control import Undisturbed
         from prometheus.v10.runs.request.profile import load_profile
         from prometheus.v10.runs.stage1 import run_stage1
+        from prometheus.v10.runs.workload import RunRequest, Surroundings
 
-        outcome = run_stage1(
-            load_profile("HF", self.layout), self.layout, clock=SystemClock(), mode=Mode.OFFLINE, instance="HF",
-            control=Undisturbed(), journal=silent_journal(), files=files,
-        )  # fmt: skip
+        around = Surroundings(
+            layout=self.layout, clock=SystemClock(), control=Undisturbed(), journal=silent_journal(), files=files
+        )
+        profile = load_profile("HF", self.layout)
+        outcome = run_stage1(RunRequest(profile=profile, mode=Mode.OFFLINE, instance="HF"), around)
         ack(outcome.run_id)
 
     def check(self, acks: Sequence[str]) -> None:

@@ -61,6 +61,7 @@ from prometheus.v10.evidence.records.telemetry import Count, GatingTelemetry, ga
 from prometheus.v10.evidence.writing.environment import Environment, Host
 from prometheus.v10.evidence.writing.journal import Journal
 from prometheus.v10.evidence.writing.manifest import RunFigures, RunManifest, RunPlan, Status, finish, start_manifest
+from prometheus.v10.runs.offline import SIMULATED
 
 GOLDENS = Path(__file__).parent / "goldens"
 RUN_ID = "HF_20260102T030405Z_0123456_0000"
@@ -132,6 +133,7 @@ def started(clock: Any) -> RunManifest:
         ),
         core_hash="b" * 64,
         fence_inventory_hash="c" * 64,
+        exchange=SIMULATED,
         retention={"raw_days": 14},
         results_dir=f"/var/lib/prometheus-quant/runs_hf/{RUN_ID}",
     )

@@ -21,6 +21,7 @@ from prometheus.v10.evidence.writing import environment
 from prometheus.v10.evidence.writing.environment import probe
 from prometheus.v10.evidence.writing.journal import Journal
 from prometheus.v10.evidence.writing.manifest import RunFigures, RunManifest, RunPlan, Status, finish, start_manifest
+from prometheus.v10.runs.offline import SIMULATED
 
 OWED = {
     "git_commit", "docker_image", "python_version", "mode", "window", "ablation", "config_hash", "config",
@@ -142,12 +143,18 @@ def test_what_cannot_be_is_refused(started: RunManifest, journal: Journal, fake_
         ended(started, Status.COMPLETED, figures(elapsed=0.0), journal, fake_clock)
 
 
-def test_only_offline_manifests_are_written_here(started: RunManifest, journal: Journal, fake_clock) -> None:
-    names = {field.name for field in attrs.fields(RunPlan)} - {"tier", "restart_seconds"}
-    plan = RunPlan(**{name: getattr(started, name) for name in names}, tier="tier1_hf")
+def test_what_a_manifest_says_of_the_exchange_is_the_workloads(
+    started: RunManifest, journal: Journal, fake_clock
+) -> None:
+    names = {field.name for field in attrs.fields(RunPlan)} - {"tier", "restart_seconds", "exchange"}
+    plan = RunPlan(**{name: getattr(started, name) for name in names}, tier="tier1_hf", exchange=SIMULATED)
     assert begun(plan, journal, fake_clock).status == "running"
-    with pytest.raises(ValueError, match="offline manifests, not okx_demo"):
-        begun(attrs.evolve(plan, mode="okx_demo"), journal, fake_clock)
+    facts = attrs.evolve(SIMULATED, exchange_lib="okx 0.4.1", env="demo", impedance_fidelity="native", null_reasons={})
+    there = begun(attrs.evolve(plan, mode="okx_demo", exchange=facts), journal, fake_clock)
+    assert (there.mode, there.exchange_lib, there.env, there.impedance_fidelity) == (
+        "okx_demo", "okx 0.4.1", "demo", "native",
+    )  # fmt: skip
+    assert not {"exchange_lib", "env"} & there.null_reasons.keys(), "the workload answers for its own nulls"
 
 
 def test_what_the_journal_took_is_counted_at_the_end(started: RunManifest, fake_clock, tmp_path: Path) -> None:

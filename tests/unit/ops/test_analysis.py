@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from prometheus.cli.foreground import Undisturbed
 from prometheus.cli.research import genome_command as command
 from prometheus.cli.research.pools_command import conditions, show
 from prometheus.cli.research.promote_command import candidates
@@ -22,8 +21,10 @@ from prometheus.v10.evidence.pools.pool import iter_records
 from prometheus.v10.evidence.records.codec import structure_config
 from prometheus.v10.evidence.writing.journal import Journal
 from prometheus.v10.ops.service import promotion as queue
+from prometheus.v10.runs.control import Undisturbed
 from prometheus.v10.runs.request.profile import Profile
 from prometheus.v10.runs.stage1 import run_stage1
+from prometheus.v10.runs.workload import RunRequest, Surroundings
 
 DOCS = Path(__file__).parents[3] / "docs"
 CLOCK = SystemClock()
@@ -45,10 +46,12 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Layout:
         Profile,
         source="small",
     )
-    run_stage1(
-        small, layout, clock=CLOCK, mode=Mode.OFFLINE, instance="T", control=Undisturbed(), journal=journal()
-    )  # fmt: skip
+    run_stage1(RunRequest(profile=small, mode=Mode.OFFLINE, instance="T"), around(layout))
     return layout
+
+
+def around(layout: Layout) -> Surroundings:
+    return Surroundings(layout=layout, clock=CLOCK, control=Undisturbed(), journal=journal())
 
 
 def journal() -> Journal:
@@ -152,7 +155,7 @@ def test_a_tier_2_run_opens_in_the_three_lines_of_the_documents(house: Layout, n
         one = queue.of_record(queue.top(house.pool(Stage.STAGE1), 1, "roi")[0], "PROMOTE", "top_roi", "docs", CLOCK)
         queue.enqueue(one, house, clock=CLOCK, journal=journal())
         place = queue.queue_folder(house, "PROMOTE") / f"{one.id}.json"
-        queue.drain(place, one, house, clock=CLOCK, control=Undisturbed(), journal=journal())
+        queue.drain(place, one, around(house))
         runs = list((house.lib / "runs").iterdir())
     code = re.search(r"```python\n(.*?)```", (DOCS / name).read_text(), re.DOTALL)
     assert code is not None

@@ -13,6 +13,7 @@ from prometheus.v10.evidence.writing.journal import Journal
 from prometheus.v10.runs.control import Progress, RunOutcome, StopReason
 from prometheus.v10.runs.request.profile import Profile
 from prometheus.v10.runs.stage1 import run_stage1
+from prometheus.v10.runs.workload import RunRequest, Surroundings
 
 SMALL = {
     "mode": "offline",
@@ -67,12 +68,5 @@ def do_run(layout: Layout, chosen: Profile, control: Watcher | None = None) -> R
     """One run of stage 1."""
     layout.prepare()
     journal = Journal.open(instance="T", mode=Mode.OFFLINE, stage=Stage.STAGE1, run_id=None)
-    return run_stage1(
-        chosen,
-        layout,
-        clock=SystemClock(),
-        mode=Mode.OFFLINE,
-        instance="T",
-        control=control or Watcher(),
-        journal=journal,
-    )
+    around = Surroundings(layout=layout, clock=SystemClock(), control=control or Watcher(), journal=journal)
+    return run_stage1(RunRequest(profile=chosen, mode=Mode.OFFLINE, instance="T"), around)

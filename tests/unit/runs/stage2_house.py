@@ -16,6 +16,7 @@ from prometheus.v10.ops.service.snapshotting import take_snapshot
 from prometheus.v10.runs.control import RunControl, RunOutcome
 from prometheus.v10.runs.request.profile import Profile
 from prometheus.v10.runs.stage2.stage2_run import run_stage2
+from prometheus.v10.runs.workload import RunRequest, Surroundings
 
 from .conftest import Watcher, do_run, profile
 
@@ -59,10 +60,10 @@ def snapshot(layout: Layout) -> SnapshotInfo:
 def do_judge(layout: Layout, chosen: Profile, control: RunControl | None = None, **more: Any) -> RunOutcome:
     """One run of stage 2."""
     layout.prepare()
-    return run_stage2(
-        chosen, layout, clock=SystemClock(), mode=Mode.OFFLINE, instance="STAGE2", control=control or Watcher(),
-        journal=journal(), **more,
+    around = Surroundings(
+        layout=layout, clock=SystemClock(), control=control or Watcher(), journal=journal(), **more
     )  # fmt: skip
+    return run_stage2(RunRequest(profile=chosen, mode=Mode.OFFLINE, instance="STAGE2"), around)
 
 
 def verdicts_in(layout: Layout) -> list[PoolRecord]:

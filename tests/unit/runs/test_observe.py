@@ -23,6 +23,7 @@ from prometheus.v10.runs import observe
 from prometheus.v10.runs.request import setup
 from prometheus.v10.runs.request.profile import Profile, load_profile
 from prometheus.v10.runs.stage1 import run_stage1
+from prometheus.v10.runs.workload import RunRequest, Surroundings
 
 PROFILE = """
 mode = "offline"
@@ -157,9 +158,8 @@ def test_a_run_files_counts_and_tells_what_it_saw(profile: Profile, layout: Layo
         instance="HF", mode=Mode.OFFLINE, stage=Stage.STAGE1, run_id=None, socket=notify_socket.path,
         sender=lambda _, **fields: said.append(fields),
     )  # fmt: skip
-    outcome = run_stage1(
-        profile, layout, clock=fake_clock, mode=Mode.OFFLINE, instance="HF", control=Control(), journal=journal
-    )
+    around = Surroundings(layout=layout, clock=fake_clock, control=Control(), journal=journal)
+    outcome = run_stage1(RunRequest(profile=profile, mode=Mode.OFFLINE, instance="HF"), around)
     manifest = from_json_bytes((outcome.path / Artifact.MANIFEST).read_bytes(), RunManifest, where="manifest")
     index = json.loads((outcome.path / Artifact.EXECUTION_RAW_INDEX).read_bytes())
     lines = [json.loads(line) for line in (outcome.path / Artifact.INTERESTING_DEATHS).read_bytes().splitlines()]
@@ -200,10 +200,12 @@ def test_a_run_after_a_collapse_and_no_other_tells_of_a_reboot(
         instance="HF", mode=Mode.OFFLINE, stage=Stage.STAGE1, run_id=None, socket=notify_socket.path,
         sender=lambda *_, **__: None,
     )  # fmt: skip
-    outcome = run_stage1(
-        profile, layout, clock=fake_clock, mode=Mode.OFFLINE, instance="HF", control=Rebooted(journal, tells=tells),
-        journal=journal, previous_run_id="A" if follows else None, restart_seconds=1.0 if follows else None,
+    around = Surroundings(layout=layout, clock=fake_clock, control=Rebooted(journal, tells=tells), journal=journal)
+    request = RunRequest(
+        profile=profile, mode=Mode.OFFLINE, instance="HF", previous_run_id="A" if follows else None,
+        restart_seconds=1.0 if follows else None,
     )  # fmt: skip
+    outcome = run_stage1(request, around)
     report = verify_run(outcome.path)
     if follows == tells:
         assert report.verdict == "PASS", report.lines()

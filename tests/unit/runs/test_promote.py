@@ -34,6 +34,7 @@ from prometheus.v10.runs.control import RunOutcome
 from prometheus.v10.runs.promote import promote_run as promote
 from prometheus.v10.runs.promote.promote_run import Promotion, ReplayDiffersError, require_named_code
 from prometheus.v10.runs.replay import replay
+from prometheus.v10.runs.workload import RunRequest, Surroundings
 
 from .conftest import Watcher, do_run, profile
 from .stage2_house import do_judge, journal, judge, with_snapshot
@@ -65,10 +66,15 @@ def put(layout: Layout, one: Promotion) -> Path:
 
 
 def drain(layout: Layout, name: str = "PROMOTE", control: Watcher | None = None) -> RunOutcome:
-    return queue.run_next(
-        profile(), layout, clock=CLOCK, mode=Mode.OFFLINE, instance=name, control=control or Watcher(),
-        journal=journal(), queue=name,
-    )  # fmt: skip
+    return queue.run_next(asked_of(name), around(layout, control or Watcher(), journal()))
+
+
+def asked_of(name: str) -> RunRequest:
+    return RunRequest(profile=profile(), mode=Mode.OFFLINE, instance=name)
+
+
+def around(layout: Layout, control: Watcher, heard: Journal) -> Surroundings:
+    return Surroundings(layout=layout, clock=CLOCK, control=control, journal=heard)
 
 
 @pytest.fixture
@@ -422,8 +428,5 @@ def test_the_journal_hears_of_a_promotion(layout: Layout, source: RunOutcome) ->
         instance="PROMOTE", mode=Mode.OFFLINE, stage=Stage.STAGE1, run_id=None, sender=None, absent_reason="a test"
     )
     ear.for_run = lambda _: ear  # type: ignore[method-assign]
-    queue.run_next(
-        profile(), layout, clock=CLOCK, mode=Mode.OFFLINE, instance="PROMOTE", control=Watcher(), journal=ear,
-        queue="PROMOTE",
-    )  # fmt: skip
+    queue.run_next(asked_of("PROMOTE"), around(layout, Watcher(), ear))
     assert "promotion" in heard

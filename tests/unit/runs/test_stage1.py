@@ -17,7 +17,7 @@ from prometheus.v10.base.names import Artifact
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.evidence.pools.pool import iter_records
 from prometheus.v10.evidence.verify.program import verify_path
-from prometheus.v10.runs import stage1
+from prometheus.v10.runs import run as run_module
 from prometheus.v10.runs.replay import Replay, replay
 
 from .conftest import Watcher, do_run, profile
@@ -125,7 +125,7 @@ def test_a_run_that_fails_on_the_way_is_sealed_as_failed(layout: Layout, monkeyp
     def broken(*_: object) -> np.ndarray:
         raise PrometheusError("the telemetry cannot be true")
 
-    monkeypatch.setattr(stage1, "telemetry", broken)
+    monkeypatch.setattr(run_module, "telemetry", broken)
     watcher = Watcher()
     with pytest.raises(PrometheusError, match="cannot be true"):
         do_run(layout, profile(), watcher)

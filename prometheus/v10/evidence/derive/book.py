@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from prometheus.v10.base.names import Artifact
 from prometheus.v10.evidence.derive.asserted import BIRTH, DEATH, SURVIVOR, Born, Died, Kind, Survived, misfit
-from prometheus.v10.evidence.derive.lines import FLAT_SIDE, Frame
+from prometheus.v10.evidence.derive.lines import FLAT_SIDE, Frame, Life
 from prometheus.v10.evidence.derive.setting import Setting
 from prometheus.v10.evidence.derive.shares import Shares
 from prometheus.v10.evidence.derive.typed import differing, plain_json
@@ -173,17 +173,11 @@ class Book:
         together = {reason: self.frame.together(allocated, reserve, reason) for reason in reasons}
         spelt = self.frame.death
         for row in good:
-            agent = row.agent
-            initial, period = self.initial[agent], self.period[agent]
-            derived = spelt(
-                tick, close, agent, self.parent[agent], self._genome(agent, row.sha256), self.born[agent],
-                together[row.reason], initial, row.final, period, row.trades, row.wins, row.fees, row.funding,
-                row.slippage, row.side, row.signal, text,
-            )  # fmt: skip
+            life = self._life(row.agent, row.sha256)
+            derived = spelt(row, close, life, together[row.reason], text)
             if derived != row.text:
                 self._differs(Artifact.DEATHS, row.number, row.text, derived)
-            if row.judged and not row.final / period - 1.0 < self.setting.death_roi:
-                roi = row.final / period - 1.0
+            if row.judged and not (roi := row.final / life.period - 1.0) < self.setting.death_roi:
                 self.say(Artifact.DEATHS, row.number, f"roi_period {roi!r} is not below death_roi: a review spares it")
 
     def _check_order(self, good: list[Died]) -> None:
@@ -241,10 +235,9 @@ class Book:
             self.say(Artifact.BIRTHS, row.number, f"the parent's return {roi!r} is below breed_roi: it does not breed")
         if (row.sha256 == row.parent_sha256) is not (row.mutated == 0):
             self.say(Artifact.BIRTHS, row.number, f"{row.mutated} loci mutated, which the hashes contradict")
-        derived = self.frame.birth(
-            row.tick, self.setting.time.close(row.tick, row.ts_utc), agent, parent, self.founder[parent], row.sha256,
-            self._genome(parent, row.parent_sha256), row.mutated, stake, roi,
-        )  # fmt: skip
+        close = self.setting.time.close(row.tick, row.ts_utc)
+        life = Life(parent, self.founder[parent], row.tick, stake, stake, row.sha256)
+        derived = self.frame.birth(row, close, agent, life, self._genome(parent, row.parent_sha256), roi)
         if derived != row.text:
             self._differs(Artifact.BIRTHS, row.number, row.text, derived)
         self.period[parent] = stake
@@ -295,11 +288,8 @@ class Book:
             agent = row.agent
             pooled = self.setting.for_pool and completed and self.born[agent] < last
             self.totals.in_pool += pooled
-            derived = spelt(
-                last, known(last, row.ts_utc), agent, self.parent[agent], self.founder[agent],
-                self._genome(agent, row.sha256), self.born[agent], self.initial[agent], self.period[agent], row.final,
-                row.trades, row.wins, row.fees, row.funding, row.slippage, pooled,
-            )  # fmt: skip
+            life = self._life(agent, row.sha256)
+            derived = spelt(row, last, known(last, row.ts_utc), life, in_pool=pooled)
             if derived != row.text:
                 self._differs(Artifact.SURVIVORS, row.number, row.text, derived)
             self._left(row)
@@ -319,6 +309,12 @@ class Book:
     def _drawn(self, total: float) -> None:
         self.peak = max(self.peak, total)
         self.drawdown = max(self.drawdown, 1.0 - total / self.peak) if self.peak else self.drawdown
+
+    def _life(self, agent: int, sha256: str) -> Life:
+        return Life(
+            self.parent[agent], self.founder[agent], self.born[agent], self.initial[agent], self.period[agent],
+            self._genome(agent, sha256),
+        )  # fmt: skip
 
     def _genome(self, agent: int, said: str) -> str:
         """The hash that is on record; a founder's is asserted by the first line that names it."""

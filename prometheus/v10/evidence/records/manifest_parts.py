@@ -62,6 +62,18 @@ class SelfTradePrevention:
 
 
 @frozen(kw_only=True)
+class ExchangeFacts:
+    """What a manifest says of the exchange that a run met; ``null_reasons`` are of the manifest's own paths."""
+
+    exchange_lib: str | None
+    env: str | None
+    positions_quality: str | None
+    impedance_fidelity: str
+    self_trade_prevention: SelfTradePrevention
+    null_reasons: dict[str, str] = field(factory=dict)
+
+
+@frozen(kw_only=True)
 class ExperimentTiming:
     """Wall-clock seconds that one experiment took in its process.
 

@@ -14,13 +14,13 @@ from typing import Any
 from attrs import evolve, field, frozen
 
 from prometheus.v10.base.clock import Clock, utc_text
-from prometheus.v10.base.modes import Mode
 from prometheus.v10.base.names import Schema
 from prometheus.v10.evidence.records.codec import config_hash
 from prometheus.v10.evidence.records.manifest_parts import (
     Ablation,
     Counts,
     EvidenceSize,
+    ExchangeFacts,
     ExperimentTiming,
     Failure,
     InternalCollapse,
@@ -39,8 +39,6 @@ RUNNING = "the run has not ended yet"
 NOT_STOPPED = "the run was not stopped"
 NOT_FAILED = "the run did not fail"
 NO_COLLAPSE = "no internal collapse in this run"
-NO_EXCHANGE = "offline: no exchange, no client library and no account"
-SIMULATED_STP = "offline: orders fill against the bar and never meet each other, so a self-trade cannot happen"
 
 
 class Status(StrEnum):
@@ -142,6 +140,7 @@ class RunPlan:
     market: MarketSource
     core_hash: str
     fence_inventory_hash: str
+    exchange: ExchangeFacts
     retention: dict[str, Any]
     results_dir: str
     previous_run_id: str | None = None
@@ -176,7 +175,7 @@ class RunFigures:
 def start_manifest(
     plan: RunPlan, environment: Environment, journal: JournalState, nulls: Nulls, clock: Clock
 ) -> RunManifest:
-    """The manifest of an offline run that begins now.
+    """The manifest of a run that begins now.
 
     Args:
         plan: what was decided.
@@ -184,13 +183,9 @@ def start_manifest(
         journal: what `Journal.state` said, with its reasons in ``nulls``.
         nulls: the manifest's reasons, as far as they are collected.
         clock: gives the start time.
-
-    Raises:
-        ValueError: for a mode other than offline: what an exchange adds is not known here.
     """
-    if plan.mode != Mode.OFFLINE.value:
-        raise ValueError(f"start_manifest writes offline manifests, not {plan.mode}")
-    nulls = Nulls({**nulls.reasons, **environment.null_reasons})
+    exchange = plan.exchange
+    nulls = Nulls({**nulls.reasons, **environment.null_reasons, **exchange.null_reasons})
     following = "this run does not follow a collapse"
     return RunManifest(
         run_id=plan.run_id,
@@ -217,19 +212,12 @@ def start_manifest(
         market=plan.market,
         core_hash=plan.core_hash,
         fence_inventory_hash=plan.fence_inventory_hash,
-        exchange_lib=nulls.unknown("exchange_lib", NO_EXCHANGE),
-        env=nulls.unknown("env", NO_EXCHANGE),
+        exchange_lib=exchange.exchange_lib,
+        env=exchange.env,
         symbol_in_use=plan.market.symbol,
-        positions_quality=nulls.unknown("positions_quality", NO_EXCHANGE),
-        impedance_fidelity="simulated",
-        self_trade_prevention=SelfTradePrevention(
-            stp_supported=nulls.unknown("self_trade_prevention.stp_supported", NO_EXCHANGE),
-            stp_enabled=nulls.unknown("self_trade_prevention.stp_enabled", NO_EXCHANGE),
-            execution_netting_enabled=False,
-            self_trade_policy="forbid",
-            self_trade_detection_capability="none",
-            note=SIMULATED_STP,
-        ),
+        positions_quality=exchange.positions_quality,
+        impedance_fidelity=exchange.impedance_fidelity,
+        self_trade_prevention=exchange.self_trade_prevention,
         retention=plan.retention,
         results_dir=plan.results_dir,
         start_time=utc_text(clock.now()),

@@ -21,7 +21,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from attrs import asdict, evolve
 
@@ -45,10 +45,12 @@ from prometheus.v10.evidence.writing.journal import Journal
 from prometheus.v10.evidence.writing.seal import read_seal
 from prometheus.v10.ops.retention.retention_apply import LOCK_ATTEMPTS, retention_lock
 from prometheus.v10.ops.service.promotion_requests import own_ids, read_request, request_id
-from prometheus.v10.runs.control import RunControl, RunOutcome
+from prometheus.v10.runs.control import RunOutcome
+from prometheus.v10.runs.offline import require_offline
 from prometheus.v10.runs.promote.promote_proof import Proof
 from prometheus.v10.runs.promote.promote_run import Promotion, open_source, refuse_a_false_proof, run_promotion
 from prometheus.v10.runs.request.profile import Profile
+from prometheus.v10.runs.workload import RunRequest, Surroundings
 
 DONE, FAILED = "done", "failed"
 BY_SURVIVAL, BY_ROI = "survival", "roi"
@@ -152,10 +154,8 @@ def of_record(record: PoolRecord, instance: str, trigger: str, detail: str, cloc
         "genome_sha256": record.genome_sha256,
         "metrics_summary": record.metrics_summary if own else None,
     }
-    return _request(
-        instance, str(origin["run_id"]), int(origin["experiment"]), int(origin["genome_index"]),
-        plain, trigger, detail, clock, record.null_reasons if own else {},
-    )  # fmt: skip
+    place = _Origin(str(origin["run_id"]), int(origin["experiment"]), int(origin["genome_index"]))
+    return _request(instance, place, plain, trigger, detail, clock, record.null_reasons if own else {})
 
 
 def of_pattern(one: dict[str, Any], instance: str, clock: Clock) -> Promotion:
@@ -163,28 +163,35 @@ def of_pattern(one: dict[str, Any], instance: str, clock: Clock) -> Promotion:
     named = [_AGENT.fullmatch(str(agent)) for agent in one["agent_ids"]]
     index = int(named[0][1]) if len(named) == 1 and named[0] is not None else None
     detail = f"{one['pattern']}: {one['detail']}"
-    return _request(
-        instance, str(one["run_id"]), int(one["experiment"]), index, None, str(one["pattern"]), detail, clock
-    )
+    place = _Origin(str(one["run_id"]), int(one["experiment"]), index)
+    return _request(instance, place, None, str(one["pattern"]), detail, clock)
+
+
+class _Origin(NamedTuple):
+    """The experiment that is promoted; ``genome_index`` is None where all of it is."""
+
+    run_id: str
+    experiment: int
+    genome_index: int | None
 
 
 def _request(
-    instance: str, run_id: str, experiment: int, index: int | None, record: dict[str, Any] | None, trigger: str,
-    detail: str, clock: Clock, nulls: Mapping[str, str] | None = None,
+    instance: str, origin: _Origin, record: dict[str, Any] | None, trigger: str, detail: str, clock: Clock,
+    nulls: Mapping[str, str] | None = None,
 ) -> Promotion:  # fmt: skip
     reasons = {f"record.{path}": why for path, why in (nulls or {}).items() if path.startswith("metrics_summary.")}
-    if index is None:
+    if origin.genome_index is None:
         reasons["genome_index"] = NO_AGENT
     if record is None:
         reasons["record"] = "no pool record is promoted"
     elif record["metrics_summary"] is None:
         reasons["record.metrics_summary"] = "a verdict of stage 2 does not tell the genome's own life"
     return Promotion(
-        id=request_id([instance, run_id, experiment, index, trigger, record]),
+        id=request_id([instance, *origin, trigger, record]),
         instance=instance,
-        from_run_id=run_id,
-        experiment=experiment,
-        genome_index=index,
+        from_run_id=origin.run_id,
+        experiment=origin.experiment,
+        genome_index=origin.genome_index,
         record=record,
         trigger=trigger,
         detail=detail,
@@ -310,42 +317,36 @@ def waits_in(instance: str) -> Callable[[Profile, Layout, Progress], bool]:
     return waits
 
 
-def run_next(
-    profile: Profile, layout: Layout, *, clock: Clock, mode: Mode, instance: str, control: RunControl,
-    journal: Journal, queue: str, seed_offset: int = 0, previous_run_id: str | None = None,
-    restart_seconds: float | None = None, files: Files = FILES,
-) -> RunOutcome:  # fmt: skip
-    """Do the oldest request of a queue, as the service does a run of a stage.
+def run_next(request: RunRequest, around: Surroundings) -> RunOutcome:
+    """Do the oldest request of the instance's queue, as the service does a run of a stage.
 
     Raises:
         UsageError: when nothing waits.
         PrometheusError: as `run_promotion`; the request then lies in ``failed/`` unless trying again may help.
     """
-    del profile, seed_offset, previous_run_id, restart_seconds, instance
-    if mode is not Mode.OFFLINE:
-        raise UsageError(f"mode {mode.value}: promotions are replayed offline", hint="run --mode offline")
-    for place, promotion in pending(layout, queue, journal):
+    require_offline(request.mode, "promotions are replayed offline")
+    layout, queue = around.layout, request.instance
+    for place, promotion in pending(layout, queue, around.journal):
         if _entered(layout, promotion.id):  # the machine died between the ledger's line and the move
-            _move(place, promotion, layout, DONE, {}, files)
+            _move(place, promotion, layout, DONE, {}, around.files)
             continue
         if not _asked(layout, promotion):
-            refuse(place, "it is not the request that the ledger has as queued", queue, journal)
+            refuse(place, "it is not the request that the ledger has as queued", queue, around.journal)
             continue
-        return drain(place, promotion, layout, clock=clock, control=control, journal=journal, files=files)[0]
+        return drain(place, promotion, around)[0]
     raise UsageError(f"no promotion waits for {queue}", hint="prometheus-quant promote --root DIR --top-k 1")
 
 
-def drain(
-    place: Path, promotion: Promotion, layout: Layout, *, clock: Clock, control: RunControl, journal: Journal,
-    files: Files = FILES,
-) -> tuple[RunOutcome, Proof | None]:  # fmt: skip
+def drain(place: Path, promotion: Promotion, around: Surroundings) -> tuple[RunOutcome, Proof | None]:
     """Do one request; errors as `run_next`."""
+    layout, journal = around.layout, around.journal
+    ledger = _ledger(layout, promotion, around.clock, journal, around.files)
     try:
-        outcome, proof = run_promotion(promotion, layout, clock=clock, control=control, journal=journal, files=files)
+        outcome, proof = run_promotion(promotion, around)
         if proof is not None and not proof.same:
             reason = printable(proof.why_not)
             said = {**_named(promotion), "status": NOT_PROVEN, **_tier2(outcome), "reason": reason}
-            _ledger(layout, promotion, clock, journal, files).append(LedgerEntryType.PROMOTION, said)
+            ledger.append(LedgerEntryType.PROMOTION, said)
         refuse_a_false_proof(outcome, proof)
     except (HostError, LockHeldError):
         raise
@@ -356,19 +357,21 @@ def drain(
             path=str(layout.runs(Tier.TIER1_HF) / promotion.from_run_id),
             finding=error.message,
         )
-        _move(place, promotion, layout, FAILED, {"error": error.message, "exit_code": int(error.exit_code)}, files)
+        _move(
+            place, promotion, layout, FAILED, {"error": error.message, "exit_code": int(error.exit_code)}, around.files
+        )
         raise
     if proof is None:
         return outcome, None
     said = {**_named(promotion), "status": PROVEN, **_tier2(outcome), "deaths_compared": proof.deaths}
-    _ledger(layout, promotion, clock, journal, files).append(LedgerEntryType.PROMOTION, said)
+    ledger.append(LedgerEntryType.PROMOTION, said)
     journal.for_run(outcome.run_id).send(
         Event.PROMOTION,
         f"{outcome.run_id} replays experiment {promotion.experiment} of {promotion.from_run_id}: identical",
         from_run_id=promotion.from_run_id,
         trigger=promotion.trigger,
     )
-    _move(place, promotion, layout, DONE, {"run_id": outcome.run_id}, files)
+    _move(place, promotion, layout, DONE, {"run_id": outcome.run_id}, around.files)
     return outcome, proof
 
 

@@ -13,13 +13,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from attrs import asdict, evolve, field, frozen
 
 import prometheus
-from prometheus.v10.base.clock import Clock, new_run_id
 from prometheus.v10.base.errors import (
     ConfigError,
     CoreInvarianceError,
@@ -28,35 +28,32 @@ from prometheus.v10.base.errors import (
     PrometheusError,
     UsageError,
 )
-from prometheus.v10.base.files import FILES, Files
 from prometheus.v10.base.modes import RunPrefix, Tier
 from prometheus.v10.base.names import Artifact, is_run_id
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.base.text import printable
 from prometheus.v10.core.world import Experiment
-from prometheus.v10.evidence.pools.pool import SharedPoolWriter
-from prometheus.v10.evidence.records.codec import dump_config, from_json_bytes, structure_config
+from prometheus.v10.evidence.records.codec import from_json_bytes, structure_config
 from prometheus.v10.evidence.records.event_lines import utc_texts
-from prometheus.v10.evidence.records.fence_registry import inventory_hash
-from prometheus.v10.evidence.records.nulls import Nulls
+from prometheus.v10.evidence.records.manifest_parts import Window
 from prometheus.v10.evidence.verify.verify_run import verify_run
 from prometheus.v10.evidence.writing.environment import BUILD_FILE, Environment, probe
-from prometheus.v10.evidence.writing.journal import Journal
-from prometheus.v10.evidence.writing.manifest import RunManifest, RunPlan, Status, start_manifest
+from prometheus.v10.evidence.writing.manifest import RunManifest, Status
 from prometheus.v10.evidence.writing.rundir import RunDirectory
-from prometheus.v10.runs.control import RunControl, RunOutcome
+from prometheus.v10.runs.control import RunOutcome
 from prometheus.v10.runs.harvest import harvest
 from prometheus.v10.runs.identity import identity
 from prometheus.v10.runs.observe import Scene
+from prometheus.v10.runs.offline import OfflineWorkload
 from prometheus.v10.runs.promote import promote_files as made
 from prometheus.v10.runs.promote.promote_proof import Proof, prove
 from prometheus.v10.runs.promote.promote_trace import TICKS_A_PART, trace_line
 from prometheus.v10.runs.request import setup
 from prometheus.v10.runs.request.ablation import mask
 from prometheus.v10.runs.request.profile import MIB, Profile
-from prometheus.v10.runs.stage1 import Stage1Run, journal_state
+from prometheus.v10.runs.run import Run, open_run
 from prometheus.v10.runs.workers.invariance import check_core
-from prometheus.v10.runs.workers.warm import warm_up
+from prometheus.v10.runs.workload import Facts, RunRequest, Surroundings
 
 INSTANCES = (RunPrefix.PROMOTE.value, RunPrefix.AUDIT.value)
 COMPARED_FIGURES = (
@@ -179,9 +176,7 @@ def require_named_code(environment: Environment) -> None:
         )
 
 
-def run_promotion(
-    promotion: Promotion, layout: Layout, *, clock: Clock, control: RunControl, journal: Journal, files: Files = FILES
-) -> tuple[RunOutcome, Proof | None]:
+def run_promotion(promotion: Promotion, around: Surroundings) -> tuple[RunOutcome, Proof | None]:
     """Do the Tier-2 run of a promotion.
 
     Returns:
@@ -190,13 +185,10 @@ def run_promotion(
     Raises:
         PrometheusError: as `open_source` and `require_named_code`, and whatever stands in a run's way.
     """
-    control.preparing("verifying the source run")
-    source = open_source(promotion, layout)
+    around.control.preparing("verifying the source run")
+    source = open_source(promotion, around.layout)
     environment = probe()
     require_named_code(environment)
-    warm_up()
-    prefix = RunPrefix(promotion.instance)
-    run_id = new_run_id(prefix.value, clock, environment.git_commit)
     old = source.manifest
     profile = evolve(
         source.profile,
@@ -204,31 +196,11 @@ def run_promotion(
         experiments=evolve(source.profile.experiments, count=1, seed=old.seeds[promotion.experiment]),
         evidence=evolve(source.profile.evidence, order_sample_one_in=1, raw_budget_bytes=RAW_BUDGET),
     )
-    plan = RunPlan(
-        run_id=run_id,
-        instance=promotion.instance,
-        stage=old.stage,
-        tier=prefix.tier.value,
-        mode=old.mode,
-        arm=old.arm,
-        window=old.window,
-        ablation=old.ablation,
-        config=dump_config(profile),
-        seeds=[old.seeds[promotion.experiment]],
-        world=old.world,
-        market=old.market,
-        core_hash=old.core_hash,
-        fence_inventory_hash=inventory_hash(),
-        retention=dump_config(profile.retention),
-        results_dir=str(layout.runs(prefix.tier) / run_id),
+    work = Tier2Work(profile, source.world, old.core_hash, promotes=(promotion, source.path))
+    request = RunRequest(
+        profile=profile, mode=profile.mode, instance=promotion.instance, prefix=RunPrefix(promotion.instance)
     )
-    own = journal.for_run(run_id)
-    manifest = start_manifest(plan, environment, journal_state(own, nulls := Nulls()), nulls, clock)
-    manifest = evolve(manifest, extra={"promotion": _said(promotion)})
-    run = Tier2Run(manifest, profile, source.world, layout, clock, control, own, files=files)
-    run.source, run.promotion = source.path, promotion
-    outcome = run.go()
-    return outcome, run.proof
+    return open_run(request, around, work, environment).go(), work.proof
 
 
 def _said(promotion: Promotion) -> dict[str, Any]:
@@ -247,22 +219,41 @@ def _said(promotion: Promotion) -> dict[str, Any]:
     return {name: value for name, value in plain.items() if value is not None}
 
 
-class Tier2Run(Stage1Run):
-    """One experiment as a Tier-2 run; ``source`` and ``promotion`` are set when there is something to prove."""
+class Tier2Work(OfflineWorkload):
+    """One experiment with every artifact of Tier 2.
 
-    source: Path | None = None
-    promotion: Promotion | None = None
-    proof: Proof | None = None
+    ``promotes`` are a promotion and its source run, where there is something to prove; ``limits`` (replay only) is the
+    number of ticks that the run came to.
+    """
 
-    def _evolve(self, directory: RunDirectory, pool: SharedPoolWriter) -> None:
-        world = self.world
-        who = identity(self.manifest, world.config, 0, 0)
+    def __init__(
+        self, profile: Profile, world: setup.World, core: str, *, promotes: tuple[Promotion, Path] | None = None,
+        limits: Mapping[int, int] | None = None,
+    ) -> None:  # fmt: skip
+        self.profile, self.world, self.core, self.promotes, self.limits = profile, world, core, promotes, limits
+        self.proof: Proof | None = None
+
+    def facts(self) -> Facts:
+        """Seed and window of the one experiment, and what is promoted."""
+        window = self.world.window
+        return Facts(
+            seeds=[self.profile.experiments.seed],
+            window=Window(name=window.name, start=window.start, len=window.len),
+            core_hash=self.core,
+            exchange=self.exchange,
+            extra={} if self.promotes is None else {"promotion": _said(self.promotes[0])},
+        )
+
+    def work(self, run: Run) -> None:
+        """Run it tick by tick, file everything, and prove that it is the experiment of its source."""
+        world, directory, run_id = self.world, run.directory, run.manifest.run_id
+        who = identity(run.manifest, world.config, 0, 0)
         bars = setup.arm_bars(world, who.seed)
         market, _ = setup.market_arrays(bars, world.config)
-        began = self.clock.monotonic()
+        began = run.clock.monotonic()
         experiment = Experiment(market, world.config, who.seed, mask=mask(world.ablation), keep_orders_one_in=1)
         times = utc_texts(bars.open_time + world.config.timeframe_s)
-        self._trace(experiment, times, directory)
+        self._trace(run, experiment, times)
         held = made.open_positions(experiment)
         result = experiment.result()
         scene = Scene(
@@ -273,59 +264,62 @@ class Tier2Run(Stage1Run):
             keep_orders_one_in=1,
             interesting=self.profile.interesting,
         )
-        harvested = harvest(result, who, bars.open_time, scene, (began, self.clock.monotonic()), for_pool=False)
-        self._write([harvested], (), directory, pool)
+        harvested = harvest(result, who, bars.open_time, scene, (began, run.clock.monotonic()), for_pool=False)
+        run.file([harvested], ())
         directory.write_bytes(Artifact.GENOMES, made.genomes_npy(result))
-        directory.write_bytes(Artifact.BEHAVIORS, made.behaviors_json(result, self.manifest.run_id, 0))
+        directory.write_bytes(Artifact.BEHAVIORS, made.behaviors_json(result, run_id, 0))
         lots = world.config.lot_contracts, world.config.lot_btc
-        positions = made.positions_json(held, self.manifest.run_id, 0, times[held.tick], *lots)
+        positions = made.positions_json(held, run_id, 0, times[held.tick], *lots)
         directory.write_bytes(Artifact.POSITIONS_SNAPSHOT, positions)
-        rebuilt = made.reconstruction(result, held, self.manifest.run_id, 0)
-        self._write_parts(Artifact.POSITIONS_RAW, Artifact.POSITIONS_RAW_INDEX, rebuilt, directory)
-        for name, data in made.alignment(self.manifest.run_id).items():
+        rebuilt = made.reconstruction(result, held, run_id, 0)
+        _write_parts(directory, rebuilt)
+        for name, data in made.alignment(run_id).items():
             directory.write_bytes(name, data)
-        self._look()
-        if self.promotion is not None and self.source is not None and self.stop is None:
-            self.proof = prove(self.source, self.promotion.experiment, self.promotion.genome_index,
-                               self.promotion.record, result, harvested)  # fmt: skip
-            said = {**self.manifest.extra["promotion"], "proof": asdict(self.proof)}
-            self.manifest = evolve(self.manifest, extra={"promotion": said})
+        run.look()
+        if self.promotes is not None and run.stop is None:
+            promotion, source = self.promotes
+            self.proof = prove(
+                source, promotion.experiment, promotion.genome_index, promotion.record, result, harvested
+            )
+            run.say("promotion", {**run.manifest.extra["promotion"], "proof": asdict(self.proof)})
 
-    def _trace(self, experiment: Experiment, times: list[str], directory: RunDirectory) -> None:
+    def _trace(self, run: Run, experiment: Experiment, times: list[str]) -> None:
         """Run the experiment to its end (or to the limit of a replay), tick by tick, and write its trace."""
         last = experiment.total_ticks if self.limits is None else self.limits.get(0, 0)
-        row, symbol = self.table.rows[0], self.world.market.symbol
+        row, symbol, run_id = run.table.rows[0], self.world.market.symbol, run.manifest.run_id
         lines: list[bytes] = []
         written: list[tuple[str, bytes, int]] = []
-        while experiment.tick < last and not experiment.done and not (self.table.stopped and self.limits is None):
+        while experiment.tick < last and not experiment.done and not (run.table.stopped and self.limits is None):
             before = experiment.tick
             experiment.step(1)
             if experiment.tick > before:
-                lines.append(trace_line(experiment, self.manifest.run_id, 0, symbol, times[before]))
+                lines.append(trace_line(experiment, run_id, 0, symbol, times[before]))
             if len(lines) == TICKS_A_PART:
-                written.append(self._trace_part(lines, len(written) + 1, directory))
+                written.append(_trace_part(run.directory, lines, len(written) + 1))
                 lines = []
             if experiment.tick % LOOK_TICKS == 0 or experiment.done:
                 row[:] = experiment.figures()
-                self._look()
+                run.look()
         if lines or not written:
-            written.append(self._trace_part(lines, len(written) + 1, directory))
-        directory.write_bytes(Artifact.DECISION_TRACE_INDEX, made.parts_index(self.manifest.run_id, written))
+            written.append(_trace_part(run.directory, lines, len(written) + 1))
+        run.directory.write_bytes(Artifact.DECISION_TRACE_INDEX, made.parts_index(run_id, written))
 
-    def _trace_part(self, lines: list[bytes], part: int, directory: RunDirectory) -> tuple[str, bytes, int]:
-        data = b"".join(lines)
-        directory.write_bytes(Artifact.DECISION_TRACE, data, part=part)
-        return Artifact.DECISION_TRACE.file_name(part=part), data, len(lines)
 
-    def _write_parts(
-        self, part: Artifact, index: Artifact, records: list[dict[str, Any]], directory: RunDirectory
-    ) -> None:
-        written = []
-        for number, data in enumerate(made.parts(records), start=1):
-            directory.write_bytes(part, data, part=number)
-            first = (number - 1) * made.RECORDS_A_PART
-            written.append((part.file_name(part=number), data, len(records[first : first + made.RECORDS_A_PART])))
-        directory.write_bytes(index, made.parts_index(self.manifest.run_id, written))
+def _trace_part(directory: RunDirectory, lines: list[bytes], part: int) -> tuple[str, bytes, int]:
+    data = b"".join(lines)
+    directory.write_bytes(Artifact.DECISION_TRACE, data, part=part)
+    return Artifact.DECISION_TRACE.file_name(part=part), data, len(lines)
+
+
+def _write_parts(directory: RunDirectory, records: list[dict[str, Any]]) -> None:
+    """The reconstructed positions, in parts and with their index."""
+    written = []
+    for number, data in enumerate(made.parts(records), start=1):
+        directory.write_bytes(Artifact.POSITIONS_RAW, data, part=number)
+        first = (number - 1) * made.RECORDS_A_PART
+        count = len(records[first : first + made.RECORDS_A_PART])
+        written.append((Artifact.POSITIONS_RAW.file_name(part=number), data, count))
+    directory.write_bytes(Artifact.POSITIONS_RAW_INDEX, made.parts_index(directory.run_id, written))
 
 
 def refuse_a_false_proof(outcome: RunOutcome, proof: Proof | None) -> None:

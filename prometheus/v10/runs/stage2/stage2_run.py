@@ -17,31 +17,22 @@ from typing import Any
 import numpy as np
 from attrs import evolve
 
-from prometheus.v10.base.clock import Clock, new_run_id
 from prometheus.v10.base.errors import ConfigError, EvidenceError, UsageError
-from prometheus.v10.base.files import FILES, Files
-from prometheus.v10.base.modes import Mode, RunPrefix, Stage
+from prometheus.v10.base.modes import RunPrefix, Stage
 from prometheus.v10.base.paths import Layout
-from prometheus.v10.evidence.pools.pool import SharedPoolWriter
 from prometheus.v10.evidence.pools.pool_record import PoolRecord
 from prometheus.v10.evidence.pools.snapshot import SnapshotInfo
-from prometheus.v10.evidence.records.codec import dump_config
-from prometheus.v10.evidence.records.fence_registry import inventory_hash
 from prometheus.v10.evidence.records.findings import Progress
-from prometheus.v10.evidence.records.manifest_parts import Ablation, Window
-from prometheus.v10.evidence.records.nulls import Nulls
-from prometheus.v10.evidence.writing.environment import probe
-from prometheus.v10.evidence.writing.journal import Journal
-from prometheus.v10.evidence.writing.manifest import RunManifest, RunPlan, start_manifest
-from prometheus.v10.evidence.writing.rundir import RunDirectory
+from prometheus.v10.evidence.records.manifest_parts import Window
+from prometheus.v10.evidence.writing.manifest import RunManifest
 from prometheus.v10.market.resolve import resolve_market
-from prometheus.v10.runs.control import RunControl, RunOutcome
+from prometheus.v10.runs.control import RunOutcome
 from prometheus.v10.runs.harvest import Harvest, Identity
 from prometheus.v10.runs.identity import identity
+from prometheus.v10.runs.offline import OfflineWorkload, require_offline
 from prometheus.v10.runs.request import setup
-from prometheus.v10.runs.request.ablation import ABLATIONS
 from prometheus.v10.runs.request.profile import Profile
-from prometheus.v10.runs.stage1 import Stage1Run, journal_state
+from prometheus.v10.runs.run import Run, open_run
 from prometheus.v10.runs.stage2.stage2_batch import (
     CellJob,
     CellKey,
@@ -59,7 +50,7 @@ from prometheus.v10.runs.stage2.stage2_verdict import Assessment, evaluation_of,
 from prometheus.v10.runs.workers import executor
 from prometheus.v10.runs.workers.cluster import in_order, open_executor
 from prometheus.v10.runs.workers.invariance import check_core
-from prometheus.v10.runs.workers.warm import warm_up
+from prometheus.v10.runs.workload import Facts, RunRequest, Surroundings
 
 AHEAD = 3  # cells under way, or waiting for one before them, for each worker
 
@@ -208,84 +199,23 @@ def work_waits(profile: Profile, layout: Layout, progress: Progress | None = Non
         return False
 
 
-def run_stage2(
-    profile: Profile,
-    layout: Layout,
-    *,
-    clock: Clock,
-    mode: Mode,
-    instance: str,
-    control: RunControl,
-    journal: Journal,
-    seed_offset: int | None = None,
-    prefix: RunPrefix = RunPrefix.STAGE2,
-    previous_run_id: str | None = None,
-    restart_seconds: float | None = None,
-    files: Files = FILES,
-    cluster: str | None = None,
-) -> RunOutcome:
-    """Judge what a snapshot holds and has no verdict of; arguments and errors as `run_stage1`.
+def run_stage2(request: RunRequest, around: Surroundings) -> RunOutcome:
+    """Judge what a snapshot holds and has no verdict of; the stage-1 pool itself need not be there.
 
-    Args:
-        profile: with ``[stage2]``.
-        layout: see there; the stage-1 pool itself need not be there.
-        clock: see there.
-        mode: see there.
-        instance: see there.
-        control: see there.
-        journal: see there.
-        seed_offset: not used: the seeds are those of ``[stage2]``, so that every genome meets the same.
-        prefix: see there.
-        previous_run_id: see there.
-        restart_seconds: see there.
-        files: see there.
-        cluster: address of a Dask scheduler whose workers judge the cells.
+    The seeds are those of ``[stage2]``, so that every genome meets the same.
+
+    Raises:
+        PrometheusError: as `Work`, and as `run_stage1`.
     """
-    del seed_offset
-    if mode is not Mode.OFFLINE:
-        raise UsageError(f"mode {mode.value}: stage 2 judges offline", hint="run --mode offline")
-    control.preparing("verifying the snapshot")
-    work = Work(profile, layout, control.checked)
+    require_offline(request.mode, "stage 2 judges offline")
+    around.control.preparing("verifying the snapshot")
+    work = Work(request.profile, around.layout, around.control.checked)
     if not work.sizes:
         raise UsageError(
             f"every genome of snapshot {work.snapshot.id} has its verdict under evaluation {work.evaluation[:12]}",
             hint="take a new snapshot, or change [stage2]",
         )
-    control.preparing("loading the world's compiled code (compiled now if this is the first run)")
-    warm_up()
-    environment = probe()
-    run_id = new_run_id(prefix.value, clock, environment.git_commit)
-    world = work.world()
-    plan = RunPlan(
-        run_id=run_id,
-        instance=instance,
-        stage=profile.stage.value,
-        tier=prefix.tier.value,
-        mode=mode.value,
-        arm=world.arm.value,
-        window=work.window(),
-        ablation=Ablation(name=world.ablation, detail=ABLATIONS[world.ablation][0]),
-        config=dump_config(profile),
-        seeds=list(_seeds(work)),
-        world=setup.world_numbers(world.config),
-        market=world.market,
-        core_hash=work.core,
-        fence_inventory_hash=inventory_hash(),
-        retention=dump_config(profile.retention),
-        results_dir=str(layout.runs(prefix.tier) / run_id),
-        previous_run_id=previous_run_id,
-        restart_seconds=restart_seconds,
-    )
-    own = journal.for_run(run_id)
-    manifest = start_manifest(plan, environment, journal_state(own, nulls := Nulls()), nulls, clock)
-    said = {
-        **work.snapshot.ledger_payload(),
-        "evaluation": work.evaluation,
-        "batches": sorted(work.sizes),
-        "stretches": stretches_said(work.stretches),
-    }
-    manifest = evolve(manifest, extra={"stage2": said})
-    return Stage2Run(manifest, profile, world, layout, clock, control, own, files=files, cluster=cluster).judging(work)
+    return open_run(evolve(request, prefix=RunPrefix.STAGE2), around, Stage2Work(work)).go()
 
 
 def _seeds(work: Work) -> Iterator[int]:
@@ -296,64 +226,77 @@ def _seeds(work: Work) -> Iterator[int]:
                 yield from [seed] * experiments_of(size, work.stretches[:1], evolve(work.table, seeds=(seed,)))
 
 
-class Stage2Run(Stage1Run):
-    """A run of stage 2 at work: the books of stage 1, with batches of cells in place of experiments."""
+class Stage2Work(OfflineWorkload):
+    """Batches of genomes, each judged in every cell."""
 
-    work: Work
+    def __init__(self, work: Work) -> None:
+        self.judged, self.profile, self.world = work, work.profile, work.world()
 
-    def judging(self, work: Work) -> RunOutcome:
-        """Do the run."""
-        self.work = work
-        return self.go()
+    def facts(self) -> Facts:
+        """Seeds and windows of all cells, and what is judged."""
+        work = self.judged
+        said = {
+            **work.snapshot.ledger_payload(),
+            "evaluation": work.evaluation,
+            "batches": sorted(work.sizes),
+            "stretches": stretches_said(work.stretches),
+        }
+        return Facts(
+            seeds=list(_seeds(work)),
+            window=work.window(),
+            core_hash=work.core,
+            exchange=self.exchange,
+            extra={"stage2": said},
+        )
 
-    def _evolve(self, directory: RunDirectory, pool: SharedPoolWriter) -> None:
-        work = self.work
+    def work(self, run: Run) -> None:
+        """Judge batch by batch, and file each when all its cells are done."""
+        work = self.judged
         assessment = Assessment(
             evaluation=work.evaluation,
             snapshot=work.snapshot.id,
             table=work.table,
             stretches=tuple(work.stretches),
         )
-        workers = executor.workers_for(self.profile.workers, len(self.manifest.seeds))
+        workers = executor.workers_for(self.profile.workers, len(run.manifest.seeds))
         waiting: list[tuple[list[PoolRecord], Identity, int]] = []
-        with open_executor(workers, self.cluster) as at_work:
-            jobs = self._jobs(waiting)
-            results = in_order(at_work, judge_cell, jobs, ahead=AHEAD * workers, stop=self._stopped)
+
+        def stopped() -> bool:
+            run.look()
+            return run.stop is not None
+
+        with open_executor(workers, run.around.cluster) as at_work:
+            results = in_order(at_work, judge_cell, self._jobs(run, waiting), ahead=AHEAD * workers, stop=stopped)
             harvests: list[Harvest] = []
             figures: dict[CellKey, np.ndarray[Any, Any]] = {}
             for result in results:
                 harvests += result.harvests
                 figures[result.key] = result.figures
                 for harvest in result.harvests:
-                    self._show(harvest)
+                    _show(run, harvest)
                 records, first, cells = waiting[0]
                 if len(figures) == cells:
-                    entries = verdicts(assessment, records, figures, first, work.left_out)
-                    self._write(harvests, entries, directory, pool)
+                    run.file(harvests, verdicts(assessment, records, figures, first, work.left_out))
                     waiting.pop(0)
                     harvests, figures = [], {}
-        self._look()
 
-    def _jobs(self, waiting: list[tuple[list[PoolRecord], Identity, int]]) -> Iterator[CellJob]:
+    def _jobs(self, run: Run, waiting: list[tuple[list[PoolRecord], Identity, int]]) -> Iterator[CellJob]:
         """The cells of all batches; notes each batch in ``waiting`` when its first cell is taken."""
-        work, number = self.work, 0
+        work, number = self.judged, 0
         for batch, records in enumerate(batches(work.snapshot, work.table.batch)):
             if batch not in work.sizes:
                 continue
-            first = identity(self.manifest, work.world().config, number, 0)
+            first = identity(run.manifest, self.world.config, number, 0)
             genomes = np.stack([record.genome() for record in records])
             jobs = list(cell_jobs(self.profile, work.table, work.stretches, genomes, batch, first))
             waiting.append((records, first, len(jobs)))
             number += sum(len(job.groups) for job in jobs)
             yield from jobs
 
-    def _show(self, harvest: Harvest) -> None:
-        """Put a finished experiment into the progress table."""
-        stats = harvest.stats
-        self.table.rows[harvest.experiment] = (
-            self.manifest.window.len, harvest.agent_ticks, stats.alive_agents, stats.deaths, stats.births
-        )  # fmt: skip
 
-    def _stopped(self) -> bool:
-        self._look()
-        return self.stop is not None
+def _show(run: Run, harvest: Harvest) -> None:
+    """Put a finished experiment into the progress table."""
+    stats = harvest.stats
+    run.table.rows[harvest.experiment] = (
+        run.manifest.window.len, harvest.agent_ticks, stats.alive_agents, stats.deaths, stats.births
+    )  # fmt: skip
