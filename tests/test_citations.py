@@ -203,6 +203,55 @@ def test_functions_that_the_architecture_names_exist():
     assert [f"{path} {name}" for path, name in named if name not in definitions(REPOSITORY / path)] == []
 
 
+@cache
+def mentions(place: Path) -> dict[str, frozenset[str]]:
+    """Every name that a function or class of a module mentions, by itself or through others of the same module."""
+    own: dict[str, set[str]] = {}
+    for node in ast.parse(text_of(place)).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            own[node.name] = names_in(node)
+        if isinstance(node, ast.ClassDef):
+            inner = [one for one in node.body if isinstance(one, ast.FunctionDef)]
+            own |= {f"{node.name}.{one.name}": names_in(one) for one in inner}
+            own |= {f"self.{one.name}": names_in(one) for one in inner}
+    found = {}
+    for name in own:
+        seen, ahead = set(own[name]), set(own[name])
+        while ahead:
+            more = set().union(*(own.get(one, set()) | own.get(f"self.{one}", set()) for one in ahead)) - seen
+            seen |= more
+            ahead = more
+        found[name] = frozenset(seen)
+    return found
+
+
+def names_in(node: ast.AST) -> set[str]:
+    names = {one.id for one in ast.walk(node) if isinstance(one, ast.Name)}
+    return names | {one.attr for one in ast.walk(node) if isinstance(one, ast.Attribute)}
+
+
+def walks() -> dict[str, list[tuple[str, str]]]:
+    section = re.search(r"^## 6\. .*?^## 7\. ", text_of(DOCS / "architecture.md"), re.MULTILINE | re.DOTALL)
+    assert section is not None
+    rows = re.findall(r"^\| (a [a-z]+) \| (.*) \|$", section[0], re.MULTILINE)
+    return {name: NAMED.findall(steps) for name, steps in rows}
+
+
+def test_there_are_five_walks_of_at_most_eight_files():
+    found = {name: len({path for path, _ in steps}) for name, steps in walks().items()}
+    assert sorted(found) == ["a bar", "a death", "a genome", "a stop", "a verification"]
+    assert max(found.values()) <= 8
+
+
+@pytest.mark.parametrize("walk", ["a bar", "a death", "a genome", "a stop", "a verification"])
+def test_every_function_of_a_walk_is_called_by_one_before_it(walk):
+    steps = walks()[walk]
+    for at, (_, name) in enumerate(steps[1:], 1):
+        called = name.rsplit(".", 1)[-1]
+        before = [mentions(REPOSITORY / path)[caller] for path, caller in steps[:at]]
+        assert any(called in names for names in before), f"nothing before it in the walk calls {name}"
+
+
 # ---- who imports whom ------------------------------------------------------------------------------------------------
 
 ROOMS = ("base", "core", "market", "evidence", "runs", "gate", "execution", "report", "ops")

@@ -51,6 +51,10 @@ class Bar:
         self._control.preparing(what)
         self._bar.update(self._task, description=what)
 
+    def able(self) -> None:
+        """See `RunControl`."""
+        self._control.able()
+
     def checked(self, nbytes: int) -> None:
         """See `RunControl`."""
         self._control.checked(nbytes)
