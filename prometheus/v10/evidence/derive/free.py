@@ -69,6 +69,7 @@ FREE: dict[str, tuple[str, str]] = {
     "run_manifest.json:pool_appends.before.records": (PLACE, "as before, where other runs appended between"),
     "run_manifest.json:pool_appends.records_sha256": (PLACE, "as before"),
     "run_manifest.json:null_reasons.*": (PLACE, "why the environment could not tell"),
+    "run_manifest.json:null_reasons.host.*": (PLACE, "why the machine could not tell"),
 }
 """Field to what proves it and why it cannot be derived."""
 
