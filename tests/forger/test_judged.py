@@ -31,7 +31,7 @@ from prometheus.v10.evidence.writing.seal import seal_run
 from prometheus.v10.market import philox as drawn
 from prometheus.v10.market.bars import bar_time
 from prometheus.v10.market.resample import resample
-from prometheus.v10.market.sources.library import import_bars
+from prometheus.v10.market.sources.library import Reading, import_bars
 from prometheus.v10.market.synthetic import synthetic
 from tests.forger.forge import Forgery, Original
 from tests.forger.house import JUDGED, do_judge
@@ -261,8 +261,8 @@ def test_a_market_with_gaps_is_derived_by_the_stretches_that_the_run_says(tmp_pa
             writer.writerow([int(bars.open_time[row]) * 1000, *(repr(float(column[row])) for column in columns)])
     layout = Layout.under(tmp_path / "root")
     layout.prepare()
-    import_bars(source, "gaps", layout.market, clock=SystemClock(), symbol="BTC-USDT", timeframe_s=3600,
-                allow_gaps=True, base_volume="volume")  # fmt: skip
+    reading = Reading(symbol="BTC-USDT", timeframe_s=3600, allow_gaps=True, base_volume="volume")
+    import_bars(source, "gaps", layout.market, clock=SystemClock(), reading=reading)
     market = {"source": "gaps", "seed": 0, "bars": None, "timeframe_s": 3600}
     run_dir = do_judge(layout.lib, {"market": market})
     report = verify_run(run_dir)

@@ -29,9 +29,7 @@ def bundle(
     """Make the bundle; errors as `make_incident`."""
     found = find_run(layout, run_id)
     journal = Journal.open(instance=instance, mode=found.mode, stage=found.stage, run_id=run_id)
-    made = make_incident(
-        layout, run_id, label, clock=clock, journal=journal, instance=instance, severity=severity, detail=detail
-    )
+    made = make_incident(layout, run_id, label, clock=clock, journal=journal, severity=severity, detail=detail)
     shown: dict[str, Any] = {
         "bundle": str(made.path),
         "report": str(made.report_path),

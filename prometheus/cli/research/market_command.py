@@ -12,7 +12,7 @@ from prometheus.cli.options import DEFAULT_ROOT, AsJson, Root, examples, group
 from prometheus.cli.report import Report, facts, table
 from prometheus.v10.base.clock import Clock, SystemClock
 from prometheus.v10.base.paths import Layout
-from prometheus.v10.market.sources.library import import_bars, list_markets, load_market, load_meta
+from prometheus.v10.market.sources.library import Reading, import_bars, list_markets, load_market, load_meta
 from prometheus.v10.market.sources.native import MarketMeta
 
 _COLUMNS = ("name", "symbol", "timeframe_s", "rows", "first_open_utc", "last_open_utc", "source_file")
@@ -33,11 +33,7 @@ def import_market(
     name: str,
     *,
     clock: Clock,
-    symbol: str | None,
-    timeframe_s: int | None,
-    funding: Path | None,
-    allow_gaps: bool,
-    base_volume: str | None = None,
+    reading: Reading,
 ) -> Report:
     """Check a file of bars and store it under ``name``; errors as `import_bars`."""
     meta = import_bars(
@@ -45,11 +41,7 @@ def import_market(
         name,
         layout.market,
         clock=clock,
-        symbol=symbol,
-        timeframe_s=timeframe_s,
-        funding=funding,
-        allow_gaps=allow_gaps,
-        base_volume=base_volume,
+        reading=reading,
     )
     return Report(_plain(meta), [facts(f"imported {name}", _shown(meta)), *(f"- {said}" for said in meta.decisions)])
 
@@ -104,17 +96,10 @@ def import_command(
     as_json: AsJson = False,
 ) -> Report:
     """Check a file of bars and store it under a name."""
-    return import_market(
-        Layout.under(root),
-        source,
-        name,
-        clock=SystemClock(),
-        symbol=symbol,
-        timeframe_s=timeframe,
-        funding=funding,
-        allow_gaps=allow_gaps,
-        base_volume=base_volume,
-    ).asked(as_json=as_json)
+    reading = Reading(
+        symbol=symbol, timeframe_s=timeframe, funding=funding, allow_gaps=allow_gaps, base_volume=base_volume
+    )
+    return import_market(Layout.under(root), source, name, clock=SystemClock(), reading=reading).asked(as_json=as_json)
 
 
 @app.command("list", epilog=examples("market list --root var --json"))

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from prometheus.v10.base.errors import EvidenceError, ExitCode
-from prometheus.v10.evidence.chains.chain import Link
+from prometheus.v10.evidence.chains.chain import Link, Place
 from prometheus.v10.evidence.chains.pool_line import POOL_LINE
 from prometheus.v10.evidence.chains.scan import scan
 from prometheus.v10.evidence.verify.verify_chain import verify_pool
@@ -54,7 +54,7 @@ def look(path: Path, n: int, at: int, ends: tuple[int, int], start: int, link: L
     """
     wrong = []
     for close, end in zip((False, True), ends, strict=True):
-        found = scan(path, POOL_LINE, close=close, start=start, end=end, link=link)
+        found = scan(path, POOL_LINE, close=close, start=Place(start, link), end=end)
         if not found.damages:
             wrong.append(f"byte {at}, record {n}: missed (close={close}, tail={found.tail})")
         elif found.damages[0].line not in {n, n + 1} or found.damages[0].offset < start:

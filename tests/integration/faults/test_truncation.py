@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from prometheus.v10.evidence.chains.chain import Place
 from prometheus.v10.evidence.chains.pool_line import POOL_LINE
 from prometheus.v10.evidence.chains.scan import Tail, scan
 from prometheus.v10.evidence.pools.pool import PoolWriter
@@ -23,7 +24,7 @@ def test_a_pool_cut_at_every_byte_holds_exactly_its_whole_records(scratch, recor
     for n in range(RECORDS - 1, -1, -1):
         for cut in range(offsets[n + 1] - 1, offsets[n] - 1, -how_many("CUT_STEP", 1)):
             os.truncate(path, cut)
-            found = scan(path, POOL_LINE, close=False, start=offsets[n], link=links[n])
+            found = scan(path, POOL_LINE, close=False, start=Place(offsets[n], links[n]))
             expected = Tail(offsets[n], cut - offsets[n], zeroed=False) if cut > offsets[n] else None
             assert (found.good, found.link, found.damages, found.tail) == (offsets[n], links[n], [], expected), cut
             cuts += 1

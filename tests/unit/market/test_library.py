@@ -14,7 +14,7 @@ import pytest
 from prometheus.v10.base.clock import SystemClock
 from prometheus.v10.base.errors import ConfigError, EvidenceError, HostError, UsageError
 from prometheus.v10.market.resolve import MarketSpec, resolve_market
-from prometheus.v10.market.sources.library import import_bars, list_markets, load_market, load_meta
+from prometheus.v10.market.sources.library import Reading, import_bars, list_markets, load_market, load_meta
 from prometheus.v10.market.sources.native import MarketMeta
 from prometheus.v10.market.synthetic import synthetic
 
@@ -211,7 +211,9 @@ def test_a_market_moves_from_library_to_library(source: Path, library: Path, tmp
     assert second.bars_sha256 == first.bars_sha256
     assert any("copied from stored market 'syn'" in said for said in second.decisions)
     with pytest.raises(ConfigError, match="does not change"):
-        import_bars(library / "syn" / "bars.npy", "c2", tmp_path / "other", clock=CLOCK, timeframe_s=60)
+        import_bars(
+            library / "syn" / "bars.npy", "c2", tmp_path / "other", clock=CLOCK, reading=Reading(timeframe_s=60)
+        )
 
 
 def test_every_field_of_the_record_is_checked(source: Path, library: Path) -> None:

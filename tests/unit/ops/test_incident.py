@@ -49,7 +49,7 @@ def journal(said, notify_socket):
 @pytest.fixture
 def make(layout: Layout, fake_clock, journal):
     def incident(run_id=RUN_ID, label="stop_ignored", **more):
-        return make_incident(layout, run_id, label, clock=fake_clock, journal=journal, instance="HF", **more)
+        return make_incident(layout, run_id, label, clock=fake_clock, journal=journal, **more)
 
     return incident
 

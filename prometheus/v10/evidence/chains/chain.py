@@ -58,6 +58,16 @@ def line_hash(line: bytes) -> str:
     return hashlib.sha256(line).hexdigest()
 
 
+class Place(NamedTuple):
+    """A place in a chained file: ``size`` bytes lie before it, and the line there carries ``link``."""
+
+    size: int = 0
+    link: Link = START
+
+
+BEGINNING = Place()
+
+
 def after(line: bytes, n: int) -> Link:
     """The link that follows line number ``n``."""
     return Link(n + 1, hashlib.sha256(line).hexdigest())

@@ -18,9 +18,9 @@ from prometheus.v10.base.clock import Clock, utc_text
 from prometheus.v10.base.errors import EvidenceError
 from prometheus.v10.base.files import FILES, AppendFile, Files, Lock
 from prometheus.v10.base.names import LedgerEntryType, Schema
-from prometheus.v10.evidence.chains.chain import after
+from prometheus.v10.evidence.chains.chain import Place, after
 from prometheus.v10.evidence.chains.ledger_line import LEDGER_LINE, entry_id, parse
-from prometheus.v10.evidence.chains.pool_checked import Place, recall, remember
+from prometheus.v10.evidence.chains.pool_checked import recall, remember
 from prometheus.v10.evidence.chains.scan import Scan, scan
 from prometheus.v10.evidence.chains.tail import OnTornTail, open_chain
 from prometheus.v10.evidence.records.canonical import canonical_line
@@ -89,9 +89,9 @@ class Ledger:
 
     def _look_before(self) -> None:
         """Check the chain while nobody waits; under the lock only what came since is left to be checked."""
-        start, link = recall(self.path)
-        if self.path.exists() and self.path.stat().st_size > start:
-            found = scan(self.path, LEDGER_LINE, close=False, start=start, link=link)
+        start = recall(self.path)
+        if self.path.exists() and self.path.stat().st_size > start.size:
+            found = scan(self.path, LEDGER_LINE, close=False, start=start)
             if not found.damages:  # damage is for the append to refuse
                 remember(self.path, Place(found.good, found.link))
 
@@ -118,15 +118,13 @@ class Ledger:
 
     def _open(self) -> tuple[AppendFile, Scan]:
         """Open with the chain checked: from where this process left it when that is still what the file holds."""
-        start, link = recall(self.path)
         return open_chain(
             self.path,
             LEDGER_LINE,
             clock=self._clock,
             files=self._files,
             on_torn=self._on_torn,
-            start=start,
-            link=link,
+            start=recall(self.path),
         )
 
 

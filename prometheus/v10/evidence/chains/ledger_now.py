@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from prometheus.v10.evidence.chains.chain import START
+from prometheus.v10.evidence.chains.chain import START, Place
 from prometheus.v10.evidence.chains.ledger_line import LEDGER_LINE
 from prometheus.v10.evidence.chains.ledger_view import LedgerView
-from prometheus.v10.evidence.chains.pool_checked import Notes, Place, remember
+from prometheus.v10.evidence.chains.pool_checked import Notes, remember
 from prometheus.v10.evidence.chains.scan import scan
 from prometheus.v10.evidence.records.findings import Progress
 
@@ -38,7 +38,7 @@ def ledger_now(path: Path, *, progress: Progress | None = None) -> LedgerView:
         return _views[path]
     view = _views[path]
     try:
-        found = scan(path, LEDGER_LINE, close=True, start=place.size, link=place.link, each=view.add, progress=progress)
+        found = scan(path, LEDGER_LINE, close=True, start=place, each=view.add, progress=progress)
     except BaseException:  # the view has part of what came
         _forget(path)
         raise

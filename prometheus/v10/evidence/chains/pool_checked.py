@@ -11,17 +11,10 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from prometheus.v10.evidence.chains.chain import START, Link, line_hash
+from prometheus.v10.evidence.chains.chain import START, Place, line_hash
 
 TAIL = 64 * 1024
 """Bytes before the place in which its line must begin; for a longer line the whole chain is checked again."""
-
-
-class Place(NamedTuple):
-    """A file was found good up to ``size`` bytes; ``link`` is what the line there carries."""
-
-    size: int = 0
-    link: Link = START
 
 
 class _Known(NamedTuple):

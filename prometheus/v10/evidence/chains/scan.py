@@ -18,7 +18,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from prometheus.v10.base.errors import EvidenceError, host_error
-from prometheus.v10.evidence.chains.chain import BLOCK, MAX_LINE, START, LineFormat, Lines, Link, after
+from prometheus.v10.evidence.chains.chain import (
+    BEGINNING,
+    BLOCK,
+    MAX_LINE,
+    START,
+    LineFormat,
+    Lines,
+    Link,
+    Place,
+    after,
+)
 
 MAX_DAMAGES = 20
 PROGRESS_EVERY = 16 * 1024 * 1024
@@ -94,22 +104,20 @@ def scan(
     form: LineFormat,
     *,
     close: bool,
-    start: int = 0,
+    start: Place = BEGINNING,
     end: int | None = None,
-    link: Link = START,
     each: Callable[[bytes], None] | None = None,
     progress: Callable[[int], None] | None = None,
     heads_at: Set[int] = frozenset(),
 ) -> Scan:
-    """Pass over ``path`` from byte ``start``, where the next line should carry ``link``.
+    """Pass over ``path`` from ``start`` on.
 
     Args:
         path: a chained file.
         form: which rules a line must keep.
         close: check every rule of every line (see the head of this module).
-        start: offset of a line's first byte.
+        start: where a line begins, and the link that it should carry.
         end: look no further than this offset; the file's size by default.
-        link: what that line should carry.
         each: called with every good line, newline included.
         progress: called now and then with the number of bytes passed since the last call.
         heads_at: counts of lines whose head hash is wanted (`Scan.heads`); a close pass only.
@@ -117,15 +125,15 @@ def scan(
     Raises:
         HostError: when the file cannot be read.
     """
-    found = Scan(path, link=link, good=start)
+    found = Scan(path, link=start.link, good=start.size)
     fd = open_for_reading(path)
     try:
-        lines = Lines(fd, start=start, size=end)
+        lines = Lines(fd, start=start.size, size=end)
         found.size = lines.size
         if close:
-            _close_pass(found, lines, form, each, meter(progress, start), heads_at)
+            _close_pass(found, lines, form, each, meter(progress, start.size), heads_at)
         else:
-            _quick_pass(found, lines, form, each, meter(progress, start))
+            _quick_pass(found, lines, form, each, meter(progress, start.size))
         if not found.damages or close:
             _look_at_tail(found, fd, lines, form)
     except OSError as error:

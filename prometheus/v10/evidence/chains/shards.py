@@ -23,7 +23,7 @@ from types import TracebackType
 from typing import Self
 
 from prometheus.v10.base.errors import host_error
-from prometheus.v10.evidence.chains.chain import BLOCK, MAX_LINE, LineFormat, Link
+from prometheus.v10.evidence.chains.chain import BLOCK, MAX_LINE, LineFormat, Link, Place
 from prometheus.v10.evidence.chains.scan import Scan, Tail, open_for_reading, scan
 
 LARGE = 64 * 1024 * 1024
@@ -162,7 +162,7 @@ def check_piece(path: Path, form: LineFormat, start: int, end: int, heads_at: Se
     first = form.link_of(head[: head.find(b"\n") + 1])
     if first is None:
         return None
-    found = scan(path, form, close=True, start=start, end=end, link=first, heads_at=heads_at)
+    found = scan(path, form, close=True, start=Place(start, first), end=end, heads_at=heads_at)
     return None if found.damages else (first, found)
 
 

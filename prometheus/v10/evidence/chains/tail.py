@@ -18,7 +18,7 @@ from prometheus.v10.base.clock import Clock, utc_stamp
 from prometheus.v10.base.errors import EvidenceError, host_error
 from prometheus.v10.base.files import AppendFile, Files, write_new
 from prometheus.v10.base.names import torn_name
-from prometheus.v10.evidence.chains.chain import START, LineFormat, Link
+from prometheus.v10.evidence.chains.chain import BEGINNING, LineFormat, Place
 from prometheus.v10.evidence.chains.scan import Scan, Tail, open_for_reading, scan
 from prometheus.v10.evidence.records.findings import Progress
 
@@ -54,8 +54,7 @@ def open_chain(
     clock: Clock,
     files: Files,
     on_torn: OnTornTail,
-    start: int = 0,
-    link: Link = START,
+    start: Place = BEGINNING,
     progress: Progress | None = None,
     vouched: int = 0,
 ) -> tuple[AppendFile, Scan]:
@@ -67,8 +66,7 @@ def open_chain(
         clock: names what is moved aside.
         files: the file layer.
         on_torn: hears of a torn tail.
-        start: offset of the first line to check, which should carry ``link``.
-        link: see there.
+        start: the first line to check.
         progress: hears of bytes checked.
         vouched: how many lines somebody else vouches for: with fewer, the file is damaged, and nothing is moved.
 
@@ -78,7 +76,7 @@ def open_chain(
     """
     file = AppendFile(path, files=files)
     try:
-        found = scan(path, form, close=False, start=start, link=link, progress=progress)
+        found = scan(path, form, close=False, start=start, progress=progress)
         found.refuse_damage()
         _refuse_missing(path, found, vouched)
         if found.tail is not None:

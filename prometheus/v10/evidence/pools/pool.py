@@ -21,8 +21,8 @@ from typing import Self
 from prometheus.v10.base.clock import Clock
 from prometheus.v10.base.errors import UsageError
 from prometheus.v10.base.files import FILES, AppendFile, Files, Lock
-from prometheus.v10.evidence.chains.chain import Link
-from prometheus.v10.evidence.chains.pool_checked import Place, recall, remember
+from prometheus.v10.evidence.chains.chain import Link, Place
+from prometheus.v10.evidence.chains.pool_checked import recall, remember
 from prometheus.v10.evidence.chains.pool_line import POOL_LINE
 from prometheus.v10.evidence.chains.tail import OnTornTail, open_chain
 from prometheus.v10.evidence.pools.pool_record import PoolEntry, PoolRecord, place_all, record_of
@@ -74,8 +74,8 @@ class PoolWriter:
         self._lock.acquire(attempts=self._attempts)
         try:
             self._file, found = open_chain(
-                self.path, POOL_LINE, clock=self._clock, files=self._files, on_torn=self._on_torn, start=start,
-                link=self.link, progress=progress, vouched=self._vouched,
+                self.path, POOL_LINE, clock=self._clock, files=self._files, on_torn=self._on_torn,
+                start=Place(start, self.link), progress=progress, vouched=self._vouched,
             )  # fmt: skip
         except BaseException:
             self._lock.release()

@@ -13,6 +13,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+from attrs import asdict, frozen
 
 from prometheus.v10.base.clock import Clock, utc_text
 from prometheus.v10.base.errors import UsageError, host_error
@@ -27,17 +28,35 @@ RESERVED = frozenset({"synthetic"})  # the word by which a profile asks for the 
 CHUNK = 1 << 20
 
 
+@frozen(kw_only=True)
+class Reading:
+    """What a file of bars does not say itself.
+
+    Attributes:
+        symbol: the instrument.
+        timeframe_s: seconds per bar; by default the commonest step between rows.
+        funding: a funding series; by default the one beside a feather file.
+        allow_gaps: let missing bars pass, and record them.
+        base_volume: the column of a CSV file that holds base volume.
+    """
+
+    symbol: str | None = None
+    timeframe_s: int | None = None
+    funding: Path | None = None
+    allow_gaps: bool = False
+    base_volume: str | None = None
+
+
+AS_IT_IS = Reading()
+
+
 def import_bars(
     source: Path,
     name: str,
     library: Path,
     *,
     clock: Clock,
-    symbol: str | None = None,
-    timeframe_s: int | None = None,
-    funding: Path | None = None,
-    allow_gaps: bool = False,
-    base_volume: str | None = None,
+    reading: Reading = AS_IT_IS,
 ) -> MarketMeta:
     """Read a market file, refuse it unless it is sound, and store it under ``name``.
 
@@ -46,11 +65,7 @@ def import_bars(
         name: letters, digits, ``_``, ``.``, ``-``; not taken yet.
         library: the directory of markets (``Layout.market``).
         clock: for the time of import.
-        symbol: the instrument, where the file does not say.
-        timeframe_s: seconds per bar; by default the commonest step between rows.
-        funding: a funding series; by default the one beside a feather file.
-        allow_gaps: let missing bars pass, and record them.
-        base_volume: the column of a CSV file that holds base volume.
+        reading: what the file does not say itself.
 
     Raises:
         ConfigError: naming what is wrong with the source.
@@ -60,9 +75,7 @@ def import_bars(
     place = market_place(name, library)
     if os.path.lexists(place):
         raise _taken(name, library)
-    read = read_source(
-        source, symbol=symbol, timeframe_s=timeframe_s, funding=funding, allow_gaps=allow_gaps, base_volume=base_volume
-    )
+    read = read_source(source, **asdict(reading, recurse=False))
     meta = _describe(source, name, read, utc_text(clock.now()))
     aside = library / f".incoming-{name}-{clock.token(8)}"
     try:

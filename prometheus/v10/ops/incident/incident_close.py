@@ -15,7 +15,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from attrs import frozen
 
@@ -122,7 +122,6 @@ def make_incident(
     *,
     clock: Clock,
     journal: Journal,
-    instance: str,
     severity: Severity | None = None,
     detail: str | None = None,
     files: Files = FILES,
@@ -134,8 +133,7 @@ def make_incident(
         run_id: of a run of either tier, sealed or not.
         label: a short name of the incident: letters, digits, ``_`` and ``-``.
         clock: gives the time of the bundle.
-        journal: hears of it last.
-        instance: in whose name it is entered into the ledger.
+        journal: hears of it last; the ledger's entry is in the name of its instance.
         severity: an operator's judgement; None where there is none yet.
         detail: what was seen, in a line.
         files: the file layer.
@@ -163,40 +161,45 @@ def make_incident(
     put("verification.json", pretty_bytes(verified.plain()))
     if lines is not None:
         put("ledger_entries.jsonl", lines)
-    record = _record(
-        name, label, utc_text(now), found, content, verified, severity, detail, members, (lines, ledger_fault)
-    )
+    head = _Head(name, label, utc_text(now), severity, detail)
+    record = _record(head, found, content, verified, members, (lines, ledger_fault))
     report = report_text(record, verified).encode("ascii", "backslashreplace")
     put("incident.json", to_json_bytes(record))
     put(f"{label}.report.txt", report)
     bundle = _write(layout, name, pack(name, members), report, record, files)
-    _tell(layout, bundle, clock, journal, instance)
+    _tell(layout, bundle, clock, journal, journal.instance)
     return bundle
 
 
 # ---- parts of it ----------------------------------------------------------------------------------------------------
 
 
+class _Head(NamedTuple):
+    """What somebody called an incident, when, and what they said of it."""
+
+    name: str
+    label: str
+    created_at: str
+    severity: Severity | None
+    detail: str | None
+
+
 def _record(
-    name: str,
-    label: str,
-    created_at: str,
+    head: _Head,
     found: FoundRun,
     content: Content,
     verified: VerifyReport,
-    severity: Severity | None,
-    detail: str | None,
     members: Mapping[str, Member],
     ledger: tuple[bytes | None, str | None],
 ) -> IncidentRecord:
     nulls, (lines, ledger_fault) = Nulls(), ledger
     return IncidentRecord(
-        incident=name,
+        incident=head.name,
         run_id=found.run_id,
-        label=label,
-        created_at=created_at,
-        severity=nulls.known("severity", severity and severity.value, "nobody has judged it yet"),
-        detail=nulls.known("detail", detail, "none was given"),
+        label=head.label,
+        created_at=head.created_at,
+        severity=nulls.known("severity", head.severity and head.severity.value, "nobody has judged it yet"),
+        detail=nulls.known("detail", head.detail, "none was given"),
         context=_context(found, nulls),
         packaging="incomplete" if content.missing else "complete",
         missing_required_files_count=len(content.missing),
