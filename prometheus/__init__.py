@@ -1,3 +1,3 @@
 """prometheus-quant: a safe, auditable, deployable evolution suite for trading agents."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
