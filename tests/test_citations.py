@@ -277,7 +277,7 @@ def imported() -> dict[str, set[str]]:
                 modules = [name.name for name in node.names] if isinstance(node, ast.Import) else []
             there = {room_of(module) for module in modules if module.startswith("prometheus.")} - {None, here}
             if here is not None:
-                found.setdefault(here, set()).update(there & {*ROOMS, *BESIDE})  # type: ignore[arg-type]
+                found.setdefault(here, set()).update(there & {*ROOMS, *BESIDE})
     return found
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -58,6 +60,21 @@ def test_everything_is_formatted():
 
 def test_types_hold():
     finds_nothing(str(BIN / "mypy"))
+
+
+def test_types_of_tests_are_checked_too(tmp_path):
+    """The settings of `make lint` find a test that calls the product wrongly, in a function without annotations."""
+    assert "tests" in tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["mypy"]["packages"]
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "wrong_call.py").write_text(
+        "from prometheus.v10.base.text import printable\n\n\ndef test_it(tmp_path):\n    printable(1, nonsense=True)\n"
+    )
+    ended = subprocess.run(
+        [BIN / "mypy", "-m", "tests.wrong_call"], cwd=REPOSITORY, env={**os.environ, "MYPYPATH": str(tmp_path)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 1, ended.stdout + ended.stderr
+    assert "[call-arg]" in ended.stdout
 
 
 def test_nobody_uses_a_door_that_is_not_theirs():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from collections.abc import Set
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -29,7 +30,7 @@ UNFINISHED = re.compile(r"\b(?:TODO|FIXME|XXX|NotImplementedError)\b")
 SIGNATURES = re.compile(r"co-authored-by|generated with |\blanguage model\b|\bassistant\b", re.IGNORECASE)
 
 
-def listed(*, but: set[str] = frozenset()) -> list[Path]:
+def listed(*, but: Set[str] = frozenset()) -> list[Path]:
     """Files of the project (tracked, or new and not ignored), without those of ``but``."""
     names = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],

@@ -193,7 +193,7 @@ def random_profiles(seed: int) -> Iterator[tuple[dict[str, dict[str, Any]], int 
             "workers": draw.choice([1, 1, 1, 2]),
         }
         stop = draw.choice([None, None, None, 100, 1000, 5000, 20_000])
-        yield changes, stop, draw.choice([0, 0, 1, 17])
+        yield changes, stop, draw.choice([0, 0, 1, 17])  # type: ignore[misc]
 
 
 def random_judges(seed: int) -> Iterator[tuple[dict[str, dict[str, Any]], int | None]]:

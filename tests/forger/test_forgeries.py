@@ -121,5 +121,5 @@ def test_known_forgeries_are_found(originals: dict[str, Original], tmp_path: Pat
     original = originals[kind]
     if line is not None and line < 0:
         line += original.files[file].count(b"\n")
-    report = original.forge(Forgery(file, line, path, None, value), tmp_path)
+    report = original.forge(Forgery(file, line, path, None, value), tmp_path)  # type: ignore[arg-type]
     assert report.exit_code is ExitCode.VERIFY_FAILED, report.lines()

@@ -62,7 +62,7 @@ def mutants(source: str) -> Iterator[Mutant]:
 def wrongs(node: ast.AST) -> Iterator[tuple[str, object]]:
     """The changes of one node, as (attribute, new value)."""
     if isinstance(node, ast.Constant) and type(node.value) in {int, float}:
-        yield "value", node.value + 1
+        yield "value", node.value + 1  # type: ignore[operator]
     elif isinstance(node, ast.Compare) and type(node.ops[0]) in COMPARISONS:
         yield "ops", [COMPARISONS[type(node.ops[0])](), *node.ops[1:]]
     elif isinstance(node, ast.BinOp | ast.AugAssign) and type(node.op) in OPERATORS:

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 # Parts import what only they need when they need it: a rig that forks thousands of children must be a small process.
 
-Ack = Callable[[str], None]
+Ack = Callable[[str], object]
 EXPECTED = 1200  # records; a pool is begun anew before it has so many
 
 

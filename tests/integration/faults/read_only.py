@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from prometheus.v10.base.errors import HostError
 from prometheus.v10.base.kernel import FILES
@@ -20,7 +21,7 @@ from tests.integration.faults.support import entry, say, untold
 IMAGE_BYTES = 32 << 20
 
 
-def remounted(disk: Path) -> dict[str, object]:
+def remounted(disk: Path) -> dict[str, Any]:
     """Every part: refused with one clear error, everything still readable and passing, and on it goes afterwards."""
     mount_tmpfs(disk, size=1 << 28)
     said = {}
@@ -55,7 +56,7 @@ def refused(part: Part) -> tuple[list[str], HostError]:
     raise AssertionError(f"{part.name} worked on a read-only file system")
 
 
-def under_the_writers_hands(disk: Path) -> dict[str, object]:
+def under_the_writers_hands(disk: Path) -> dict[str, Any]:
     """An ext4 that meets an error remounts itself read-only while the pool is open: no false acknowledgement."""
     image = disk.with_suffix(".img")
     image.write_bytes(b"")

@@ -76,7 +76,7 @@ def keeping_mode(path: Path, do: Callable[..., None], *more: object) -> None:
     path.chmod(mode & 0o7777)
 
 
-def rechain(path: Path, change: Callable[[list[dict]], None]) -> None:
+def rechain(path: Path, change: Callable[[list[dict]], object]) -> None:
     """Rewrite a ledger with ids and a chain that fit: by itself it is perfect."""
     entries = [parse(line) for line in lines(path)]
     change(entries)

@@ -21,7 +21,7 @@ def make_market(seed: int, ticks: int, config: WorldConfig) -> Market:
     bars = synthetic(seed, ticks, config.timeframe_s)
     funding, _ = funding_by_tick(bars.open_time, bars.funding, config)
     columns = (bars.open_time, bars.open, bars.high, bars.low, bars.close, bars.volume)
-    return Market(*(np.array(column) for column in columns), funding)
+    return Market(*(np.array(column) for column in columns), funding)  # type: ignore[arg-type, call-arg]
 
 
 def wild(market: Market, factor: float) -> Market:

@@ -74,7 +74,7 @@ def new_desk(keep_one_in: int = 1) -> Desk:
 def bars(*rows: tuple[float, float, float, float, float], funding: float = 0.0) -> Market:
     """Hourly bars from rows of (open, high, low, close, volume in BTC)."""
     columns = np.array(rows, dtype=np.float64).T
-    return Market(
+    return Market(  # type: ignore[call-arg]
         np.arange(len(rows), dtype=np.int64) * 3600,
         *(np.array(column) for column in columns),
         np.full(len(rows), funding),

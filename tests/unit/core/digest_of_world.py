@@ -25,7 +25,7 @@ def main() -> None:
     config = worlds.small(breed_roi=0.005, death_roi=-0.02)
     market = worlds.wild(worlds.make_market(9, ticks, config), 4.0)
     result = worlds.run(market, config, 77, keep_orders_one_in=3)
-    jit = "uncompiled" if numba.config.DISABLE_JIT else "compiled"
+    jit = "uncompiled" if numba.config.DISABLE_JIT else "compiled"  # type: ignore[attr-defined]
     sys.stdout.write(f"{worlds.digest(result)} {len(result.order_ids)} {jit} {np.__version__}\n")
 
 

@@ -182,7 +182,7 @@ def test_an_entry_passes_four_fences_and_each_counts(
     signal: float, m7: float, changes: dict[str, float], order: float, counts: tuple[tuple[int, int, int], ...]
 ) -> None:
     desk = new_desk()
-    config = CONFIG._replace(**changes)
+    config = CONFIG._replace(**changes)  # type: ignore[arg-type]
     margin = exchange.lot_margin(1000.0, config)
     assert margin == near(5.01)
     lots = decision.entry_order(100.0, np.float32(signal), np.float32(m7), desk.books.fence, margin, config)

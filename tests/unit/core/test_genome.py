@@ -39,7 +39,7 @@ def test_mutation_moves_a_tenth_of_the_loci_by_a_twentieth() -> None:
     assert (genome.mutated(parent[None], 1, [103], 0.10, 0.05) == children[3]).all()
 
 
-def test_dead_genes_are_inert(market: object, config: object) -> None:
+def test_dead_genes_are_inert(market, config) -> None:
     from .conftest import digest, run
 
     founding = genome.founders(1, 12)

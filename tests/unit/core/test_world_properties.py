@@ -87,7 +87,7 @@ def test_how_ticks_are_grouped_changes_nothing(market: Market, step: int) -> Non
 def test_a_stopped_experiment_is_the_same_as_one_over_fewer_bars(market: Market) -> None:
     stopped = Experiment(market, small(), 1)
     stopped.step(101)
-    shorter = run(Market(*(column[:101] for column in market)), small())
+    shorter = run(Market(*(column[:101] for column in market)), small())  # type: ignore[arg-type]
     assert digest(stopped.result()) == digest(shorter)
 
 
@@ -149,8 +149,8 @@ def test_ablated_channels_read_zero(market: Market) -> None:
     assert not experiment.scratch.own[4:].any()
     founding = genome.founders(1, 12)
     founding[:, [decision.locus(u, f) for u in range(10) for f in range(features.M_FIRST, features.C_FIRST)]] = 5.0
-    assert digest(run(market, small(), mask=mask)._replace(lives=0)) == digest(
-        run(market, small(), mask=mask, founding=founding)._replace(lives=0)
+    assert digest(run(market, small(), mask=mask)._replace(lives=0)) == digest(  # type: ignore[arg-type]
+        run(market, small(), mask=mask, founding=founding)._replace(lives=0)  # type: ignore[arg-type]
     )
 
 

@@ -31,7 +31,7 @@ def test_a_close_pass_gives_the_heads_that_are_asked_for(pool):
 def test_pieces_give_the_same_heads_as_one_pass(pool, monkeypatch):
     monkeypatch.setattr(shards, "LARGE", 1)
     monkeypatch.setattr(shards, "PIECE", 6000)
-    monkeypatch.setattr(shards.os, "sched_getaffinity", lambda _: {0, 1})
+    monkeypatch.setattr(shards.os, "sched_getaffinity", lambda _: {0, 1})  # type: ignore[attr-defined]
     wanted = frozenset(range(1, 13))
     assert shards.scan_close(pool, POOL_LINE, heads_at=wanted).heads == dict(enumerate(heads_of(pool)[1:], 1))
 

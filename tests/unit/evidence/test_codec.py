@@ -70,7 +70,8 @@ class Record:
 
 
 def record(**changes: Any) -> Record:
-    return Record(**({"count": 3, "share": 0.5, "inner": Inner(rate=0.25)} | changes))
+    defaults: dict[str, Any] = {"count": 3, "share": 0.5, "inner": Inner(rate=0.25)}
+    return Record(**(defaults | changes))
 
 
 # --- configuration --------------------------------------------------------------------------------------------------

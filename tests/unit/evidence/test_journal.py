@@ -20,7 +20,7 @@ from prometheus.v10.evidence.writing.journal import Journal, Priority
 
 pytest.importorskip("systemd.journal", reason="systemd-python is not installed (extra 'journal')")
 
-COLLAPSE = {"experiment": 3, "reason": "extinction", "tick": 2189}
+COLLAPSE: dict[str, Any] = {"experiment": 3, "reason": "extinction", "tick": 2189}
 
 
 class Sent(list[tuple[str, dict[str, str]]]):

@@ -334,7 +334,7 @@ def test_a_wrong_entry_never_reaches_the_pool(entry, change, said):
 
 def test_a_genome_is_never_converted_silently():
     with pytest.raises(EvidenceError, match="float64"):
-        genome_bytes(np.zeros(342))
+        genome_bytes(np.zeros(342))  # type: ignore[arg-type]
     with pytest.raises(EvidenceError, match="not finite"):
         genome_bytes(np.full(342, np.inf, np.float32))
 

@@ -19,7 +19,7 @@ def test_groups_that_are_stopped_early_leave_a_writer_that_goes_on(tmp_path, clo
     with PoolWriter(path, clock=clock, on_torn=no_torn) as writer:
         groups = writer.append_groups([[entry(i)] for i in range(10)])
         assert next(groups) == [0]
-        groups.close()
+        groups.close()  # type: ignore[attr-defined]
         after = writer.link.n
         assert after >= 1
         assert writer.append([entry(20)]) == [after]

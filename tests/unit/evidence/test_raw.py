@@ -183,7 +183,7 @@ def test_the_budget_never_costs_an_event_record_and_the_index_is_what_there_is(
         assert len(newest) + index.dropped_records == len(plain)
         size_of_events = sum(part.bytes for part in index.shards if part.event_records)
         assert files.peak <= max(budget, size_of_events)
-        assert sum(len(one.dropped) for one in heard) == len(index.dropped)
+        assert sum(len(one.dropped) for one in heard) == len(index.dropped)  # type: ignore[misc]
         assert writer.records == len(kept)
     finally:
         shutil.rmtree(root)

@@ -41,7 +41,7 @@ def test_a_program_without_a_main_guard_runs_once(pool, tmp_path):
 def test_pieces_give_what_one_pass_gives(pool, monkeypatch):
     monkeypatch.setattr(shards, "LARGE", 1)
     monkeypatch.setattr(shards, "PIECE", 40_000)
-    monkeypatch.setattr(shards.os, "sched_getaffinity", lambda _pid: {0, 1})
+    monkeypatch.setattr(shards.os, "sched_getaffinity", lambda _pid: {0, 1})  # type: ignore[attr-defined]
     asked = []
     whole = shards._Helpers.piece
     monkeypatch.setattr(shards._Helpers, "piece", lambda self, *a: asked.append(a) or whole(self, *a))

@@ -14,6 +14,7 @@ from prometheus.v10.evidence.chains import pool_checked, tail
 from prometheus.v10.evidence.chains.scan import scan
 from prometheus.v10.evidence.pools.pool import PoolWriter, SharedPoolWriter, iter_records
 from prometheus.v10.evidence.verify.verify_chain import verify_pool
+from tests.callbacks import never
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def shared(tmp_path, fake_clock):
     """Make a writer of the one pool; ``torn`` collects what it moves aside."""
 
     def make(torn=None):
-        on_torn = pytest.fail if torn is None else torn.append
+        on_torn = never if torn is None else torn.append
         return SharedPoolWriter(tmp_path / "pool.jsonl", clock=fake_clock, on_torn=on_torn)
 
     return make
@@ -42,7 +43,7 @@ def test_two_that_are_open_at_once_append_in_turns(shared, entry, tmp_path):
 def test_between_two_turns_anybody_may_write(shared, entry, tmp_path, fake_clock):
     with shared() as one:
         one.append([entry(0)])
-        with PoolWriter(tmp_path / "pool.jsonl", clock=fake_clock, on_torn=pytest.fail) as other:
+        with PoolWriter(tmp_path / "pool.jsonl", clock=fake_clock, on_torn=never) as other:
             assert other.append([entry(1)]) == [1]
         assert one.append([entry(2)]) == [2]
 
@@ -90,7 +91,7 @@ def test_the_next_run_of_a_process_checks_only_what_is_new(shared, entry, tmp_pa
     with shared() as two:
         assert two.append([entry(2)]) == [2]
     assert seen == [0, 0, size, size]
-    with PoolWriter(tmp_path / "pool.jsonl", clock=SystemClock(), on_torn=pytest.fail) as other:
+    with PoolWriter(tmp_path / "pool.jsonl", clock=SystemClock(), on_torn=never) as other:
         other.append([entry(3)])
     with shared() as three:
         assert three.append([entry(4)]) == [4]
@@ -143,7 +144,7 @@ def test_a_line_longer_than_the_look_back_costs_a_whole_check(shared, entry, tmp
 
 
 def test_whoever_opens_it_hears_how_far_the_check_is_and_may_end_it(shared, entry, tmp_path, fake_clock, monkeypatch):
-    with PoolWriter(tmp_path / "pool.jsonl", clock=fake_clock, on_torn=pytest.fail) as pool:
+    with PoolWriter(tmp_path / "pool.jsonl", clock=fake_clock, on_torn=never) as pool:
         pool.append([entry(number) for number in range(20)])
     monkeypatch.setattr("prometheus.v10.evidence.chains.scan.PROGRESS_EVERY", 1)
     heard = []
@@ -155,7 +156,7 @@ def test_whoever_opens_it_hears_how_far_the_check_is_and_may_end_it(shared, entr
 
     def opened(progress):
         return SharedPoolWriter(
-            tmp_path / "pool.jsonl", clock=fake_clock, on_torn=pytest.fail, progress=progress
+            tmp_path / "pool.jsonl", clock=fake_clock, on_torn=never, progress=progress
         )  # fmt: skip
 
     with pytest.raises(KeyboardInterrupt), opened(ending):

@@ -72,12 +72,12 @@ def test_an_unknown_fence_is_refused() -> None:
 
 def test_counters_of_the_core_add_up() -> None:
     rows = np.arange(4 * len(core_counters()), dtype=np.int64).reshape(-1, 4)
-    counts = core_counts(rows)
+    counts = core_counts(rows)  # type: ignore[arg-type]
     assert counts["FENCE_CORE_MIN_ORDER"] == Count(4, 5, 6, 7)
     assert type(counts["FENCE_CORE_MIN_ORDER"].steps) is int
     assert Count(1, 2, 3, 4) + Count(10, 20, 30, 40) == Count(11, 22, 33, 44)
     with pytest.raises(ValueError, match="zip"):
-        core_counts(rows[:-1])
+        core_counts(rows[:-1])  # type: ignore[arg-type]
 
 
 def test_a_fence_met_twice_a_step_is_not_mistaken_for_a_wrong_count() -> None:

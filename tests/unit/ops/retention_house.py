@@ -9,8 +9,6 @@ import subprocess
 from datetime import timedelta
 from pathlib import Path
 
-import pytest
-
 from prometheus.v10.base.files import FILES
 from prometheus.v10.base.modes import Mode, Stage, Tier
 from prometheus.v10.base.names import Artifact, LedgerEntryType
@@ -26,6 +24,7 @@ from prometheus.v10.evidence.writing.journal import Journal
 from prometheus.v10.evidence.writing.seal import seal_run
 from prometheus.v10.ops.retention import retention_apply as retention
 from prometheus.v10.ops.retention.retention_plan import Action, RetentionPolicy, plan, plan_run_deletion
+from tests.callbacks import never
 from tests.unit.evidence.conftest import make_entry
 from tests.unit.ops.old_runs import RUN_ID, write_old_run
 
@@ -85,7 +84,7 @@ class House:
     def snapshot(self, records):
         """Let the pool of stage 1 grow by ``records``, and freeze it."""
         pool = self.layout.pool(Stage.STAGE1)
-        with PoolWriter(pool, clock=self.clock, on_torn=pytest.fail) as writer:
+        with PoolWriter(pool, clock=self.clock, on_torn=never) as writer:
             writer.append([make_entry(i) for i in range(records)])
         info = create_snapshot(pool, self.layout.snapshots(Stage.STAGE1), clock=self.clock, git_commit=None)
         self.ledger().append(LedgerEntryType.SNAPSHOT, info.ledger_payload())

@@ -15,6 +15,7 @@ from prometheus.v10.evidence.writing.rundir import RunDirectory
 from prometheus.v10.ops.close_run import parse_name
 from prometheus.v10.ops.instance.instance_lock import Instance
 from tests.beginnings import enter_beginning
+from tests.callbacks import never
 
 RUN = "HF_20260102T030405Z_abcdef0_0001"
 
@@ -43,7 +44,7 @@ def test_a_cut_off_run_is_sealed_also_while_the_kill_switch_is_pulled(layout, cu
 
 
 def test_an_instance_at_work_is_left_alone(layout, cut_off, fake_clock):
-    with Instance(layout, "HF", fake_clock, pytest.fail):
+    with Instance(layout, "HF", fake_clock, never):
         assert closer(layout).returncode == 75
     assert not (cut_off / Artifact.INTERRUPTED).exists()
 

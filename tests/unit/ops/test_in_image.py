@@ -74,7 +74,7 @@ def test_without_a_release_in_force_it_says_so(layout, handed):
 
 def test_help_and_every_option_are_the_images_own_to_answer(monkeypatch: pytest.MonkeyPatch):
     asked = []
-    monkeypatch.setattr(in_image.Podman, "of_service", lambda: None)
+    monkeypatch.setattr(in_image.Podman, "of_service", lambda: None)  # type: ignore[attr-defined]
     monkeypatch.setattr(in_image, "run_in_image", lambda _layout, _podman, words: asked.append(words) or 3)
     assert host.main(["promote", "--help"]) == 3
     assert host.main(["market", "import", "a b.csv", "x", "--json", "-h"]) == 3

@@ -15,7 +15,7 @@ from prometheus.v10.runs.request.profile import Profile
 from prometheus.v10.runs.stage1 import run_stage1
 from prometheus.v10.runs.workload import RunRequest, Surroundings
 
-SMALL = {
+SMALL: dict[str, Any] = {
     "mode": "offline",
     "workers": 1,
     "market": {"timeframe_s": 3600, "seed": 4, "bars": 600},

@@ -88,7 +88,7 @@ class Slow(cluster.Here):
     def __init__(self) -> None:
         self.given: list[Future[str]] = []
 
-    def submit(self, fn, /, *args, **kwargs):  # type: ignore[no-untyped-def]  # noqa: ARG002
+    def submit(self, fn, /, *args, **kwargs):  # noqa: ARG002
         future: Future[str] = Future()
         self.given.append(future)
         return future
@@ -144,7 +144,7 @@ def test_workers_go_when_their_caller_is_killed(tmp_path: Path) -> None:
         descriptor = os.pidfd_open(worker)
         caller.kill()
         caller.wait()
-        assert cluster.wait_for_process([descriptor], timeout=20) == [descriptor]
+        assert cluster.wait_for_process([descriptor], timeout=20) == [descriptor]  # type: ignore[attr-defined]
         os.close(descriptor)
 
 

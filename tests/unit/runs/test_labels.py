@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,7 +16,7 @@ from prometheus.v10.runs.request.labels import BALLAST, CHAMPION, CONTRIBUTOR, L
 TABLE = LabelsTable()
 
 
-def cells(**changes: object) -> list[Cell]:
+def cells(**changes: Any) -> list[Cell]:
     """Four windows, alone and in a crowd, of a genome that survives and trades and earns nothing."""
     return [
         replace(
@@ -45,7 +46,7 @@ def test_who_survives_with_little_drawdown_and_trades_is_ballast() -> None:
 
 
 @pytest.mark.parametrize("changes", [{"survived": 2}, {"drawdown": 0.26}, {"trades": 2}])
-def test_one_death_a_deep_fall_or_no_trades_is_no_ballast(changes: dict[str, object]) -> None:
+def test_one_death_a_deep_fall_or_no_trades_is_no_ballast(changes: dict[str, Any]) -> None:
     assert BALLAST not in said(cells(**changes))
 
 

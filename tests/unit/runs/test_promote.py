@@ -35,6 +35,7 @@ from prometheus.v10.runs.promote import promote_run as promote
 from prometheus.v10.runs.promote.promote_run import Promotion, ReplayDiffersError, require_named_code
 from prometheus.v10.runs.replay import replay
 from prometheus.v10.runs.workload import RunRequest, Surroundings
+from tests.callbacks import never
 
 from .conftest import Watcher, do_run, profile
 from .stage2_house import do_judge, journal, judge, with_snapshot
@@ -54,7 +55,7 @@ def pack(layout: Layout, run: RunOutcome, name: str) -> None:
     """Compress one file of a run as retention does."""
     history = read_history(layout)
     sealed = history.runs[run.run_id]
-    ledger = Ledger(layout.ledger, clock=CLOCK, instance="T", on_torn=pytest.fail)
+    ledger = Ledger(layout.ledger, clock=CLOCK, instance="T", on_torn=never)
     pack_file(
         layout, sealed, read_sealed(layout, sealed), name, policy="a test", history=history, ledger=ledger, files=FILES
     )
@@ -176,9 +177,9 @@ def test_asking_twice_is_asking_once(layout: Layout, source: RunOutcome) -> None
     one = request(layout)
     put(layout, one)
     assert queue.enqueue(one, layout, clock=CLOCK, journal=journal())[1] == "queued before"
-    assert queue.waits_in("PROMOTE")(profile(), layout, pytest.fail)
+    assert queue.waits_in("PROMOTE")(profile(), layout, never)
     drain(layout)
-    assert not queue.waits_in("PROMOTE")(profile(), layout, pytest.fail)
+    assert not queue.waits_in("PROMOTE")(profile(), layout, never)
     assert queue.enqueue(request(layout), layout, clock=CLOCK, journal=journal())[1] == "done before"
     with pytest.raises(UsageError, match="no promotion waits"):
         drain(layout)
@@ -405,7 +406,7 @@ def test_code_that_cannot_be_named_makes_no_tier_2_run(
 def test_a_built_package_must_know_its_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package = tmp_path / "prometheus"
     package.mkdir()
-    monkeypatch.setattr(promote.prometheus, "__file__", str(package / "__init__.py"))
+    monkeypatch.setattr(promote.prometheus, "__file__", str(package / "__init__.py"))  # type: ignore[attr-defined]
     here = probe()
     known = evolve(here, git_commit="0" * 40, image_digest=None, null_reasons={"image_digest": "not baked in"})
     with pytest.raises(ConfigError, match="image's digest"):
@@ -427,6 +428,6 @@ def test_the_journal_hears_of_a_promotion(layout: Layout, source: RunOutcome) ->
     ear = Ear(
         instance="PROMOTE", mode=Mode.OFFLINE, stage=Stage.STAGE1, run_id=None, sender=None, absent_reason="a test"
     )
-    ear.for_run = lambda _: ear  # type: ignore[method-assign]
+    ear.for_run = lambda _: ear  # type: ignore[assignment, method-assign]
     queue.run_next(asked_of("PROMOTE"), around(layout, Watcher(), ear))
     assert "promotion" in heard

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ from prometheus.v10.runs.replay import Replay, replay
 from .conftest import Watcher, do_run, profile
 
 
-def manifest_of(run: Path) -> dict[str, object]:
+def manifest_of(run: Path) -> dict[str, Any]:
     return json.loads((run / Artifact.MANIFEST).read_text())
 
 

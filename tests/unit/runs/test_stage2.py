@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from prometheus.v10.base.names import Artifact
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.core import genome
 from prometheus.v10.evidence.auditing.audit import audit
+from prometheus.v10.evidence.derive.judged.cell_rules import ALONE, CROWD
 from prometheus.v10.evidence.pools.pool import iter_records
 from prometheus.v10.evidence.verify.program import verify_path
 from prometheus.v10.market.synthetic import synthetic
@@ -23,14 +25,14 @@ from prometheus.v10.runs.harvest import Identity
 from prometheus.v10.runs.request.profile import load_profile
 from prometheus.v10.runs.stage2 import stage2_batch
 from prometheus.v10.runs.stage2 import stage2_run as stage2
-from prometheus.v10.runs.stage2.stage2_batch import ALONE, CROWD, FIGURES, cell_jobs, judge_cell, stretches
+from prometheus.v10.runs.stage2.stage2_batch import FIGURES, cell_jobs, judge_cell, stretches
 from prometheus.v10.runs.stage2.stage2_run import WorkWaits, work_waits
 
 from .conftest import Watcher
 from .stage2_house import CELLS, content, do_judge, judge, verdicts_in, with_snapshot
 
 
-def someone(**changes: object) -> Identity:
+def someone(**changes: Any) -> Identity:
     who = Identity(
         run_id="STAGE2_20260101T000000Z_0123456_0000", experiment=0, seed=1, arm="A_real", mode="offline",
         git_commit=None, docker_image=None, created_at="2026-01-01T00:00:00.000000Z",
@@ -130,7 +132,7 @@ def test_friction_is_stricter_than_in_stage_1() -> None:
     chosen = judge()
     assert chosen.stage2 is not None
     strict = stage2_batch.cell_config(chosen, chosen.stage2, 3600, 475)
-    usual = stage2_batch.setup.world_config(chosen, 3600)
+    usual = stage2_batch.setup.world_config(chosen, 3600)  # type: ignore[attr-defined]
     assert strict.taker_fee == 1.5 * usual.taker_fee
     assert strict.impact == 2.0 * usual.impact
     assert strict.max_participation == usual.max_participation / 2.0
@@ -234,7 +236,7 @@ def test_a_torn_append_of_a_batch_is_completed(layout: Layout) -> None:
     ],
 )
 def test_a_window_that_cannot_be_is_refused_before_anything_is_written(
-    layout: Layout, stage2: dict[str, object], said: str
+    layout: Layout, stage2: dict[str, Any], said: str
 ) -> None:
     with_snapshot(layout)
     before = sorted(layout.lib.rglob("*"))
@@ -252,7 +254,7 @@ def test_a_window_that_cannot_be_is_refused_before_anything_is_written(
         ({"batch": 0}, "batch"),
     ],
 )
-def test_a_table_that_cannot_be_is_refused(stage2: dict[str, object], said: str) -> None:
+def test_a_table_that_cannot_be_is_refused(stage2: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         judge(stage2=stage2)
 

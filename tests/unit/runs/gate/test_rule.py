@@ -182,7 +182,7 @@ def test_what_cannot_be_believed_is_named():
 def test_the_anchor_falls_back_in_the_order_of_the_record(small):
     winning = small().winners
     method, value = anchor(np.linspace(-1.0, 1.0, 1001), winning)
-    assert (method, value) == ("q90 of A", pytest.approx(0.8))
+    assert (method, value) == ("q90 of A", pytest.approx(0.8))  # type: ignore[comparison-overlap]
     rare = np.concatenate([np.full(930, -0.1), np.linspace(0.01, 0.07, 70)])
     assert anchor(rare, winning)[0] == "q95 of A"
     rarer = np.concatenate([np.full(9900, -0.1), np.linspace(0.01, 0.1, 100)])
