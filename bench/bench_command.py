@@ -59,8 +59,10 @@ def bench(
     context: typer.Context,
     *,
     root: Root = DEFAULT_ROOT,
-    quick: Annotated[bool, typer.Option("--quick", help="A little: shows that it works, not how fast.")] = False,
-    only: Annotated[list[Part] | None, typer.Option(help="Just this part; may be given again.")] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Do little, to show that it works; the timings mean nothing.")
+    ] = False,
+    only: Annotated[list[Part] | None, typer.Option(help="Part to measure; may be given again.")] = None,
     as_json: AsJson = False,
 ) -> Report:
     """Measure the world beside a per-agent loop and a JAX scan, with and without evidence."""

@@ -22,14 +22,14 @@ from prometheus.v10.ops.host.release_env import env_file, read_release
 
 COMMANDS = {
     "market": "Import bars, and list what there is: market import FILE NAME.",
-    "profile": "Whether a run would begin with a profile: profile check NAME.",
+    "profile": "Check whether a run would begin with a profile: profile check NAME.",
     "snapshot": "Freeze a pool; list and compare what was frozen.",
-    "pool": "Look into a pool: sort, filter.",
-    "genome": "Look at one genome.",
-    "promote": "Replay experiments as Tier-2 runs with the whole chain of evidence; --queue leaves them to @PROMOTE.",
-    "replay": "Repeat a run and compare every byte.",
-    "report": "What happened in a run, on one page.",
-    "retention": "What the profile's rules would delete: retention --dry-run.",
+    "pool": "List, sort and filter the records of a pool.",
+    "genome": "Show one genome.",
+    "promote": "Replay experiments as Tier-2 runs with full evidence; --queue leaves them to @PROMOTE.",
+    "replay": "Do a run again and compare every byte.",
+    "report": "Report what happened in a run, on one page.",
+    "retention": "Show what the profile's rules would delete: retention --dry-run.",
 }
 FILES = frozenset({".csv", ".feather", ".npy", ".toml"})
 AS_TYPED = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}

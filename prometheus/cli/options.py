@@ -30,12 +30,12 @@ Root = Annotated[
         "--root",
         metavar="DIR",
         parser=_root,
-        help="The tree with runs, pools, market and state; / is an installed host.",
+        help="Installation to work in: runs, pools, market and state; / is an installed host.",
     ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object instead of text.")]
-StageOption = Annotated[Stage, typer.Option("--stage", help="Whose pool.")]
-InstanceOption = Annotated[str, typer.Option("--instance", help="In whose name it is entered into the ledger.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+StageOption = Annotated[Stage, typer.Option("--stage", help="Stage whose pool is used.")]
+InstanceOption = Annotated[str, typer.Option("--instance", help="Instance recorded in the ledger entry.")]
 
 
 def examples(*lines: str, command: str = COMMAND) -> str:

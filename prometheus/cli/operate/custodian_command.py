@@ -29,13 +29,19 @@ FIRST_PASSED = 3
 
 
 def custodian_command(
-    whose: Annotated[str, typer.Argument(metavar="STAGE-INSTANCE", help="Whose evidence it writes: stage1-HF.")],
+    whose: Annotated[
+        str,
+        typer.Argument(
+            metavar="STAGE-INSTANCE", help="Stage and instance whose evidence it writes, for example stage1-HF."
+        ),
+    ],
     root: Root = DEFAULT_ROOT,
     place: Annotated[
-        Path | None, typer.Option("--socket", help="Where it listens; by default, on what systemd passes.")
+        Path | None,
+        typer.Option("--socket", help="Socket on which it listens; by default the one that systemd passes."),
     ] = None,
 ) -> None:
-    """Write one instance's evidence for its payload, by the custodian's rules; with --socket until it is ended."""
+    """Write one instance's evidence for its payload, by the custodian's rules; with --socket until it is stopped."""
     stage, _, instance = whose.partition("-")
     if stage not in {one.value for one in Stage} or not is_instance(instance):
         raise UsageError(f"{whose!r} is no stage and instance", hint="for example stage1-HF")

@@ -38,5 +38,5 @@ def diagnose(layout: Layout, runner: Runner = run_command) -> Report:
 
 
 def doctor_command(*, root: Root = DEFAULT_ROOT, as_json: AsJson = False) -> Report:
-    """Say whether this host is fit: what, why it matters, how to mend; exit 0, 1 something fails, 2 cannot tell."""
+    """Check this host and say how to mend what is wrong; exit 0 fit, 1 something fails, 2 could not check."""
     return diagnose(Layout.under(root)).asked(as_json=as_json)

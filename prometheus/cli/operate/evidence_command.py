@@ -119,12 +119,14 @@ def _keys(given: str) -> list[Verifier]:
 
 def verify_command(
     context: typer.Context,
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Runs, pools, snapshots, ledgers.")],
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH...", help="Runs, gates, pools, snapshots or ledgers to verify.")
+    ],
     *,
-    alone: Annotated[bool, typer.Option("--alone", help="Hold a run against nothing but itself: no ledger.")] = False,
+    alone: Annotated[bool, typer.Option("--alone", help="Verify a run by itself, without a ledger.")] = False,
     as_json: AsJson = False,
 ) -> Report:
-    """Verify evidence, runs against their root's ledger; exit 0 pass, 1 fail, 2 could not check."""
+    """Verify evidence, and runs against their installation's ledger; exit 0 pass, 1 fail, 2 could not check."""
     return verify_all(paths, context.obj, alone=alone).asked(as_json=as_json)
 
 
@@ -133,18 +135,25 @@ def audit_command(
     *,
     root: Root = DEFAULT_ROOT,
     checkpoint: Annotated[
-        list[Path] | None, typer.Option(metavar="FILE|DIR", help="Hold the ledger against these checkpoints as well.")
+        list[Path] | None, typer.Option(metavar="FILE|DIR", help="Compare the ledger with these checkpoints as well.")
     ] = None,
     checkpoint_key: Annotated[
-        str | None, typer.Option(metavar="KEY|FILE", help="Whose checkpoints; by default checkpoint.pub beside them.")
+        str | None,
+        typer.Option(metavar="KEY|FILE", help="Public key that signed them; by default checkpoint.pub beside them."),
     ] = None,
     journal: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Sealed runs as `journalctl -o json` wrote them.")
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Journal entries that `journalctl -o json` wrote; sealed runs are compared with them."
+        ),
     ] = None,
     budget: Annotated[
-        float | None, typer.Option(min=1.0, metavar="SECONDS", help="End by then; what is left could not be checked.")
+        float | None,
+        typer.Option(min=1.0, metavar="SECONDS", help="Time limit; what is left when it ends counts as not checked."),
     ] = None,
-    unused_ok: Annotated[bool, typer.Option("--unused-ok", help="A tree that nothing ever ran in passes.")] = False,
+    unused_ok: Annotated[
+        bool, typer.Option("--unused-ok", help="Let an installation pass in which nothing ever ran.")
+    ] = False,
     as_json: AsJson = False,
 ) -> Report:
     """Audit everything under a root against the ledger of seals; exit 0 pass, 1 fail, 2 could not check."""

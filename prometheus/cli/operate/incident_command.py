@@ -51,16 +51,16 @@ INCIDENT_EXAMPLES = examples(
 
 
 def incident(
-    run_id: Annotated[str, typer.Argument(metavar="RUN_ID", help="The run's id.")],
+    run_id: Annotated[str, typer.Argument(metavar="RUN_ID", help="Id of the run.")],
     *,
-    label: Annotated[str, typer.Option(help="A short name of the incident: letters, digits, '_' and '-'.")],
+    label: Annotated[str, typer.Option(help="Short name of the incident: letters, digits, '_' and '-'.")],
     root: Root = DEFAULT_ROOT,
-    severity: Annotated[Severity | None, typer.Option(help="Your judgement, if you have one yet.")] = None,
-    detail: Annotated[str | None, typer.Option(help="What was seen, in a line.")] = None,
+    severity: Annotated[Severity | None, typer.Option(help="Severity, if it is known.")] = None,
+    detail: Annotated[str | None, typer.Option(help="Observation, in one line.")] = None,
     instance: InstanceOption = "local",
     as_json: AsJson = False,
 ) -> Report:
-    """Pack what a run leaves for whoever looks into an incident; the run itself is not touched."""
+    """Pack the evidence of a run for an investigation; the run itself is not touched."""
     made = bundle(
         Layout.under(root),
         run_id,

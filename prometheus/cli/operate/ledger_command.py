@@ -130,7 +130,7 @@ def witness(layout: Layout, *, directory: Path | None) -> Report:
 
 # ---- on the command line ---------------------------------------------------------------------------------------------
 
-app = group("The hash-chained ledger of seals.")
+app = group("The ledger: seals and other acts, hash-chained.")
 CHECK_EXAMPLES = examples(
     "ledger check monday.checkpoint",
     "ledger check monday.checkpoint --signature monday.checkpoint.sig --allowed-signers signers --identity me",
@@ -141,10 +141,10 @@ CHECK_EXAMPLES = examples(
 def show_command(
     *,
     root: Root = DEFAULT_ROOT,
-    last: Annotated[int, typer.Option(min=1, help="How many entries.")] = 20,
+    last: Annotated[int, typer.Option(min=1, help="Number of entries.")] = 20,
     as_json: AsJson = False,
 ) -> Report:
-    """Show the last entries, every line checked on the way."""
+    """Check every line and show the last entries."""
     return show(Layout.under(root), last=last).asked(as_json=as_json)
 
 
@@ -152,23 +152,25 @@ def show_command(
 def checkpoint_command(
     *,
     root: Root = DEFAULT_ROOT,
-    origin: Annotated[str, typer.Option(help="Whose ledger: one plain line.")] = "prometheus-quant",
-    out: Annotated[Path | None, typer.Option(help="Keep it in a new file.")] = None,
-    key: Annotated[Path | None, typer.Option(help="Sign that file with this SSH key.")] = None,
+    origin: Annotated[
+        str, typer.Option(help="Name of the ledger in the checkpoint: one plain line.")
+    ] = "prometheus-quant",
+    out: Annotated[Path | None, typer.Option(help="Write the checkpoint into this new file.")] = None,
+    key: Annotated[Path | None, typer.Option(help="SSH key that signs the file.")] = None,
     as_json: AsJson = False,
 ) -> Report:
-    """Print size and root of the ledger; kept elsewhere, it binds every later ledger to this one."""
+    """Print the size and root hash of the ledger; keep them elsewhere to detect a later rewrite."""
     return checkpoint(Layout.under(root), origin=origin, out=out, key=key).asked(as_json=as_json)
 
 
 @app.command("check", epilog=CHECK_EXAMPLES)
 def check_command(
-    file: Annotated[Path, typer.Argument(help="A checkpoint.")],
+    file: Annotated[Path, typer.Argument(help="File of a checkpoint.")],
     *,
     root: Root = DEFAULT_ROOT,
-    signature: Annotated[Path | None, typer.Option(help="Its signature.")] = None,
-    allowed_signers: Annotated[Path | None, typer.Option(help="Who may sign; see ssh-keygen(1).")] = None,
-    identity: Annotated[str | None, typer.Option(help="Who is said to have signed.")] = None,
+    signature: Annotated[Path | None, typer.Option(help="File of its signature.")] = None,
+    allowed_signers: Annotated[Path | None, typer.Option(help="File of allowed signers; see ssh-keygen(1).")] = None,
+    identity: Annotated[str | None, typer.Option(help="Expected identity of the signer.")] = None,
     as_json: AsJson = False,
 ) -> Report:
     """Check that the ledger still begins as a checkpoint says."""
@@ -183,7 +185,9 @@ def check_command(
 def witness_command(
     *,
     root: Root = DEFAULT_ROOT,
-    to: Annotated[Path | None, typer.Option("--to", metavar="DIR", help="Where checkpoints and key are kept.")] = None,
+    to: Annotated[
+        Path | None, typer.Option("--to", metavar="DIR", help="Directory of the checkpoints and the key.")
+    ] = None,
     as_json: AsJson = False,
 ) -> Report:
     """Sign a checkpoint of the ledger, unless it contradicts an earlier one; 65 when it does."""

@@ -82,25 +82,27 @@ def switched(releases: Releases, name: str | None) -> Report:
 
 # ---- on the command line ---------------------------------------------------------------------------------------------
 
-app = group("Which images run: by digest, recorded, and one command back.")
-Ready = Annotated[float, typer.Option("--ready-within", min=1.0, metavar="SECONDS", help="How long READY may take.")]
+app = group("Releases: the images that run, by digest, with a rollback of one command.")
+Ready = Annotated[float, typer.Option("--ready-within", min=1.0, metavar="SECONDS", help="Longest time until READY.")]
 
 
 @app.command("list", epilog=examples("release list --root /"))
 def list_command(*, root: Root = DEFAULT_ROOT, as_json: AsJson = False) -> Report:
-    """List what was loaded, what is in force, and what a rollback would lead to."""
+    """List the loaded releases, the one in force, and the one that a rollback would use."""
     return listed(releases_of(Layout.under(root), changing=False)).asked(as_json=as_json)
 
 
 @app.command("load", epilog=examples("release load --root / prometheus-quant.oci.tar --sha256 HEX"))
 def load_command(
-    sources: Annotated[list[str], typer.Argument(metavar="FILE|NAME@DIGEST...", help="An OCI archive, or references.")],
+    sources: Annotated[
+        list[str], typer.Argument(metavar="FILE|NAME@DIGEST...", help="An OCI archive, or references by digest.")
+    ],
     *,
     root: Root = DEFAULT_ROOT,
-    sha256: Annotated[str | None, typer.Option(metavar="HEX", help="What the archive must be.")] = None,
+    sha256: Annotated[str | None, typer.Option(metavar="HEX", help="Expected SHA-256 of the archive.")] = None,
     as_json: AsJson = False,
 ) -> Report:
-    """Bring images into the store and prove that they are what was named; nothing is put in force."""
+    """Load images and check that they are what was named; nothing is put in force."""
     releases = releases_of(Layout.under(root), changing=True)
     release = releases.load(sources, sha256=sha256)
     authenticity = releases.authenticity(release)
@@ -115,13 +117,15 @@ def load_command(
 
 @app.command("use", epilog=examples("release use --root / 7b991bf84717"))
 def use_command(
-    name: Annotated[str, typer.Argument(metavar="ID", help="The beginning of its id, a digest or its commit.")],
+    name: Annotated[
+        str, typer.Argument(metavar="ID", help="Release: the beginning of its id, of a digest or of its commit.")
+    ],
     *,
     root: Root = DEFAULT_ROOT,
     ready_within: Ready = READY_SECONDS,
     as_json: AsJson = False,
 ) -> Report:
-    """Put a loaded release in force and restart what runs; undone by itself when READY does not come."""
+    """Put a loaded release in force and restart what runs; undone when READY does not come in time."""
     releases = releases_of(Layout.under(root), changing=True, ready_seconds=ready_within)
     return switched(releases, name).asked(as_json=as_json)
 
@@ -130,6 +134,6 @@ def use_command(
 def rollback_command(
     *, root: Root = DEFAULT_ROOT, ready_within: Ready = READY_SECONDS, as_json: AsJson = False
 ) -> Report:
-    """Go back to the release before and restart what runs; undone by itself when READY does not come."""
+    """Put the previous release in force and restart what runs; undone when READY does not come in time."""
     releases = releases_of(Layout.under(root), changing=True, ready_seconds=ready_within)
     return switched(releases, None).asked(as_json=as_json)

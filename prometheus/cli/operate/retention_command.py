@@ -141,7 +141,7 @@ EXAMPLES = examples(
     "retention restore HF_20260102T030405Z_0123456_0000",
 )
 app = typer.Typer(
-    help="Delete what the policies no longer keep, after entering it into the ledger; compress what is old.",
+    help="Enter into the ledger what the policies no longer keep, then delete it; compress what is old.",
     invoke_without_command=True,
     no_args_is_help=True,
     rich_markup_mode="rich",
@@ -154,15 +154,17 @@ def retention(
     context: typer.Context,
     *,
     root: Root = DEFAULT_ROOT,
-    dry: Annotated[bool, typer.Option("--dry-run", help="Show what would go; write nothing.")] = False,
-    apply: Annotated[bool, typer.Option("--apply", help="Do it.")] = False,
-    profile: Annotated[str, typer.Option(metavar="NAME|FILE", help="Whose tables retention and disk hold.")] = "HF",
+    dry: Annotated[bool, typer.Option("--dry-run", help="Show what would be deleted; write nothing.")] = False,
+    apply: Annotated[bool, typer.Option("--apply", help="Delete and compress.")] = False,
+    profile: Annotated[
+        str, typer.Option(metavar="NAME|FILE", help="Profile whose [retention] and [disk] tables apply.")
+    ] = "HF",
     run_id: Annotated[str | None, typer.Option("--run", metavar="RUN_ID", help="Delete this Tier-2 run.")] = None,
-    reason: Annotated[str | None, typer.Option(help="Why that run may go; it is kept in the ledger.")] = None,
+    reason: Annotated[str | None, typer.Option(help="Reason for deleting that run, recorded in the ledger.")] = None,
     instance: InstanceOption = "local",
     as_json: AsJson = False,
 ) -> Report | None:
-    """Delete what the policies no longer keep, after entering it into the ledger; compress what is old."""
+    """Enter into the ledger what the policies no longer keep, then delete it; compress what is old."""
     if context.invoked_subcommand is not None:
         return None
     if dry == apply:
@@ -178,7 +180,10 @@ def retention(
 
 @app.command("restore", epilog=examples("retention restore HF_20260102T030405Z_0123456_0000 --root var"))
 def restore_command(
-    run_id: Annotated[str, typer.Argument(metavar="RUN_ID")], *, root: Root = DEFAULT_ROOT, as_json: AsJson = False
+    run_id: Annotated[str, typer.Argument(metavar="RUN_ID", help="Run whose files are unpacked.")],
+    *,
+    root: Root = DEFAULT_ROOT,
+    as_json: AsJson = False,
 ) -> Report:
-    """Unpack what was compressed of a run, into the identical bytes."""
+    """Unpack the compressed files of a run; their bytes are identical."""
     return restore(Layout.under(root), run_id).asked(as_json=as_json)

@@ -96,6 +96,6 @@ def _number(value: float | None) -> str:
 
 
 def status_command(*, root: Root = DEFAULT_ROOT, as_json: AsJson = False) -> Report:
-    """Show what runs, since when, on which image, and how it fares; needs neither root nor systemd."""
+    """Show what runs, since when, on which image, and its state; needs neither root nor systemd."""
     layout = Layout.under(root)
     return look(layout, Systemd.of(layout), SystemClock()).asked(as_json=as_json)

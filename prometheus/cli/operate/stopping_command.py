@@ -28,7 +28,7 @@ CLEAR_EXAMPLES = examples('clear-stop --root / --reason "maintenance is over"')
 WAIT_SECONDS = 160.0
 """Longer than a service may take to seal: 30 s, and two minutes that it may ask for."""
 
-Reason = Annotated[str | None, typer.Option(metavar="TEXT", help="Why; it is kept.")]
+Reason = Annotated[str | None, typer.Option(metavar="TEXT", help="Reason, kept in the record of stops.")]
 
 
 def report_of(done: Stopped, layout: Layout) -> Report:
@@ -63,10 +63,12 @@ def report_of(done: Stopped, layout: Layout) -> Report:
 def stop_command(
     *,
     root: Root = DEFAULT_ROOT,
-    everything: Annotated[bool, typer.Option("--all", help="Every instance; what happens without it, too.")] = False,
-    instance: Annotated[str | None, typer.Option(help="Only this one, without pulling the kill switch.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Stop every instance; this is the default.")] = False,
+    instance: Annotated[
+        str | None, typer.Option(help="Stop this instance only; the kill switch is not pulled.")
+    ] = None,
     reason: Reason = None,
-    wait: Annotated[float, typer.Option(min=0.0, metavar="SECONDS", help="How long to wait.")] = WAIT_SECONDS,
+    wait: Annotated[float, typer.Option(min=0.0, metavar="SECONDS", help="Longest time to wait.")] = WAIT_SECONDS,
     as_json: AsJson = False,
 ) -> Report:
     """Pull the kill switch and wait until nothing runs; exit 0 all ended, 75 something still runs."""

@@ -23,7 +23,7 @@ def lock() -> Report:
 
 # ---- on the command line ---------------------------------------------------------------------------------------------
 
-app = group("The world's code does not change behind anybody's back.")
+app = group("CORE.lock: the hashes of the world's code.")
 
 
 @app.command("check", epilog=examples("core check"))

@@ -171,10 +171,14 @@ REPORT_EXAMPLES = examples("report RUN_DIR", "report RUN_DIR OTHER_RUN_DIR --svg
 
 
 def report_command(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN_DIR [OTHER]", help="A finished run, or two to compare.")],
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN_DIR [OTHER]", help="Directory of a finished run, or two to compare.")
+    ],
     *,
-    svg: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw every experiment's ROI there.")] = None,
+    svg: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Draw the ROI of every experiment into this new file.")
+    ] = None,
     as_json: AsJson = False,
 ) -> Report:
-    """Say what the world did to a run's population: trades, deaths, births, costs; two runs are compared."""
+    """Report what happened to a run's population: trades, deaths, births, costs; compare two runs."""
     return report_runs(runs, svg).asked(as_json=as_json)

@@ -199,9 +199,12 @@ GATE_EXAMPLES = examples(
 )
 app = typer.Typer(rich_markup_mode="rich", invoke_without_command=True)
 
-Workers = Annotated[int, typer.Option(help="Processes (0: one a processor); no result depends on it.")]
+Workers = Annotated[int, typer.Option(help="Number of processes (0: one for each processor); no result depends on it.")]
 Cluster = Annotated[
-    str | None, typer.Option("--cluster", metavar="tcp://HOST:PORT", help="A Dask scheduler instead of processes.")
+    str | None,
+    typer.Option(
+        "--cluster", metavar="tcp://HOST:PORT", help="Address of a Dask scheduler, used instead of processes."
+    ),
 ]
 
 
@@ -210,13 +213,13 @@ def gate_command(
     context: typer.Context,
     *,
     root: Root = DEFAULT_ROOT,
-    config: Annotated[str, typer.Option(metavar="NAME|FILE", help="The gate's design.")] = "SYNTHETIC",
+    config: Annotated[str, typer.Option(metavar="NAME|FILE", help="Design of the gate.")] = "SYNTHETIC",
     workers: Workers = 0,
     cluster: Cluster = None,
-    instance: Annotated[str, typer.Option(help="In whose name it is entered into the ledger.")] = "local",
+    instance: Annotated[str, typer.Option(help="Instance recorded in the ledger entry.")] = "local",
     as_json: AsJson = False,
 ) -> Report | None:
-    """Say whether evolution used the order of returns: A against its null, by a design locked before the run.
+    """Test whether evolution used the order of returns: A against its null, by a design locked before the run.
 
     Ends with 0 for pass, 1 for fail, 2 for insufficient evidence.
     """
@@ -233,13 +236,13 @@ def planted_command(
     context: typer.Context,
     *,
     root: Root = DEFAULT_ROOT,
-    runs: Annotated[int, typer.Option(min=1, help="Gates a market.")] = 40,
+    runs: Annotated[int, typer.Option(min=1, help="Number of gates on each market.")] = 40,
     first: Annotated[int, typer.Option(min=0, help="Seed of the first market.")] = 1,
     workers: Workers = 0,
     cluster: Cluster = None,
     as_json: AsJson = False,
 ) -> Report:
-    """Run gates on markets whose truth is known: it must pass where there is structure and nowhere else."""
+    """Run gates on markets whose truth is known; they must pass where there is structure and nowhere else."""
     return planted_once(
         Layout.under(root), runs=runs, first=first, workers=workers, cluster=cluster, clock=SystemClock(),
         console=context.obj,
@@ -252,11 +255,13 @@ def replay_command(
     gate: Annotated[str, typer.Argument(metavar="GATE", help="Name of the gate's directory.")],
     *,
     root: Root = DEFAULT_ROOT,
-    sample: Annotated[int, typer.Option(min=1, metavar="N", help="Experiments to run again.")] = 10,
-    seed: Annotated[int, typer.Option(min=0, metavar="S", help="Draws which; the same seed draws the same.")] = 0,
+    sample: Annotated[int, typer.Option(min=1, metavar="N", help="Number of experiments to run again.")] = 10,
+    seed: Annotated[
+        int, typer.Option(min=0, metavar="S", help="Seed of the draw; the same seed draws the same experiments.")
+    ] = 0,
     as_json: AsJson = False,
 ) -> Report:
-    """Run a sample of a gate's experiments again and compare their lines; 1 when one differs."""
+    """Run a sample of a gate's experiments again and compare their lines; exit 1 when one differs."""
     del context
     from prometheus.v10.gate.gate_replay import replay_gate  # noqa: PLC0415
 

@@ -158,7 +158,7 @@ def plot(vector: Vector, title: str) -> bytes:
 
 # ---- on the command line ---------------------------------------------------------------------------------------------
 
-app = group("Genomes: 342 numbers, two nets.")
+app = group("Genomes: 342 numbers that make two nets.")
 
 
 @app.command(
@@ -168,13 +168,17 @@ app = group("Genomes: 342 numbers, two nets.")
     ),
 )
 def show_command(
-    what: Annotated[str, typer.Argument(metavar="ID|FILE", help="A record's id, a genome's sha256, or a .npy file.")],
+    what: Annotated[
+        str, typer.Argument(metavar="ID|FILE", help="Id of a pool record, SHA-256 of a genome, or a .npy file.")
+    ],
     *,
-    row: Annotated[int | None, typer.Option(min=0, help="Which genome of the file.")] = None,
+    row: Annotated[int | None, typer.Option(min=0, help="Row of the genome in the .npy file.")] = None,
     root: Root = DEFAULT_ROOT,
     stage: StageOption = Stage.STAGE1,
-    channels: Annotated[int, typer.Option(min=1, max=33, help="How many of each net.")] = 8,
-    picture: Annotated[Path | None, typer.Option("--plot", metavar="FILE.svg", help="Also draw it.")] = None,
+    channels: Annotated[int, typer.Option(min=1, max=33, help="Number of channels to show of each net.")] = 8,
+    picture: Annotated[
+        Path | None, typer.Option("--plot", metavar="FILE.svg", help="Draw it into this new file as well.")
+    ] = None,
     as_json: AsJson = False,
 ) -> Report:
     """Draw one genome's nets by their strongest channels."""

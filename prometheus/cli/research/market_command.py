@@ -72,7 +72,7 @@ def show(layout: Layout, name: str) -> Report:
 
 # ---- on the command line ---------------------------------------------------------------------------------------------
 
-app = group("The library of bars.")
+app = group("Imported markets: bars under a name.")
 IMPORT_EXAMPLES = examples(
     "market import BTC_USD-Hourly.csv BTC-1h", "market import b.feather BTC-5m --funding f.feather"
 )
@@ -80,18 +80,23 @@ IMPORT_EXAMPLES = examples(
 
 @app.command("import", epilog=IMPORT_EXAMPLES)
 def import_command(
-    source: Annotated[Path, typer.Argument(help="A .csv or .feather file, or bars.npy of another library.")],
-    name: Annotated[str, typer.Argument(help="What profiles will call it; never written over.")],
+    source: Annotated[Path, typer.Argument(help="A .csv or .feather file, or bars.npy of another installation.")],
+    name: Annotated[str, typer.Argument(help="Name for profiles; an existing market is never replaced.")],
     *,
     root: Root = DEFAULT_ROOT,
-    symbol: Annotated[str | None, typer.Option(help="The instrument, where the file does not say.")] = None,
-    timeframe: Annotated[int | None, typer.Option(metavar="SECONDS", help="Per bar; else the commonest step.")] = None,
-    funding: Annotated[
-        Path | None, typer.Option(help="A funding series, or none; else the one beside the file.")
+    symbol: Annotated[str | None, typer.Option(help="Instrument, for a file that does not name it.")] = None,
+    timeframe: Annotated[
+        int | None, typer.Option(metavar="SECONDS", help="Seconds of one bar; by default the most frequent step.")
     ] = None,
-    allow_gaps: Annotated[bool, typer.Option("--allow-gaps", help="Let missing bars pass, and record them.")] = False,
+    funding: Annotated[
+        Path | None, typer.Option(help="File of funding rates, or none; by default the one beside the file.")
+    ] = None,
+    allow_gaps: Annotated[bool, typer.Option("--allow-gaps", help="Accept gaps; they are recorded.")] = False,
     base_volume: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="The CSV column of base volume, where the file does not say.")
+        str | None,
+        typer.Option(
+            metavar="COLUMN", help="CSV column of the volume in base currency, for a file that does not name it."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> Report:
@@ -110,7 +115,7 @@ def list_command(*, root: Root = DEFAULT_ROOT, as_json: AsJson = False) -> Repor
 
 @app.command("show", epilog=examples("market show BTC-1h"))
 def show_command(
-    name: Annotated[str, typer.Argument(help="As it was imported.")],
+    name: Annotated[str, typer.Argument(help="Name under which it was imported.")],
     *,
     root: Root = DEFAULT_ROOT,
     as_json: AsJson = False,

@@ -311,8 +311,10 @@ def _write_parquet(pool: Path, part: Path) -> int:
 
 # ---- on the command line ---------------------------------------------------------------------------------------------
 
-app = group("Gene pools: append-only, hash-chained, one genome a line.")
-PoolFile = Annotated[Path | None, typer.Argument(metavar="[FILE]", help="A pool or a snapshot; else the stage's pool.")]
+app = group("Gene pools: append-only, hash-chained, one genome in each line.")
+PoolFile = Annotated[
+    Path | None, typer.Argument(metavar="[FILE]", help="Pool or snapshot file; by default the stage's pool.")
+]
 
 
 def _chosen(file: Path | None, root: Path, stage: Stage) -> Path:
@@ -331,16 +333,17 @@ def show_command(
     *,
     root: Root = DEFAULT_ROOT,
     stage: StageOption = Stage.STAGE1,
-    sort: Annotated[str | None, typer.Option(help="By this figure; without it the newest first.")] = None,
-    ascending: Annotated[bool, typer.Option("--ascending", help="The smallest first.")] = False,
-    limit: Annotated[int, typer.Option(min=1, help="How many records.")] = 20,
+    sort: Annotated[str | None, typer.Option(help="Figure to sort by; without it the newest come first.")] = None,
+    ascending: Annotated[bool, typer.Option("--ascending", help="Sort the smallest first.")] = False,
+    limit: Annotated[int, typer.Option(min=1, help="Number of records.")] = 20,
     where: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=VALUE", help="Only these; also != ~ >= <= > <.")
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="Keep records with this value; = may also be != ~ >= <= > <."),
     ] = None,
-    column: Annotated[list[str] | None, typer.Option(help="Show this figure; may be given again.")] = None,
+    column: Annotated[list[str] | None, typer.Option(help="Figure to show; may be given again.")] = None,
     as_json: AsJson = False,
 ) -> Report:
-    """List records, the newest or the best by a figure."""
+    """List records: the newest, or the best by a figure."""
     return show(
         _chosen(file, root, stage),
         sort=sort,
@@ -368,15 +371,17 @@ def verify_command(
 def stats_command(
     file: PoolFile = None, *, root: Root = DEFAULT_ROOT, stage: StageOption = Stage.STAGE1, as_json: AsJson = False
 ) -> Report:
-    """Counts and figures of a whole pool."""
+    """Print counts and figures of a whole pool."""
     return stats(_chosen(file, root, stage)).asked(as_json=as_json)
 
 
 @app.command("export", epilog=examples("pool export genomes.npy", "pool export pool.parquet --stage stage1"))
 def export_command(
-    out: Annotated[Path, typer.Argument(help="A new file: .npy (genomes), .jsonl (rows), .parquet (both).")],
+    out: Annotated[Path, typer.Argument(help="New file: .npy (genomes), .jsonl (rows) or .parquet (both).")],
     *,
-    file: Annotated[Path | None, typer.Option("--pool", metavar="FILE", help="A pool or a snapshot.")] = None,
+    file: Annotated[
+        Path | None, typer.Option("--pool", metavar="FILE", help="Pool or snapshot file; by default the stage's pool.")
+    ] = None,
     root: Root = DEFAULT_ROOT,
     stage: StageOption = Stage.STAGE1,
     as_json: AsJson = False,

@@ -42,20 +42,20 @@ def check(layout: Layout, name: str) -> Report:
 
 # ---- on the command line ---------------------------------------------------------------------------------------------
 
-app = group("Profiles: what a run is told to do.")
+app = group("Profiles: the settings of a run.")
 
 
 @app.callback()
 def _group() -> None:
-    """Profiles: what a run is told to do."""
+    """Profiles: the settings of a run."""
 
 
 @app.command("check", epilog=examples("profile check HF", "profile check ./my.toml --root var --json"))
 def check_command(
-    name: Annotated[str, typer.Argument(metavar="NAME|FILE", help="As an instance or --profile names it.")],
+    name: Annotated[str, typer.Argument(metavar="NAME|FILE", help="Name or file of the profile.")],
     *,
     root: Root = DEFAULT_ROOT,
     as_json: AsJson = False,
 ) -> Report:
-    """Check a profile, its numbers and its market, without a run."""
+    """Check a profile, its numbers and its market without a run."""
     return check(Layout.under(root), name).asked(as_json=as_json)

@@ -46,7 +46,8 @@ def candidates(
     """
     if (genome_id is not None) == (top_k is not None or trigger is not None):
         raise UsageError(
-            "promote whom?", hint="--genome-id ID, --top-k N [--by survival|roi], or --trigger NAME [--top-k N]"
+            "say what to promote: --genome-id alone, or --top-k, --trigger or both",
+            hint="--genome-id ID, --top-k N [--by survival|roi], or --trigger NAME [--top-k N]",
         )
     if by not in {queue.BY_SURVIVAL, queue.BY_ROI}:
         raise UsageError(f"--by {by}: expected survival or roi")
@@ -120,19 +121,26 @@ def promote_command(
     *,
     root: Root = DEFAULT_ROOT,
     stage: StageOption = Stage.STAGE1,
-    genome_id: Annotated[str | None, typer.Option(metavar="ID", help="A record's id, or a genome's sha256.")] = None,
-    top_k: Annotated[int | None, typer.Option(min=1, metavar="N", help="The best N of the pool.")] = None,
-    by: Annotated[str, typer.Option(metavar="survival|roi", help="Best by what.")] = queue.BY_SURVIVAL,
-    trigger: Annotated[
-        str | None, typer.Option(metavar="NAME", help="A pattern among deaths, from the newest runs.")
+    genome_id: Annotated[
+        str | None, typer.Option(metavar="ID", help="Id of a pool record, or SHA-256 of a genome.")
     ] = None,
-    instance: Annotated[str, typer.Option(metavar="PROMOTE|AUDIT", help="In whose name.")] = queue.QUEUES[0],
+    top_k: Annotated[int | None, typer.Option(min=1, metavar="N", help="Promote the best N of the pool.")] = None,
+    by: Annotated[
+        str, typer.Option(metavar="survival|roi", help="Figure by which the best are chosen.")
+    ] = queue.BY_SURVIVAL,
+    trigger: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Promote experiments of the newest runs whose deaths show this pattern."),
+    ] = None,
+    instance: Annotated[
+        str, typer.Option(metavar="PROMOTE|AUDIT", help="Instance that owns the Tier-2 runs.")
+    ] = queue.QUEUES[0],
     later: Annotated[
-        bool, typer.Option("--queue", help="Only put them into the queue; prometheus-stage1@PROMOTE drains it.")
+        bool, typer.Option("--queue", help="Queue them and end; prometheus-stage1@PROMOTE does them.")
     ] = False,
     as_json: AsJson = False,
 ) -> Report:
-    """Replay experiments as Tier-2 runs with the whole chain of evidence, and prove that the replay is the same."""
+    """Replay experiments as Tier-2 runs with full evidence, and prove that each replay is identical."""
     if instance not in queue.QUEUES:
         raise UsageError(f"--instance {instance}: expected {' or '.join(queue.QUEUES)}")
     layout, clock = Layout.under(root), SystemClock()

@@ -48,15 +48,17 @@ def replay_run(
 
 def replay_command(
     context: typer.Context,
-    run_dir: Annotated[Path, typer.Argument(help="A sealed run's directory.")],
+    run_dir: Annotated[Path, typer.Argument(help="Directory of a sealed run.")],
     *,
-    root: Annotated[Path | None, typer.Option(metavar="DIR", help="Its tree; else the one it lies in.")] = None,
-    workers: Annotated[int, typer.Option(min=0, help="Processes (0: one a processor).")] = 0,
+    root: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Installation of the run; by default the one in which it lies.")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=0, help="Number of processes (0: one for each processor).")] = 0,
     bars: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The file of its bars, where the run names one.")
+        Path | None, typer.Option(metavar="FILE", help="File of its bars, for a run whose market is a file.")
     ] = None,
     as_json: AsJson = False,
 ) -> Report:
-    """Re-execute a run from its manifest and compare; exit 0 only if every byte agrees."""
+    """Do a run again from its manifest and compare; exit 0 only if every byte agrees."""
     found = replay_run(run_dir, root, workers=workers, clock=SystemClock(), console=context.obj, bars=bars)
     return found.asked(as_json=as_json)

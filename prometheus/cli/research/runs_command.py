@@ -112,22 +112,23 @@ def run(
     context: typer.Context,
     *,
     root: Root = DEFAULT_ROOT,
-    profile: Annotated[str, typer.Option(metavar="NAME|FILE", help="What to run.")] = "HF",
-    seed: Annotated[int | None, typer.Option(help="Of the first experiment.")] = None,
-    experiments: Annotated[int | None, typer.Option(help="How many.")] = None,
+    profile: Annotated[str, typer.Option(metavar="NAME|FILE", help="Profile to run.")] = "HF",
+    seed: Annotated[int | None, typer.Option(help="Seed of the first experiment.")] = None,
+    experiments: Annotated[int | None, typer.Option(help="Number of experiments.")] = None,
     workers: Annotated[
-        int | None, typer.Option(help="Processes (0: one a processor); no result depends on it.")
+        int | None, typer.Option(help="Number of processes (0: one for each processor); no result depends on it.")
     ] = None,
     market: Annotated[
-        str | None, typer.Option(metavar="NAME|FILE", help="Which bars: all of them, as they are.")
+        str | None, typer.Option(metavar="NAME|FILE", help="Imported market or file whose bars are used, all of them.")
     ] = None,
     cluster: Annotated[
-        str | None, typer.Option(metavar="tcp://…", help="A Dask scheduler, whose workers run the experiments.")
+        str | None,
+        typer.Option(metavar="tcp://…", help="Address of a Dask scheduler; its workers run the experiments."),
     ] = None,
-    instance: Annotated[str, typer.Option(help="Whose lock and survival curve.")] = "local",
+    instance: Annotated[str, typer.Option(help="Instance name; its lock and its collapse history are used.")] = "local",
     as_json: AsJson = False,
 ) -> Report:
-    """Do one run in the foreground, sealed and verifiable, and print its verdicts."""
+    """Do one run in the foreground, seal it, verify it, and print the verdicts."""
     changes = Changes(seed=seed, experiments=experiments, workers=workers, market=market)
     return run_once(
         Layout.under(root),

@@ -91,8 +91,8 @@ def diff(layout: Layout, stage: Stage, one: str, other: str) -> Report:
 
 # ---- on the command line ---------------------------------------------------------------------------------------------
 
-app = group("Immutable prefixes of a pool: the only thing stage 2 may read.")
-Name = Annotated[str, typer.Argument(metavar="ID|FILE", help="An id, its beginning, or a file.")]
+app = group("Snapshots: immutable prefixes of a pool; stage 2 reads nothing else.")
+Name = Annotated[str, typer.Argument(metavar="ID|FILE", help="Snapshot id, the beginning of one, or a file.")]
 
 
 @app.command("create", epilog=examples("snapshot create --root var"))
@@ -103,7 +103,7 @@ def create_command(
     instance: InstanceOption = "local",
     as_json: AsJson = False,
 ) -> Report:
-    """Freeze what the pool holds now; a writer may go on meanwhile."""
+    """Freeze what the pool holds now; a writer may continue meanwhile."""
     return create(Layout.under(root), stage, instance=instance, clock=SystemClock()).asked(as_json=as_json)
 
 
@@ -116,7 +116,9 @@ def list_command(*, root: Root = DEFAULT_ROOT, stage: StageOption = Stage.STAGE1
 @app.command("verify", epilog=examples("snapshot verify 000000000120", "snapshot verify"))
 def verify_command(
     context: typer.Context,
-    names: Annotated[list[str] | None, typer.Argument(metavar="[ID|FILE]...", help="By default all.")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[ID|FILE]...", help="Snapshots to check; by default all.")
+    ] = None,
     *,
     root: Root = DEFAULT_ROOT,
     stage: StageOption = Stage.STAGE1,
@@ -132,5 +134,5 @@ def verify_command(
 def diff_command(
     one: Name, other: Name, *, root: Root = DEFAULT_ROOT, stage: StageOption = Stage.STAGE1, as_json: AsJson = False
 ) -> Report:
-    """Say what the later of two snapshots has more; a prefix that differs is an error."""
+    """Print what the later of two snapshots adds; a prefix that differs is an error."""
     return diff(Layout.under(root), stage, one, other).asked(as_json=as_json)

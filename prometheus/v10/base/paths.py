@@ -77,7 +77,7 @@ class Layout:
 
     @property
     def ledger(self) -> Path:
-        """The hash-chained ledger of seals."""
+        """The ledger: seals and other acts, hash-chained."""
         return self.state / LEDGER_FILE
 
     @property

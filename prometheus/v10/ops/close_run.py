@@ -58,9 +58,13 @@ def close(name: str, layout: Layout, clock: Clock) -> list[Closed]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m prometheus.v10.ops.close_run")
-    parser.add_argument("name", metavar="STAGE-INSTANCE")
-    parser.add_argument("--root", type=Path, help="the tree to work in; the system's own places by default")
+    parser = argparse.ArgumentParser(
+        prog="python -m prometheus.v10.ops.close_run", description="Seal the run that a killed service left behind."
+    )
+    parser.add_argument(
+        "name", metavar="STAGE-INSTANCE", help="stage and instance of the service, for example stage1-HF"
+    )
+    parser.add_argument("--root", type=Path, help="installation to work in; by default the system's own places")
     asked = parser.parse_args(arguments)
     layout = Layout.system() if asked.root is None else Layout.under(asked.root)
     try:

@@ -1,4 +1,4 @@
-"""The long-lived service: run after run for one instance, until somebody says stop.
+"""The long-lived service: run after run for one instance, until it is told to stop.
 
     python -m prometheus.v10.ops.run_v10_service --mode offline --stage stage1 --instance HF [--root DIR]
 
@@ -108,14 +108,24 @@ def parse(arguments: Sequence[str]) -> Request:
     """
     parser = _Parser(prog="python -m prometheus.v10.ops.run_v10_service", description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--mode", help=f"required, no default: {', '.join(MODE_SPELLINGS)}")
-    parser.add_argument("--stage", choices=[stage.value for stage in Stage], required=True)
-    parser.add_argument("--instance", required=True, help="for example HF; names the profile unless --profile does")
-    parser.add_argument("--root", type=Path, help="the tree to work in; the system's own places by default")
-    parser.add_argument("--profile", help="a profile's name or file")
-    parser.add_argument("--snapshot", metavar="ID", help="stage2: which snapshot to judge; the newest by default")
-    parser.add_argument("--cluster", metavar="tcp://…", help="a Dask scheduler whose workers do the experiments")
-    parser.add_argument(OPTION, metavar="SOCKET", help="who writes the evidence for this process; itself by default")
-    parser.add_argument("--max-runs", type=_positive, metavar="N", help="end after N runs")
+    parser.add_argument("--stage", choices=[stage.value for stage in Stage], required=True, help="stage to run")
+    parser.add_argument(
+        "--instance",
+        required=True,
+        help="instance, for example HF; also the profile's name unless --profile is given",
+    )
+    parser.add_argument("--root", type=Path, help="installation to work in; by default the system's own places")
+    parser.add_argument("--profile", help="name or file of a profile")
+    parser.add_argument("--snapshot", metavar="ID", help="stage2: snapshot to judge; by default the newest")
+    parser.add_argument(
+        "--cluster", metavar="tcp://…", help="address of a Dask scheduler; its workers do the experiments"
+    )
+    parser.add_argument(
+        OPTION,
+        metavar="SOCKET",
+        help="socket of the custodian that writes the evidence; by default this process writes it",
+    )
+    parser.add_argument("--max-runs", type=_positive, metavar="N", help="stop after N runs")
     asked = parser.parse_args(arguments)
     return Request(
         mode=parse_mode(asked.mode),

@@ -172,7 +172,7 @@ def test_a_tier_2_run_opens_in_the_three_lines_of_the_documents(house: Layout, n
 )
 def test_whom_to_promote_is_asked_in_one_way(house: Layout, asked: dict[str, object]) -> None:
     choice = {"genome_id": None, "top_k": None, "trigger": None, "by": "survival", **asked}
-    with pytest.raises(UsageError, match="promote whom"):
+    with pytest.raises(UsageError, match="say what to promote"):
         list(candidates(house, Stage.STAGE1, instance="PROMOTE", clock=CLOCK, **choice))  # type: ignore[arg-type]
 
 

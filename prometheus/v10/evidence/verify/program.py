@@ -84,8 +84,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         epilog="exit 0: pass, 1: fail, 2: could not check",
     )
     parser.add_argument("path", nargs="+", type=Path, help="a run's directory, a pool, a snapshot, a ledger")
-    parser.add_argument("--alone", action="store_true", help="hold a run against nothing but itself")
-    parser.add_argument("--json", action="store_true", help="one JSON object a path")
+    parser.add_argument("--alone", action="store_true", help="verify a run by itself, without a ledger")
+    parser.add_argument("--json", action="store_true", help="print one JSON object for each path")
     chosen = parser.parse_args(arguments)
     code = ExitCode.DONE
     for path in (found for given in chosen.path for found in runs_in(given)):

@@ -320,7 +320,9 @@ class Releases:
 
     def _store(self) -> Podman:
         if self.podman is None:
-            raise UsageError("images are loaded on an installed host only", hint="--root / there")
+            raise UsageError(
+                "images are loaded on an installed host only", hint="run it on an installed host (--root /)"
+            )
         return self.podman
 
     def _as_stored(self, release: Release) -> Release:

@@ -63,7 +63,9 @@ class Systemd:
         words = ("systemctl", "list-units", "--all", "--plain", "--no-legend", "--no-pager", "--full", STAGES)
         ended = self._runner(words)
         if not ended.ok:
-            raise HostError(f"cannot ask systemd: {ended.complaint()}", hint="is systemd running, and may you ask it?")
+            raise HostError(
+                f"cannot ask systemd: {ended.complaint()}", hint="check that systemd runs and that this user may ask it"
+            )
         rows = [line.split(maxsplit=4) for line in ended.out.splitlines() if line.strip()]
         return sorted((Unit(row[0], row[2], row[3]) for row in rows), key=lambda unit: unit.name)
 

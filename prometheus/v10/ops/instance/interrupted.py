@@ -208,7 +208,9 @@ def _close(
     if candidate.sealed:
         seal = read_seal(path)
         if seal is None:
-            raise EvidenceError(f"{path}: its seal went away while it was read", hint="who else writes there?")
+            raise EvidenceError(
+                f"{path}: its seal went away while it was read", hint="another process is changing this directory"
+            )
         _require_verified(path)
     else:
         _write_sidecar(candidate, missing, instance, clock)

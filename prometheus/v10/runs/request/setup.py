@@ -129,7 +129,7 @@ def world_config(profile: Profile, timeframe_s: int) -> WorldConfig:
     if not config.breed_roi > max(0.0, config.death_roi):
         raise ConfigError(
             f"[world] breed_roi = {config.breed_roi}: expected more than 0 and than death_roi ({config.death_roi})",
-            hint="who earns nothing and still breeds doubles the population at every review",
+            hint="with less, agents that earned nothing would breed, and the population could double at every review",
         )
     if config.maintenance_margin * config.leverage_cap >= 1:
         raise ConfigError(
