@@ -4,11 +4,14 @@
 #   make test    every test, failures on purpose and (as root) a real host among them, in a quarter of an hour
 #   make faults  of these, full disks, torn files, kill -9, flipped bits: every failure on purpose
 #   make mutants mutation tests: the worked examples against wrong versions of the physics, a few minutes
+#   make lint    linters, types of package and tests, words, documents, helps: under a minute
+#   make matrix  the unit tests under each of Python 3.11, 3.12 and 3.13 that this machine has
+#   make test-bits  the golden digest of the world on aarch64, by qemu's user emulation, six minutes
 #   make bench   how fast the world runs, beside two yardsticks
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup run test faults mutants lint format bench clean
+.PHONY: help setup run test faults mutants lint matrix test-bits format bench clean
 
 BIN := .venv/bin
 STAMP := .venv/.set-up
@@ -45,7 +48,14 @@ mutants: $(STAMP)
 	nice $(BIN)/python tests/mutants/run.py
 
 lint: $(STAMP)
-	$(BIN)/pytest -q tests/test_linters.py tests/test_repository.py tests/test_rooms.py tests/test_words.py tests/test_documents.py tests/test_citations.py
+	$(BIN)/pytest -q tests/test_*.py
+
+# Every Python that this machine has; of those it has not, it says so. MATRIX names other tests than the unit tests.
+matrix: $(STAMP)
+	packaging/matrix.sh $(MATRIX)
+
+test-bits: $(STAMP)
+	$(BIN)/python tests/bits/run.py
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix-only .
