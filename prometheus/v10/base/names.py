@@ -111,12 +111,18 @@ class Schema(StrEnum):
     INTERESTING_DEATH = "interesting_death/1"
     EXECUTION_RAW = "m_execution_raw/1"
     EXECUTION_RAW_INDEX = "m_execution_raw_index/1"
+    BEHAVIOR = "behavior/1"
+    POSITIONS_SNAPSHOT = "positions_snapshot/1"
+    POSITIONS_RAW = "positions_reconstruction_raw/1"
+    ALIGNMENT_REPORT = "alignment_report/1"
+    ALIGNMENT_RAW_SAMPLES = "alignment_raw_samples/1"
+    DECISION_TRACE = "decision_trace/1"
+    PARTS_INDEX = "parts_index/1"
     INTERRUPTED = "interrupted/1"
     POOL_RECORD = "pool_record/1"
     SNAPSHOT = "pool_snapshot/1"
     LEDGER_ENTRY = "ledger_entry/1"
     COLLAPSE_INTERVAL = "collapse_interval/1"
-    AUDIT_REPORT = "audit_report/1"
     INCIDENT = "incident/1"
     GATE_LOCK = "gate_lock/1"
     GATE_EXPERIMENT = "gate_experiment/1"
@@ -220,7 +226,9 @@ LEDGER_FILE = "ledger.jsonl"
 CURVE_FILE = "collapse_intervals.jsonl"
 SNAPSHOT_PREFIX = "snapshot_"
 
-_RUN_ID = re.compile(r"(HF|STAGE2|PROMOTE|AUDIT)_\d{8}T\d{6}Z_([0-9a-f]{7}|nocommit)_[0-9a-f]{4}")
+RUN_ID = "(HF|STAGE2|PROMOTE|AUDIT)_[0-9]{8}T[0-9]{6}Z_([0-9a-f]{7}|nocommit)_[0-9a-f]{4}"
+"""The form of a run id (contracts, section 2), as a regular expression."""
+_RUN_ID = re.compile(RUN_ID)
 _INSTANCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.]{0,31}")
 
 

@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+import attrs
 import numpy as np
 from attrs import frozen
 
@@ -23,13 +24,23 @@ from prometheus.v10.base.names import Artifact
 from prometheus.v10.core import exchange, lifecycle
 from prometheus.v10.core.records import Result
 from prometheus.v10.core.world import Experiment
-from prometheus.v10.evidence.records.canonical import canonical_bytes, pretty_bytes
+from prometheus.v10.evidence.records.canonical import canonical_bytes
+from prometheus.v10.evidence.records.codec import to_json_bytes, to_plain
 from prometheus.v10.evidence.records.events import agent_id
+from prometheus.v10.evidence.records.nulls import Nulls
+from prometheus.v10.evidence.records.summary import Costs
+from prometheus.v10.evidence.records.tier2 import (
+    AlignmentReport,
+    AlignmentSamples,
+    Behavior,
+    PartEntry,
+    PartsIndex,
+    Position,
+    PositionsSnapshot,
+    RebuiltPosition,
+)
 
 RECORDS_A_PART = 200
-BEHAVIOR, POSITIONS, RECONSTRUCTION = "behavior/1", "positions_snapshot/1", "positions_reconstruction_raw/1"
-ALIGNMENT, SAMPLES = "alignment_report/1", "alignment_raw_samples/1"
-PARTS_INDEX = "parts_index/1"
 ALIVE = "the agent survived the experiment"
 FOUNDER = "a founder has no parent"
 IS_FLAT = "flat"
@@ -71,7 +82,7 @@ def behaviors_json(result: Result, run_id: str, experiment: int) -> bytes:
     return _listed(_behaviors(result, run_id, experiment))
 
 
-def _behaviors(result: Result, run_id: str, experiment: int) -> Iterator[dict[str, Any]]:
+def _behaviors(result: Result, run_id: str, experiment: int) -> Iterator[Behavior]:
     lives = result.lives
     children = np.bincount(lives.parent[lives.parent >= 0], minlength=len(lives.parent))
     for i in range(len(lives.parent)):
@@ -79,37 +90,30 @@ def _behaviors(result: Result, run_id: str, experiment: int) -> Iterator[dict[st
         trades, wins = int(lives.trades[i]), int(lives.wins[i])
         initial, final = float(lives.initial_capital[i]), float(lives.final_capital[i])
         fees, funding, slippage = lives.costs[i].tolist()
-        reasons: dict[str, str] = {}
-        if died < 0:
-            reasons |= dict.fromkeys(("death_reason", "death_tick"), ALIVE)
-        if parent < 0:
-            reasons["parent_id"] = FOUNDER
-        if not trades:
-            reasons["win_rate"] = "no trade was closed"
-        yield {
-            "schema": BEHAVIOR,
-            "run_id": run_id,
-            "genome_index": i,
-            "agent_id": agent_id(experiment, i),
-            "genome_sha256": hashlib.sha256(lives.genomes[i].astype("<f4").tobytes()).hexdigest(),
-            "parent_id": None if parent < 0 else agent_id(experiment, parent),
-            "founder_id": agent_id(experiment, int(lives.founder[i])),
-            "birth_time": int(lives.birth_tick[i]) + 1,  # 0 for founders, as the historic files have it
-            "age_ticks": (died if died >= 0 else result.ticks - 1) - max(int(lives.birth_tick[i]), 0) + 1,
-            "is_alive": died < 0,
-            "death_tick": None if died < 0 else died,
-            "death_reason": None if died < 0 else lifecycle.REASONS[lives.reason[i]],
-            "initial_capital": initial,
-            "final_capital": final,
-            "roi_lifetime": final / initial - 1.0,
-            "total_trades": trades,
-            "wins": wins,
-            "win_rate": wins / trades if trades else None,
-            "children": int(children[i]),
-            "costs": {"fees": fees, "funding": funding, "slippage": slippage},
-            "last_signal": float(lives.last_signal[i]),
-            "null_reasons": reasons,
-        }
+        nulls = Nulls()
+        yield Behavior(
+            run_id=run_id,
+            genome_index=i,
+            agent_id=agent_id(experiment, i),
+            genome_sha256=hashlib.sha256(lives.genomes[i].astype("<f4").tobytes()).hexdigest(),
+            parent_id=nulls.known("parent_id", None if parent < 0 else agent_id(experiment, parent), FOUNDER),
+            founder_id=agent_id(experiment, int(lives.founder[i])),
+            birth_time=int(lives.birth_tick[i]) + 1,
+            age_ticks=(died if died >= 0 else result.ticks - 1) - max(int(lives.birth_tick[i]), 0) + 1,
+            is_alive=died < 0,
+            death_tick=nulls.known("death_tick", None if died < 0 else died, ALIVE),
+            death_reason=nulls.known("death_reason", None if died < 0 else lifecycle.REASONS[lives.reason[i]], ALIVE),
+            initial_capital=initial,
+            final_capital=final,
+            roi_lifetime=final / initial - 1.0,
+            total_trades=trades,
+            wins=wins,
+            win_rate=nulls.known("win_rate", wins / trades if trades else None, "no trade was closed"),
+            children=int(children[i]),
+            costs=Costs(fees=fees, funding=funding, slippage=slippage),
+            last_signal=float(lives.last_signal[i]),
+            null_reasons=nulls.reasons,
+        )
 
 
 def positions_json(
@@ -118,46 +122,43 @@ def positions_json(
     """``positions_snapshot.json``: the account as one, and every open position."""
     net = float(np.cumsum(held.lots)[-1])
     long = float(np.cumsum(np.maximum(held.lots, 0.0))[-1])
-    reasons: dict[str, str] = {} if net else dict.fromkeys(("avg_entry_price", "position_side"), IS_FLAT)
     same = held.lots * net > 0.0
     weight = float(np.cumsum(np.where(same, np.abs(held.lots), 0.0))[-1])
     spent = float(np.cumsum(np.where(same, np.abs(held.lots) * held.entry, 0.0))[-1])
-    return pretty_bytes(
-        {
-            "schema": POSITIONS,
-            "run_id": run_id,
-            "tick": held.tick,
-            "ts_utc": ts_utc,
-            "ts_basis": "market",
-            "source": "reconstructed_from_fills",
-            "moment": "close of the last tick, before the settlement",
-            "mark_price": held.mark,
-            "has_position": net != 0.0,
-            "position_side": ("long" if net > 0 else "short") if net else None,
-            "contracts": abs(net) * contract_lots,
-            "avg_entry_price": spent / weight if net else None,
-            "gross_lots": 2.0 * long - net,
-            "net_lots": net,
-            "positions": [
-                {
-                    "agent_id": agent_id(experiment, i),
-                    "genome_index": i,
-                    "side": "long" if held.lots[i] > 0 else "short",
-                    "lots": abs(float(held.lots[i])),
-                    "entry_price": float(held.entry[i]),
-                    "unrealised": float(held.lots[i]) * lot_btc * (held.mark - float(held.entry[i])),
-                }
+    nulls = Nulls()
+    side = ("long" if net > 0 else "short") if net else None
+    return to_json_bytes(
+        PositionsSnapshot(
+            run_id=run_id,
+            tick=held.tick,
+            ts_utc=ts_utc,
+            mark_price=held.mark,
+            has_position=net != 0.0,
+            position_side=nulls.known("position_side", side, IS_FLAT),
+            contracts=abs(net) * contract_lots,
+            avg_entry_price=nulls.known("avg_entry_price", spent / weight if net else None, IS_FLAT),
+            gross_lots=2.0 * long - net,
+            net_lots=net,
+            positions=[
+                Position(
+                    agent_id=agent_id(experiment, i),
+                    genome_index=i,
+                    side="long" if held.lots[i] > 0 else "short",
+                    lots=abs(float(held.lots[i])),
+                    entry_price=float(held.entry[i]),
+                    unrealised=float(held.lots[i]) * lot_btc * (held.mark - float(held.entry[i])),
+                )
                 for i in np.flatnonzero(held.lots).tolist()
             ],
-            "null_reasons": reasons,
-        }
+            null_reasons=nulls.reasons,
+        )
     )
 
 
-def reconstruction(result: Result, held: OpenPositions, run_id: str, experiment: int) -> list[dict[str, Any]]:
+def reconstruction(result: Result, held: OpenPositions, run_id: str, experiment: int) -> list[RebuiltPosition]:
     """Every agent that ever filled an order: its position before the settlement, from its fills alone.
 
-    All orders must have been logged. ``residual_lots`` is what the reconstruction differs from the snapshot by: 0.
+    All orders must have been logged.
     """
     before = result.order_ids[:, 2] != exchange.SETTLEMENT
     who, filled = result.order_ids[before, 1], result.order_values[before, 1]
@@ -170,40 +171,44 @@ def reconstruction(result: Result, held: OpenPositions, run_id: str, experiment:
     last = np.full(count, -1)
     np.maximum.at(last, who, ticks)
     return [
-        {
-            "schema": RECONSTRUCTION,
-            "run_id": run_id,
-            "agent_id": agent_id(experiment, i),
-            "evidence_type": "fills",
-            "fills": int(fills[i]),
-            "bought_lots": float(bought[i]),
-            "sold_lots": float(bought[i] - lots[i]),
-            "position_lots": float(lots[i]),
-            "snapshot_lots": float(held.lots[i]),
-            "residual_lots": float(lots[i] - held.lots[i]),
-            "last_fill_tick": int(last[i]),
-        }
+        RebuiltPosition(
+            run_id=run_id,
+            agent_id=agent_id(experiment, i),
+            fills=int(fills[i]),
+            bought_lots=float(bought[i]),
+            sold_lots=float(bought[i] - lots[i]),
+            position_lots=float(lots[i]),
+            snapshot_lots=float(held.lots[i]),
+            residual_lots=float(lots[i] - held.lots[i]),
+            last_fill_tick=int(last[i]),
+        )
         for i in np.flatnonzero(fills).tolist()
     ]
 
 
 def alignment(run_id: str) -> dict[Artifact, bytes]:
     """Both files of the alignment bundle of a run that called no exchange."""
-    report = {
-        "schema": ALIGNMENT,
-        "run_id": run_id,
-        "execution_alignment_lib": None,
-        "execution_alignment_ok": None,
-        "mapping": None,
-    }
-    samples = {"schema": SAMPLES, "run_id": run_id, "exchange_lib": None, "samples": None}
+    of_report, of_samples = Nulls(), Nulls()
+    report = AlignmentReport(
+        run_id=run_id,
+        execution_alignment_lib=of_report.unknown("execution_alignment_lib", NO_LIBRARY),
+        execution_alignment_ok=of_report.unknown("execution_alignment_ok", NO_LIBRARY),
+        mapping=of_report.unknown("mapping", NO_LIBRARY),
+        null_reasons=of_report.reasons,
+    )
+    samples = AlignmentSamples(
+        run_id=run_id,
+        exchange_lib=of_samples.unknown("exchange_lib", NO_LIBRARY),
+        samples=of_samples.unknown("samples", NO_LIBRARY),
+        null_reasons=of_samples.reasons,
+    )
     return {
-        name: pretty_bytes({**record, "null_reasons": {k: NO_LIBRARY for k, v in record.items() if v is None}})
-        for name, record in ((Artifact.ALIGNMENT_REPORT, report), (Artifact.ALIGNMENT_RAW_SAMPLES, samples))
+        Artifact.ALIGNMENT_REPORT: to_json_bytes(report),
+        Artifact.ALIGNMENT_RAW_SAMPLES: to_json_bytes(samples),
     }
 
 
-def parts(records: Sequence[dict[str, Any]]) -> list[bytes]:
+def parts(records: Sequence[attrs.AttrsInstance]) -> list[bytes]:
     """Records in parts of `RECORDS_A_PART`, each a JSON array with one record a line; one empty part of none."""
     cuts = range(0, max(len(records), 1), RECORDS_A_PART)
     return [_listed(records[first : first + RECORDS_A_PART]) for first in cuts]
@@ -212,20 +217,19 @@ def parts(records: Sequence[dict[str, Any]]) -> list[bytes]:
 def parts_index(run_id: str, made: Sequence[tuple[str, bytes, int]]) -> bytes:
     """The index of parts that are there: name, bytes and number of records of each."""
     shards = [
-        {"filename": name, "bytes": len(data), "records_count": count, "sha256": hashlib.sha256(data).hexdigest()}
+        PartEntry(filename=name, bytes=len(data), records_count=count, sha256=hashlib.sha256(data).hexdigest())
         for name, data, count in made
     ]
-    return pretty_bytes(
-        {
-            "schema": PARTS_INDEX,
-            "run_id": run_id,
-            "shards": shards,
-            "total_shards": len(shards),
-            "total_records": sum(count for _, _, count in made),
-            "total_bytes": sum(len(data) for _, data, _ in made),
-        }
+    return to_json_bytes(
+        PartsIndex(
+            run_id=run_id,
+            shards=shards,
+            total_shards=len(shards),
+            total_records=sum(one.records_count for one in shards),
+            total_bytes=sum(one.bytes for one in shards),
+        )
     )
 
 
-def _listed(records: Iterator[dict[str, Any]] | Sequence[dict[str, Any]]) -> bytes:
-    return b"[\n" + b",\n".join(canonical_bytes(record) for record in records) + b"\n]\n"
+def _listed(records: Iterable[attrs.AttrsInstance]) -> bytes:
+    return b"[\n" + b",\n".join(canonical_bytes(to_plain(record)) for record in records) + b"\n]\n"

@@ -36,6 +36,7 @@ from prometheus.v10.core.world import Experiment
 from prometheus.v10.evidence.records.codec import from_json_bytes, structure_config
 from prometheus.v10.evidence.records.event_lines import utc_texts
 from prometheus.v10.evidence.records.manifest_parts import Window
+from prometheus.v10.evidence.records.tier2 import RebuiltPosition
 from prometheus.v10.evidence.verify.verify_run import verify_run
 from prometheus.v10.evidence.writing.environment import BUILD_FILE, Environment, probe
 from prometheus.v10.evidence.writing.manifest import RunManifest, Status
@@ -311,7 +312,7 @@ def _trace_part(directory: RunDirectory, lines: list[bytes], part: int) -> tuple
     return Artifact.DECISION_TRACE.file_name(part=part), data, len(lines)
 
 
-def _write_parts(directory: RunDirectory, records: list[dict[str, Any]]) -> None:
+def _write_parts(directory: RunDirectory, records: list[RebuiltPosition]) -> None:
     """The reconstructed positions, in parts and with their index."""
     written = []
     for number, data in enumerate(made.parts(records), start=1):

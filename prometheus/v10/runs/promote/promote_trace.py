@@ -10,18 +10,16 @@ The experiment is asked for one tick at a time, which changes no bit of it.
 from __future__ import annotations
 
 import hashlib
-from typing import Any
 
 import numpy as np
 
 from prometheus.v10.core import features
 from prometheus.v10.core.world import Experiment
-from prometheus.v10.evidence.records.canonical import canonical_line
+from prometheus.v10.evidence.records.codec import to_line
 from prometheus.v10.evidence.records.events import agent_id
+from prometheus.v10.evidence.records.tier2 import Decision, TraceLine
 
-TRACE = "decision_trace/1"
 TICKS_A_PART = 1000
-POLICY = "genome + features -> action"
 
 
 def trace_line(experiment: Experiment, run_id: str, number: int, symbol: str, ts_utc: str) -> bytes:
@@ -41,38 +39,35 @@ def trace_line(experiment: Experiment, run_id: str, number: int, symbol: str, ts
     signals = np.stack([scratch.signal_out[living], scratch.signal_in[living]], axis=1).astype("<f4")
     acting = np.flatnonzero(order)
     seen = experiment.environment.features[tick].astype("<f4")
-    detail: list[dict[str, Any]] = [
-        {
-            "agent_id": agent_id(number, int(agents.genome_index[living[k]])),
-            "intent_action": _intent(float(position[k]), float(order[k])),
-            "reason_code": "signal_out_above_0" if position[k] == 0.0 else "signal_in_against_side",
-            "signal_out": float(signals[k, 0]),
-            "signal_in": float(signals[k, 1]),
-            "lots": float(order[k]),
-        }
+    detail = [
+        Decision(
+            agent_id=agent_id(number, int(agents.genome_index[living[k]])),
+            intent_action=_intent(float(position[k]), float(order[k])),
+            reason_code="signal_out_above_0" if position[k] == 0.0 else "signal_in_against_side",
+            signal_out=float(signals[k, 0]),
+            signal_in=float(signals[k, 1]),
+            lots=float(order[k]),
+        )
         for k in acting.tolist()
     ]
-    return canonical_line(
-        {
-            "schema": TRACE,
-            "run_id": run_id,
-            "experiment": number,
-            "tick": tick,
-            "ts_utc": ts_utc,
-            "ts_basis": "market",
-            "inst_id_used": symbol,
-            "mark_price_used": float(experiment.market.close[tick]),
-            "policy_version": POLICY,
-            "market_context_hash": hashlib.sha256(seen.tobytes()).hexdigest(),
-            "signals_sha256": hashlib.sha256(signals.tobytes()).hexdigest(),
-            "community": [float(value) for value in scratch.shared[features.C_FIRST :]],
-            "alive": len(living),
-            "long": int(np.count_nonzero(position > 0.0)),
-            "short": int(np.count_nonzero(position < 0.0)),
-            "entering": int(np.count_nonzero(position[acting] == 0.0)),
-            "leaving": int(np.count_nonzero(position[acting] != 0.0)),
-            "agent_detail": detail,
-        }
+    return to_line(
+        TraceLine(
+            run_id=run_id,
+            experiment=number,
+            tick=tick,
+            ts_utc=ts_utc,
+            inst_id_used=symbol,
+            mark_price_used=float(experiment.market.close[tick]),
+            market_context_hash=hashlib.sha256(seen.tobytes()).hexdigest(),
+            signals_sha256=hashlib.sha256(signals.tobytes()).hexdigest(),
+            community=[float(value) for value in scratch.shared[features.C_FIRST :]],
+            alive=len(living),
+            long=int(np.count_nonzero(position > 0.0)),
+            short=int(np.count_nonzero(position < 0.0)),
+            entering=int(np.count_nonzero(position[acting] == 0.0)),
+            leaving=int(np.count_nonzero(position[acting] != 0.0)),
+            agent_detail=detail,
+        )
     )
 
 

@@ -1,0 +1,1 @@
+"""JSON Schemas of every record, made from the record classes, and what reads them."""
