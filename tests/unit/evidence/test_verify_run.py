@@ -13,10 +13,12 @@ import pytest
 
 from prometheus.v10.base.errors import ExitCode
 from prometheus.v10.evidence.chains.ledger import tombstone_payload
-from prometheus.v10.evidence.records.canonical import canonical_line, pretty_bytes
+from prometheus.v10.evidence.records.canonical import canonical_line
+from prometheus.v10.evidence.records.codec import to_json_bytes
 from prometheus.v10.evidence.verify.program import main, verify_path
 from prometheus.v10.evidence.verify.verify_run import verify_run
 from prometheus.v10.evidence.writing.seal import seal_run
+from prometheus.v10.ops.instance.interrupted import CUT_OFF, FoundFile, Interrupted
 
 
 def what(report) -> str:
@@ -191,9 +193,12 @@ def test_a_key_given_twice_in_an_artifact_fails(sealed_run) -> None:
 
 
 def sidecar(run_dir: Path, missing: list[str]) -> None:
-    found = [{"name": p.name, "bytes": p.stat().st_size} for p in sorted(run_dir.iterdir())]
-    record = {"schema": "interrupted/1", "run_id": run_dir.name, "missing": missing, "found": found, "null_reasons": {}}
-    (run_dir / "interrupted.json").write_bytes(pretty_bytes(record))
+    found = [FoundFile(p.name, p.stat().st_size, 0, 0) for p in sorted(run_dir.iterdir())]
+    record = Interrupted(
+        run_id=run_dir.name, closed_by_instance="HF", closed_by_pid=1, detected_at="2026-01-02T03:04:06.000000Z",
+        reason=CUT_OFF, instance="HF", manifest_status="running", found=found, missing=missing,
+    )  # fmt: skip
+    (run_dir / "interrupted.json").write_bytes(to_json_bytes(record))
 
 
 def cut_off_run(layout, write_run, missing: list[str]) -> Path:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from attrs import frozen
+from attrs import field, frozen
 
 from prometheus.v10.base.clock import Clock, utc_text
 from prometheus.v10.base.errors import EvidenceError
@@ -24,6 +24,7 @@ from prometheus.v10.evidence.chains.pool_checked import recall, remember
 from prometheus.v10.evidence.chains.scan import Scan, scan
 from prometheus.v10.evidence.chains.tail import OnTornTail, open_chain
 from prometheus.v10.evidence.records.canonical import canonical_line
+from prometheus.v10.evidence.schemas.shapes import COUNT, SHA256, UTC, exactly
 
 LOCK_ATTEMPTS = 250  # x 20 ms = 5 s: an append takes milliseconds, so whoever waits longer meets a stuck holder
 
@@ -33,11 +34,11 @@ class LedgerEntry:
     """One line of the ledger, as written."""
 
     id: str
-    n: int
-    prev: str
-    schema: str
+    n: int = field(metadata=COUNT)
+    prev: str = field(metadata=SHA256)
+    schema: str = field(metadata=exactly(Schema.LEDGER_ENTRY.value))
     type: str
-    ts_utc: str
+    ts_utc: str = field(metadata=UTC)
     instance: str
     payload: dict[str, Any]
     null_reasons: dict[str, str]

@@ -5,7 +5,6 @@ Fields: ``id, instance, n, null_reasons, payload, prev, schema, ts_utc, type``. 
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from prometheus.v10.base.names import Schema
@@ -13,20 +12,9 @@ from prometheus.v10.evidence.chains.chain import Link, content_id
 from prometheus.v10.evidence.chains.pool_line import claimed_link
 from prometheus.v10.evidence.records.canonical import canonical_bytes, is_canonical, strict_loads
 from prometheus.v10.evidence.records.nulls import violations
+from prometheus.v10.evidence.schemas.schema_file import schema_of
 
-_TYPES: dict[str, type] = {
-    "id": str,
-    "instance": str,
-    "n": int,
-    "null_reasons": dict,
-    "payload": dict,
-    "prev": str,
-    "schema": str,
-    "ts_utc": str,
-    "type": str,
-}
 _PLACE = {"id", "n", "prev"}
-_UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
 
 class LedgerLine:
@@ -77,17 +65,8 @@ def entry_id(entry: dict[str, Any]) -> str:
 
 
 def _wrong_fields(entry: dict[str, Any]) -> str | None:
-    if entry.keys() != _TYPES.keys():
-        return (
-            f"fields missing: {sorted(_TYPES.keys() - entry.keys())}, unknown: {sorted(entry.keys() - _TYPES.keys())}"
-        )
-    for name, kind in _TYPES.items():
-        if type(entry[name]) is not kind:
-            return f"{name} is not of its type"
-    if entry["schema"] != Schema.LEDGER_ENTRY.value:
-        return f"schema is {entry['schema']!r}, this version reads {Schema.LEDGER_ENTRY.value!r}"
-    if not _UTC.fullmatch(entry["ts_utc"]):
-        return "ts_utc is not UTC with microseconds and a Z"
+    if (what := schema_of(Schema.LEDGER_ENTRY).first(entry)) is not None:
+        return what
     broken = violations(entry)
     if broken:
         return f"null rule: {broken[0]}"

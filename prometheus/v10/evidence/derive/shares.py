@@ -40,7 +40,7 @@ NEVER_BLOCK = frozenset([
     "FENCE_CORE_EXIT_M9", "FENCE_CORE_EXIT_C4",
 ])  # fmt: skip
 MOST = 3
-_FIELDS = {"attempts", "block_count", "block_rate", "fence_id"}
+FIELDS = {"attempts", "block_count", "block_rate", "fence_id"}
 _ROW = {name: row for row, name in enumerate(CORE)}
 
 
@@ -111,7 +111,7 @@ def _rows(summary: object) -> tuple[list[tuple[str, int, int]], str | None]:
     for one in summary:
         entry: dict[str, Any] = one if isinstance(one, dict) else {}
         fence, attempts, blocks = entry.get("fence_id"), entry.get("attempts"), entry.get("block_count")
-        if not isinstance(fence, str) or fence not in _ROW or fence in NEVER_BLOCK or entry.keys() != _FIELDS:
+        if not isinstance(fence, str) or fence not in _ROW or fence in NEVER_BLOCK or entry.keys() != FIELDS:
             return rows, "an entry is not a fence of the world that blocks"
         if not is_count(attempts) or not is_count(blocks):
             return rows, f"{fence}: attempts and block_count are not two counts"

@@ -23,6 +23,7 @@ from prometheus.v10.evidence.chains.chain import content_id
 from prometheus.v10.evidence.chains.pool_line import GENOME_BYTES, LOCI, genome_of
 from prometheus.v10.evidence.records.canonical import canonical_bytes
 from prometheus.v10.evidence.records.nulls import violations
+from prometheus.v10.evidence.schemas.shapes import COUNT, SHA256, UTC, exactly, spelt_as
 
 
 @frozen
@@ -131,13 +132,13 @@ class PoolRecord:
     """A record as read from a pool or a snapshot; fields as in `PoolEntry`, and its place in the chain."""
 
     id: str
-    n: int
-    prev: str
-    schema: str
-    created_at: str
-    source: dict[str, Any]
+    n: int = field(metadata=COUNT)
+    prev: str = field(metadata=SHA256)
+    schema: str = field(metadata=exactly(Schema.POOL_RECORD.value))
+    created_at: str = field(metadata=UTC)
+    source: dict[str, Any] = field(metadata=spelt_as(PoolSource))
     genome_vector_342: str
-    genome_sha256: str
+    genome_sha256: str = field(metadata=SHA256)
     metrics_summary: dict[str, Any]
     fingerprint_ref: str | None
     null_reasons: dict[str, str]

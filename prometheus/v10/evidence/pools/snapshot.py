@@ -13,9 +13,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +27,10 @@ from prometheus.v10.evidence.chains.scan import open_for_reading
 from prometheus.v10.evidence.pools.reader import iter_lines, linked_lines
 from prometheus.v10.evidence.records.canonical import pretty_bytes, strict_loads
 from prometheus.v10.evidence.records.findings import Progress
+from prometheus.v10.evidence.schemas.schema_file import schema_of
+from prometheus.v10.evidence.schemas.shapes import COUNT, NAME, SNAPSHOT
 
 MODE = 0o444
-_ID = re.compile(r"(\d{12})-([0-9a-f]{8})")
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,23 @@ class SnapshotInfo:
             "sha256": self.sha256,
             "bytes": self.bytes,
         }
+
+
+@dataclass(frozen=True)
+class SnapshotIndex:
+    """``snapshot_<id>.json``: what its file is, and when it was made."""
+
+    id: str = field(metadata=SNAPSHOT)
+    file: str = field(metadata=NAME)
+    pool_path: str
+    count: int = field(metadata=COUNT)
+    head_hash: str
+    sha256: str
+    bytes: int = field(metadata=COUNT)
+    created_at: str
+    git_commit: str | None
+    null_reasons: dict[str, str]
+    schema: str = Schema.SNAPSHOT.value
 
 
 @dataclass(frozen=True)
@@ -157,36 +174,15 @@ def read_index(index: Path) -> SnapshotInfo:
         raise host_error(error, f"cannot read {index}") from error
     try:
         says = strict_loads(data)
-        if says["schema"] != Schema.SNAPSHOT.value:
-            raise ValueError(f"schema is {says['schema']!r}")  # noqa: TRY301  (one place that words it)
-        info = SnapshotInfo(
-            id=str(says["id"]),
-            path=index.with_suffix(".jsonl"),
-            count=_count(says, "count"),
-            head_hash=str(says["head_hash"]),
-            sha256=str(says["sha256"]),
-            bytes=_count(says, "bytes"),
-            pool_path=str(says["pool_path"]),
-            created_at=str(says["created_at"]),
-            git_commit=says["git_commit"],
-        )
-    except (ValueError, KeyError, TypeError) as error:
+    except ValueError as error:
         raise EvidenceError(f"{index} is not a snapshot's index: {error!r}", hint="verify the snapshot") from error
-    match = _ID.fullmatch(info.id)
-    if (
-        match is None
-        or index.stem != f"{SNAPSHOT_PREFIX}{info.id}"
-        or info.id != snapshot_id(info.count, info.head_hash)
-    ):
+    if (what := schema_of(Schema.SNAPSHOT).first(says)) is not None:
+        raise EvidenceError(f"{index} is not a snapshot's index: {what}", hint="verify the snapshot")
+    known = ("id", "count", "head_hash", "sha256", "bytes", "pool_path", "created_at", "git_commit")
+    info = SnapshotInfo(path=index.with_suffix(".jsonl"), **{name: says[name] for name in known})
+    if index.stem != f"{SNAPSHOT_PREFIX}{info.id}" or info.id != snapshot_id(info.count, info.head_hash):
         raise EvidenceError(f"{index} does not belong to its name: it says {info.id}, count {info.count}")
     return info
-
-
-def _count(says: Mapping[str, Any], name: str) -> int:
-    value = says[name]
-    if type(value) is not int or value < 0:
-        raise ValueError(f"{name} is {value!r}, no count")
-    return value
 
 
 def diff_snapshots(a: SnapshotInfo, b: SnapshotInfo) -> SnapshotDiff:
@@ -294,15 +290,10 @@ def file_sha256(path: Path, *, progress: Progress | None = None) -> str:
 
 def _write_index(info: SnapshotInfo, files: Files) -> SnapshotInfo:
     reasons = {} if info.git_commit is not None else {"git_commit": "no commit was baked into this build"}
-    data = pretty_bytes(
-        {
-            **info.ledger_payload(),
-            "schema": Schema.SNAPSHOT.value,
-            "created_at": info.created_at,
-            "git_commit": info.git_commit,
-            "null_reasons": reasons,
-        }
+    record = SnapshotIndex(
+        **info.ledger_payload(), created_at=info.created_at, git_commit=info.git_commit, null_reasons=reasons
     )
+    data = pretty_bytes(vars(record))
     try:
         write_new(info.index_path, data, mode=MODE, files=files)
     except FileExistsError:

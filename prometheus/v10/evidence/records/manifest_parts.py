@@ -6,12 +6,15 @@ from typing import Any
 
 from attrs import field, frozen
 
+from prometheus.v10.base.modes import Tier
+from prometheus.v10.evidence.schemas.shapes import words
+
 
 @frozen(kw_only=True)
 class Meta:
     """``meta.tier``: ``tier1_hf`` or ``tier2_full``."""
 
-    tier: str
+    tier: str = field(metadata=words(*Tier))
     extra: dict[str, Any] = field(factory=dict)
 
 
@@ -55,8 +58,8 @@ class SelfTradePrevention:
     stp_supported: bool | None
     stp_enabled: bool | None
     execution_netting_enabled: bool
-    self_trade_policy: str
-    self_trade_detection_capability: str
+    self_trade_policy: str = field(metadata=words("forbid", "allow", "unknown"))
+    self_trade_detection_capability: str = field(metadata=words("strong", "weak", "none"))
     note: str
     extra: dict[str, Any] = field(factory=dict)
 

@@ -70,7 +70,7 @@ class FenceCounter:
 class GatingTelemetry:
     """``gating_telemetry.json``."""
 
-    schema: str
+    schema: str = Schema.TELEMETRY.value
     run_id: str
     mode: str
     fence_inventory_hash: str
@@ -129,7 +129,6 @@ def gating_telemetry(
         for fence in REGISTRY.values()
     }
     return GatingTelemetry(
-        schema=Schema.TELEMETRY.value,
         run_id=run_id,
         mode=mode.value,
         fence_inventory_hash=inventory_hash,

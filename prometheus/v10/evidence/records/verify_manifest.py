@@ -10,103 +10,12 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from prometheus.v10.base.modes import Arm, Mode, RunPrefix, Tier
-from prometheus.v10.base.names import Schema, is_run_id
+from prometheus.v10.base.modes import RunPrefix
+from prometheus.v10.base.names import is_run_id
 from prometheus.v10.evidence.records.canonical import canonical_bytes
 from prometheus.v10.evidence.records.nulls import violations
 
 Say = Callable[[str], None]
-_NUMBER = (int, float)
-
-FIELDS: dict[str, tuple[type, ...]] = {
-    "schema": (str,),
-    "run_id": (str,),
-    "status": (str,),
-    "meta.tier": (str,),
-    "git_commit": (str,),
-    "docker_image": (str,),
-    "python_version": (str,),
-    "mode": (str,),
-    "window": (dict,),
-    "ablation": (dict,),
-    "config": (dict,),
-    "config_hash": (str,),
-    "results_dir": (str,),
-    "start_time": (str,),
-    "end_time": (str,),
-    "positions_quality": (str,),
-    "impedance_fidelity": (str,),
-    "self_trade_prevention.stp_supported": (bool,),
-    "self_trade_prevention.stp_enabled": (bool,),
-    "self_trade_prevention.execution_netting_enabled": (bool,),
-    "self_trade_prevention.self_trade_policy": (str,),
-    "self_trade_prevention.self_trade_detection_capability": (str,),
-    "internal_collapse_detected": (bool,),
-    "internal_collapse_reason": (str,),
-    "internal_collapse_time": (str,),
-    "time_to_first_internal_collapse_seconds": _NUMBER,
-    "restart_time_seconds": _NUMBER,
-    "stop_detected": (bool,),
-    "stop_time": (str,),
-    "stop_reason": (str,),
-    "core_hash": (str,),
-    "genome_schema": (str,),
-    "feature_contract": (str,),
-    "seeds": (list,),
-    "arm": (str,),
-    "host": (dict,),
-    "exchange_lib": (str,),
-    "env": (str,),
-    "symbol_in_use": (str,),
-    "world": (dict,),
-    "fence_inventory_hash": (str,),
-    "retention": (dict,),
-    "counts": (dict,),
-    "evidence": (dict,),
-}
-"""Every minimum field and its type; any of them may be null with a reason but those in `NEVER_NULL`."""
-
-NEVER_NULL = frozenset(
-    [
-        "schema",
-        "run_id",
-        "status",
-        "meta.tier",
-        "python_version",
-        "mode",
-        "config",
-        "config_hash",
-        "results_dir",
-        "start_time",
-        "seeds",
-        "arm",
-        "world",
-        "counts",
-        "internal_collapse_detected",
-        "stop_detected",
-        "core_hash",
-        "genome_schema",
-        "feature_contract",
-        "fence_inventory_hash",
-        "impedance_fidelity",
-        "self_trade_prevention.execution_netting_enabled",
-        "self_trade_prevention.self_trade_policy",
-        "self_trade_prevention.self_trade_detection_capability",
-    ]
-)
-
-VOCABULARY: dict[str, frozenset[str]] = {
-    "schema": frozenset([Schema.MANIFEST.value, Schema.MANIFEST_1.value]),
-    "status": frozenset(["running", "completed", "interrupted", "aborted", "failed"]),
-    "mode": frozenset(Mode),
-    "arm": frozenset(Arm),
-    "meta.tier": frozenset(Tier),
-    "positions_quality": frozenset(["exchange_reported", "reconstructed_from_fills", "unreliable", "unknown"]),
-    "impedance_fidelity": frozenset(["simulated", "demo_proxy", "live_calibrated", "unknown"]),
-    "self_trade_prevention.self_trade_policy": frozenset(["forbid", "allow", "unknown"]),
-    "self_trade_prevention.self_trade_detection_capability": frozenset(["strong", "weak", "none"]),
-    "internal_collapse_reason": frozenset(["extinction", "financial", "both"]),
-}
 
 
 def at(tree: object, path: str) -> Any:
@@ -131,7 +40,6 @@ def check_manifest(manifest: dict[str, Any], run_id: str, say: Say, *, cut_off: 
         say: called with one sentence for each thing that is wrong.
         cut_off: the run carries ``interrupted.json``: its manifest may be the one it began with.
     """
-    _check_fields(manifest, say)
     for broken in violations(manifest):
         say(f"null rule: {broken}")
     if manifest.get("run_id") != run_id:
@@ -140,22 +48,6 @@ def check_manifest(manifest: dict[str, Any], run_id: str, say: Say, *, cut_off: 
     _check_hash(manifest, say)
     _check_status(manifest, say, cut_off=cut_off)
     _check_pairs(manifest, say)
-
-
-def _check_fields(manifest: dict[str, Any], say: Say) -> None:
-    for path, types in FIELDS.items():
-        try:
-            value = at(manifest, path)
-        except KeyError:
-            say(f"{path} is missing")
-            continue
-        if value is None:
-            if path in NEVER_NULL:
-                say(f"{path} is null, and may not be")
-        elif type(value) not in types:
-            say(f"{path} is {value!r}, not of its type")
-        elif path in VOCABULARY and value not in VOCABULARY[path]:
-            say(f"{path} is {value!r}, not one of {', '.join(sorted(VOCABULARY[path]))}")
 
 
 def _check_identity(manifest: dict[str, Any], run_id: str, say: Say) -> None:

@@ -27,14 +27,9 @@ from prometheus.v10.evidence.chains.scan import open_for_reading
 from prometheus.v10.evidence.records.canonical import is_canonical, strict_loads
 from prometheus.v10.evidence.records.findings import VerifyReport
 from prometheus.v10.evidence.records.verify_manifest import moment
+from prometheus.v10.evidence.schemas.schema_file import schema_of
 
-_NUMBER = (int, float)
-_FIELDS: dict[str, dict[str, tuple[type, ...]]] = {
-    "collapse": {"run_id": (str,), "experiment": (int,), "reason": (str,), "tick": (int,), "ticks_total": (int,),
-                 "ticks_since_previous": (int, type(None)), "seconds_since_previous": (*_NUMBER, type(None))},
-    "run": {"run_id": (str,), "status": (str,), "collapses": (int,), "ticks": (int, type(None)), "ticks_total": (int,)},
-    "reboot": {"run_id": (str,), "after_run_id": (str,), "restart_time_seconds": (*_NUMBER, type(None))},
-}  # fmt: skip
+KINDS = frozenset(["collapse", "run", "reboot"])
 MAX_WRONG = 20
 
 
@@ -105,14 +100,13 @@ def _parse(line: bytes, n: int, prev: str) -> tuple[dict[str, Any] | None, str |
         return None, str(error)
     if not isinstance(record, dict) or not is_canonical(line[:-1], record):
         return None, "not a canonical object"
-    fields = _FIELDS.get(str(record.get("type")))
-    if fields is None or record.get("schema") != Schema.COLLAPSE_INTERVAL.value:
-        return None, f"a {record.get('type')!r} of {record.get('schema')!r} is no line of a survival curve"
-    for name, types in fields.items():
-        if name not in record or type(record[name]) not in types:
-            return None, f"{name} is missing or not of its type"
-    if not isinstance(record.get("instance"), str) or moment(record.get("ts_utc")) is None:
-        return None, "instance or ts_utc is missing or not of its type"
+    kind = record.get("type")
+    if kind not in KINDS or record.get("schema") != Schema.COLLAPSE_INTERVAL.value:
+        return None, f"a {kind!r} of {record.get('schema')!r} is no line of a survival curve"
+    if (what := schema_of(f"collapse_interval.{kind}").first(record)) is not None:
+        return None, what
+    if moment(record["ts_utc"]) is None:
+        return None, f"ts_utc is {record['ts_utc']!r}, no moment"
     if (record.get("n"), record.get("prev")) != (n, prev):
         return record, "it does not follow the line before it"
     return record, None

@@ -26,6 +26,7 @@ from prometheus.v10.evidence.pools.snapshot import file_sha256
 from prometheus.v10.evidence.records.canonical import canonical_bytes, is_canonical, strict_loads
 from prometheus.v10.evidence.records.findings import Finding, Level, Progress, VerifyReport
 from prometheus.v10.evidence.records.nulls import violations
+from prometheus.v10.evidence.schemas.schema_file import schema_of
 from prometheus.v10.evidence.writing.seal import is_plain_name, parse_filelist, parse_sums, walk
 
 MOST_WRONG = 10
@@ -240,8 +241,8 @@ def _object(place: Path, schema: Schema, report: VerifyReport) -> dict[str, Any]
     if not isinstance(found, dict) or found.get("schema") != schema.value:
         report.fail(place, f"not an object of schema {schema.value}")
         return None
-    for broken in violations(found):
-        report.fail(place, f"null rule: {broken}")
+    for wrong in [*schema_of(schema).wrong(found), *(f"null rule: {broken}" for broken in violations(found))]:
+        report.fail(place, printable(wrong))
     return found
 
 
@@ -253,6 +254,6 @@ def _is_line(line: bytes) -> bool:
     return (
         line.endswith(b"\n")
         and isinstance(found, dict)
-        and found.get("schema") == Schema.GATE_EXPERIMENT.value
+        and schema_of(Schema.GATE_EXPERIMENT).first(found) is None
         and is_canonical(line[:-1], found)
     )

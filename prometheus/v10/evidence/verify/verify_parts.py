@@ -10,11 +10,12 @@ from collections.abc import Set
 from pathlib import Path
 from typing import Any
 
-from prometheus.v10.base.names import Artifact
+from prometheus.v10.base.names import Artifact, Schema
 from prometheus.v10.evidence.derive.orders import Orders
 from prometheus.v10.evidence.pools.snapshot import file_sha256
 from prometheus.v10.evidence.records.canonical import strict_loads
 from prometheus.v10.evidence.records.findings import VerifyReport
+from prometheus.v10.evidence.schemas.schema_file import schema_of
 from prometheus.v10.evidence.verify.verify_raw import check_raw, is_raw_index
 
 INDEXES = {
@@ -65,7 +66,10 @@ def _pattern(part: Artifact) -> str:
 def _check_index(run_dir: Path, index: Artifact, parts: set[str], report: VerifyReport, explained: Set[str]) -> None:
     path = run_dir / index
     try:
-        shards = strict_loads(path.read_bytes())["shards"]
+        found = strict_loads(path.read_bytes())
+        shards = found["shards"]
+        if found.get("schema") == Schema.PARTS_INDEX and (what := schema_of(Schema.PARTS_INDEX).first(found)):
+            report.fail(path, what)
         listed = {str(shard["filename"]): shard for shard in shards}
     except (ValueError, KeyError, TypeError) as error:
         report.fail(path, f"not an index of parts: {error!r}")

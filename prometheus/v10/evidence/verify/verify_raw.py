@@ -24,12 +24,8 @@ from prometheus.v10.evidence.derive.orders import Orders
 from prometheus.v10.evidence.records.canonical import is_canonical, strict_loads
 from prometheus.v10.evidence.records.findings import Finding, VerifyReport
 from prometheus.v10.evidence.records.nulls import violations
+from prometheus.v10.evidence.schemas.schema_file import schema_of
 
-FIELDS = frozenset([
-    "agent_id", "arm", "expected_price", "experiment", "fee", "filled_lots", "flags", "impact", "kind", "null_reasons",
-    "order", "ordered_lots", "position_after", "price", "realised", "run_id", "schema", "seed", "side", "symbol",
-    "tick", "ts_basis", "ts_utc",
-])  # fmt: skip
 MOST_LINES = 20
 _PART = re.compile(re.escape(Artifact.EXECUTION_RAW.split("{", maxsplit=1)[0]) + r"(\d{4,})\.json")
 
@@ -57,8 +53,8 @@ def check_raw(
         return report.findings
     try:
         index = _read_index(path.read_bytes())
-    except (ValueError, KeyError, TypeError) as error:
-        report.fail(path, f"not an index of raw parts: {error!r}")
+    except ValueError as error:
+        report.fail(path, f"not an index of raw parts: {error}")
         return report.findings
     _Check(run_dir, path, index, report, orders).go(names, cut_off=cut_off, explained=explained)
     return report.findings
@@ -79,14 +75,8 @@ def is_raw_index(path: Path) -> bool:
 
 def _read_index(data: bytes) -> dict[str, Any]:
     index = strict_loads(data)
-    index["policy"]["budget_bytes"] + index["policy"]["threshold"] + index["over_budget_bytes"]
-    {str(flag) for flag in index["policy"]["event_flags"]}
-    for part in index["shards"]:
-        part["records_count"] + part["event_records"] + part["bytes"]
-        part["kind"] + part["filename"] + part["sha256"] + part["sha256_16"]
-    for part in index["dropped"]:
-        part["records_count"] + part["bytes"]
-        part["filename"] + part["sha256"]
+    if (what := schema_of(Schema.EXECUTION_RAW_INDEX).first(index)) is not None:
+        raise ValueError(what)
     return dict(index)
 
 
@@ -99,7 +89,8 @@ class _Check:
         self.dir, self.path, self.index, self.report, self.orders = run_dir, path, index, report, orders
         self.shards: dict[str, dict[str, Any]] = {part["filename"]: part for part in index["shards"]}
         self.dropped: dict[str, dict[str, Any]] = {part["filename"]: part for part in index["dropped"]}
-        self.event_flags = {str(flag) for flag in index["policy"]["event_flags"]}
+        self.event_flags = frozenset(index["policy"]["event_flags"])
+        self.schema = schema_of(Schema.EXECUTION_RAW)
 
     def go(self, names: set[str], *, cut_off: bool, explained: Set[str]) -> None:
         self._check_index()
@@ -196,15 +187,17 @@ class _Check:
             return what
         if self.orders is not None:
             return self.orders.wrong(record, part, line)
-        if not is_canonical(line, record):
-            return "not a canonical object"
-        broken = violations(record)
-        return f"null rule: {broken[0]}" if broken else None
+        what = self.schema.first(record)
+        if what is None and not is_canonical(line, record):
+            what = "not a canonical object"
+        if what is None and (broken := violations(record)):
+            what = f"null rule: {broken[0]}"
+        return what
 
     def _wrong(self, record: dict[str, Any], part: dict[str, Any]) -> str | None:
         if record.get("schema") != Schema.EXECUTION_RAW.value or record.get("run_id") != self.dir.name:
             return f"it is a {record.get('schema')!r} of {record.get('run_id')!r}"
-        if missing := FIELDS - record.keys():
+        if missing := self.schema.required - record.keys():
             return f"{', '.join(sorted(missing))} missing"
         if not isinstance(record["flags"], list):
             return "flags is not a list"

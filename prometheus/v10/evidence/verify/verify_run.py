@@ -37,6 +37,7 @@ from prometheus.v10.evidence.records.canonical import strict_loads
 from prometheus.v10.evidence.records.findings import Progress, VerifyReport
 from prometheus.v10.evidence.records.nulls import violations
 from prometheus.v10.evidence.records.verify_manifest import check_manifest
+from prometheus.v10.evidence.schemas.schema_file import schema_of
 from prometheus.v10.evidence.verify.verify_derived import Documents, as_written, derive, excused_files, is_stage2
 from prometheus.v10.evidence.verify.verify_events import STREAMS, Stream, check_summary, read_stream
 from prometheus.v10.evidence.verify.verify_judged import check_entry
@@ -47,6 +48,8 @@ from prometheus.v10.evidence.writing.seal import Listed, is_plain_name, parse_fi
 
 GONE = "sealed, and not there"
 CHANGED = "its sha256 is not the sealed one: it was changed"
+MOST_WRONG = 20
+"""Sentences about the fields of one artifact."""
 WRITE_BITS = (5, 8)
 """Where ``-rw-rw-rw-`` says that group and others may write."""
 _UNHASHED = {seal.value for seal in SEAL_FILES} | {Artifact.MANIFEST.value}
@@ -100,7 +103,7 @@ class _Run:
         self._look_around()
         self.cut_off = Artifact.INTERRUPTED in self.present
         seal = self._check_seal(ledger)
-        manifest = self._object(Artifact.MANIFEST, Schema.MANIFEST, Schema.MANIFEST_1)
+        manifest = self._object(Artifact.MANIFEST, Schema.MANIFEST)
         if manifest is not None:
             check_manifest(manifest, self.dir.name, self._say_about(Artifact.MANIFEST), cut_off=self.cut_off)
         missing = self._missing(manifest)
@@ -253,19 +256,17 @@ class _Run:
         sidecar = self._object(Artifact.INTERRUPTED, Schema.INTERRUPTED)
         if sidecar is None:
             return
-        named = sidecar.get("missing")
-        if not isinstance(named, list):
-            say("missing is not a list")
-            return
-        names = {str(name).replace("{run_id}", self.dir.name) for name in named}
+        if schema_of(Schema.INTERRUPTED).first(sidecar) is not None:
+            sidecar = {"missing": [], "found": []}  # it excuses nothing; `_object` says what is wrong with it
+        names = {name.replace("{run_id}", self.dir.name) for name in sidecar["missing"]}
         for name in sorted(missing - names):
             self.report.fail(self.dir / name, "missing, and interrupted.json does not name it")
         for name in sorted(names & self.present.keys()):
             say(f"{name} is there, and named as missing")
-        for found in sidecar.get("found") or []:
-            name = str(found.get("name"))
-            if name in self.present and self.present[name].st_size != found.get("bytes"):
-                say(f"{name} had {found.get('bytes')} bytes when the run was closed, now {self.present[name].st_size}")
+        for found in sidecar["found"]:
+            name = found["name"]
+            if name in self.present and self.present[name].st_size != found["bytes"]:
+                say(f"{name} had {found['bytes']} bytes when the run was closed, now {self.present[name].st_size}")
 
     def _read_artifacts(self, manifest: dict[str, Any] | None) -> None:
         summary = self._object(Artifact.SUMMARY, Schema.SUMMARY)
@@ -396,7 +397,7 @@ class _Run:
     def _bytes(self, name: str) -> bytes | None:
         return (self.dir / name).read_bytes() if name in self.present else None
 
-    def _object(self, artifact: Artifact, *schemas: Schema) -> dict[str, Any] | None:
+    def _object(self, artifact: Artifact, schema: Schema) -> dict[str, Any] | None:
         """One JSON artifact with its schema, run id and null rule checked; None when there is none to be read."""
         data = self._bytes(artifact)
         if data is None:
@@ -410,8 +411,8 @@ class _Run:
         if not isinstance(found, dict):
             say("not an object")
             return None
-        if found.get("schema") not in [schema.value for schema in schemas]:
-            say(f"schema is {found.get('schema')!r}, not {schemas[0].value!r}")
+        for wrong in schema_of(schema).wrong(found)[:MOST_WRONG]:
+            say(wrong)
         if artifact in self.sums and hashlib.sha256(data).hexdigest() != self.sums[artifact]:
             say("its sha256 is not the sealed one: it changed while it was verified")
         if not as_written(data, found):

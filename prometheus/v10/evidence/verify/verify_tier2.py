@@ -14,12 +14,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from prometheus.v10.base.names import Artifact
+from prometheus.v10.base.names import Artifact, Schema
 from prometheus.v10.base.reading import LARGE, is_regular, open_regular, read_whole
 from prometheus.v10.base.text import printable
 from prometheus.v10.evidence.records.canonical import is_canonical, pretty_bytes, strict_loads
 from prometheus.v10.evidence.records.findings import VerifyReport
 from prometheus.v10.evidence.records.nulls import violations
+from prometheus.v10.evidence.schemas.schema_file import schema_of
 
 LOCI = 342
 HEADER = re.compile(rb"\{'descr': '<f4', 'fortran_order': False, 'shape': \(([0-9]{1,9}), 342\), \} *\n")
@@ -104,7 +105,7 @@ class _Tier2:
         """Behaviours against genomes, births, deaths and the summary's row."""
         if not self._there(Artifact.BEHAVIORS.file_name(run_id=self.dir.name)):
             return
-        rows = self.rows = list(self._records(self.at))
+        rows = self.rows = list(self._records(self.at, Schema.BEHAVIOR))
         summary = self._summary()
         if summary is not None and summary.get("total_agents_ever") != len(rows):
             self.fail(f"{len(rows)} lives, the summary has {summary.get('total_agents_ever')}")
@@ -133,7 +134,6 @@ class _Tier2:
     ) -> None:  # fmt: skip
         who = f"row {number}"
         facts: list[tuple[str, Any]] = [
-            ("schema", "behavior/1"),
             ("run_id", self.dir.name),
             ("genome_index", number),
             ("agent_id", f"e0000a{number:06d}"),
@@ -167,7 +167,7 @@ class _Tier2:
         """The snapshot's totals from its positions, the reconstruction from the raw orders, and both together."""
         if not self._there(Artifact.POSITIONS_SNAPSHOT):
             return
-        held = strict_loads(read_whole(self.dir / self.at, at_most=LARGE))
+        held = _held_to(Schema.POSITIONS_SNAPSHOT, strict_loads(read_whole(self.dir / self.at, at_most=LARGE)))
         for broken in violations(held):
             self.fail(f"null rule: {broken}")
         lots: dict[str, float] = {}
@@ -185,9 +185,8 @@ class _Tier2:
         summary = self._summary()
         self.at = str(Artifact.POSITIONS_SNAPSHOT)
         facts: list[tuple[str, Any]] = [
-            ("schema", "positions_snapshot/1"), ("run_id", self.dir.name), ("net_lots", net), ("gross_lots", gross),
-            ("has_position", net != 0.0), ("position_side", side), ("ts_basis", "market"),
-            ("source", "reconstructed_from_fills"), ("moment", "close of the last tick, before the settlement"),
+            ("run_id", self.dir.name), ("net_lots", net), ("gross_lots", gross), ("has_position", net != 0.0),
+            ("position_side", side),
         ]  # fmt: skip
         if summary is not None:
             facts.append(("tick", max(summary["ticks"] - 1, 0)))
@@ -201,7 +200,7 @@ class _Tier2:
         sold: dict[str, float] = defaultdict(float)
         fills, last = Counter[str](), dict[str, int]()
         for part in self._parts(Artifact.EXECUTION_RAW):
-            for order in self._records(part):
+            for order in self._records(part, Schema.EXECUTION_RAW):
                 if order["kind"] == SETTLEMENT or not order["filled_lots"]:
                     continue
                 name = order["agent_id"]
@@ -211,13 +210,12 @@ class _Tier2:
         seen = set()
         parts = self._parts(Artifact.POSITIONS_RAW)
         for part in parts:
-            for row in self._records(part):
+            for row in self._records(part, Schema.POSITIONS_RAW):
                 name = row["agent_id"]
                 seen.add(name)
                 position = bought[name] - sold[name]
                 facts = {
-                    "schema": "positions_reconstruction_raw/1", "run_id": self.dir.name, "evidence_type": "fills",
-                    "fills": fills[name], "bought_lots": bought[name], "sold_lots": sold[name],
+                    "run_id": self.dir.name, "fills": fills[name], "bought_lots": bought[name], "sold_lots": sold[name],
                     "position_lots": position, "snapshot_lots": lots.get(name, 0.0), "residual_lots": 0.0,
                     "last_fill_tick": last.get(name, -1),
                 }  # fmt: skip
@@ -238,15 +236,11 @@ class _Tier2:
         for part in parts:
             self.at = part
             for line in self._lines(part):
-                row = strict_loads(line)
+                row = _held_to(Schema.DECISION_TRACE, strict_loads(line))
                 if not is_canonical(line, row):
                     self.fail(f"the line of tick {tick} is not canonical")
                 detail = row["agent_detail"]
-                facts = {
-                    "schema": "decision_trace/1", "run_id": self.dir.name, "experiment": 0, "tick": tick,
-                    "ts_basis": "market", "policy_version": "genome + features -> action",
-                }  # fmt: skip
-                for key, value in facts.items():
+                for key, value in (("run_id", self.dir.name), ("experiment", 0), ("tick", tick)):
                     if row[key] != value:
                         self.fail(f"tick {tick}: {key} is {row[key]!r}, not {value!r}")
                 leaving = sum(one["intent_action"] == "exit" for one in detail)
@@ -262,11 +256,12 @@ class _Tier2:
         """Offline, both files have one form."""
         forms: dict[str, dict[str, Any]] = {
             str(Artifact.ALIGNMENT_REPORT): {
-                "schema": "alignment_report/1", "run_id": self.dir.name, "execution_alignment_lib": None,
+                "schema": Schema.ALIGNMENT_REPORT.value, "run_id": self.dir.name, "execution_alignment_lib": None,
                 "execution_alignment_ok": None, "mapping": None,
             },
             str(Artifact.ALIGNMENT_RAW_SAMPLES): {
-                "schema": "alignment_raw_samples/1", "run_id": self.dir.name, "exchange_lib": None, "samples": None,
+                "schema": Schema.ALIGNMENT_RAW_SAMPLES.value, "run_id": self.dir.name, "exchange_lib": None,
+                "samples": None,
             },
         }  # fmt: skip
         for name, form in forms.items():
@@ -296,7 +291,7 @@ class _Tier2:
                     raise ValueError("a line does not end, or is too long")
                 yield line[:-1]
 
-    def _records(self, name: str) -> Iterator[dict[str, Any]]:
+    def _records(self, name: str, schema: Schema) -> Iterator[dict[str, Any]]:
         """The objects of a JSON array with one object a line; canonical, or a failure."""
         lines, closed, more = self._lines(name), False, True
         if next(lines, None) != b"[":
@@ -313,7 +308,7 @@ class _Tier2:
                 record = strict_loads(line.removesuffix(b","))
                 if not isinstance(record, dict) or not is_canonical(line.removesuffix(b","), record):
                     raise ValueError("a record is not a canonical object")
-                yield record
+                yield _held_to(schema, record)
         if not closed:
             raise ValueError("it does not end as an array")
 
@@ -331,3 +326,14 @@ class _Tier2:
         row = strict_loads(read_whole(self.dir / self.at, at_most=LARGE))["all_stats"][0]
         self.at = at
         return row if isinstance(row, dict) else None
+
+
+def _held_to(schema: Schema, record: Any) -> dict[str, Any]:
+    """A record that its schema allows.
+
+    Raises:
+        ValueError: saying what is wrong with it.
+    """
+    if (what := schema_of(schema).first(record)) is not None:
+        raise ValueError(what)
+    return record  # type: ignore[no-any-return]

@@ -14,6 +14,7 @@ from typing import Any
 from attrs import evolve, field, frozen
 
 from prometheus.v10.base.clock import Clock, utc_text
+from prometheus.v10.base.modes import Arm, Mode
 from prometheus.v10.base.names import Schema
 from prometheus.v10.evidence.records.codec import config_hash
 from prometheus.v10.evidence.records.manifest_parts import (
@@ -32,6 +33,7 @@ from prometheus.v10.evidence.records.manifest_parts import (
     Window,
 )
 from prometheus.v10.evidence.records.nulls import Nulls
+from prometheus.v10.evidence.schemas.shapes import words
 from prometheus.v10.evidence.writing.environment import Environment, Host
 from prometheus.v10.evidence.writing.journal import JournalState
 
@@ -39,6 +41,9 @@ RUNNING = "the run has not ended yet"
 NOT_STOPPED = "the run was not stopped"
 NOT_FAILED = "the run did not fail"
 NO_COLLAPSE = "no internal collapse in this run"
+ABORTED = "aborted"
+"""A status that no version wrote; `verify` reads it as it always did."""
+COLLAPSES = ("extinction", "financial", "both")
 
 
 class Status(StrEnum):
@@ -47,7 +52,6 @@ class Status(StrEnum):
     RUNNING = "running"
     COMPLETED = "completed"
     INTERRUPTED = "interrupted"
-    ABORTED = "aborted"
     FAILED = "failed"
 
 
@@ -55,12 +59,12 @@ class Status(StrEnum):
 class RunManifest:
     """``run_manifest.json``. What it must say: contracts, sections 4 and 11."""
 
-    schema: str = Schema.MANIFEST.value
+    schema: str = field(default=Schema.MANIFEST.value, metadata=words(Schema.MANIFEST, Schema.MANIFEST_1))
     run_id: str
     instance: str
     stage: str
     meta: Meta
-    status: str
+    status: str = field(metadata=words(*Status, ABORTED))
     git_commit: str | None
     git_dirty: bool | None
     docker_image: str | None
@@ -68,8 +72,8 @@ class RunManifest:
     python_version: str
     versions: dict[str, str | None]
     host: Host
-    mode: str
-    arm: str
+    mode: str = field(metadata=words(*Mode))
+    arm: str = field(metadata=words(*Arm))
     window: Window
     ablation: Ablation
     config: dict[str, Any]
@@ -85,8 +89,10 @@ class RunManifest:
     exchange_lib: str | None
     env: str | None
     symbol_in_use: str
-    positions_quality: str | None
-    impedance_fidelity: str
+    positions_quality: str | None = field(
+        metadata=words("exchange_reported", "reconstructed_from_fills", "unreliable", "unknown")
+    )
+    impedance_fidelity: str = field(metadata=words("simulated", "demo_proxy", "live_calibrated", "unknown"))
     self_trade_prevention: SelfTradePrevention
     retention: dict[str, Any]
     results_dir: str
@@ -98,7 +104,7 @@ class RunManifest:
     stop_time: str | None
     stop_reason: str | None
     internal_collapse_detected: bool
-    internal_collapse_reason: str | None
+    internal_collapse_reason: str | None = field(metadata=words(*COLLAPSES))
     internal_collapse_time: str | None
     time_to_first_internal_collapse_seconds: float | None
     time_to_first_internal_collapse_ticks: int | None
