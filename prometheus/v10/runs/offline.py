@@ -43,11 +43,15 @@ class OfflineWorkload(Workload):
         return offline_fingerprint(run_id)
 
 
-def require_offline(mode: Mode, why: str) -> None:
+def require_offline(mode: Mode, why: str, *, allow_live: bool = False) -> None:
     """Refuse a mode that has an exchange; ``why`` is the sentence for it.
+
+    Live trading has its own sentence where the profile does not allow it: an adapter must find that refusal in place.
 
     Raises:
         UsageError: for any mode but offline.
     """
+    if mode is Mode.OKX_LIVE and not allow_live:
+        raise UsageError(f"mode {mode.value}: the profile does not say allow_live = true", hint="run --mode offline")
     if mode is not Mode.OFFLINE:
         raise UsageError(f"mode {mode.value}: {why}", hint="run --mode offline")

@@ -23,7 +23,7 @@ def run_stage1(request: RunRequest, around: Surroundings) -> RunOutcome:
     Raises:
         PrometheusError: whatever stood in the way. If a directory had been made by then, it is sealed as ``failed``.
     """
-    require_offline(request.mode, "this version has no exchange adapter")
+    require_offline(request.mode, "this version has no exchange adapter", allow_live=request.profile.allow_live)
     core = check_core()
     world = setup.prepare(request.profile, around.layout)
     return open_run(request, around, Stage1Work(request.profile, world, core, counter=request.run_counter)).go()

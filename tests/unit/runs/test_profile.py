@@ -7,11 +7,16 @@ from pathlib import Path
 import pytest
 
 from prometheus.v10.base.errors import ConfigError, ExitCode, UsageError
+from prometheus.v10.base.modes import Stage
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.core.config import WorldConfig
 from prometheus.v10.evidence.records.codec import dump_config, structure_config
+from prometheus.v10.evidence.writing.journal import Journal
+from prometheus.v10.runs.control import Undisturbed
 from prometheus.v10.runs.request.profile import SHIPPED, Profile, load_profile
 from prometheus.v10.runs.request.setup import prepare, world_config
+from prometheus.v10.runs.stage1 import run_stage1
+from prometheus.v10.runs.workload import RunRequest, Surroundings
 
 from .conftest import profile
 
@@ -95,3 +100,27 @@ def test_what_the_profile_does_not_set_is_the_cores_default() -> None:
 def test_a_window_past_the_data_says_how_many_bars_there_are(layout: Layout) -> None:
     with pytest.raises(ConfigError, match="600 bars"):
         prepare(profile(window={"name": "late", "start": 200, "len": 500}), layout)
+
+
+@pytest.mark.parametrize(
+    ("allowed", "says"), [("false", "does not say allow_live = true"), ("true", "has no exchange adapter")]
+)
+def test_live_trading_is_refused_with_the_profiles_lock_and_without_it(
+    layout: Layout, fake_clock, allowed: str, says: str
+) -> None:
+    written(layout, f'mode = "okx_live"\nallow_live = {allowed}\n')
+    live = load_profile("X", layout)
+    journal = Journal(
+        instance="X", mode=live.mode, stage=Stage.STAGE1, run_id=None, sender=None, absent_reason="nobody listens"
+    )
+    around = Surroundings(layout=layout, clock=fake_clock, control=Undisturbed(), journal=journal)
+    with pytest.raises(UsageError, match=says) as caught:
+        run_stage1(RunRequest(profile=live, mode=live.mode, instance="X"), around)
+    assert caught.value.exit_code is ExitCode.USAGE
+    assert not layout.ledger.exists()
+
+
+def test_no_shipped_profile_allows_live_trading(layout: Layout) -> None:
+    names = [place.stem for place in Path(str(SHIPPED)).glob("*.toml")]
+    assert names
+    assert not any(load_profile(name, layout).allow_live for name in names)

@@ -155,8 +155,8 @@ class Profile:
         mode: as an operator spells it; recorded canonically.
         workers: processes; 0 is one a processor.
         stage2: only profiles of stage 2 have it.
-        allow_live: must be true, beside a credential, before ``okx_live`` connects to anything. Nothing reads it yet:
-            this version has no mode that connects.
+        allow_live: must be true, beside a credential, before ``okx_live`` connects to anything. A stage-1 run in that
+            mode is refused without it; with it, too, as this version has no adapter.
     """
 
     mode: Mode = field(converter=_mode)
