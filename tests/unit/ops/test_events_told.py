@@ -61,7 +61,7 @@ def serve(layout: Layout, tmp_path: Path, notify_socket):
             Service(request, clock, stop, Liveness({}, clock), journal).run()
         return said
 
-    once.said = said
+    once.said = said  # type: ignore[attr-defined]
     return once
 
 
