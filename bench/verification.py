@@ -30,8 +30,7 @@ from prometheus.v10.evidence.chains.ledger import Ledger
 from prometheus.v10.evidence.pools.pool import PoolWriter
 from prometheus.v10.evidence.pools.pool_record import genome_bytes
 from prometheus.v10.evidence.pools.snapshot import create_snapshot
-from prometheus.v10.evidence.records.codec import from_json_bytes
-from prometheus.v10.evidence.writing.manifest import RunManifest
+from prometheus.v10.evidence.writing.manifest import read_manifest
 
 GENOMES, QUICK_GENOMES = 10_000, 64
 EIGHTH = 8
@@ -90,10 +89,9 @@ def _judged(root: Path, genomes: int, processes: int) -> tuple[int, Watched]:
     found = [run for run in layout.lib.glob(f"runs*/{RunPrefix.STAGE2.value}_*") if run.is_dir()]
     if len(found) != 1:
         raise HostError(f"{root}: stage 2 left {len(found)} runs where one was to be measured")
-    path = found[0] / Artifact.MANIFEST
-    manifest = from_json_bytes(path.read_bytes(), RunManifest, where=str(path))
+    manifest = read_manifest(found[0])
     if manifest.timing is None:
-        raise HostError(f"{path} does not say how much was done")
+        raise HostError(f"{found[0] / Artifact.MANIFEST} does not say how much was done")
     return manifest.timing.agent_ticks, watched
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import tomllib
@@ -64,3 +65,61 @@ def test_the_wheel_is_made_of_the_package_alone():
     wanted = re.compile(r"^\s*(?:from|import) (?:bench|tests)\b", re.MULTILINE)
     inside = [place for place in listed("prometheus") if place.suffix == ".py"]
     assert [str(place) for place in inside if wanted.search(place.read_text(encoding="utf-8"))] == []
+
+
+# ---- one place to read each thing ------------------------------------------------------------------------------------
+
+EVIDENCE = "prometheus/v10/evidence/"
+OF_THE_LEDGER = (f"{EVIDENCE}catalog.py", f"{EVIDENCE}chains/", f"{EVIDENCE}verify/", f"{EVIDENCE}auditing/")
+OF_MANIFESTS = (*OF_THE_LEDGER, "prometheus/v10/ops/custodian/rules.py")
+"""The custodian needs the standard library only, and takes whatever is wrong for a refusal."""
+AS_A_RECORD = (f"{EVIDENCE}writing/manifest.py",)
+READS = re.compile(r"read|open|load|from_json|from_plain")
+
+
+def calls(source: str) -> list[tuple[str, str]]:
+    """The name and the whole text of every call in a module."""
+    found = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    names = [node.func.attr if isinstance(node.func, ast.Attribute) else ast.unparse(node.func) for node in found]
+    return list(zip(names, map(ast.unparse, found), strict=True))
+
+
+def read_here(source: str) -> set[str]:
+    """Which of the catalogue's things a module reads by itself."""
+    found = set()
+    for name, text in calls(source):
+        if name == "iter_entries":
+            found.add("ledger")
+        if READS.search(name) and "Artifact.MANIFEST" in text:
+            found.add("manifest")
+        if READS.search(name) and re.search(r"\bRunManifest\b", text):
+            found.add("record")
+    return found
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("data = (run / Artifact.MANIFEST).read_bytes()", {"manifest"}),
+        ("data = read_if_there(run / Artifact.MANIFEST.value, at_most=LARGE)", {"manifest"}),
+        ("with (run / Artifact.MANIFEST).open() as stream: pass", {"manifest"}),
+        ("record = from_json_bytes(data, RunManifest, where=place)", {"record"}),
+        ("found = [one for one in iter_entries(place) if one.type == kind]", {"ledger"}),
+        ("name = Artifact.MANIFEST.value; found = manifest_of(run); kept = entries(place)", set()),
+    ],
+)
+def test_a_private_reader_is_seen(source, found):
+    assert read_here(source) == found
+
+
+def test_ledger_and_manifests_are_read_by_the_catalogue_and_by_who_checks():
+    allowed = {"ledger": OF_THE_LEDGER, "manifest": OF_MANIFESTS, "record": AS_A_RECORD}
+    wrong, seen = [], set()
+    for place in modules():
+        name = str(place.relative_to(REPOSITORY))
+        for thing in read_here(place.read_text(encoding="utf-8")):
+            seen.add(thing)
+            if not name.startswith(allowed[thing]):
+                wrong.append(f"{name} reads a {thing} by itself")
+    assert wrong == []
+    assert seen == set(allowed)

@@ -10,9 +10,9 @@ from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from prometheus.cli.report import facts, table
-from prometheus.v10.base.errors import EvidenceError, host_error
+from prometheus.v10.base.errors import EvidenceError
 from prometheus.v10.base.names import Artifact
-from prometheus.v10.evidence.records.canonical import strict_loads
+from prometheus.v10.evidence.catalog import artifact_of
 from prometheus.v10.ops.instance.collapse_intervals import IntervalFigures
 from prometheus.v10.runs.control import Progress as RunProgress
 from prometheus.v10.runs.control import RunControl, RunOutcome, StopReason
@@ -101,28 +101,22 @@ SHOWN_FIGURES = (
 )
 
 
-def read_artifact(run: Path, artifact: Artifact) -> dict[str, Any]:
-    """A JSON artifact of a run as plain values.
+def owed_artifact(run: Path, artifact: Artifact) -> dict[str, Any]:
+    """A JSON artifact of a run that was done a moment ago, as plain values.
 
     Raises:
-        EvidenceError: when it is not one JSON object.
-        HostError: when it cannot be read.
+        EvidenceError: when it is gone, or as `artifact_of`.
+        HostError: as `artifact_of`.
     """
-    place = run / artifact.file_name(run_id=run.name)
-    try:
-        found = strict_loads(place.read_bytes())
-    except OSError as error:
-        raise host_error(error, f"cannot read {place}") from error
-    except ValueError as error:
-        raise EvidenceError(f"{place}: {error}", hint="verify the run's directory") from error
-    if not isinstance(found, dict):
-        raise EvidenceError(f"{place} is not an object", hint="verify the run's directory")
+    found = artifact_of(run, artifact)
+    if found is None:
+        raise EvidenceError(f"{run / artifact.file_name(run_id=run.name)} is gone", hint="verify the run's directory")
     return found
 
 
 def verdicts(outcome: RunOutcome, intervals: IntervalFigures) -> tuple[dict[str, Any], list[RenderableType]]:
-    """A run's result as data and as tables; errors as `read_artifact`."""
-    manifest = read_artifact(outcome.path, Artifact.MANIFEST)
+    """A run's result as data and as tables; errors as `owed_artifact`."""
+    manifest = owed_artifact(outcome.path, Artifact.MANIFEST)
     rate = outcome.agent_ticks / outcome.seconds if outcome.seconds > 0 else 0.0
     head: dict[str, Any] = {
         "run": outcome.run_id,
@@ -138,7 +132,7 @@ def verdicts(outcome: RunOutcome, intervals: IntervalFigures) -> tuple[dict[str,
     shown: list[RenderableType] = [facts("run", head)]
     data: dict[str, Any] = dict(head)
     if (outcome.path / Artifact.SUMMARY).exists():
-        more, tables = _summary(read_artifact(outcome.path, Artifact.SUMMARY))
+        more, tables = _summary(owed_artifact(outcome.path, Artifact.SUMMARY))
         data |= more
         shown += tables
     survival = {

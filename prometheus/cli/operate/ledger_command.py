@@ -17,7 +17,7 @@ from prometheus.v10.base.errors import EvidenceError, UsageError
 from prometheus.v10.base.files import write_new
 from prometheus.v10.base.names import Event
 from prometheus.v10.base.paths import Layout
-from prometheus.v10.evidence.chains.ledger import iter_entries
+from prometheus.v10.evidence.catalog import entries
 from prometheus.v10.evidence.witnesses.checkpoint import (
     check_consistency,
     check_signature,
@@ -35,10 +35,10 @@ from prometheus.v10.ops.host.witnessing import hand_over, last_handed_over, read
 def show(layout: Layout, *, last: int) -> Report:
     """The last entries of the ledger, every rule of every line checked on the way."""
     refuse_a_past_without_ledger(layout)
-    entries = deque(iter_entries(layout.ledger), maxlen=last) if layout.ledger.exists() else deque()
-    rows = [(e.n, e.ts_utc, e.instance, e.type, json.dumps(e.payload, sort_keys=True)[:100]) for e in entries]
+    newest = deque(entries(layout.ledger), maxlen=last)
+    rows = [(e.n, e.ts_utc, e.instance, e.type, json.dumps(e.payload, sort_keys=True)[:100]) for e in newest]
     columns = ("n", "time", "instance", "type", "payload")
-    return Report({"entries": [asdict(e) for e in entries]}, [table(str(layout.ledger), columns, rows)])
+    return Report({"entries": [asdict(e) for e in newest]}, [table(str(layout.ledger), columns, rows)])
 
 
 def checkpoint(layout: Layout, *, origin: str, out: Path | None, key: Path | None) -> Report:

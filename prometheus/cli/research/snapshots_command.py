@@ -25,7 +25,8 @@ from prometheus.v10.base.errors import UsageError
 from prometheus.v10.base.modes import Mode, Stage
 from prometheus.v10.base.names import SNAPSHOT_PREFIX
 from prometheus.v10.base.paths import Layout
-from prometheus.v10.evidence.pools.snapshot import SnapshotInfo, diff_snapshots, list_snapshots, read_index
+from prometheus.v10.evidence.catalog import snapshots
+from prometheus.v10.evidence.pools.snapshot import SnapshotInfo, diff_snapshots, read_index
 from prometheus.v10.evidence.writing.journal import Journal
 from prometheus.v10.ops.service.snapshotting import take_snapshot
 
@@ -46,7 +47,7 @@ def create(layout: Layout, stage: Stage, *, instance: str, clock: Clock) -> Repo
 
 def list_all(layout: Layout, stage: Stage) -> Report:
     """Every snapshot of a stage, the smallest first."""
-    found = list_snapshots(layout.snapshots(stage))
+    found = snapshots(layout, stage)
     rows = [[getattr(info, column) for column in _COLUMNS] for info in found]
     title = f"snapshots in {layout.snapshots(stage)}"
     return Report({"snapshots": [_plain(info) for info in found]}, [table(title, _COLUMNS, rows)])
@@ -66,7 +67,7 @@ def find(layout: Layout, stage: Stage, name: str) -> SnapshotInfo:
     place = Path(name)
     if place.suffix in {".json", ".jsonl"}:
         return read_index(place.with_suffix(".json"))
-    known = {info.id: info for info in list_snapshots(layout.snapshots(stage))}
+    known = {info.id: info for info in snapshots(layout, stage)}
     hits = [info for identity, info in known.items() if identity.startswith(name.removeprefix(SNAPSHOT_PREFIX))]
     if name in known:
         return known[name]

@@ -23,8 +23,8 @@ from prometheus.v10.base.files import ASIDE_SUFFIX, AppendFile, discard, write_a
 from prometheus.v10.base.names import GateFile, LedgerEntryType, Schema
 from prometheus.v10.base.paths import Layout, make_directories, refuse_links_below
 from prometheus.v10.base.reading import LARGE, read_whole
+from prometheus.v10.evidence.catalog import entries
 from prometheus.v10.evidence.chains.gate_chain import GateHead, batch_head, grown
-from prometheus.v10.evidence.chains.ledger import iter_entries
 from prometheus.v10.evidence.records.codec import from_json_bytes, to_json_bytes
 from prometheus.v10.evidence.records.manifest_parts import MarketSource
 from prometheus.v10.evidence.writing.installation import InstallationLedger
@@ -164,8 +164,8 @@ class GateDirectory:
 
     def _vouched(self, data: bytes) -> int:
         """Bytes of the lines that the last ``gate_batch`` entry vouches for; errors as `open_experiments`."""
-        entries = self._entries(LedgerEntryType.GATE_BATCH)
-        wanted = batch_head(entries[-1]) if entries else GateHead()
+        known = self._entries(LedgerEntryType.GATE_BATCH)
+        wanted = batch_head(known[-1]) if known else GateHead()
         lines = data.splitlines(keepends=True)[: wanted.records] if wanted is not None else []
         self._head = self._entered = grown(GateHead(), lines)
         if self._head != wanted:
@@ -291,13 +291,8 @@ class GateDirectory:
 
     def _entries(self, kind: LedgerEntryType) -> list[dict[str, Any]]:
         """What the ledger says of this gate."""
-        if not self._ledger.path.exists():
-            return []
-        return [
-            entry.payload
-            for entry in iter_entries(self._ledger.path)
-            if entry.type == kind.value and entry.payload.get("gate") == self.name
-        ]
+        own = entries(self._ledger.path, kind, where=lambda payload: payload.get("gate") == self.name)
+        return [entry.payload for entry in own]
 
     def _where(self) -> str:
         return str(self.path.relative_to(self._layout.lib))

@@ -22,9 +22,8 @@ from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import attrs
 from attrs import frozen
 
 from prometheus.v10.base.errors import EvidenceError, UsageError
@@ -35,9 +34,8 @@ from prometheus.v10.evidence.records.canonical import strict_loads
 from prometheus.v10.evidence.records.codec import from_json_bytes
 from prometheus.v10.evidence.records.events import DeathReason
 from prometheus.v10.evidence.records.summary import ExperimentStats, MultipleExperimentsSummary, quantiles
-from prometheus.v10.evidence.writing.manifest import RunManifest, Status
+from prometheus.v10.evidence.writing.manifest import Status, read_manifest
 
-R = TypeVar("R", bound=attrs.AttrsInstance)
 Event = dict[str, Any]
 
 
@@ -129,10 +127,13 @@ def read_ecology(run: Path) -> Ecology:
     """
     if not (run / Artifact.MANIFEST).is_file():
         raise UsageError(f"there is no run at {run}", hint="give a run's directory")
-    manifest = _record(run / Artifact.MANIFEST, RunManifest)
+    manifest = read_manifest(run)
     if manifest.status == Status.RUNNING.value:
         raise UsageError(f"{run} was cut off and has no summary", hint="give a run that completed or was stopped")
-    rows = _record(run / Artifact.SUMMARY, MultipleExperimentsSummary).all_stats
+    place = run / Artifact.SUMMARY
+    rows = from_json_bytes(
+        read_whole(place, at_most=LARGE), MultipleExperimentsSummary, where=str(place)
+    ).all_stats  # fmt: skip
     if not rows:
         raise UsageError(f"{run}: the run did no experiment")
     deaths, births = list(_events(run / Artifact.DEATHS)), list(_events(run / Artifact.BIRTHS))
@@ -156,10 +157,6 @@ def read_ecology(run: Path) -> Ecology:
         )
     except KeyError as error:
         raise EvidenceError(f"{run}: a record has no {error}", hint="verify the run's directory") from error
-
-
-def _record(path: Path, kind: type[R]) -> R:
-    return from_json_bytes(read_whole(path, at_most=LARGE), kind, where=str(path))
 
 
 def _events(path: Path) -> Iterator[Event]:

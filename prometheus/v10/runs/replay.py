@@ -21,7 +21,7 @@ from typing import Any
 from attrs import asdict, evolve, frozen
 
 from prometheus.v10.base.clock import Clock
-from prometheus.v10.base.errors import ConfigError, CoreInvarianceError, EvidenceError, UsageError
+from prometheus.v10.base.errors import ConfigError, CoreInvarianceError, EvidenceError, HostError, UsageError
 from prometheus.v10.base.modes import Stage, Tier
 from prometheus.v10.base.names import SEAL_FILES, Artifact, Schema, is_run_id
 from prometheus.v10.base.paths import Layout
@@ -36,7 +36,14 @@ from prometheus.v10.evidence.records.nulls import Nulls
 from prometheus.v10.evidence.records.summary import ExperimentStats, MultipleExperimentsSummary
 from prometheus.v10.evidence.verify.verify_run import verify_run
 from prometheus.v10.evidence.writing.journal import Journal
-from prometheus.v10.evidence.writing.manifest import NOT_FAILED, NOT_STOPPED, RUNNING, RunManifest, Status
+from prometheus.v10.evidence.writing.manifest import (
+    NOT_FAILED,
+    NOT_STOPPED,
+    RUNNING,
+    RunManifest,
+    Status,
+    read_manifest,
+)
 from prometheus.v10.market.resolve import is_path
 from prometheus.v10.runs.control import RunControl
 from prometheus.v10.runs.promote.promote_run import Tier2Work
@@ -226,8 +233,11 @@ def _read(path: Path) -> bytes:
 
 
 def _manifest(run_dir: Path) -> RunManifest:
+    try:
+        manifest = read_manifest(run_dir)
+    except HostError as error:
+        raise UsageError(error.message, hint="give the directory of a sealed run") from error
     path = run_dir / Artifact.MANIFEST
-    manifest = from_json_bytes(_read(path), RunManifest, where=str(path))
     if not is_run_id(manifest.run_id):
         raise EvidenceError(
             f"{path}: run_id is {printable(manifest.run_id)!r}", hint=f"prometheus-quant verify {run_dir}"

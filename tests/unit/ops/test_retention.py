@@ -18,6 +18,7 @@ from prometheus.v10.base.names import Event, LedgerEntryType
 from prometheus.v10.evidence.auditing.audit import audit
 from prometheus.v10.evidence.chains.ledger import tombstone_payload
 from prometheus.v10.evidence.verify.verify_run import verify_run
+from prometheus.v10.evidence.writing.seal import read_seal
 from prometheus.v10.ops.retention import retention_plan
 from prometheus.v10.ops.retention.retention_apply import retention_lock
 from prometheus.v10.ops.retention.retention_plan import Action, RetentionPolicy
@@ -211,6 +212,30 @@ def test_a_damaged_ledger_deletes_nothing(house):
 
 
 # ---- snapshots -------------------------------------------------------------------------------------------------------
+
+
+def test_a_ledger_with_an_entry_that_its_table_does_not_allow_deletes_nothing(house):
+    """Such an entry may be a promotion that keeps a run, or a tombstone that lets one go: neither is guessed."""
+    house.run(parts=(500,))
+    house.days_pass(30)
+    made = house.plan(raw_days=14)
+    assert len(made.items) == 1
+    house.ledger().append(LedgerEntryType.PROMOTION, {"promotion": "P"})
+    before = contents(house.layout.lib / "runs_hf")
+    for attempt in (lambda: house.plan(raw_days=14), lambda: house.apply(made)):
+        with pytest.raises(EvidenceError, match=r"promotion: .* missing: nothing is deleted or compressed"):
+            attempt()
+    assert contents(house.layout.lib / "runs_hf") == before
+
+
+def test_a_run_that_was_adopted_keeps_its_raw_samples(house):
+    run = house.run(1, parts=(500,))
+    other = house.layout.lib / "runs_hf" / f"{run.name[:-4]}0002"
+    shutil.copytree(run, other)
+    seal = read_seal(other)
+    house.ledger().append(LedgerEntryType.RUN_ADOPTED, seal.ledger_payload(run_dir=f"runs_hf/{other.name}"))
+    house.days_pass(30)
+    assert house.going(house.plan(raw_days=14)) == [part(run, 1)]
 
 
 def test_old_snapshots_go_but_the_newest_and_those_that_a_run_names(house):

@@ -7,7 +7,7 @@ chain. Both the service and the commands append, so the lock is taken for one ap
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -129,17 +129,28 @@ class Ledger:
         )
 
 
-def iter_entries(path: Path) -> Iterator[LedgerEntry]:
+def iter_entries(path: Path, wanted: Callable[[Mapping[str, Any]], bool] | None = None) -> Iterator[LedgerEntry]:
     """The entries of a ledger in order, every rule of every line checked; an unterminated tail is not looked at.
+
+    Readers of an installation use `prometheus.v10.evidence.catalog`.
+
+    Args:
+        path: the ledger.
+        wanted: which entries to keep, asked with each as plain values; all by default.
 
     Raises:
         EvidenceError: at the first line that breaks a rule, with its byte offset.
         HostError: when the ledger cannot be read.
     """
-    lines: list[bytes] = []
-    scan(path, LEDGER_LINE, close=True, each=lines.append).refuse_damage()
-    for line in lines:
-        yield _entry(parse(line))
+    kept: list[dict[str, Any]] = []
+
+    def take(line: bytes) -> None:
+        entry = parse(line)
+        if wanted is None or wanted(entry):
+            kept.append(entry)
+
+    scan(path, LEDGER_LINE, close=True, each=take).refuse_damage()
+    yield from map(_entry, kept)
 
 
 def tombstone_payload(

@@ -48,9 +48,12 @@ class LedgerView:
     Attributes:
         seals: payloads of seals by run id, in order.
         sealed_by: the instance in whose name each run was sealed.
+        sealed_at: when the first seal of each run was entered.
+        adopted: runs that had sealed themselves, and were entered by a later process.
         started: the beginning of each run by run id.
         after_installation: run ids whose seal stands after the installation's entry: more is owed of them.
         deleted: sha256 by the path of a tombstone; ``tombstones`` has the payloads.
+        snapshots: payloads, in order; ``snapshots_at`` says when each was entered.
         packed: what was compressed, by path.
         counters: the highest run counter that each instance has begun.
         inherited: runs that were open when this version found the ledger; it did not begin them.
@@ -60,11 +63,14 @@ class LedgerView:
 
     seals: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     sealed_by: dict[str, str] = field(default_factory=dict)
+    sealed_at: dict[str, str] = field(default_factory=dict)
+    adopted: set[str] = field(default_factory=set)
     started: dict[str, Started] = field(default_factory=dict)
     after_installation: set[str] = field(default_factory=set)
     deleted: dict[str, str] = field(default_factory=dict)
     tombstones: list[dict[str, Any]] = field(default_factory=list)
     snapshots: list[dict[str, Any]] = field(default_factory=list)
+    snapshots_at: list[str] = field(default_factory=list)
     packed: dict[str, list[Packing]] = field(default_factory=dict)
     gates: dict[str, list[GateEntry]] = field(default_factory=dict)
     promotions: list[dict[str, Any]] = field(default_factory=list)
@@ -97,10 +103,13 @@ class LedgerView:
         elif kind in SEALS:
             self.seals.setdefault(payload["run_id"], []).append(payload)
             self.sealed_by[payload["run_id"]] = str(entry["instance"])
+            self.sealed_at.setdefault(payload["run_id"], str(entry.get("ts_utc")))
+            if kind == LedgerEntryType.RUN_ADOPTED:
+                self.adopted.add(payload["run_id"])
             if self.installation is not None:
                 self.after_installation.add(payload["run_id"])
         else:
-            self._take_other(kind, payload)
+            self._take_other(kind, payload, str(entry.get("ts_utc")))
 
     def problem_of(self, entry: Mapping[str, Any]) -> str | None:
         """What would be wrong with an entry that came next; None when nothing would be."""
@@ -108,7 +117,7 @@ class LedgerView:
         installed = self.installation is not None
         return problem(kind, payload, installed=installed) or self._misplaced(kind, payload, entry)
 
-    def _take_other(self, kind: str, payload: dict[str, Any]) -> None:
+    def _take_other(self, kind: str, payload: dict[str, Any], at: str) -> None:
         if kind == LedgerEntryType.RETENTION_DELETION:
             self.deleted[payload["path"]] = payload["sha256"]
             self.tombstones.append(payload)
@@ -117,6 +126,7 @@ class LedgerView:
                 self.packed.setdefault(packing.path, []).append(packing)
         elif kind == LedgerEntryType.SNAPSHOT:
             self.snapshots.append(payload)
+            self.snapshots_at.append(at)
         elif kind == LedgerEntryType.PROMOTION:
             self.promotions.append(payload)
         elif kind == LedgerEntryType.TORN_TAIL:

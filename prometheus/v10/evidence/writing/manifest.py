@@ -7,16 +7,21 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Sequence
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 from attrs import evolve, field, frozen
 
 from prometheus.v10.base.clock import Clock, utc_text
+from prometheus.v10.base.errors import host_error
 from prometheus.v10.base.modes import Arm, Mode
-from prometheus.v10.base.names import Schema
-from prometheus.v10.evidence.records.codec import config_hash
+from prometheus.v10.base.names import Artifact, Schema
+from prometheus.v10.evidence.catalog import manifest_of
+from prometheus.v10.evidence.records.codec import config_hash, from_plain
 from prometheus.v10.evidence.records.manifest_parts import (
     Ablation,
     Counts,
@@ -176,6 +181,19 @@ class RunFigures:
     stop_time: str | None = None
     stop_seconds: float | None = None
     failure: Failure | None = None
+
+
+def read_manifest(run_dir: Path) -> RunManifest:
+    """The manifest of a run, as its record.
+
+    Raises:
+        EvidenceError: when it is no manifest (see `prometheus.v10.evidence.catalog`).
+        HostError: when it is not there, or cannot be read.
+    """
+    found, place = manifest_of(run_dir), run_dir / Artifact.MANIFEST.value
+    if found is None:
+        raise host_error(FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)), f"cannot read {place}")
+    return from_plain(found, RunManifest, where=str(place))
 
 
 def start_manifest(

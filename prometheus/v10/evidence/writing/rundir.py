@@ -22,9 +22,9 @@ from prometheus.v10.base.modes import Tier
 from prometheus.v10.base.names import EVENT_STREAMS, SEAL_FILES, Artifact, LedgerEntryType, required
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.evidence.chains.ledger import Ledger
-from prometheus.v10.evidence.records.codec import from_json_bytes, json_pieces, to_json_bytes
+from prometheus.v10.evidence.records.codec import json_pieces, to_json_bytes
 from prometheus.v10.evidence.records.manifest_parts import EvidenceSize
-from prometheus.v10.evidence.writing.manifest import RunManifest
+from prometheus.v10.evidence.writing.manifest import RunManifest, read_manifest
 from prometheus.v10.evidence.writing.seal import Seal, list_files, seal_run
 
 
@@ -193,12 +193,8 @@ class RunDirectory:
 
     def _refuse_running(self) -> None:
         """A sealed manifest is final."""
-        path = self.path / Artifact.MANIFEST.file_name()
-        try:
-            manifest = from_json_bytes(path.read_bytes(), RunManifest, where=str(path))
-        except OSError as error:
-            raise host_error(error, f"cannot read {path}") from error
-        if manifest.status == "running":
+        if read_manifest(self.path).status == "running":
+            path = self.path / Artifact.MANIFEST.file_name()
             raise EvidenceError(f"{path} still says running", hint="rewrite the manifest with its final status first")
 
     def _refuse_if_closed(self) -> None:

@@ -22,7 +22,8 @@ from prometheus.v10.base.error_lines import one_line
 from prometheus.v10.base.errors import host_error
 from prometheus.v10.base.names import EVENT_FIELDS, Event, LedgerEntryType
 from prometheus.v10.base.paths import Layout, make_directories, refuse_links_below
-from prometheus.v10.evidence.chains.ledger import Ledger, LedgerEntry, iter_entries
+from prometheus.v10.evidence.catalog import entries
+from prometheus.v10.evidence.chains.ledger import Ledger, LedgerEntry
 from prometheus.v10.evidence.chains.tail import TornTail
 from prometheus.v10.evidence.writing.journal import IDENTIFIER, SOCKET, Priority
 
@@ -102,10 +103,10 @@ class HostRecords:
             )
 
     def read(self, file: str) -> list[LedgerEntry]:
-        """Every line, checked; none when there is no file. Errors as `iter_entries`."""
+        """Every line, checked; none when there is no file. Errors as `entries`."""
         place = self.layout.state / file
         refuse_links_below(self.layout.lib, place)
-        return list(iter_entries(place)) if place.exists() else []
+        return list(entries(place))
 
     def _tell_torn(self, tail: TornTail) -> None:
         self.tell(

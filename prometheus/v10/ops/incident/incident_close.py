@@ -23,11 +23,10 @@ from prometheus.v10.base.clock import Clock, utc_text
 from prometheus.v10.base.errors import EvidenceError, PrometheusError, UsageError, host_error
 from prometheus.v10.base.files import FILES, Files, write_new
 from prometheus.v10.base.modes import Mode, Stage, Tier
-from prometheus.v10.base.names import Artifact, Event, LedgerEntryType, is_run_id
+from prometheus.v10.base.names import Event, LedgerEntryType, is_run_id
 from prometheus.v10.base.paths import Layout, refuse_links_below
-from prometheus.v10.base.reading import LARGE, read_if_there
-from prometheus.v10.evidence.chains.ledger import iter_entries
-from prometheus.v10.evidence.records.canonical import canonical_line, pretty_bytes, strict_loads
+from prometheus.v10.evidence import catalog
+from prometheus.v10.evidence.records.canonical import canonical_line, pretty_bytes
 from prometheus.v10.evidence.records.codec import CONVERTER, to_json_bytes
 from prometheus.v10.evidence.records.findings import VerifyReport
 from prometheus.v10.evidence.records.nulls import Nulls
@@ -106,11 +105,10 @@ def find_run(layout: Layout, run_id: str) -> FoundRun:
     if not is_run_id(run_id):
         hint = "give the name of a run's directory, <PREFIX>_<utc>_<commit>_<4 hex>"
         raise UsageError(f"{run_id!r} is not a run id", hint=hint)
-    for tier in Tier:
-        path = layout.runs(tier) / run_id
-        if path.is_dir() and not path.is_symlink():
-            manifest, unread = _manifest(path / Artifact.MANIFEST)
-            return FoundRun(run_id=run_id, path=path, tier=tier, manifest=manifest, unread=unread)
+    run = catalog.find_run(layout, run_id)
+    if run is not None:
+        manifest, unread = _manifest(run.path)
+        return FoundRun(run_id=run_id, path=run.path, tier=run.tier, manifest=manifest, unread=unread)
     looked = " or ".join(str(layout.runs(tier)) for tier in Tier)
     raise UsageError(f"no run {run_id} in {looked}", hint="check the id, or give the --root that it lies under")
 
@@ -221,18 +219,13 @@ def _record(
     )
 
 
-def _manifest(path: Path) -> tuple[dict[str, Any], str | None]:
+def _manifest(run_dir: Path) -> tuple[dict[str, Any], str | None]:
     """A run's manifest as plain values, or why there is none."""
     try:
-        data = read_if_there(path, at_most=LARGE)
-        if data is None:
-            return {}, "the run has no manifest"
-        found = strict_loads(data)
+        found = catalog.manifest_of(run_dir)
     except EvidenceError as error:
         return {}, error.message
-    except ValueError as error:
-        return {}, f"the manifest cannot be read: {error}"
-    return (found, None) if isinstance(found, dict) else ({}, "the manifest is not an object")
+    return ({}, "the run has no manifest") if found is None else (found, None)
 
 
 def _context(found: FoundRun, nulls: Nulls) -> dict[str, Any]:
@@ -261,10 +254,10 @@ def _ledger_lines(layout: Layout, run_id: str) -> tuple[bytes | None, str | None
     if not layout.ledger.exists():
         return None, None
     try:
-        entries = [entry for entry in iter_entries(layout.ledger) if entry.payload.get("run_id") == run_id]
+        own = list(catalog.entries(layout.ledger, where=lambda payload: payload.get("run_id") == run_id))
     except PrometheusError as error:
         return None, f"the ledger cannot be believed: {error.message}"
-    return b"".join(canonical_line(CONVERTER.unstructure(entry)) for entry in entries), None
+    return b"".join(canonical_line(CONVERTER.unstructure(entry)) for entry in own), None
 
 
 def _write(

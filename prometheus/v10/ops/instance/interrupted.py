@@ -12,7 +12,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,16 +21,15 @@ from prometheus.v10.base.clock import Clock, utc_text
 from prometheus.v10.base.errors import EvidenceError, host_error
 from prometheus.v10.base.files import write_new
 from prometheus.v10.base.modes import Stage, Tier
-from prometheus.v10.base.names import SEAL_FILES, Artifact, Event, LedgerEntryType, Schema, is_run_id, required
+from prometheus.v10.base.names import SEAL_FILES, Artifact, Event, LedgerEntryType, Schema, required
 from prometheus.v10.base.paths import Layout
-from prometheus.v10.base.reading import LARGE, read_if_there
+from prometheus.v10.evidence.catalog import DamagedArtifactError, manifest_of, runs
 from prometheus.v10.evidence.chains.chain import START, Link
 from prometheus.v10.evidence.chains.ledger_now import ledger_now
 from prometheus.v10.evidence.chains.ledger_view import LedgerView
 from prometheus.v10.evidence.chains.tail import OnTornTail
 from prometheus.v10.evidence.pools.anchors import pool_state
 from prometheus.v10.evidence.pools.pool_claims import Claim, claims_of, place_of
-from prometheus.v10.evidence.records.canonical import strict_loads
 from prometheus.v10.evidence.records.codec import to_json_bytes
 from prometheus.v10.evidence.records.findings import Level
 from prometheus.v10.evidence.verify.verify_run import verify_run
@@ -117,9 +115,10 @@ def close_interrupted(
     ledger.begin()
     entered = _entered(ledger_now(layout.ledger), instance.name)
     closed = []
-    for path, tier in sorted(_run_directories(layout), key=lambda found: found[0].name.split("_")[1:]):
+    for run in reversed(list(runs(layout))):
+        path = run.path
         if path.name not in entered.any_instance:
-            candidate = _Candidate(path, tier, _manifest(path), (path / Artifact.SHA256SUMS).exists())
+            candidate = _Candidate(path, run.tier, _manifest(path), (path / Artifact.SHA256SUMS).exists())
             if not _is_ours(candidate, instance, layout):
                 continue
             _require_beginning(candidate, layout, instance)
@@ -162,27 +161,12 @@ def _require_beginning(candidate: _Candidate, layout: Layout, instance: Instance
         )
 
 
-def _run_directories(layout: Layout) -> Iterator[tuple[Path, Tier]]:
-    for tier in Tier:
-        try:
-            entries = list(os.scandir(layout.runs(tier)))
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            raise host_error(error, f"cannot list {layout.runs(tier)}") from error
-        for entry in entries:
-            if is_run_id(entry.name) and entry.is_dir(follow_symlinks=False):
-                yield Path(entry.path), tier
-
-
 def _manifest(path: Path) -> dict[str, Any] | None:
     """The run's manifest, or None when there is none that can be read: it may have been cut off itself."""
-    data = read_if_there(path / Artifact.MANIFEST, at_most=LARGE)
     try:
-        found = None if data is None else strict_loads(data)
-    except ValueError:
+        return manifest_of(path)
+    except DamagedArtifactError:
         return None
-    return found if isinstance(found, dict) else None
 
 
 def _is_ours(candidate: _Candidate, instance: Instance, layout: Layout) -> bool:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from prometheus.v10.base.errors import EvidenceError, host_error
+from prometheus.v10.base.errors import EvidenceError
 from prometheus.v10.base.names import Artifact
+from prometheus.v10.base.reading import LARGE, read_if_there
+from prometheus.v10.evidence.catalog import artifact_of
 from prometheus.v10.evidence.records.canonical import strict_loads
 from prometheus.v10.ops.instance.collapse_intervals import CollapseSeen
 
@@ -25,12 +28,11 @@ def collapses_of(run: Path) -> list[CollapseSeen]:
         HostError: when a file cannot be read.
     """
     cut_off = (run / Artifact.INTERRUPTED).exists()
-    detected = {} if cut_off else _read(run / Artifact.MANIFEST, _detection_times) or {}
+    detected = {} if cut_off else _parsed(run, Artifact.MANIFEST, _detection_times) or {}
     place = run / Artifact.COLLAPSES
-    found = _read(
-        place, lambda data: [_seen(line, detected) for line in data.splitlines(keepends=True) if _whole(line)]
-    )
-    return found or []
+    data = read_if_there(place, at_most=LARGE) or b""
+    with _named(place):
+        return [_seen(line, detected) for line in data.splitlines(keepends=True) if _whole(line)]
 
 
 def ticks_of(run: Path) -> Mapping[int, int] | None:
@@ -40,24 +42,25 @@ def ticks_of(run: Path) -> Mapping[int, int] | None:
         EvidenceError: when the summary is not one.
         HostError: when it cannot be read.
     """
-    return _read(run / Artifact.SUMMARY, _ticks)
+    return _parsed(run, Artifact.SUMMARY, _ticks)
 
 
-def _read(place: Path, parse: Callable[[bytes], T]) -> T | None:
+def _parsed(run: Path, artifact: Artifact, parse: Callable[[dict[str, Any]], T]) -> T | None:
+    found = artifact_of(run, artifact)
+    with _named(run / artifact):
+        return None if found is None else parse(found)
+
+
+@contextmanager
+def _named(place: Path) -> Iterator[None]:
     try:
-        data = place.read_bytes()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise host_error(error, f"cannot read {place}") from error
-    try:
-        return parse(data)
+        yield
     except (ValueError, KeyError, TypeError) as error:
         raise EvidenceError(f"{place}: not what its name says: {error}", hint="verify the run's directory") from error
 
 
-def _detection_times(data: bytes) -> dict[int, datetime]:
-    rows: list[dict[str, Any]] = strict_loads(data)["internal_collapses"]
+def _detection_times(manifest: dict[str, Any]) -> dict[int, datetime]:
+    rows: list[dict[str, Any]] = manifest["internal_collapses"]
     return {int(row["experiment"]): datetime.fromisoformat(row["detected_at"]) for row in rows}
 
 
@@ -71,6 +74,6 @@ def _whole(line: bytes) -> bool:
     return line.endswith(b"\n") and bool(line.strip(b"\0\n"))
 
 
-def _ticks(data: bytes) -> dict[int, int]:
-    rows: list[dict[str, Any]] = strict_loads(data)["all_stats"]
+def _ticks(summary: dict[str, Any]) -> dict[int, int]:
+    rows: list[dict[str, Any]] = summary["all_stats"]
     return {int(row["experiment"]): int(row["ticks"]) for row in rows}

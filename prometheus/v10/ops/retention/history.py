@@ -7,23 +7,24 @@ its age counts from that line, not from a file's date that any copy changes.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from attrs import Factory, define, frozen
 
-from prometheus.v10.base.errors import EvidenceError, host_error
+from prometheus.v10.base.errors import EvidenceError
 from prometheus.v10.base.modes import RunPrefix, Stage, Tier
-from prometheus.v10.base.names import SNAPSHOT_PREFIX, Artifact, LedgerEntryType, is_run_id
+from prometheus.v10.base.names import SNAPSHOT_PREFIX, Artifact, is_run_id
 from prometheus.v10.base.paths import Layout
-from prometheus.v10.evidence.chains.absences import Packing, packing_of
-from prometheus.v10.evidence.chains.ledger import LedgerEntry, iter_entries
+from prometheus.v10.base.reading import LARGE, read_if_there
+from prometheus.v10.evidence.chains.absences import Packing
+from prometheus.v10.evidence.chains.ledger_now import ledger_now
+from prometheus.v10.evidence.chains.ledger_view import LedgerView
 from prometheus.v10.evidence.writing.seal import Listed, is_plain_name, parse_filelist, parse_sums
 
 _RUN_ROOTS = tuple(Layout.system().runs(tier).name for tier in Tier)
-_SEALS = {LedgerEntryType.RUN_SEALED.value, LedgerEntryType.RUN_INTERRUPTED.value}
 
 
 @frozen
@@ -60,10 +61,10 @@ class SealedSnapshot:
 
 @define
 class History:
-    """The ledger, as far as retention needs it.
+    """What `LedgerView` says, as retention needs it.
 
     Attributes:
-        runs: by run id, in the order in which they were sealed.
+        runs: by run id, in the order in which they were sealed; a run that was adopted is not among them.
         promoted: run ids that a promotion names.
         deleted: path to sha256 of every tombstone.
         packed: every compression, by path.
@@ -76,48 +77,50 @@ class History:
     packed: dict[str, list[Packing]] = Factory(dict)
     snapshots: dict[str, SealedSnapshot] = Factory(dict)
 
-    def take(self, entry: LedgerEntry) -> None:
-        """Take one entry in."""
-        payload = entry.payload
-        if entry.type in _SEALS:
-            self._take_seal(entry)
-        elif entry.type == LedgerEntryType.PROMOTION.value:
-            self.promoted |= _run_ids(payload)
-        elif entry.type == LedgerEntryType.RETENTION_DELETION.value:
-            self.deleted[str(payload.get("path"))] = str(payload.get("sha256"))
-        elif entry.type == LedgerEntryType.COMPRESSION.value:
-            if (packing := packing_of(payload)) is not None:
-                self.packed.setdefault(packing.path, []).append(packing)
-        elif entry.type == LedgerEntryType.SNAPSHOT.value:
-            self._take_snapshot(entry)
+    @classmethod
+    def of(cls, view: LedgerView) -> History:
+        """The history that a view of the ledger tells; nothing in it is the view's own."""
+        snapshots = [_snapshot(said, at) for said, at in zip(view.snapshots, view.snapshots_at, strict=True)]
+        return cls(
+            runs={run.run_id: run for run in _runs(view)},
+            promoted={name for payload in view.promotions for name in _run_ids(payload)},
+            deleted=dict(view.deleted),
+            packed={path: list(packings) for path, packings in view.packed.items()},
+            snapshots={found.path: found for found in snapshots if found is not None},
+        )
 
-    def _take_seal(self, entry: LedgerEntry) -> None:
-        run_id, path, seal = (str(entry.payload.get(key)) for key in ("run_id", "run_dir", "seal"))
-        if is_run_id(run_id) and path in {f"{root}/{run_id}" for root in _RUN_ROOTS}:
-            self.runs.setdefault(run_id, SealedRun(run_id, path, seal, _moment(entry)))
 
-    def _take_snapshot(self, entry: LedgerEntry) -> None:
-        said = entry.payload
-        stage, file = Path(str(said.get("pool_path"))).parent.name, str(said.get("file"))
-        if stage in {*Stage} and file == f"{SNAPSHOT_PREFIX}{said.get('id')}.jsonl" and is_plain_name(file):
-            path = f"pools/{stage}/snapshots/{file}"
-            self.snapshots[path] = SealedSnapshot(
-                str(said["id"]), path, str(said["sha256"]), int(said["bytes"]), int(said["count"]), _moment(entry)
-            )
+def _runs(view: LedgerView) -> Iterator[SealedRun]:
+    for run_id, (first, *_) in view.seals.items():
+        path = str(first["run_dir"])
+        if run_id not in view.adopted and path in {f"{root}/{run_id}" for root in _RUN_ROOTS}:
+            yield SealedRun(run_id, path, str(first["seal"]), datetime.fromisoformat(view.sealed_at[run_id]))
+
+
+def _snapshot(said: Mapping[str, Any], at: str) -> SealedSnapshot | None:
+    stage, file = Path(said["pool_path"]).parent.name, str(said["file"])
+    if stage not in {*Stage} or file != f"{SNAPSHOT_PREFIX}{said['id']}.jsonl" or not is_plain_name(file):
+        return None
+    path = f"pools/{stage}/snapshots/{file}"
+    entered = datetime.fromisoformat(at)
+    return SealedSnapshot(said["id"], path, said["sha256"], said["bytes"], said["count"], entered)
 
 
 def read_history(layout: Layout) -> History:
     """Read the ledger, every rule of every line checked; an installation without one has no history.
 
     Raises:
-        EvidenceError: when the ledger is damaged: nothing may be deleted on the word of such a ledger.
+        EvidenceError: when the ledger is damaged, or has an entry that its closed table does not allow: nothing may be
+            deleted on the word of such a ledger.
         HostError: when it cannot be read.
     """
-    found = History()
-    if layout.ledger.exists():
-        for entry in iter_entries(layout.ledger):
-            found.take(entry)
-    return found
+    view = ledger_now(layout.ledger)
+    if view.problems:
+        raise EvidenceError(
+            f"{layout.ledger}: {view.problems[0]}: nothing is deleted or compressed on the word of such a ledger",
+            hint="prometheus-quant audit says what else is wrong",
+        )
+    return History.of(view)
 
 
 @frozen
@@ -136,13 +139,7 @@ def read_sealed(layout: Layout, run: SealedRun) -> SealedFiles:
         HostError: when they cannot be read.
     """
     place = layout.lib / run.path
-    try:
-        sums_data = (place / Artifact.SHA256SUMS).read_bytes()
-        list_data = (place / Artifact.FILELIST).read_bytes()
-    except FileNotFoundError as error:
-        raise EvidenceError(f"{error.filename} is gone, and the ledger has the seal", hint="verify the run") from error
-    except OSError as error:
-        raise host_error(error, f"cannot read the seal of {place}") from error
+    sums_data, list_data = _there(place / Artifact.SHA256SUMS), _there(place / Artifact.FILELIST)
     if hashlib.sha256(sums_data).hexdigest() != run.seal:
         raise EvidenceError(f"{place}: its seal is not the one in the ledger", hint="verify the run")
     try:
@@ -154,11 +151,14 @@ def read_sealed(layout: Layout, run: SealedRun) -> SealedFiles:
     return SealedFiles(sums, listed)
 
 
-def _moment(entry: LedgerEntry) -> datetime:
-    return datetime.fromisoformat(entry.ts_utc)
+def _there(place: Path) -> bytes:
+    data = read_if_there(place, at_most=LARGE)
+    if data is None:
+        raise EvidenceError(f"{place} is gone, and the ledger has the seal", hint="verify the run")
+    return data
 
 
-def _run_ids(payload: dict[str, Any]) -> set[str]:
+def _run_ids(payload: Mapping[str, Any]) -> set[str]:
     """Every run id among a promotion's values: one run, or the sources of many candidates."""
     return {text for value in payload.values() for text in _texts(value) if is_run_id(text)}
 

@@ -13,16 +13,14 @@ import re
 from collections.abc import Iterator
 from datetime import datetime
 from enum import StrEnum
-from pathlib import Path
 from typing import Any
 
 from attrs import Factory, define, evolve, frozen
 
 from prometheus.v10.base.errors import EvidenceError, UsageError, host_error
 from prometheus.v10.base.modes import Stage, Tier
-from prometheus.v10.base.names import Artifact
 from prometheus.v10.base.paths import Layout
-from prometheus.v10.base.reading import LARGE, read_whole
+from prometheus.v10.evidence.catalog import manifest_texts
 from prometheus.v10.evidence.chains.absences import PACKED_SUFFIX, is_raw_part
 from prometheus.v10.ops.retention.compression import may_be_packed
 from prometheus.v10.ops.retention.history import (
@@ -350,13 +348,8 @@ def _named_by_runs(layout: Layout) -> set[str]:
     """Snapshots that any run's manifest names, and Tier-1 runs that a Tier-2 run's does: wherever they stand in it."""
     named: set[str] = set()
     for tier in Tier:
-        for manifest in _manifests(layout.runs(tier)):
-            text = read_whole(manifest, at_most=LARGE).decode("utf-8", "replace")
+        for text in manifest_texts(layout, tier):
             named.update(_SNAPSHOT_ID.findall(text))
             if tier is Tier.TIER2_FULL:
                 named.update(_RUN_ID.findall(text))
     return named
-
-
-def _manifests(root: Path) -> list[Path]:
-    return sorted(root.glob(f"*/{Artifact.MANIFEST}"))

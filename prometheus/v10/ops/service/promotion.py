@@ -28,12 +28,14 @@ from attrs import asdict, evolve
 from prometheus.v10.base.clock import Clock, utc_text
 from prometheus.v10.base.errors import EvidenceError, HostError, LockHeldError, PrometheusError, UsageError, host_error
 from prometheus.v10.base.files import FILES, Files, make_directory, write_atomic
-from prometheus.v10.base.modes import QUEUES, Mode, Stage, Tier
+from prometheus.v10.base.modes import QUEUES, Mode, RunPrefix, Stage, Tier
 from prometheus.v10.base.names import Artifact, Event, LedgerEntryType
 from prometheus.v10.base.paths import Layout, refuse_links_below
-from prometheus.v10.base.reading import LARGE, read_whole
+from prometheus.v10.base.reading import LARGE, read_if_there
 from prometheus.v10.base.text import printable
-from prometheus.v10.evidence.chains.ledger import Ledger, iter_entries
+from prometheus.v10.evidence import catalog
+from prometheus.v10.evidence.chains.ledger import Ledger
+from prometheus.v10.evidence.chains.ledger_now import ledger_now
 from prometheus.v10.evidence.pools.pool import iter_records
 from prometheus.v10.evidence.pools.pool_record import PoolRecord
 from prometheus.v10.evidence.records.canonical import strict_loads
@@ -122,9 +124,10 @@ def patterns(layout: Layout, name: str, most: int) -> list[dict[str, Any]]:
         raise UsageError(f"no trigger is called {name!r}", hint=f"there are: {', '.join(known)}")
     found: list[dict[str, Any]] = []
     seen: set[tuple[str, int]] = set()
-    files = layout.runs(Tier.TIER1_HF).glob(f"HF_*/{Artifact.INTERESTING_DEATHS}")
-    for place in sorted(files, key=lambda path: path.parent.name, reverse=True):
-        for line in read_whole(place, at_most=LARGE).splitlines():
+    for run in catalog.runs(layout, Tier.TIER1_HF):
+        place = run.path / Artifact.INTERESTING_DEATHS
+        filed = read_if_there(place, at_most=LARGE) if run.run_id.startswith(f"{RunPrefix.HF.value}_") else None
+        for line in (filed or b"").splitlines():
             try:
                 one = strict_loads(line)
                 key = (str(one["run_id"]), int(one["experiment"]))
@@ -385,21 +388,13 @@ def _tier2(outcome: RunOutcome) -> dict[str, Any]:
 
 def _asked(layout: Layout, promotion: Promotion) -> bool:
     """Whether the ledger has exactly this request as queued."""
-    wanted = {**_named(promotion), "status": "queued"}
-    return layout.ledger.exists() and any(
-        entry.type == LedgerEntryType.PROMOTION.value and entry.payload == wanted
-        for entry in iter_entries(layout.ledger)
-    )
+    return {**_named(promotion), "status": "queued"} in ledger_now(layout.ledger).promotions
 
 
 def _entered(layout: Layout, promotion_id: str) -> bool:
     """Whether the ledger has this promotion as proven."""
-    return layout.ledger.exists() and any(
-        entry.type == LedgerEntryType.PROMOTION.value
-        and entry.payload.get("promotion") == promotion_id
-        and entry.payload.get("status") == PROVEN
-        for entry in iter_entries(layout.ledger)
-    )
+    said = ledger_now(layout.ledger).promotions
+    return any(one["promotion"] == promotion_id and one["status"] == PROVEN for one in said)
 
 
 def _move(place: Path, promotion: Promotion, layout: Layout, where: str, outcome: dict[str, Any], files: Files) -> None:

@@ -11,10 +11,11 @@ from prometheus.v10.base.errors import EvidenceError
 from prometheus.v10.base.modes import Stage
 from prometheus.v10.base.names import Event, LedgerEntryType
 from prometheus.v10.base.paths import Layout
+from prometheus.v10.evidence.catalog import snapshots
 from prometheus.v10.evidence.chains.ledger_now import ledger_now
 from prometheus.v10.evidence.pools.anchors import check_claims
 from prometheus.v10.evidence.pools.pool_claims import claims_of
-from prometheus.v10.evidence.pools.snapshot import SnapshotInfo, create_snapshot, list_snapshots
+from prometheus.v10.evidence.pools.snapshot import SnapshotInfo, create_snapshot
 from prometheus.v10.evidence.records.findings import Level, Progress, VerifyReport
 from prometheus.v10.evidence.writing.environment import probe
 from prometheus.v10.evidence.writing.installation import InstallationLedger, refuse_a_past_without_ledger
@@ -53,7 +54,7 @@ def take_if_grown(
 ) -> SnapshotInfo | None:  # fmt: skip
     """`take_snapshot`, where the pool has grown by the share ``growth`` since its newest snapshot; else None."""
     pool = layout.pool(stage)
-    newest = max((info.bytes for info in list_snapshots(layout.snapshots(stage))), default=0)
+    newest = max((info.bytes for info in snapshots(layout, stage)), default=0)
     if not pool.exists() or pool.stat().st_size < newest * (1.0 + growth):
         return None
     return take_snapshot(layout, stage, instance=instance, clock=clock, journal=journal, progress=progress)

@@ -33,13 +33,13 @@ from prometheus.v10.base.names import Artifact, is_run_id
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.base.text import printable
 from prometheus.v10.core.world import Experiment
-from prometheus.v10.evidence.records.codec import from_json_bytes, structure_config
+from prometheus.v10.evidence.records.codec import structure_config
 from prometheus.v10.evidence.records.event_lines import utc_texts
 from prometheus.v10.evidence.records.manifest_parts import Window
 from prometheus.v10.evidence.records.tier2 import RebuiltPosition
 from prometheus.v10.evidence.verify.verify_run import verify_run
 from prometheus.v10.evidence.writing.environment import BUILD_FILE, Environment, probe
-from prometheus.v10.evidence.writing.manifest import RunManifest, Status
+from prometheus.v10.evidence.writing.manifest import RunManifest, Status, read_manifest
 from prometheus.v10.evidence.writing.rundir import RunDirectory
 from prometheus.v10.runs.control import RunOutcome
 from prometheus.v10.runs.harvest import harvest
@@ -130,7 +130,7 @@ def open_source(promotion: Promotion, layout: Layout) -> Source:
     if report.exit_code != ExitCode.DONE:
         bad = next(finding for finding in report.findings if finding.level.value != "note")
         raise EvidenceError(f"{path} does not verify: {bad.where}: {bad.what}", hint=f"prometheus-quant verify {path}")
-    manifest = from_json_bytes((path / Artifact.MANIFEST).read_bytes(), RunManifest, where=str(path))
+    manifest = read_manifest(path)
     if not 0 <= promotion.experiment < len(manifest.seeds):
         raise UsageError(f"{promotion.from_run_id} has no experiment {promotion.experiment}")
     core = check_core()

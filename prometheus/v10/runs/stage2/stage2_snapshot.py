@@ -16,9 +16,9 @@ from pathlib import Path
 
 from prometheus.v10.base.errors import EvidenceError, ExitCode, UsageError, host_error
 from prometheus.v10.base.modes import Stage
-from prometheus.v10.base.names import POOL_FILE, SNAPSHOT_PREFIX, LedgerEntryType
+from prometheus.v10.base.names import POOL_FILE, SNAPSHOT_PREFIX
 from prometheus.v10.base.paths import Layout, refuse_links_below
-from prometheus.v10.evidence.chains.ledger import iter_entries
+from prometheus.v10.evidence.chains.ledger_now import ledger_now
 from prometheus.v10.evidence.pools.pool import iter_records
 from prometheus.v10.evidence.pools.pool_record import PoolRecord
 from prometheus.v10.evidence.pools.snapshot import SnapshotInfo, newest_snapshot, read_index
@@ -110,13 +110,9 @@ def _refuse_unknown(info: SnapshotInfo, layout: Layout) -> None:
     """The ledger must have entered this very snapshot."""
     if not layout.ledger.exists():
         raise EvidenceError(f"there is no ledger at {layout.ledger} that knows snapshot {info.id}", hint=MAKE_ONE)
-    entered = [
-        entry.payload
-        for entry in iter_entries(layout.ledger)
-        if entry.type == LedgerEntryType.SNAPSHOT.value and entry.payload.get("id") == info.id
-    ]
-    if info.sha256 not in {payload.get("sha256") for payload in entered}:
-        said = f"knows it with another sha256 ({entered[-1].get('sha256')})" if entered else "does not know it"
+    entered = [payload["sha256"] for payload in ledger_now(layout.ledger).snapshots if payload["id"] == info.id]
+    if info.sha256 not in entered:
+        said = f"knows it with another sha256 ({entered[-1]})" if entered else "does not know it"
         raise EvidenceError(
             f"snapshot {info.id} has sha256 {info.sha256}, and the ledger {said}",
             hint="a snapshot enters the ledger when it is made: prometheus-quant snapshot create",
