@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import time
 
 from prometheus.v10.base.modes import Stage, Tier
 from prometheus.v10.evidence.pools.pool import iter_records
+from prometheus.v10.ops.instance import alive
+from prometheus.v10.ops.instance.progress_record import read_progress
 from tests.integration.conftest import small_profile
 from tests.integration.custodians import (
     NEEDS_ROOT,
@@ -48,6 +51,34 @@ def test_a_run_that_was_cut_off_is_closed_through_the_custodian(tree, custodian)
     assert (cut_off / "interrupted.json").is_file()
     tree.assert_in_order()
     passes_the_audit(tree)
+    assert custodian.refusals() == []
+
+
+def test_status_shows_the_progress_that_a_payload_writes_through_its_custodian(tree, custodian):
+    tree.write_profile(small_profile(count=5000))
+    place = tree.layout.state / "HF" / "progress.json"
+    payload = subprocess.Popen(words(tree, custodian))
+    until = time.monotonic() + 60.0
+    while not place.exists():
+        assert payload.poll() is None
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    (run,) = tree.runs()
+    (shown,) = json.loads(command(tree, "status", "--json"))["instances"]
+    assert (shown["progress"]["run_id"], shown["progress"]["experiments"]) == (run.name, 5000)
+    payload.kill()
+    payload.wait()
+    left = read_progress(tree.layout, "HF")  # whole, whenever it was killed
+    assert left is not None
+    assert left.run_id == run.name
+    while alive.holder(tree.layout, "HF") is not None:  # until the custodian has seen the end
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    (shown,) = json.loads(command(tree, "status", "--json"))["instances"]
+    assert shown["progress"] is None
+    tree.write_profile(small_profile())
+    serve(tree, custodian, "--max-runs", "1")
+    assert not place.exists()
     assert custodian.refusals() == []
 
 

@@ -205,6 +205,17 @@ ATTEMPTS = {
     "share the ledger's lock": lambda p: p.files.flock(
         p.files.open(p.state / "ledger.jsonl.lock", os.O_RDWR), fcntl.LOCK_SH | fcntl.LOCK_NB
     ),
+    "write another instance's progress": lambda p: p.write(p.state / "OTHER" / "progress.json", NEW),
+    "replace another instance's progress": lambda p: p.replace(p.state / "OTHER" / "progress.json"),
+    "write progress beside the instances": lambda p: p.write(p.state / "progress.json", NEW),
+    "make a run's file the progress": lambda p: p.files.rename(
+        p.run / "run_summary.json", p.state / "HF" / "progress.json"
+    ),
+    "make the progress a run's file": lambda p: p.files.rename(
+        p.state / "HF" / "counter.json", p.run / "run_summary.json"
+    ),
+    "reach another's progress through a link": lambda p: p.write(p.state / "HF" / "link" / "progress.json", NEW),
+    "progress that everybody may write": lambda p: p.files.open(p.state / "HF" / "progress.json", NEW, 0o666),
     "make a lock of another name": lambda p: p.write(p.pool.with_name("x.lock"), NEW),
     "remove a lock": lambda p: p.files.unlink(p.state / "ledger.jsonl.lock"),
 }

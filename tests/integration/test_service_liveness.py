@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -12,6 +13,8 @@ import time
 import pytest
 
 from prometheus.v10.base.modes import Stage
+from prometheus.v10.ops.instance.progress_record import ProgressRecord, read_progress
+from prometheus.v10.ops.service.liveness import status_sentence
 from tests.integration.conftest import small_profile
 
 
@@ -52,6 +55,27 @@ def test_ready_after_the_manifest_then_status_and_pings_then_stopping(tree, star
     assert any(re.match(sentence, text) for text in heard)
 
 
+def test_the_sentence_and_status_say_what_the_record_of_progress_says(tree, start, notify_socket):
+    tree.write_profile(small_profile(count=4000, bars=8000))
+    service = start(environ=watched(notify_socket, 10.0))
+    heard = listen(notify_socket, service, lambda h: any(": experiment " in text for text in h))
+    service.wait_until(lambda: read_progress(tree.layout, "HF") is not None, "the record of progress")
+    command = [sys.executable, "-m", "prometheus.cli", "status", "--json", "--root", str(tree.root)]
+    (shown,) = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)["instances"]
+    (run,) = tree.runs()
+    said, record = shown["progress"], read_progress(tree.layout, "HF")
+    assert (said["run_id"], said["experiments"], said["ticks"]) == (run.name, 4000, 8000)
+    assert said.keys() == record.plain().keys()
+    assert (said["agent_ticks_per_second"] > 0, said["tick"] <= 8000) == (True, True)
+    sentences = [text.removeprefix("STATUS=") for text in heard if ": experiment " in text]
+    seen = record.plain() | {"last_collapse": "none"}
+    form = re.sub(r"\d[\d,]*", "N", status_sentence(ProgressRecord(**seen)).partition(":")[2].partition(", last")[0])
+    assert re.sub(r"\d[\d,]*", "N", sentences[0].partition(":")[2].partition(", last")[0]) == form
+    service.signal(signal.SIGTERM)
+    assert service.end()[0] == 0
+    assert read_progress(tree.layout, "HF") is None  # no run evolves any more
+
+
 def test_pings_go_on_between_runs(tree, start, notify_socket):
     tree.write_profile(small_profile(count=1, bars=1000, pause=600))
     service = start(environ=watched(notify_socket, 2.0))
@@ -88,7 +112,8 @@ HELD_CHECK = """
 import sys, time
 from pathlib import Path
 from prometheus.v10.evidence.chains import scan
-from prometheus.v10.ops import control, run_v10_service
+from prometheus.v10.ops import run_v10_service
+from prometheus.v10.ops.service import service_control as control
 
 scan.PROGRESS_EVERY = 1
 gate, words = Path(sys.argv[1]), sys.argv[2:]

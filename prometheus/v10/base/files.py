@@ -104,8 +104,10 @@ def _blocks(data: bytes | Iterable[bytes]) -> Iterator[bytes]:
         yield bytes(waiting)
 
 
-def write_aside(path: Path, data: bytes | Iterable[bytes], *, mode: int, files: Files) -> Path:
-    """Prepare ``data`` (or its pieces, as they come) beside ``path``, durable, and say where.
+def write_aside(
+    path: Path, data: bytes | Iterable[bytes], *, mode: int, files: Files, durable: bool = True
+) -> Path:  # fmt: skip
+    """Prepare ``data`` (or its pieces, as they come) beside ``path``, durable unless not asked for, and say where.
 
     The caller renames or links it, or unlinks it.
 
@@ -119,7 +121,8 @@ def write_aside(path: Path, data: bytes | Iterable[bytes], *, mode: int, files: 
             files.fchmod(fd, mode)
             for block in _blocks(data):
                 write_all(files, fd, block)
-            files.fsync(fd)
+            if durable:
+                files.fsync(fd)
         finally:
             files.close(fd)
     except Exception:  # whoever makes the pieces may fail as well as the disk
@@ -136,20 +139,25 @@ def discard(path: Path, *, files: Files = FILES) -> None:
         return
 
 
-def write_atomic(path: Path, data: bytes, *, mode: int = 0o640, files: Files = FILES) -> None:
+def write_atomic(
+    path: Path, data: bytes, *, mode: int = 0o640, files: Files = FILES, durable: bool = True
+) -> None:  # fmt: skip
     """Replace ``path`` by ``data``: a reader sees the old bytes or the new, and after the return the new are durable.
+
+    Without ``durable`` a power cut may lose both; a kill does not.
 
     Raises:
         HostError: when a call fails; ``path`` then holds its old bytes, or the new ones if only the last sync failed.
     """
     try:
-        aside = write_aside(path, data, mode=mode, files=files)
+        aside = write_aside(path, data, mode=mode, files=files, durable=durable)
         try:
             files.rename(aside, path)
         except OSError:
             discard(aside, files=files)
             raise
-        files.fsync_dir(path.parent)
+        if durable:
+            files.fsync_dir(path.parent)
     except OSError as error:
         raise host_error(error, f"cannot write {path}") from error
 

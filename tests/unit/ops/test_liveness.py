@@ -10,6 +10,7 @@ import textwrap
 import pytest
 
 from prometheus.v10.base.errors import ConfigError
+from prometheus.v10.ops.instance.progress_record import ProgressRecord
 from prometheus.v10.ops.service.liveness import (
     EXTEND_CAP_SECONDS,
     Liveness,
@@ -18,6 +19,10 @@ from prometheus.v10.ops.service.liveness import (
     watchdog_seconds,
 )
 from prometheus.v10.runs.control import Progress
+
+
+def a_record(clock, **changes):
+    return ProgressRecord.of(a_look(**changes), "HF", clock)
 
 
 def a_look(**changes):
@@ -192,13 +197,13 @@ def test_before_ready_each_step_asks_for_more_time_but_not_too_often(live, notif
     assert notify_socket.datagrams() == []
 
 
-def test_status_says_what_a_human_wants_to_know():
-    assert status_sentence(a_look()) == (
+def test_status_says_what_a_human_wants_to_know(fake_clock):
+    assert status_sentence(a_record(fake_clock)) == (
         "HF_20260102T030405Z_abcdef0_0000: experiment 3 of 20, tick 4100 of 8760, 87 alive, 2,000,000 agent-ticks/s, "
         "5 births, 13 deaths, last collapse: none"
     )
-    assert "experiment 20 of 20" in status_sentence(a_look(experiments_done=20))
-    assert ", 0 agent-ticks/s, " in status_sentence(a_look(seconds=0.0))
+    assert "experiment 20 of 20" in status_sentence(a_record(fake_clock, experiments_done=20))
+    assert ", 0 agent-ticks/s, " in status_sentence(a_record(fake_clock, seconds=0.0))
 
 
 @pytest.mark.parametrize(

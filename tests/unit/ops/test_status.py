@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import tempfile
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from prometheus.cli.operate.status_command import look
 from prometheus.v10.base.clock import utc_text
@@ -15,15 +17,17 @@ from prometheus.v10.base.errors import HostError
 from prometheus.v10.base.modes import Stage, Tier
 from prometheus.v10.base.names import LedgerEntryType
 from prometheus.v10.base.paths import Layout
+from prometheus.v10.evidence.records.canonical import canonical_line
 from prometheus.v10.evidence.records.nulls import violations
 from prometheus.v10.evidence.witnesses.witness import take
 from prometheus.v10.evidence.writing.installation import InstallationLedger
 from prometheus.v10.ops.host.host_records import RELEASES, HostRecords
 from prometheus.v10.ops.host.release_env import Release, env_file, write_release
-from prometheus.v10.ops.host.status import NO_WITNESS, Look, interval_figures, parse_progress
+from prometheus.v10.ops.host.status import NO_WITNESS, NOT_WORKING, OLD_PROGRESS, Look, interval_figures
 from prometheus.v10.ops.host.stopping import running
 from prometheus.v10.ops.instance.collapse_intervals import CollapseSeen
 from prometheus.v10.ops.instance.instance_lock import Instance
+from prometheus.v10.ops.instance.progress_record import ProgressRecord, progress_place
 from prometheus.v10.ops.service.liveness import status_sentence
 from prometheus.v10.runs.control import Progress
 from tests.callbacks import never
@@ -67,32 +71,13 @@ def whole(layout, fake_clock):
     return look_now
 
 
-def progress(**changes) -> Progress:
+def record(clock, instance="HF", **changes) -> ProgressRecord:
     values = {
         "run_id": RUN, "experiments_total": 24, "experiments_done": 3, "tick": 5000, "ticks_total": 8064,
         "agent_ticks": 123_456_789, "alive": 187, "births": 1200, "deaths": 1313, "last_collapse": None,
         "seconds": 10.0,
     }  # fmt: skip
-    return Progress(**{**values, **changes})
-
-
-# ---- the sentence ----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("last", [None, "extinction in experiment 3 at tick 17"])
-def test_the_sentence_of_the_service_is_understood(last):
-    said = parse_progress(status_sentence(progress(last_collapse=last)))
-    assert said == {
-        "run_id": RUN, "experiment": 4, "experiments": 24, "tick": 5000, "ticks": 8064, "alive": 187,
-        "agent_ticks_per_second": 12_345_679, "births": 1200, "deaths": 1313, "last_collapse": last or "none",
-    }  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    "other", ["", "closing runs that were cut off", "waiting for room: 3", "stopping (sigterm): x"]
-)
-def test_any_other_sentence_is_no_progress(other):
-    assert parse_progress(other) is None
+    return ProgressRecord.of(Progress(**{**values, **changes}), instance, clock)
 
 
 # ---- without systemd -------------------------------------------------------------------------------------------------
@@ -224,12 +209,90 @@ def test_a_user_who_may_not_look_is_told_so_and_never_told_that_nothing_runs(fak
         assert any(what.startswith(part) for what in found["cannot_see"]), part
 
 
+# ---- progress --------------------------------------------------------------------------------------------------------
+
+
+def unit(sentence: str, since: str) -> FakeSystemd:
+    said = {"ActiveEnterTimestamp": since, "MainPID": "77", "StatusText": sentence}
+    return FakeSystemd({UNIT: "active"}, properties={UNIT: said})
+
+
+@pytest.fixture
+def at_work(layout, fake_clock):
+    """HF is at work; hands out what writes its record of progress."""
+    with Instance(layout, "HF", fake_clock, print):
+        yield progress_place(layout, "HF").write_bytes
+
+
+def test_the_record_of_an_instance_at_work_is_shown_with_and_without_systemd(whole, layout, at_work, fake_clock):
+    said = record(fake_clock)
+    at_work(canonical_line(said.plain()))
+    (one,) = whole()["instances"]
+    assert one["progress"] == said.plain()
+    (one,) = whole(unit(status_sentence(said), "@1").manager())["instances"]
+    assert one["progress"] == said.plain()
+    shown = look(layout, None, fake_clock)
+    assert "4 of 24" in rendered(shown)
+
+
+def test_no_sentence_is_taken_for_progress(whole, at_work, fake_clock):
+    sentence = status_sentence(record(fake_clock))
+    (one,) = whole(unit(sentence, "@1").manager())["instances"]
+    assert (one["progress"], one["null_reasons"]["progress"]) == (None, NOT_WORKING)
+    assert one["status"] == sentence
+
+
+def test_what_a_killed_process_left_is_not_taken_for_progress(whole, layout, fake_clock):
+    with Instance(layout, "HF", fake_clock, print):
+        progress_place(layout, "HF").write_bytes(canonical_line(record(fake_clock).plain()))
+    (one,) = whole()["instances"]
+    assert (one["progress"], one["null_reasons"]["progress"]) == (None, NOT_WORKING)
+
+
+def test_a_record_older_than_the_last_start_of_the_unit_counts_for_nothing(whole, at_work, fake_clock):
+    at_work(canonical_line(record(fake_clock).plain()))
+    started = int(fake_clock.now().timestamp())
+    (one,) = whole(unit("closing runs that were cut off", f"@{started + 1}").manager())["instances"]
+    assert one["progress"] is None
+    assert one["null_reasons"]["progress"].startswith(OLD_PROGRESS)
+    assert one["status"] == "closing runs that were cut off"
+    (one,) = whole(unit("working", f"@{started}").manager())["instances"]
+    assert one["progress"]["alive"] == 187
+
+
+@pytest.mark.parametrize(
+    "change", [{"last_collapse": "\x1b[2J\x1b]0;owned\x07"}, {"tick": [[[1]]]}, {"alive": "187"}, {"run_id": "\u202ex"},
+               {"instance": "OTHER"}, {"padding": "x" * 100_000}, {"births": 10**4000}],
+)  # fmt: skip
+def test_a_hostile_record_is_named_in_one_line_and_never_shown(whole, layout, at_work, fake_clock, change):
+    plain = {**record(fake_clock).plain(), **change}
+    at_work(json.dumps(plain, sort_keys=True, separators=(",", ":")).encode())
+    found = whole()
+    (one,) = found["instances"]
+    (said,) = [what for what in found["cannot_see"] if what.startswith("progress of HF: ")]
+    assert one["progress"] is None
+    assert one["null_reasons"]["progress"] in said
+    assert said.isprintable()
+    assert len(said) < 400
+    shown = rendered(look(layout, None, fake_clock))
+    assert "\x1b" not in shown
+    assert "owned" not in shown
+
+
+def rendered(report) -> str:
+    """What a wide terminal gets."""
+    to = Console(file=io.StringIO(), width=300)
+    for part in report.shown:
+        to.print(part, markup=False)
+    return to.file.getvalue()
+
+
 # ---- with systemd ----------------------------------------------------------------------------------------------------
 
 
 def test_units_say_since_when_and_how_it_fares(whole, write_run):
     write_run(status="running")
-    sentence = status_sentence(progress())
+    sentence = "checking evidence before a run: 3 MiB"
     fake = FakeSystemd(
         {UNIT: "active"},
         properties={
@@ -244,7 +307,7 @@ def test_units_say_since_when_and_how_it_fares(whole, write_run):
     found = whole(fake.manager())
     (one,) = found["instances"]
     assert (one["unit"], one["state"], one["since"]) == (UNIT, "active (running)", "2026-01-02T03:04:05.000000Z")
-    assert (one["main_pid"], one["restarts"], one["progress"]["alive"]) == (77, 2, 187)
+    assert (one["main_pid"], one["restarts"], one["status"]) == (77, 2, sentence)
     assert found["last_audit"] == {"ended_at": "2026-01-02T03:03:20.000000Z", "passed": False, "exit_status": 1}
 
 

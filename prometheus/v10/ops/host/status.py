@@ -6,7 +6,6 @@ with its reason and named at the end, never left out. Standard library and attrs
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
@@ -19,10 +18,10 @@ from attrs import Factory, define
 from prometheus.v10.base.clock import Clock, utc_text
 from prometheus.v10.base.errors import PrometheusError
 from prometheus.v10.base.modes import Stage, Tier
-from prometheus.v10.base.names import CURVE_FILE, Artifact, is_run_id
+from prometheus.v10.base.names import CURVE_FILE
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.base.reading import LARGE, read_if_there
-from prometheus.v10.evidence.pools.snapshot import list_snapshots
+from prometheus.v10.evidence.catalog import RunPlace, manifest_of, runs, snapshots
 from prometheus.v10.evidence.records.canonical import strict_loads
 from prometheus.v10.evidence.records.nulls import Nulls
 from prometheus.v10.evidence.witnesses.checkpoint_kept import newest_kept
@@ -32,6 +31,7 @@ from prometheus.v10.ops.host.release_env import env_file, read_release
 from prometheus.v10.ops.host.stopping import read_order
 from prometheus.v10.ops.host.systemd import Systemd, Unit
 from prometheus.v10.ops.instance import alive
+from prometheus.v10.ops.instance.progress_record import read_progress
 from prometheus.v10.ops.storage.sizes import bytes_under, free_bytes
 
 SCHEMA = "status/1"
@@ -42,25 +42,10 @@ MOST_RUNS = 200
 """How many run directories, the newest first, are looked at to find each instance's last one."""
 
 _UNIT_FACTS = ("ActiveEnterTimestamp", "MainPID", "NRestarts", "Result", "StatusText", "InvocationID")
-_PROGRESS = re.compile(
-    r"(?P<run_id>\S+): experiment (?P<experiment>\d+) of (?P<experiments>\d+), tick (?P<tick>\d+) of (?P<ticks>\d+), "
-    r"(?P<alive>\d+) alive, (?P<agent_ticks_per_second>[\d,]+) agent-ticks/s, (?P<births>\d+) births, "
-    r"(?P<deaths>\d+) deaths, last collapse: (?P<last_collapse>.+)"
-)
 NOT_WORKING = "no run is evolving now"
+OLD_PROGRESS = "the record of progress is older than the last start of the unit"
 NO_WITNESS = "only a host has a witness of its own"
 NO_SYSTEMD = "no systemd is asked for this tree"
-
-
-def parse_progress(sentence: str) -> dict[str, Any] | None:
-    """The sentence of ``systemctl status`` (`liveness.status_sentence`) as values; None when it says something else."""
-    found = _PROGRESS.fullmatch(sentence)
-    if found is None:
-        return None
-    said: dict[str, Any] = found.groupdict()
-    return {
-        name: text if name in {"run_id", "last_collapse"} else int(text.replace(",", "")) for name, text in said.items()
-    }
 
 
 @define
@@ -137,9 +122,9 @@ class Look:
         manifest = manifests.get(name)
         said = self._unit_facts(unit)
         sentence = said.get("StatusText") or None
-        progress = parse_progress(sentence or "")
         state = f"{unit.active} ({unit.sub})" if unit is not None else {True: "active", False: "inactive"}.get(working)  # type: ignore[arg-type]
         since = _moment(said.get("ActiveEnterTimestamp", ""))
+        progress, no_progress = (None, NOT_WORKING) if working is False else self._progress(name, since)
         no_unit = NO_SYSTEMD if self.systemd is None else "systemd does not say"
         no_run = f"no run of this instance among the newest {MOST_RUNS}"
         stage = unit.stage if unit is not None else (manifest or {}).get("stage")
@@ -157,11 +142,20 @@ class Look:
             "restarts": known("restarts", _number(said.get("NRestarts")), no_unit),
             "result": known("result", said.get("Result") or None, no_unit),
             "status": known("status", sentence, no_unit),
-            "progress": known("progress", progress, NOT_WORKING if self.systemd is not None else no_unit),
+            "progress": known("progress", progress, no_progress),
             "last_run": known("last_run", None if manifest is None else _run_facts(manifest), no_run),
             "collapses": self._collapses(name, nulls),
             "null_reasons": nulls.reasons,
         }  # fmt: skip
+
+    def _progress(self, name: str, since: str | None) -> tuple[dict[str, Any] | None, str]:
+        """What the record of progress of an instance at work says, or why it counts for nothing."""
+        record, why = self.try_to(f"progress of {name}", lambda: read_progress(self.layout, name))
+        if record is None:
+            return None, why or NOT_WORKING
+        if since is not None and record.ts_utc < since:
+            return None, f"{OLD_PROGRESS}, {record.ts_utc}"
+        return record.plain(), ""
 
     def _unit_facts(self, unit: Unit | None) -> dict[str, str]:
         if unit is None or self.systemd is None:
@@ -179,14 +173,13 @@ class Look:
 
     def _newest_manifests(self) -> dict[str, dict[str, Any]]:
         """The manifest of each instance's newest run, by instance."""
-        runs: list[Path] = []
+        there: list[RunPlace] = []
         for tier in Tier:
-            folder = self.layout.runs(tier)
-            found, _ = self.try_to(f"runs in {folder}", partial(_run_dirs, folder))
-            runs += found or []
+            found, _ = self.try_to(f"runs in {self.layout.runs(tier)}", partial(_runs, self.layout, tier))
+            there += found or []
         newest: dict[str, dict[str, Any]] = {}
-        for run in sorted(runs, key=_begun, reverse=True)[:MOST_RUNS]:
-            manifest, _ = self.try_to(f"run {run.name}", partial(_manifest, run))
+        for run in sorted(there, key=lambda run: run.begun, reverse=True)[:MOST_RUNS]:
+            manifest, _ = self.try_to(f"run {run.run_id}", partial(_manifest, run))
             if manifest is not None:
                 newest.setdefault(str(manifest["instance"]), manifest)
         return newest
@@ -226,7 +219,7 @@ class Look:
     def _snapshot(self, nulls: Nulls) -> dict[str, Any] | None:
         found = []
         for stage in Stage:
-            some, _ = self.try_to(f"snapshots of {stage.value}", partial(list_snapshots, self.layout.snapshots(stage)))
+            some, _ = self.try_to(f"snapshots of {stage.value}", partial(snapshots, self.layout, stage))
             found += [(info.created_at, stage.value, info) for info in some or []]
         if not found:
             return nulls.unknown("last_snapshot", "no snapshot was found")  # type: ignore[no-any-return]
@@ -305,7 +298,7 @@ def _run_facts(manifest: Mapping[str, Any]) -> dict[str, Any]:
     nulls = Nulls()
     running = manifest["status"] == "running"
     counts = {} if running else manifest["counts"]
-    not_yet = "the run has not ended: its figures stand in the status sentence"
+    not_yet = "the run has not ended: its figures stand in its progress"
     known = nulls.known
     return {
         "run_id": manifest["run_id"],
@@ -323,20 +316,14 @@ def _run_facts(manifest: Mapping[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _run_dirs(folder: Path) -> list[Path]:
-    return [entry for entry in folder.iterdir() if is_run_id(entry.name)] if folder.exists() else []
+def _runs(layout: Layout, tier: Tier) -> list[RunPlace]:
+    return list(runs(layout, tier))
 
 
-def _begun(run: Path) -> tuple[str, str]:
-    return run.name.split("_")[1], run.name
-
-
-def _manifest(run: Path) -> dict[str, Any] | None:
-    data = read_if_there(run / Artifact.MANIFEST, at_most=LARGE)
-    if data is None:
-        return None  # a directory that was made a moment ago
-    manifest: dict[str, Any] = strict_loads(data)
-    _run_facts(manifest)
+def _manifest(run: RunPlace) -> dict[str, Any] | None:
+    manifest = manifest_of(run.path)
+    if manifest is not None:  # else a directory that was made a moment ago
+        _run_facts(manifest)
     return manifest
 
 

@@ -34,7 +34,7 @@ import sdnotify
 
 from prometheus.v10.base.clock import Clock
 from prometheus.v10.base.errors import ConfigError
-from prometheus.v10.runs.control import Progress
+from prometheus.v10.ops.instance.progress_record import ProgressRecord
 
 STATUS_SECONDS = 1.0  # a reader of systemctl status needs no more, and the manager's queue stays empty
 EXTEND_SECONDS = 20.0  # asked for at each step of sealing, and of checking before a start
@@ -68,14 +68,12 @@ def ascii_sentence(text: str) -> str:
     return " ".join(text.replace("=", ":").encode("ascii", "replace").decode("ascii").split())
 
 
-def status_sentence(progress: Progress) -> str:
+def status_sentence(record: ProgressRecord) -> str:
     """What ``systemctl status`` shows while a run works."""
-    experiment = min(progress.experiments_done + 1, progress.experiments_total)
-    rate = progress.agent_ticks / progress.seconds if progress.seconds > 0 else 0.0
     return ascii_sentence(
-        f"{progress.run_id}: experiment {experiment} of {progress.experiments_total}, "
-        f"tick {progress.tick} of {progress.ticks_total}, {progress.alive} alive, {rate:,.0f} agent-ticks/s, "
-        f"{progress.births} births, {progress.deaths} deaths, last collapse: {progress.last_collapse or 'none'}"
+        f"{record.run_id}: experiment {record.experiment} of {record.experiments}, "
+        f"tick {record.tick} of {record.ticks}, {record.alive} alive, {record.agent_ticks_per_second:,} agent-ticks/s, "
+        f"{record.births} births, {record.deaths} deaths, last collapse: {record.last_collapse}"
     )
 
 

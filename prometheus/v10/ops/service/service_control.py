@@ -1,7 +1,8 @@
 """The service's side of a run: it hears progress, speaks to the manager, and says when to stop.
 
 One object joins what must agree: READY goes out when the run's directory exists, or when all but a long check of
-evidence is done; pings follow the run's own counter, the first reason to stop is the one that is told everywhere, and a
+evidence is done; pings follow the run's own counter, the sentence of STATUS says what the record of progress says (it
+is there while a run evolves), the first reason to stop is the one that is told everywhere, and a
 full disk stops the run but not the service.
 """
 
@@ -16,6 +17,7 @@ from prometheus.v10.evidence.chains.tail import TornTail
 from prometheus.v10.evidence.writing.installation import InstallationLedger
 from prometheus.v10.evidence.writing.journal import Journal
 from prometheus.v10.ops.instance.collapse_intervals import CollapseIntervals
+from prometheus.v10.ops.instance.progress_record import ProgressFile
 from prometheus.v10.ops.service.liveness import Liveness, status_sentence
 from prometheus.v10.ops.service.stop import StopWatch
 from prometheus.v10.ops.storage.disk import DiskGuard, DiskLook, Room
@@ -37,6 +39,7 @@ class ServiceControl:
         live: Liveness,
         disk: DiskGuard,
         intervals: CollapseIntervals,
+        progress: ProgressFile,
         journal: Journal,
         profile: str,
     ) -> None:
@@ -46,6 +49,7 @@ class ServiceControl:
         self._live = live
         self._disk = disk
         self._intervals = intervals
+        self._progress = progress
         self._journal = journal
         self._profile = profile
         self._ready = False
@@ -105,11 +109,14 @@ class ServiceControl:
     def progress(self, progress: Progress) -> None:
         """The run worked, or only says that it is still there: the counter tells which."""
         self._live.beat(progress.run_id, progress.agent_ticks)
-        self._live.status(status_sentence(progress))
+        record = self._progress.record(progress)
+        self._live.status(status_sentence(record))
+        self._progress.write(record)
 
     def sealing(self) -> None:
         """A step of sealing: counts as work, and while stopping asks for the time it needs."""
         self._seal_steps += 1
+        self._progress.clear()
         self._live.beat("sealing", self._seal_steps)
         if self._stop.reason is not None:
             self.tell_stop()
@@ -133,6 +140,7 @@ class ServiceControl:
     def run_closed(self) -> None:
         """The run is sealed or was given up."""
         self.run_id = None
+        self._progress.clear()
 
     def idle(self, work: str, counter: int) -> None:
         """The main loop turned once between runs."""

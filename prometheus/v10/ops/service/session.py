@@ -24,6 +24,7 @@ from prometheus.v10.evidence.chains.ledger_now import ledger_now
 from prometheus.v10.evidence.writing.journal import Journal
 from prometheus.v10.ops.instance.instance_lock import Instance
 from prometheus.v10.ops.instance.interrupted import Closed, close_interrupted
+from prometheus.v10.ops.instance.progress_record import ProgressFile
 from prometheus.v10.ops.instance.survival import collapses_of
 from prometheus.v10.ops.service.liveness import Liveness
 from prometheus.v10.ops.service.service_control import ServiceControl, enter_torn
@@ -145,8 +146,9 @@ def session(site: Site, stop: StopWatch, live: Liveness) -> Iterator[Session]:
     disk.require()
     with locked(site.layout, site.clock, site.instance, site.journal) as own:
         control = ServiceControl(
-            stop=stop, live=live, disk=disk, intervals=own.intervals, journal=site.journal, profile=site.profile_name
-        )
+            stop=stop, live=live, disk=disk, intervals=own.intervals,
+            progress=ProgressFile(site.layout, own.name, site.clock), journal=site.journal, profile=site.profile_name,
+        )  # fmt: skip
         ledger_now(site.layout.ledger, progress=control.checked)
         live.status("closing runs that were cut off", now=True)
         close_cut_off(site.layout, own, site.clock, site.journal)
