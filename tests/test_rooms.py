@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import importlib
+import importlib.util
 import re
 import subprocess
 import tomllib
@@ -65,6 +67,26 @@ def test_the_wheel_is_made_of_the_package_alone():
     wanted = re.compile(r"^\s*(?:from|import) (?:bench|tests)\b", re.MULTILINE)
     inside = [place for place in listed("prometheus") if place.suffix == ".py"]
     assert [str(place) for place in inside if wanted.search(place.read_text(encoding="utf-8"))] == []
+
+
+IMPORT = re.compile(r"^\s*from (prometheus[\w.]*) import (\w+(?:, \w+)*)(?: as \w+)?$", re.MULTILINE)
+
+
+def test_what_a_program_kept_as_text_imports_is_there():
+    """Tests start small programs that stand in them as text; no linter sees their imports."""
+    wrong, seen = [], 0
+    for place in (place for place in listed("tests") if place.suffix == ".py"):
+        for room, names in IMPORT.findall(place.read_text(encoding="utf-8")):
+            module = importlib.import_module(room)
+            seen += 1
+            wrong += [
+                f"{place.relative_to(REPOSITORY)}: {room} has no {name}"
+                for name in names.split(", ")
+                if not hasattr(module, name)
+                and not (hasattr(module, "__path__") and importlib.util.find_spec(f"{room}.{name}"))
+            ]
+    assert wrong == []
+    assert seen > 500
 
 
 # ---- one place to read each thing ------------------------------------------------------------------------------------

@@ -19,7 +19,8 @@ HOME = f"/var/lib/{SERVICE_USER}-podman"
 HUNGRY = """\
 #!/usr/local/bin/python3
 import pathlib, sys, time
-from prometheus.v10.ops import control, run_v10_service
+from prometheus.v10.ops import run_v10_service
+from prometheus.v10.ops.service import service_control as control
 
 ate = pathlib.Path("/var/log/prometheus-quant/ate")
 working = control.ServiceControl.progress
@@ -43,7 +44,8 @@ if __name__ == "__main__":
 CROWDED = """\
 #!/usr/local/bin/python3
 import pathlib, sys, threading, time
-from prometheus.v10.ops import control, run_v10_service
+from prometheus.v10.ops import run_v10_service
+from prometheus.v10.ops.service import service_control as control
 
 working = control.ServiceControl.progress
 counted = pathlib.Path("/var/log/prometheus-quant/threads")

@@ -19,7 +19,8 @@ UNWILLING_SECONDS = 15.0
 UNWILLING = """\
 #!/usr/local/bin/python3
 import os, signal, socket, sys, threading, time
-from prometheus.v10.ops import control, run_v10_service
+from prometheus.v10.ops import run_v10_service
+from prometheus.v10.ops.service import service_control as control
 
 LIES = (
     b"READY=1", b"WATCHDOG=1", b"EXTEND_TIMEOUT_USEC=600000000", b"STATUS=everything is fine", b"MAINPID=1", @MORE@
@@ -74,7 +75,8 @@ SLOW_CHECK = """\
 #!/usr/local/bin/python3
 import sys, time
 from prometheus.v10.evidence.chains import scan
-from prometheus.v10.ops import control, run_v10_service
+from prometheus.v10.ops import run_v10_service
+from prometheus.v10.ops.service import service_control as control
 
 scan.PROGRESS_EVERY = 1
 quick = control.ServiceControl.checked

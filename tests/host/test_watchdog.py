@@ -12,7 +12,8 @@ SETTINGS = "[Unit]\nStartLimitBurst=200\n[Service]\nWatchdogSec=3\nRestartSec=50
 HANGS = """\
 #!/usr/local/bin/python3
 import sys, time
-from prometheus.v10.ops import control, run_v10_service
+from prometheus.v10.ops import run_v10_service
+from prometheus.v10.ops.service import service_control as control
 
 working = control.ServiceControl.progress
 

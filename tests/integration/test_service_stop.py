@@ -34,7 +34,8 @@ def test_it_runs_as_often_as_asked_with_new_seeds_each_time(tree, start):
 SLOW_CHECK = """
 import sys, time
 from prometheus.v10.evidence.chains import scan
-from prometheus.v10.ops import control, run_v10_service
+from prometheus.v10.ops import run_v10_service
+from prometheus.v10.ops.service import service_control as control
 
 scan.PROGRESS_EVERY = 1
 checked = control.ServiceControl.checked
