@@ -34,7 +34,7 @@ def run(tree):
 
 @pytest.fixture
 def book(layout, fake_clock):
-    made = Ledger(layout.ledger, clock=fake_clock, instance="HF", on_torn=pytest.fail)
+    made = Ledger(layout.ledger, clock=fake_clock, instance="HF", on_torn=lambda tail: pytest.fail(str(tail)))
     for number in range(3):
         made.append(SEALED, {"run_id": f"r{number}"})
         made.append(SNAPSHOT, {"run_id": "r1", "number": number})

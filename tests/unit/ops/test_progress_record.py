@@ -136,7 +136,7 @@ def test_what_was_written_is_read(layout, writer):
     assert evolve(record, tick=0) != record
 
 
-WRONG = {
+WRONG: dict[str, dict[str, object]] = {
     "an escape in a text": {"last_collapse": "\x1b[2Jgone"},
     "a line feed in a text": {"last_collapse": "one\ntwo"},
     "a bidirectional control": {"last_collapse": "\u202eabc"},

@@ -281,10 +281,11 @@ def test_a_hostile_record_is_named_in_one_line_and_never_shown(whole, layout, at
 
 def rendered(report) -> str:
     """What a wide terminal gets."""
-    to = Console(file=io.StringIO(), width=300)
+    text = io.StringIO()
+    to = Console(file=text, width=300)
     for part in report.shown:
         to.print(part, markup=False)
-    return to.file.getvalue()
+    return text.getvalue()
 
 
 # ---- with systemd ----------------------------------------------------------------------------------------------------
