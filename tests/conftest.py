@@ -8,12 +8,16 @@ import struct
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import hypothesis
 import pytest
 from attrs import define, field
 
 from prometheus.v10.base.paths import Layout
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+# No test says how long something takes: the machine may be busy.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 

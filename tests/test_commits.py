@@ -16,46 +16,10 @@ from tests.test_linters import REPOSITORY
 LONGEST = 72
 ROOM = re.compile(r"[a-z0-9][a-z0-9 ,/._-]*: (\S+) \S")
 NO_VERBS = frozenset(
-    [
-        "a",
-        "all",
-        "an",
-        "and",
-        "as",
-        "at",
-        "by",
-        "each",
-        "every",
-        "everything",
-        "everyone",
-        "for",
-        "from",
-        "how",
-        "if",
-        "in",
-        "it",
-        "no",
-        "nobody",
-        "nothing",
-        "of",
-        "on",
-        "one",
-        "only",
-        "the",
-        "they",
-        "this",
-        "to",
-        "two",
-        "we",
-        "what",
-        "when",
-        "where",
-        "which",
-        "who",
-        "why",
-        "with",
-    ]
-)
+    ["a", "all", "an", "and", "as", "at", "by", "each", "every", "everything", "everyone", "for", "from", "how", "if",
+     "in", "it", "no", "nobody", "nothing", "of", "on", "one", "only", "the", "they", "this", "to", "two", "we", "what",
+     "when", "where", "which", "who", "why", "with"]
+)  # fmt: skip
 """Words that begin a statement or a title, not an order."""
 
 
