@@ -32,7 +32,7 @@ from prometheus.v10.gate.verdict import GateVerdict
 from prometheus.v10.ops.incident.incident_record import IncidentRecord
 from prometheus.v10.ops.instance.collapse_intervals import CollapseLine, RebootLine, RunLine
 from prometheus.v10.ops.instance.interrupted import Interrupted
-from prometheus.v10.runs.promote.promote_run import Promotion
+from prometheus.v10.runs.promote.promote_run import Promotion, PromotionClaim
 
 RECORDS: dict[str, type] = {
     "run_manifest": RunManifest,
@@ -55,6 +55,7 @@ RECORDS: dict[str, type] = {
     "decision_trace": tier2.TraceLine,
     "parts_index": tier2.PartsIndex,
     "promotion_request": Promotion,
+    "promotion_claim": PromotionClaim,
     "pool_record": PoolRecord,
     "pool_snapshot": SnapshotIndex,
     "ledger_entry": LedgerEntry,

@@ -156,7 +156,10 @@ def test_a_file_is_draft_2020_12_within_the_keywords_and_has_its_class(name):
 
 def test_every_schema_of_a_record_has_its_file():
     stems = {name.split(".", 1)[0] for name in RECORDS}
-    assert {str(one).split("/", 1)[0] for one in set(Schema) - NOT_OF_RECORDS} | {"promotion_request"} == stems
+    assert {str(one).split("/", 1)[0] for one in set(Schema) - NOT_OF_RECORDS} | {
+        "promotion_request",
+        "promotion_claim",
+    } == stems
 
 
 def test_every_type_of_the_ledger_has_its_class_and_its_file():

@@ -6,23 +6,21 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from prometheus.v10.base.names import Artifact, is_run_id
+from prometheus.v10.base.names import Artifact, Schema
 from prometheus.v10.base.reading import LARGE, is_regular, read_whole
 from prometheus.v10.base.text import printable
 from prometheus.v10.evidence.records.canonical import strict_loads
 from prometheus.v10.evidence.records.findings import Finding, Level
+from prometheus.v10.evidence.schemas.schema_file import schema_of
 
-OLD_MANIFEST = "run_manifest/1"
 STREAMS = ("deaths", "births")
 LIFE = {"survived": "is_alive", "initial_capital": "initial_capital", "final_capital": "final_capital",
         "roi_lifetime": "roi_lifetime", "trades": "total_trades", "wins": "wins", "costs": "costs",
         "death_tick": "death_tick", "death_reason": "death_reason"}  # fmt: skip
-_ID = re.compile(r"[0-9a-f]{16}")
 
 Say = Callable[[str], object]
 
@@ -45,16 +43,13 @@ def check_claim(manifest: Mapping[str, Any], run_dir: Path, say: Say) -> None:
 
 
 def _claim(claim: dict[str, Any], manifest: Mapping[str, Any], run_dir: Path, say: Say) -> None:
-    if not isinstance(claim["id"], str) or not _ID.fullmatch(claim["id"]):
-        say("promotion.id is no id of a request")
-    origin = claim["from_run_id"]
-    if not isinstance(origin, str) or not is_run_id(origin) or not origin.startswith("HF_"):
-        say(f"promotion.from_run_id is {printable(repr(origin))}, which is no Tier-1 run")
+    if (what := schema_of("promotion_claim").first(claim)) is not None:
+        say(f"promotion: {what}")
+        return
+    if not claim["from_run_id"].startswith("HF_"):
+        say(f"promotion.from_run_id is {claim['from_run_id']}, which is no Tier-1 run")
     if claim["instance"] != run_dir.name.split("_", 1)[0]:
         say(f"promotion.instance is {printable(repr(claim['instance']))}, the run's name says another")
-    for name in ("experiment", "genome_index"):
-        if name in claim and (type(claim[name]) is not int or claim[name] < 0):
-            say(f"promotion.{name} is {printable(repr(claim[name]))}")
     _proof(claim, manifest, run_dir, say)
 
 
@@ -65,12 +60,10 @@ def _proof(claim: dict[str, Any], manifest: Mapping[str, Any], run_dir: Path, sa
             say("promotion: a completed run has no proof")
         return
     differences = proof["differences"]
-    if not isinstance(proof["same"], bool) or not isinstance(proof["genome"], bool) or type(proof["deaths"]) is not int:
-        say("promotion.proof: same, genome or deaths are of another type")
     filed = _counts(manifest)
     if proof["deaths"] not in (-1, filed.get("deaths")):
         say(f"promotion.proof.deaths is {proof['deaths']}, the run has {filed.get('deaths')} deaths")
-    if "compared" not in proof and manifest.get("schema") == OLD_MANIFEST:
+    if "compared" not in proof and manifest.get("schema") == Schema.MANIFEST_1.value:
         if proof["same"] != (not differences):
             say("promotion.proof: same contradicts its differences")
         return

@@ -37,6 +37,7 @@ from prometheus.v10.evidence.records.codec import structure_config
 from prometheus.v10.evidence.records.event_lines import utc_texts
 from prometheus.v10.evidence.records.manifest_parts import Window
 from prometheus.v10.evidence.records.tier2 import RebuiltPosition
+from prometheus.v10.evidence.schemas.shapes import A_RUN, COUNT, SHA256, absent, pattern, words
 from prometheus.v10.evidence.verify.verify_run import verify_run
 from prometheus.v10.evidence.writing.environment import BUILD_FILE, Environment, probe
 from prometheus.v10.evidence.writing.manifest import RunManifest, Status, read_manifest
@@ -94,6 +95,34 @@ class Promotion:
     requested_at: str
     null_reasons: dict[str, str] = field(factory=dict)
     extra: dict[str, Any] = field(factory=dict)
+
+
+@frozen(kw_only=True)
+class PromotionClaim:
+    """``promotion`` of a Tier-2 manifest: the request, without what it does not name, and the proof.
+
+    Attributes:
+        record_id: of the pool's record, with ``genome_sha256``.
+        metrics_summary: the figures of the record that the proof compares (`COMPARED_FIGURES`).
+        proof: left out where a stop came before the end.
+    """
+
+    id: str = field(metadata=pattern("[0-9a-f]{16}"))
+    instance: str = field(metadata=words(*INSTANCES))
+    from_run_id: str = field(metadata=A_RUN)
+    experiment: int = field(metadata=COUNT)
+    genome_index: int | None = field(default=None, metadata=absent(COUNT))
+    trigger: str
+    detail: str
+    requested_at: str
+    record_id: str | None = field(default=None, metadata=absent())
+    genome_sha256: str | None = field(default=None, metadata=absent(SHA256))
+    metrics_summary: dict[str, Any] | None = field(default=None, metadata=absent())
+    proof: Proof | None = field(default=None, metadata=absent())
+
+    def plain(self) -> dict[str, Any]:
+        """What the manifest holds."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 @frozen(kw_only=True)
@@ -204,20 +233,25 @@ def run_promotion(promotion: Promotion, around: Surroundings) -> tuple[RunOutcom
     return open_run(request, around, work, environment).go(), work.proof
 
 
-def _said(promotion: Promotion) -> dict[str, Any]:
-    """What the manifest says of a request: where it comes from, without the nulls of what it does not name."""
-    plain = asdict(promotion)
-    record = plain.pop("record")
-    plain.pop("extra"), plain.pop("null_reasons")
-    if record is not None:
-        plain |= {"record_id": record["id"], "genome_sha256": record["genome_sha256"]}
-        if record["metrics_summary"] is not None:
-            plain["metrics_summary"] = {
-                name: record["metrics_summary"].get(name)
-                for name in COMPARED_FIGURES
-                if record["metrics_summary"].get(name) is not None
-            }
-    return {name: value for name, value in plain.items() if value is not None}
+def claim_of(promotion: Promotion) -> PromotionClaim:
+    """What the manifest says of a request, before there is a proof."""
+    record = promotion.record or {}
+    figures = record.get("metrics_summary")
+    if figures is not None:
+        figures = {name: figures[name] for name in COMPARED_FIGURES if figures.get(name) is not None}
+    return PromotionClaim(
+        id=promotion.id,
+        instance=promotion.instance,
+        from_run_id=promotion.from_run_id,
+        experiment=promotion.experiment,
+        genome_index=promotion.genome_index,
+        trigger=promotion.trigger,
+        detail=promotion.detail,
+        requested_at=promotion.requested_at,
+        record_id=record.get("id"),
+        genome_sha256=record.get("genome_sha256"),
+        metrics_summary=figures,
+    )
 
 
 class Tier2Work(OfflineWorkload):
@@ -242,7 +276,7 @@ class Tier2Work(OfflineWorkload):
             window=Window(name=window.name, start=window.start, len=window.len),
             core_hash=self.core,
             exchange=self.exchange,
-            extra={} if self.promotes is None else {"promotion": _said(self.promotes[0])},
+            extra={} if self.promotes is None else {"promotion": claim_of(self.promotes[0]).plain()},
         )
 
     def work(self, run: Run) -> None:
@@ -282,7 +316,7 @@ class Tier2Work(OfflineWorkload):
             self.proof = prove(
                 source, promotion.experiment, promotion.genome_index, promotion.record, result, harvested
             )
-            run.say("promotion", {**run.manifest.extra["promotion"], "proof": asdict(self.proof)})
+            run.say("promotion", evolve(claim_of(promotion), proof=self.proof).plain())
 
     def _trace(self, run: Run, experiment: Experiment, times: list[str]) -> None:
         """Run the experiment to its end (or to the limit of a replay), tick by tick, and write its trace."""
