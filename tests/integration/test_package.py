@@ -67,6 +67,15 @@ def test_every_unit_and_program_of_the_host_is_in_it(tree):
     assert os.access(tree / "usr/lib/systemd/system-generators/prometheus-quant-generator", os.X_OK)
 
 
+def test_the_schemas_of_records_are_in_it(tree):
+    place = Path("prometheus/v10/evidence/schemas")
+    shipped = sorted((tree / "usr/lib/prometheus-quant/python" / place).glob("*.schema.json"))
+    assert [(one.name, one.read_bytes()) for one in shipped] == [
+        (one.name, one.read_bytes()) for one in sorted((REPOSITORY / place).glob("*.schema.json"))
+    ]
+    assert len(shipped) > 40
+
+
 def test_configuration_is_the_administrators_and_evidence_is_not_in_it(tree):
     listed = (tree / "DEBIAN/conffiles").read_text().splitlines()
     assert "/etc/prometheus-quant/profiles/HF.toml" in listed

@@ -21,6 +21,7 @@ from prometheus.v10.evidence.schemas.json_schema import json_schema
 from prometheus.v10.evidence.schemas.schema_file import DIALECT, KEYWORDS, SUFFIX, compiled, schema_of
 from prometheus.v10.evidence.schemas.shapes import COUNT, SHA256, absent, exactly, listed, pattern, since, words
 from prometheus.v10.evidence.writing.ledger_payloads import PAYLOADS
+from prometheus.v10.evidence.writing.manifest import Status
 
 NOT_OF_RECORDS = {Schema.MANIFEST_1, Schema.GENOME, Schema.FEATURES}
 """The version before of one, and names of what a genome and its inputs are."""
@@ -215,3 +216,14 @@ def test_the_verifier_reads_them_with_the_standard_library_alone():
     )
     repository = Path(__file__).resolve().parents[3]
     subprocess.run([sys.executable, "-S", "-c", code], cwd=repository, check=True)
+
+
+def test_a_word_that_no_version_wrote_is_read_and_not_written():
+    """``aborted`` stood in the vocabulary of manifests and seals; what said it gets the verdict that it got."""
+    assert "aborted" not in set(Status)
+    manifest = json.loads((FOLDER / f"run_manifest{SUFFIX}").read_text())
+    assert manifest["properties"]["status"]["enum"] == [*Status, "aborted"]
+    seal = {"run_id": "HF_20260102T030405Z_nocommit_0000", "run_dir": "x", "seal": "0" * 64, "files": 1, "bytes": 1}
+    assert problem(LedgerEntryType.RUN_SEALED, {**seal, "status": "aborted"}, installed=False) is None
+    wrong = problem(LedgerEntryType.RUN_SEALED, {**seal, "status": "running"}, installed=False)
+    assert wrong == "run_sealed: status is 'running', not one of completed, interrupted, failed, aborted"
