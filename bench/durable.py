@@ -26,7 +26,7 @@ from attrs import frozen
 
 from prometheus.v10.base.clock import Clock, SystemClock, utc_text
 from prometheus.v10.base.errors import EvidenceError, HostError
-from prometheus.v10.base.modes import Stage
+from prometheus.v10.base.modes import Stage, Tier
 from prometheus.v10.base.names import LedgerEntryType
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.evidence.auditing.audit import audit_bytes
@@ -44,7 +44,8 @@ WAYS = {
     "append": "one group after the other, each acknowledged before the next is begun",
     "append_groups": "a stream: the next groups are hashed and written while the disk takes this one",
 }
-READ_BAR = 150.0  # MB/s
+READ_BAR = 150.0  # MB/s, of pools
+RUN_BAR = 100.0  # MB/s, of runs
 RECOVERY_BAR = 10.0  # seconds for 1 GB
 MEMORY_BAR = 1.25  # times what an eighth of the bytes needs
 FULL_BYTES, QUICK_BYTES = 1_000_000_000, 120_000_000
@@ -75,7 +76,8 @@ def durable_rows(scratch: Path, *, quick: bool) -> list[dict[str, Any]]:
     """
     clock = SystemClock()
     rows = [row for size in GROUPS for row in _append_rows(scratch, size, 5 if quick else 40, clock)]
-    return rows + _reading_rows(scratch / "root", QUICK_BYTES if quick else FULL_BYTES, clock)
+    rows += _reading_rows(scratch / "root", QUICK_BYTES if quick else FULL_BYTES, clock)
+    return [*rows, _run_row(scratch / "run", 16 if quick else 160)]
 
 
 # ---- appending -------------------------------------------------------------------------------------------------------
@@ -173,6 +175,21 @@ def _reading_rows(root: Path, size: int, clock: Clock) -> list[dict[str, Any]]:
             held=opened.seconds < RECOVERY_BAR * nbytes / FULL_BYTES, detail=said,
         ),
     ]  # fmt: skip
+
+
+def _run_row(root: Path, experiments: int) -> dict[str, Any]:
+    """Verification of one run of the profile HF, every derived figure included."""
+    asked = [sys.executable, "-m", "prometheus.cli", "run", "--root", str(root), "--experiments", str(experiments)]
+    subprocess.run(asked, stdout=subprocess.DEVNULL, check=True)
+    (run,) = Layout.under(root).runs(Tier.TIER1_HF).iterdir()
+    files = [path for path in run.iterdir() if path.is_file()]
+    nbytes = sum(path.stat().st_size for path in files)
+    watched = run_watched([sys.executable, "-m", "prometheus.v10.evidence.verify", str(run)], files)
+    speed = nbytes / MB / watched.seconds
+    return _row(
+        "verify, a run", speed, "MB/s", bar=f">= {RUN_BAR:.0f} MB/s", held=speed >= RUN_BAR,
+        detail=f"{experiments} experiments, {nbytes / MB:,.0f} MB, cold, a new process of {watched.rss_mb:.0f} MB",
+    )  # fmt: skip
 
 
 _AUDIT = """
