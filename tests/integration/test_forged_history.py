@@ -196,7 +196,7 @@ def _unknown_type(layout: Layout) -> None:
     append_entry(layout, "blessing", {"run_id": runs(layout)[0].name})
 
 
-@case("an entry without meaning", "unknown fields 'note'")
+@case("an entry without meaning", "snapshot: bytes is missing")
 def _no_meaning(layout: Layout) -> None:
     append_entry(layout, "snapshot", {"note": "x"})
 
