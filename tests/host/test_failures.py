@@ -37,7 +37,8 @@ def test_whoever_is_killed_the_service_comes_back(stage, host, victim, repeats, 
     took = figures.setdefault(f"SIGKILL of {victim} to READY again, s", [])
     stage.start()
     for _ in range(max(1, repeats // 4)):
-        restarts, cut_off = int(stage.show("NRestarts")), stage.own_runs()[-1]
+        runs = stage.own_runs()
+        restarts, cut_off = int(stage.show("NRestarts")), runs[-1]
         host.do("kill", "-KILL", str(stage.processes()[victim]))
         began = time.monotonic()
         stage.wait_for("NRestarts", str(restarts + 1))
@@ -45,6 +46,7 @@ def test_whoever_is_killed_the_service_comes_back(stage, host, victim, repeats, 
         took.append(time.monotonic() - began)
         assert stage.show("SubState") == "running"
         stage.wait_until_closed(cut_off)
+        stage.wait_for_run(len(runs))
 
 
 def test_nothing_of_podman_stays_that_could_be_killed(stage):

@@ -75,11 +75,24 @@ class Stage:
         Raises:
             HostError: when it does not come to that, with the end of the journal.
         """
-        began = time.monotonic()
+        before, began = len(self.own_runs()), time.monotonic()
         ended = self.host.ask("systemctl", "start", self.unit)
         if ended.returncode != 0:
             raise HostError(f"{ended.stderr}{self.host.do('journalctl', '-n', '40', '-o', 'short', '--no-pager')}")
-        return time.monotonic() - began
+        seconds = time.monotonic() - began
+        self.wait_for_run(before)
+        return seconds
+
+    def wait_for_run(self, before: int, seconds: float = 15.0) -> None:
+        """Wait until there are more runs than ``before``: with a large pool READY comes before the run is open.
+
+        An instance that has nothing to do, or checks its pool for longer, opens none: that is no error here.
+        """
+        until = time.monotonic() + seconds
+        while len(self.own_runs()) <= before and time.monotonic() < until:
+            if "nothing waits" in self.show("StatusText"):
+                return
+            time.sleep(0.1)
 
     def stop(self) -> float:
         """``systemctl stop``; returns the seconds until it is gone."""
