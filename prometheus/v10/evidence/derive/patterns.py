@@ -7,7 +7,6 @@ asserted, within what the deaths allow. Standard library only.
 
 from __future__ import annotations
 
-import json
 import re
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -16,7 +15,7 @@ from typing import Any
 
 from prometheus.v10.base.names import Artifact, Schema
 from prometheus.v10.evidence.derive.book import Book
-from prometheus.v10.evidence.derive.typed import differing, is_count, is_int, is_real
+from prometheus.v10.evidence.derive.typed import differing, is_count, is_int, is_real, plain_json
 from prometheus.v10.evidence.records.canonical import is_canonical
 
 HANDFUL = 8
@@ -60,10 +59,7 @@ class Patterns:
         found: list[tuple[int, str]] = []
         records = []
         for number, line in enumerate(lines):
-            try:
-                record = json.loads(line)
-            except (ValueError, RecursionError):
-                record = None
+            record = plain_json(line)
             if not isinstance(record, dict) or not is_canonical(line[:-1], record):
                 return [(number, "not a canonical object")]
             records.append(record)

@@ -10,7 +10,7 @@ from typing import Any
 from prometheus.v10.base.names import Artifact, Schema
 from prometheus.v10.evidence.derive.book import Book
 from prometheus.v10.evidence.derive.lines import REASONS
-from prometheus.v10.evidence.derive.typed import differing, is_real, shown
+from prometheus.v10.evidence.derive.typed import differing, is_real, plain_json, shown
 from prometheus.v10.evidence.records.canonical import is_canonical
 from prometheus.v10.evidence.records.figures import quantiles
 
@@ -116,10 +116,7 @@ def collapse_findings(book: Book, lines: list[bytes]) -> list[str]:
     if len(lines) != wanted or book.totals.collapse is None:
         said = "collapsed" if wanted else "did not collapse"
         return [f"{len(lines)} lines, and by its deaths it {said}"] if len(lines) != wanted else []
-    try:
-        event = json.loads(lines[0])
-    except (ValueError, RecursionError):
-        event = None
+    event = plain_json(lines[0])
     if not isinstance(event, dict):
         return ["not an object"]
     if not is_canonical(lines[0][:-1], event):
