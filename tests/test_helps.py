@@ -25,8 +25,8 @@ from tests.test_linters import REPOSITORY
 
 KEPT = REPOSITORY / "tests" / "helps.txt"
 APPS = {
-    "prometheus-quant": cli.app,
-    "prometheus-quant (on a host)": host.app,
+    "prometheus-quant": cli.whole(),
+    "prometheus-quant (on a host)": host.host_line(),
     "python -m bench": bench_command.app,
 }
 PROGRAMS: dict[str, Callable[..., object]] = {

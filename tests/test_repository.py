@@ -151,7 +151,7 @@ def test_modes_are_those_that_are_accepted():
 
 def test_commands_in_documents_exist():
     """Every ``prometheus-quant WORD`` in a document's code names a command."""
-    known = typer.main.get_command(cli.app).commands  # type: ignore[attr-defined]
+    known = typer.main.get_command(cli.whole()).commands  # type: ignore[attr-defined]
     wrong = []
     for document in documents():
         code = re.findall(r"^```.*?^```|`[^`\n]+`", text_of(document), flags=re.MULTILINE | re.DOTALL)

@@ -325,7 +325,7 @@ def test_every_command_has_help_with_what_it_does(ask, capsys):
             yield [*words, name], inner
             yield from walk(inner, [*words, name])
 
-    found = list(walk(typer.main.get_command(cli.app), []))
+    found = list(walk(typer.main.get_command(cli.whole()), []))
     assert len(found) > 20
     for words, command in found:
         assert command.help, words

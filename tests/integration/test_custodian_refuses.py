@@ -391,3 +391,20 @@ def test_without_a_custodian_a_service_ends_in_one_line_and_74(tree, tmp_path):
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ended.returncode == 74
     assert re.fullmatch(r"error: no custodian answers at .*\nhint: .*\n", ended.stderr)
+
+
+def test_a_custodian_that_fails_before_it_answers_ends_a_service_in_one_line_and_74(tree, tmp_path):
+    """systemd listens for the custodian, so that the connection is made and then closed without an answer."""
+    place = tmp_path / "socket"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listening:
+        listening.bind(str(place))
+        listening.listen()
+        command = [
+            sys.executable, "-m", "prometheus.v10.ops.run_v10_service", "--mode", "offline", "--stage", "stage1",
+            "--instance", "HF", "--root", str(tree.root), "--custodian", str(place),
+        ]  # fmt: skip
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as started:
+            listening.accept()[0].close()
+            said = started.communicate()[1]
+    assert started.returncode == 74
+    assert re.fullmatch(r"error: no custodian answers at .*\nhint: .*\n", said)

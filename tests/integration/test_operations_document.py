@@ -76,7 +76,7 @@ def test_the_drill_did_what_it_says(place, drill):
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_commands_of_a_host_name_what_exists(document):
-    known = typer.main.get_command(host.app).commands  # type: ignore[attr-defined]
+    known = typer.main.get_command(host.host_line()).commands  # type: ignore[attr-defined]
     units = {path.name for path in (REPOSITORY / "units").iterdir()}
     for command in lines(document, "#"):
         asked = words(command)

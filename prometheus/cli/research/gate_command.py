@@ -21,7 +21,8 @@ from prometheus.v10.base.paths import Layout
 from prometheus.v10.evidence.writing.installation import InstallationLedger
 from prometheus.v10.evidence.writing.journal import Journal
 from prometheus.v10.ops.service.stop import StopWatch, stop_file_present
-from prometheus.v10.runs.workers.cluster import PRELOAD, open_executor
+from prometheus.v10.runs.workers.cluster import open_executor
+from prometheus.v10.runs.workers.fork_server import PRELOAD
 
 if TYPE_CHECKING:
     from prometheus.v10.gate.gate_run import GateOutcome, Hands

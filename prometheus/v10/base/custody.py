@@ -94,25 +94,39 @@ class CustodianFiles(Files):
     """
 
     def __init__(self, place: Path) -> None:
-        """Connect.
+        """Connect and ask for the root; the answer is awaited by whoever needs it first (`root`).
+
+        systemd starts the custodian when a payload connects, so both start at the same time.
 
         Args:
             place: the custodian's socket.
 
         Raises:
-            HostError: when nobody answers there.
+            HostError: when nobody listens there.
         """
+        self.place = place
         self._turn = threading.Lock()
         self._pid = os.getpid()
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._root: Path | None = None
         try:
             self._socket.connect(str(place))
-            self.root = Path(str(self._ask("root")[0]))
+            send(self._socket, {"call": "root", "arguments": ()})
         except OSError as error:
-            raise HostError(
-                f"no custodian answers at {place}: {error.strerror or error}",
-                hint="systemctl status 'prometheus-custodian@*' says why",
-            ) from error
+            raise _nobody(place, error) from error
+
+    @property
+    def root(self) -> Path:
+        """What the custodian writes below.
+
+        Raises:
+            OSError: when it does not answer.
+        """
+        if self._root is None:
+            with self._turn:
+                if self._root is None:
+                    self._root = Path(str(self._answer()[0]))
+        return self._root
 
     def disconnect(self) -> None:
         """Close the connection; the custodian then closes every file that is open in it."""
@@ -121,14 +135,21 @@ class CustodianFiles(Files):
     def _ask(self, call: str, *arguments: Any, data: bytes | memoryview = b"") -> tuple[Any, bytes]:
         if os.getpid() != self._pid:
             raise OSError(errno.EIO, "a worker process does not write evidence")
+        _ = self.root  # its answer comes before every other
         with self._turn:
             try:
                 send(self._socket, {"call": call, "arguments": arguments}, data)
-                answer = receive(self._socket)
-            except ValueError as error:
-                raise OSError(errno.EIO, f"the custodian answered {error}") from error
             except OSError as error:
-                raise OSError(errno.EIO, f"the custodian is gone: {error.strerror or error}") from error
+                raise _gone(error) from error
+            return self._answer()
+
+    def _answer(self) -> tuple[Any, bytes]:
+        try:
+            answer = receive(self._socket)
+        except ValueError as error:
+            raise OSError(errno.EIO, f"the custodian answered {error}") from error
+        except OSError as error:
+            raise _gone(error) from error
         if answer is None:
             raise OSError(errno.EIO, "the custodian is gone")
         head, rest = answer
@@ -250,13 +271,38 @@ class CustodianFiles(Files):
             self._ask("mkdir", str(path), mode)
 
 
+def _gone(error: OSError) -> OSError:
+    return OSError(errno.EIO, f"the custodian is gone: {error.strerror or error}")
+
+
+def _nobody(place: Path, error: OSError) -> HostError:
+    return HostError(
+        f"no custodian answers at {place}: {error.strerror or error}",
+        hint="systemctl status 'prometheus-custodian@*' says why",
+    )
+
+
+def await_custodian() -> None:
+    """Wait until the custodian that writes for this process, if any, has answered.
+
+    Raises:
+        HostError: when it does not answer.
+    """
+    files = kernel.FILES
+    if isinstance(files, CustodianFiles):
+        try:
+            _ = files.root
+        except OSError as error:
+            raise _nobody(files.place, error) from error
+
+
 def entrust(arguments: Sequence[str]) -> None:
     """Let a custodian write for this process, if its command line names one; before anything else is imported.
 
     Modules take `kernel.FILES` when they are imported, so this comes before them.
 
     Raises:
-        SystemExit: with 74, and why on standard error, when no custodian answers.
+        SystemExit: with 74, and why on standard error, when no custodian listens.
     """
     for number, word in enumerate(arguments):
         place = word.partition("=")[2] if word.startswith(f"{OPTION}=") else ""

@@ -22,7 +22,9 @@ if __name__ == "__main__":  # before anything else is imported
     import sys as _sys
 
     from prometheus.v10.base.custody import entrust
+    from prometheus.v10.runs.workers.fork_server import start_early
 
+    start_early("prometheus.v10.ops.run_v10_service")
     entrust(_sys.argv[1:])
 
 import argparse
@@ -39,7 +41,7 @@ import attrs
 from attrs import frozen
 
 from prometheus.v10.base.clock import Clock, SystemClock
-from prometheus.v10.base.custody import OPTION
+from prometheus.v10.base.custody import OPTION, await_custodian
 from prometheus.v10.base.error_lines import as_host_error, error_lines
 from prometheus.v10.base.errors import CoreInvarianceError, ExitCode, PrometheusError, UsageError
 from prometheus.v10.base.files import tighten_umask
@@ -309,7 +311,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit code."""
     tighten_umask()
     try:
-        return serve(parse(sys.argv[1:] if arguments is None else arguments), SystemClock(), os.environ)
+        request = parse(sys.argv[1:] if arguments is None else arguments)
+        await_custodian()
+        return serve(request, SystemClock(), os.environ)
     except PrometheusError as error:
         say("\n".join(error_lines(error)))
         return error.exit_code

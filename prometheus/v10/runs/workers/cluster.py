@@ -17,68 +17,26 @@ import importlib
 import multiprocessing
 import os
 import signal
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, wait
 from concurrent.futures.process import ProcessPoolExecutor
 from contextlib import contextmanager, suppress
-from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import wait as wait_for_process
-from multiprocessing.context import BaseContext
 from typing import Any, TypeVar
 
 from attrs import define
 
-from prometheus.v10.base.early import HEARD
 from prometheus.v10.base.errors import ConfigError, HostError, PrometheusError
+from prometheus.v10.runs.workers.fork_server import PRELOAD, end_fork_server, start_fork_server
 from prometheus.v10.runs.workers.invariance import check_core
 
 POLL_SECONDS = 0.1
 CONNECT_SECONDS = 10
-PRELOAD = ("prometheus.v10.runs.workers.executor", "prometheus.v10.runs.workers.preload")
-"""Modules that the fork server imports once, so that workers are born with the world's compiled code."""
-OURS = "prometheus."
 
 J = TypeVar("J")
 R = TypeVar("R")
-
-
-def to_preload(modules: Sequence[str] = PRELOAD) -> list[str]:
-    """What the fork server imports: ``modules``, and all of ours that this process has.
-
-    A worker imports the caller's main module again; what that needs is there then, and not loaded by every worker of
-    every run.
-    """
-    return [*modules, *sorted(name for name in sys.modules if name.startswith(OURS))]
-
-
-def start_fork_server(preload: Sequence[str]) -> BaseContext:
-    """The context whose workers are forked from a server that is deaf to the signals that stop a program.
-
-    A terminal, a supervisor or ``timeout`` signals the whole process group, at any moment. The server, and every worker
-    from its first instruction on, inherits a mask in which those signals wait; the caller alone decides.
-
-    Raises:
-        HostError: when the machine refuses: no more processes or files, no directory to work in, a path too long.
-    """
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(to_preload(preload))
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, HEARD)
-    try:
-        resource_tracker.ensure_running()  # it lets some of these signals through again once it has started
-        signal.pthread_sigmask(signal.SIG_BLOCK, HEARD)
-        forkserver.ensure_running()
-    except OSError as error:
-        raise HostError(
-            f"cannot start worker processes: {error.strerror or error}",
-            hint="look at ulimit -n and -u, at TMPDIR (its path must be short), and whether the working directory is "
-            "still there; or set workers = 1",
-        ) from error
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    return context
 
 
 def begin_worker() -> None:
@@ -164,6 +122,8 @@ def open_executor(workers: int, cluster: str | None = None, *, preload: Sequence
             yield executor
         return
     count = workers or len(os.sched_getaffinity(0))
+    if count == 1:
+        end_fork_server()
     local = Here() if count == 1 else Processes(count, preload)
     try:
         yield local

@@ -25,7 +25,8 @@ from prometheus.v10.runs.harvest import Harvest, Identity, harvest
 from prometheus.v10.runs.observe import Scene
 from prometheus.v10.runs.request.ablation import mask
 from prometheus.v10.runs.request.setup import World, arm_bars, market_arrays
-from prometheus.v10.runs.workers.cluster import PRELOAD, begin_worker, in_order, open_executor, start_fork_server
+from prometheus.v10.runs.workers.cluster import begin_worker, in_order, open_executor
+from prometheus.v10.runs.workers.fork_server import PRELOAD, end_fork_server, start_fork_server
 from prometheus.v10.runs.workers.known_answer import require_known_answer
 
 POLL_SECONDS = 0.1
@@ -171,6 +172,7 @@ def run_jobs(
         HostError: when a worker process dies.
     """
     if workers == 1:
+        end_fork_server()
         for job in jobs:
             if table.stopped:
                 return
