@@ -14,7 +14,8 @@ from attrs import frozen
 
 from prometheus.v10.core import capital, fences, genome, lifecycle
 from prometheus.v10.core.records import Result
-from prometheus.v10.evidence.pools.pool_record import PoolEntry, PoolSource, genome_bytes
+from prometheus.v10.evidence.pools.pool_columns import PoolColumns, PoolContext, encode_pool
+from prometheus.v10.evidence.pools.pool_record import Encoded, PoolSource
 from prometheus.v10.evidence.records.codec import to_line
 from prometheus.v10.evidence.records.event_lines import (
     BirthColumns,
@@ -74,7 +75,7 @@ class Harvest:
     survivors: bytes
     collapses: bytes
     collapse: CollapseEvent | None
-    pool: tuple[PoolEntry, ...]
+    pool: tuple[Encoded, ...]
     reviews: tuple[ReviewNote, ...]
     fence: np.ndarray[Any, Any]
     raw: RawBlocks
@@ -143,7 +144,7 @@ def harvest(
         survivors=encode_survivors(context, _survivor_columns(result, closes, sha256, for_pool=for_pool)),
         collapses=to_line(event) if event else b"",
         collapse=event,
-        pool=_pool_entries(result, who) if for_pool else (),
+        pool=_pool_entries(result, who, sha256) if for_pool else (),
         reviews=_review_notes(result),
         fence=result.fence,
         raw=raw_orders(result, context, scene, closes),
@@ -374,7 +375,7 @@ def _review_notes(result: Result) -> tuple[ReviewNote, ...]:
     return tuple(notes)
 
 
-def _pool_entries(result: Result, who: Identity) -> tuple[PoolEntry, ...]:
+def _pool_entries(result: Result, who: Identity, sha256: list[str]) -> tuple[Encoded, ...]:
     """Survivors in order of birth, then the best of the dead that traded, best first.
 
     Who was born at the last tick has not lived: of it nothing is known but its parent.
@@ -384,16 +385,8 @@ def _pool_entries(result: Result, who: Identity) -> tuple[PoolEntry, ...]:
     survivors = np.flatnonzero((lives.death_tick < 0) & (lives.birth_tick < result.ticks - 1))
     dead = np.flatnonzero((lives.death_tick >= 0) & (lives.trades > 0))
     best = dead[np.argsort(-roi[dead], kind="stable")][: who.best_of_the_dead]
-    system_roi = float(result.money[capital.TOTAL] / result.money[capital.INITIAL] - 1.0)
-    return tuple(_pool_entry(result, who, int(i), float(roi[i]), system_roi) for i in np.concatenate([survivors, best]))
-
-
-def _pool_entry(result: Result, who: Identity, i: int, roi: float, system_roi: float) -> PoolEntry:
-    lives, nulls = result.lives, Nulls(who.null_reasons)
-    died = lives.death_tick[i] >= 0
-    fees, funding, slippage = lives.costs[i].tolist()
-    return PoolEntry(
-        genome=genome_bytes(lives.genomes[i]),
+    chosen = np.concatenate([survivors, best])
+    context = PoolContext(
         created_at=who.created_at,
         source=PoolSource(
             git_commit=who.git_commit,
@@ -404,27 +397,26 @@ def _pool_entry(result: Result, who: Identity, i: int, roi: float, system_roi: f
             window=who.window,
             ablation=who.ablation,
             experiment=who.experiment,
-            genome_index=i,
+            genome_index=0,
             arm=who.arm,
         ),
-        metrics_summary={
-            "survived": not died,
-            "death_reason": nulls.known(
-                "metrics_summary.death_reason", lifecycle.REASONS[lives.reason[i]] if died else None, SURVIVED
-            ),
-            "death_tick": nulls.known(
-                "metrics_summary.death_tick", int(lives.death_tick[i]) if died else None, SURVIVED
-            ),
-            "birth_tick": int(lives.birth_tick[i]),
-            "initial_capital": float(lives.initial_capital[i]),
-            "final_capital": float(lives.final_capital[i]),
-            "roi_lifetime": roi,
-            "trades": int(lives.trades[i]),
-            "wins": int(lives.wins[i]),
-            "costs": {"fees": fees, "funding": funding, "slippage": slippage},
-            "system_roi": system_roi,
-            "sanity": {"finite": bool(np.isfinite(lives.genomes[i]).all()), "has_traded": bool(lives.trades[i] > 0)},
-        },
         fingerprint_ref=who.fingerprint_ref,
-        null_reasons=nulls.reasons,
+        system_roi=float(result.money[capital.TOTAL] / result.money[capital.INITIAL] - 1.0),
+        survived=SURVIVED,
+        null_reasons=who.null_reasons,
     )
+    columns = PoolColumns(
+        genomes=lives.genomes[chosen],
+        sha256=[sha256[i] for i in chosen],
+        agent=chosen,
+        birth_tick=lives.birth_tick[chosen],
+        death_tick=lives.death_tick[chosen],
+        reason=[lifecycle.REASONS[reason] for reason in lives.reason[chosen]],
+        initial_capital=lives.initial_capital[chosen],
+        final_capital=lives.final_capital[chosen],
+        roi_lifetime=roi[chosen],
+        trades=lives.trades[chosen],
+        wins=lives.wins[chosen],
+        costs=lives.costs[chosen],
+    )
+    return encode_pool(context, columns)

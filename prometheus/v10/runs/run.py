@@ -32,7 +32,7 @@ from prometheus.v10.evidence.chains.tail import TornTail
 from prometheus.v10.evidence.pools.anchors import pool_state, vouched_records
 from prometheus.v10.evidence.pools.pool import SharedPoolWriter
 from prometheus.v10.evidence.pools.pool_claims import Claim
-from prometheus.v10.evidence.pools.pool_record import PoolEntry
+from prometheus.v10.evidence.pools.pool_record import Entry
 from prometheus.v10.evidence.records.codec import dump_config
 from prometheus.v10.evidence.records.fence_registry import inventory_hash
 from prometheus.v10.evidence.records.interesting import placed
@@ -201,7 +201,7 @@ class Run:
 
     # ---- what a workload asks for
 
-    def file(self, harvests: Sequence[Harvest], entries: Sequence[PoolEntry]) -> None:
+    def file(self, harvests: Sequence[Harvest], entries: Sequence[Entry]) -> None:
         """File experiments that belong together: their events first, then the pool, then the journal."""
         directory = self.directory
         self.raw.add_all((harvest.experiment, harvest.raw) for harvest in harvests)

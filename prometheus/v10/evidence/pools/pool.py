@@ -25,7 +25,7 @@ from prometheus.v10.evidence.chains.chain import Link, Place
 from prometheus.v10.evidence.chains.pool_checked import recall, remember
 from prometheus.v10.evidence.chains.pool_line import POOL_LINE
 from prometheus.v10.evidence.chains.tail import OnTornTail, open_chain
-from prometheus.v10.evidence.pools.pool_record import PoolEntry, PoolRecord, place_all, record_of
+from prometheus.v10.evidence.pools.pool_record import Entry, PoolRecord, place_all, record_of
 from prometheus.v10.evidence.pools.reader import iter_lines
 from prometheus.v10.evidence.records.findings import Progress
 
@@ -104,7 +104,7 @@ class PoolWriter:
         """Bytes of the pool that were written whole; while a stream is under way its last groups await their sync."""
         return self._open_file().size
 
-    def append(self, entries: Sequence[PoolEntry]) -> list[int]:
+    def append(self, entries: Sequence[Entry]) -> list[int]:
         """Append a group; returns the records' numbers when they are durable.
 
         Raises:
@@ -120,7 +120,7 @@ class PoolWriter:
         first, self.link = self.link.n, link
         return list(range(first, link.n))
 
-    def append_groups(self, groups: Iterable[Sequence[PoolEntry]]) -> Iterator[list[int]]:
+    def append_groups(self, groups: Iterable[Sequence[Entry]]) -> Iterator[list[int]]:
         """Append group after group, hashing and writing the next ones while the disk takes the ones before.
 
         Yields each group's numbers when it is durable, in order. Groups that were written and not yet yielded when the
@@ -226,7 +226,7 @@ class SharedPoolWriter(PoolWriter):
         """Bytes of the pool when this writer looked last."""
         return self._checked
 
-    def append(self, entries: Sequence[PoolEntry]) -> list[int]:
+    def append(self, entries: Sequence[Entry]) -> list[int]:
         """Append a group in a turn of one's own; returns the records' numbers when they are durable.
 
         Raises:
@@ -242,12 +242,12 @@ class SharedPoolWriter(PoolWriter):
         finally:
             self._pause()
 
-    def append_groups(self, groups: Iterable[Sequence[PoolEntry]]) -> Iterator[list[int]]:
+    def append_groups(self, groups: Iterable[Sequence[Entry]]) -> Iterator[list[int]]:
         """Each group in a turn of its own; errors as `append`."""
         return (numbers for group in groups if (numbers := self.append(group)))
 
 
-def _lines(entries: Sequence[PoolEntry], link: Link) -> tuple[list[bytes], Link]:
+def _lines(entries: Sequence[Entry], link: Link) -> tuple[list[bytes], Link]:
     """A group's bytes from ``link`` on, in pieces, and the link after them."""
     pieces, prev = place_all([entry.encoded for entry in entries], link.n, link.prev.encode("ascii"))
     return pieces, Link(link.n + len(entries), prev.decode("ascii"))

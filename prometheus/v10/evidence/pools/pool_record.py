@@ -11,7 +11,7 @@ import binascii
 import hashlib
 import json
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from attrs import Factory, asdict, field, frozen
@@ -70,6 +70,11 @@ class Encoded:
         """A begun hash cannot travel between processes; whoever receives the entry begins it anew."""
         return Encoded, (self.id, self.before_n, self.before_prev, self.after_prev)
 
+    @property
+    def encoded(self) -> Encoded:
+        """This entry is encoded already (`Entry`)."""
+        return self
+
     def line(self, n: int, prev: str) -> bytes:
         """The line at its place, newline included."""
         return b"".join(place_all([self], n, prev.encode("ascii"))[0])
@@ -90,6 +95,18 @@ def place_all(group: Iterable[Encoded], n: int, prev: bytes) -> tuple[list[bytes
         add(one.before_n)
         add(rest)
     return pieces, prev
+
+
+class Entry(Protocol):
+    """What a pool appends: a `PoolEntry`, or one that was encoded from columns (`pool_columns`)."""
+
+    @property
+    def id(self) -> str:
+        """The record's id."""
+
+    @property
+    def encoded(self) -> Encoded:
+        """Its bytes but for its place."""
 
 
 @frozen
@@ -191,28 +208,47 @@ def _encode(entry: PoolEntry) -> Encoded:
     if broken:
         raise EvidenceError(f"pool entry: {broken[0]}", hint="unknown is null plus a reason")
     try:
-        return _joined(entry, canonical_bytes(source))
+        return encode_pieces(
+            entry.genome,
+            hashlib.sha256(entry.genome).hexdigest(),
+            created_at=canonical_bytes(entry.created_at),
+            fingerprint_ref=canonical_bytes(entry.fingerprint_ref),
+            metrics=canonical_bytes(entry.metrics_summary),
+            null_reasons=canonical_bytes(entry.null_reasons),
+            source=canonical_bytes(source),
+        )
     except (TypeError, ValueError) as error:
         raise EvidenceError(
             f"pool entry: {error}", hint="a record holds finite numbers, text, lists and objects"
         ) from error
 
 
-def _joined(entry: PoolEntry, source: bytes) -> Encoded:
-    """The pieces of the line, in the order that canonical JSON gives them (`pool_line`)."""
+def encode_pieces(
+    genome: bytes, genome_sha256: str, *, created_at: bytes, fingerprint_ref: bytes, metrics: bytes,
+    null_reasons: bytes, source: bytes,
+) -> Encoded:  # fmt: skip
+    """An entry from the canonical bytes of its values, in the order that canonical JSON gives them (`pool_line`).
+
+    Args:
+        genome: 1368 bytes, little-endian float32[342]; they were looked at.
+        genome_sha256: theirs, hexadecimal.
+        created_at: of the entry, as the other arguments.
+        fingerprint_ref: see `PoolEntry`.
+        metrics: ``metrics_summary``.
+        null_reasons: see `PoolEntry`.
+        source: see `PoolEntry`.
+    """
     head = b'{"created_at":%b,"fingerprint_ref":%b,"genome_sha256":"%b",' % (
-        canonical_bytes(entry.created_at),
-        canonical_bytes(entry.fingerprint_ref),
-        hashlib.sha256(entry.genome).hexdigest().encode(),
-    )
-    metrics = b'"metrics_summary":%b,' % canonical_bytes(entry.metrics_summary)
-    reasons = b'"null_reasons":%b,' % canonical_bytes(entry.null_reasons)
+        created_at, fingerprint_ref, genome_sha256.encode(),
+    )  # fmt: skip
+    summary = b'"metrics_summary":%b,' % metrics
+    reasons = b'"null_reasons":%b,' % null_reasons
     foot = b'"schema":"%b","source":%b}' % (Schema.POOL_RECORD.value.encode(), source)
-    identity = content_id(head + metrics + reasons + foot)
-    vector = binascii.b2a_base64(entry.genome, newline=False)
+    identity = content_id(head + summary + reasons + foot)
+    vector = binascii.b2a_base64(genome, newline=False)
     return Encoded(
         id=identity,
-        before_n=b'%b"genome_vector_342":"%b","id":"%b",%b"n":' % (head, vector, identity.encode(), metrics),
+        before_n=b'%b"genome_vector_342":"%b","id":"%b",%b"n":' % (head, vector, identity.encode(), summary),
         before_prev=b"," + reasons + b'"prev":"',
         after_prev=b'",' + foot + b"\n",
     )
