@@ -13,6 +13,7 @@ from prometheus.v10.base.files import write_atomic
 from prometheus.v10.evidence import schemas
 from prometheus.v10.evidence.chains.ledger import LedgerEntry
 from prometheus.v10.evidence.chains.ledger_table import schema_name
+from prometheus.v10.evidence.pools.founders import Founders
 from prometheus.v10.evidence.pools.pool_record import PoolRecord
 from prometheus.v10.evidence.pools.snapshot import SnapshotIndex
 from prometheus.v10.evidence.records import events, tier2
@@ -56,6 +57,7 @@ RECORDS: dict[str, type] = {
     "parts_index": tier2.PartsIndex,
     "promotion_request": Promotion,
     "promotion_claim": PromotionClaim,
+    "founders": Founders,
     "pool_record": PoolRecord,
     "pool_snapshot": SnapshotIndex,
     "ledger_entry": LedgerEntry,

@@ -35,6 +35,8 @@ def beginning_of(
         "pool": {"path": str(layout.pool(stage).relative_to(lib)), "records": before.n, "head": before.prev},
         "curve": {"path": str(curve.relative_to(lib)), **place_of(curve)} if curve.exists() else None,
     }
+    if run.meta.tier == Tier.TIER1_HF.value and (era := run.extra.get("era")) is not None:
+        payload["era"] = era["number"]
     nulls = {
         **({} if run.git_commit else {"payload.git_commit": run.null_reasons["git_commit"]}),
         **({} if counter is not None else {"payload.run_counter": "nobody counts the runs"}),

@@ -7,15 +7,17 @@ run id alone, and a replay gives them again.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from attrs import frozen
+from attrs import evolve, frozen
 
 from prometheus.v10.core import capital, fences, genome, lifecycle
 from prometheus.v10.core.records import Result
+from prometheus.v10.evidence.pools.exposure import Exposure, Interval, plain, union
 from prometheus.v10.evidence.pools.pool_columns import PoolColumns, PoolContext, encode_pool
-from prometheus.v10.evidence.pools.pool_record import Encoded, PoolSource
+from prometheus.v10.evidence.pools.pool_record import Encoded, Lineage, PoolSource
 from prometheus.v10.evidence.records.codec import to_line
 from prometheus.v10.evidence.records.event_lines import (
     BirthColumns,
@@ -64,6 +66,7 @@ class Harvest:
         interesting: patterns among the deaths; their references count this experiment's deaths from 1.
         total_by_tick: equity curve of the whole system, USDT, shape (ticks,).
         survivors: who lives at the end.
+        founders: who founded it, where it has a line of descent; else empty.
         span: start and end of the experiment, seconds of its own machine's monotonic clock.
         residual: largest conservation gap seen, as a fraction of the total.
     """
@@ -74,6 +77,7 @@ class Harvest:
     births: bytes
     survivors: bytes
     collapses: bytes
+    founders: bytes
     collapse: CollapseEvent | None
     pool: tuple[Encoded, ...]
     reviews: tuple[ReviewNote, ...]
@@ -87,6 +91,20 @@ class Harvest:
 
 
 @frozen(kw_only=True)
+class Descent:
+    """An experiment's line of descent.
+
+    Attributes:
+        interval: of the market that the experiment lives through.
+    """
+
+    instance: str
+    line: str
+    era: int
+    interval: Interval
+
+
+@frozen(kw_only=True)
 class Identity:
     """Whose experiment this is: what its records say beside its own figures.
 
@@ -94,6 +112,7 @@ class Identity:
         created_at: start of the run, for the pool's records.
         ticks_planned: length of the window.
         timeframe_s: seconds a bar.
+        descent: instance, line and era of an experiment of a run that has eras; else None.
         cut_counts: whether an experiment that a stop cut hands genomes to the pool: a replay of manifest version 1.
     """
 
@@ -112,12 +131,13 @@ class Identity:
     timeframe_s: int
     best_of_the_dead: int
     null_reasons: dict[str, str]
+    descent: Descent | None = None
     cut_counts: bool = False
 
 
 def harvest(
     result: Result, who: Identity, open_time: np.ndarray[Any, Any], scene: Scene, span: tuple[float, float], *,
-    for_pool: bool = True,
+    for_pool: bool = True, exposures: Sequence[Exposure] = (), founders: bytes = b"",
 ) -> Harvest:  # fmt: skip
     """Make the records of one finished (or stopped) experiment.
 
@@ -128,6 +148,8 @@ def harvest(
         scene: what the experiment happened in.
         span: when the experiment ran; goes to the manifest only.
         for_pool: whether its genomes are handed to the pool; those of an experiment that a stop cut never are.
+        exposures: what each founder's ancestors have lived through, where the experiment has a line of descent.
+        founders: its line of ``founders.jsonl``.
     """
     lives = result.lives
     sha256 = [hashlib.sha256(row.astype("<f4").tobytes()).hexdigest() for row in lives.genomes]
@@ -143,8 +165,9 @@ def harvest(
         births=encode_births(context, _birth_columns(result, closes, sha256)),
         survivors=encode_survivors(context, _survivor_columns(result, closes, sha256, for_pool=for_pool)),
         collapses=to_line(event) if event else b"",
+        founders=founders,
         collapse=event,
-        pool=_pool_entries(result, who, sha256) if for_pool else (),
+        pool=_pool_entries(result, who, sha256, exposures) if for_pool else (),
         reviews=_review_notes(result),
         fence=result.fence,
         raw=raw_orders(result, context, scene, closes),
@@ -375,7 +398,9 @@ def _review_notes(result: Result) -> tuple[ReviewNote, ...]:
     return tuple(notes)
 
 
-def _pool_entries(result: Result, who: Identity, sha256: list[str]) -> tuple[Encoded, ...]:
+def _pool_entries(
+    result: Result, who: Identity, sha256: list[str], exposures: Sequence[Exposure]
+) -> tuple[Encoded, ...]:
     """Survivors in order of birth, then the best of the dead that traded, best first.
 
     Who was born at the last tick has not lived: of it nothing is known but its parent.
@@ -386,20 +411,22 @@ def _pool_entries(result: Result, who: Identity, sha256: list[str]) -> tuple[Enc
     dead = np.flatnonzero((lives.death_tick >= 0) & (lives.trades > 0))
     best = dead[np.argsort(-roi[dead], kind="stable")][: who.best_of_the_dead]
     chosen = np.concatenate([survivors, best])
+    own = PoolSource(
+        git_commit=who.git_commit,
+        docker_image=who.docker_image,
+        run_id=who.run_id,
+        seed=who.seed,
+        mode=who.mode,
+        window=who.window,
+        ablation=who.ablation,
+        experiment=who.experiment,
+        genome_index=0,
+        arm=who.arm,
+    )
+    sources, of_founder = _sources(own, who.descent, exposures)
     context = PoolContext(
         created_at=who.created_at,
-        source=PoolSource(
-            git_commit=who.git_commit,
-            docker_image=who.docker_image,
-            run_id=who.run_id,
-            seed=who.seed,
-            mode=who.mode,
-            window=who.window,
-            ablation=who.ablation,
-            experiment=who.experiment,
-            genome_index=0,
-            arm=who.arm,
-        ),
+        sources=sources,
         fingerprint_ref=who.fingerprint_ref,
         system_roi=float(result.money[capital.TOTAL] / result.money[capital.INITIAL] - 1.0),
         survived=SURVIVED,
@@ -408,6 +435,7 @@ def _pool_entries(result: Result, who: Identity, sha256: list[str]) -> tuple[Enc
     columns = PoolColumns(
         genomes=lives.genomes[chosen],
         sha256=[sha256[i] for i in chosen],
+        source=of_founder[lives.founder[chosen]] if len(of_founder) else np.zeros(len(chosen), dtype=np.int64),
         agent=chosen,
         birth_tick=lives.birth_tick[chosen],
         death_tick=lives.death_tick[chosen],
@@ -420,3 +448,23 @@ def _pool_entries(result: Result, who: Identity, sha256: list[str]) -> tuple[Enc
         costs=lives.costs[chosen],
     )
     return encode_pool(context, columns)
+
+
+def _sources(
+    own: PoolSource, descent: Descent | None, exposures: Sequence[Exposure]
+) -> tuple[list[PoolSource], np.ndarray[Any, Any]]:
+    """The sources that records of one experiment have, and which one the descendants of each founder have."""
+    if descent is None:
+        return [own], np.zeros(0, dtype=np.int64)
+    lived = [union(exposure, [descent.interval]) for exposure in exposures]
+    places = {exposure: place for place, exposure in enumerate(dict.fromkeys(lived))}
+    sources = [
+        evolve(
+            own,
+            lineage=Lineage(
+                instance=descent.instance, line=descent.line, era=descent.era, exposure=plain(exposure)
+            ),
+        )
+        for exposure in places
+    ]  # fmt: skip
+    return sources, np.array([places[exposure] for exposure in lived], dtype=np.int64)

@@ -5,17 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 from prometheus.v10.base.names import Artifact, Schema
-from prometheus.v10.core.config import WorldConfig
 from prometheus.v10.evidence.writing.manifest import RunManifest
+from prometheus.v10.runs.founding.descents import arm_of, line_of_descent
 from prometheus.v10.runs.harvest import Identity
+from prometheus.v10.runs.request.setup import World
 
 
-def identities(manifest: RunManifest, config: WorldConfig, best_of_the_dead: int) -> list[Identity]:
+def identities(manifest: RunManifest, world: World, best_of_the_dead: int) -> list[Identity]:
     """Who each experiment of a run is; a replay reads the same from the same manifest."""
-    return [identity(manifest, config, number, best_of_the_dead) for number in range(len(manifest.seeds))]
+    return [identity(manifest, world, number, best_of_the_dead) for number in range(len(manifest.seeds))]
 
 
-def identity(manifest: RunManifest, config: WorldConfig, number: int, best_of_the_dead: int) -> Identity:
+def identity(manifest: RunManifest, world: World, number: int, best_of_the_dead: int) -> Identity:
     """Who experiment ``number`` of a run is."""
     reasons = {
         f"source.{name}": manifest.null_reasons[name]
@@ -26,7 +27,7 @@ def identity(manifest: RunManifest, config: WorldConfig, number: int, best_of_th
         run_id=manifest.run_id,
         experiment=number,
         seed=manifest.seeds[number],
-        arm=manifest.arm,
+        arm=arm_of(manifest, number),
         mode=manifest.mode,
         git_commit=manifest.git_commit,
         docker_image=manifest.docker_image,
@@ -35,8 +36,9 @@ def identity(manifest: RunManifest, config: WorldConfig, number: int, best_of_th
         ablation={"name": manifest.ablation.name, "detail": manifest.ablation.detail},
         fingerprint_ref=f"{Path(manifest.results_dir).parent.name}/{manifest.run_id}/{Artifact.FINGERPRINT}",
         ticks_planned=manifest.window.len,
-        timeframe_s=config.timeframe_s,
+        timeframe_s=world.config.timeframe_s,
         best_of_the_dead=best_of_the_dead,
         null_reasons=reasons,
+        descent=line_of_descent(manifest, number, world),
         cut_counts=manifest.schema == Schema.MANIFEST_1.value,
     )

@@ -46,6 +46,7 @@ from prometheus.v10.evidence.writing.manifest import (
 )
 from prometheus.v10.market.resolve import is_path
 from prometheus.v10.runs.control import RunControl
+from prometheus.v10.runs.founding.descents import descend_again, era_of
 from prometheus.v10.runs.promote.promote_run import Tier2Work
 from prometheus.v10.runs.request import setup
 from prometheus.v10.runs.request.profile import Profile
@@ -146,10 +147,12 @@ def _workload(run_dir: Path, manifest: RunManifest, profile: Profile, layout: La
     """What the run did; errors as `replay`."""
     if manifest.stage == Stage.STAGE2.value:
         return Stage2Work(Work.again(manifest, profile, layout, len(_rows(run_dir))))
-    world = setup.prepare(profile, layout)
+    world = setup.prepare(profile, layout, era_of(manifest))
     _require_market(manifest, world.market.sha256, profile)
-    kind = Tier2Work if manifest.meta.tier == Tier.TIER2_FULL.value else Stage1Work
-    return kind(profile, world, manifest.core_hash, limits=_limits(run_dir, manifest))
+    descent, limits = descend_again(manifest, profile, world, layout), _limits(run_dir, manifest)
+    if manifest.meta.tier == Tier.TIER2_FULL.value:
+        return Tier2Work(profile, world, manifest.core_hash, descent=descent, limits=limits)
+    return Stage1Work(profile, world, manifest.core_hash, seeds=manifest.seeds, descent=descent, limits=limits)
 
 
 def _require_market(manifest: RunManifest, found: str, profile: Profile) -> None:

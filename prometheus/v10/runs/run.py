@@ -211,6 +211,8 @@ class Run:
             directory.append(Artifact.BIRTHS, harvest.births)
             directory.append(Artifact.SURVIVORS, harvest.survivors)
             directory.append(Artifact.COLLAPSES, harvest.collapses)
+            if harvest.founders:
+                directory.append(Artifact.FOUNDERS, harvest.founders)
         directory.commit()
         for number, entry in zip(self._pool.append(entries), entries, strict=True):
             self.claim.add(number, entry.id)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from prometheus.v10.evidence.records.manifest_parts import Window
 from prometheus.v10.runs.control import RunOutcome
+from prometheus.v10.runs.founding.descents import RunDescent, descend
 from prometheus.v10.runs.harvest import Harvest
 from prometheus.v10.runs.identity import identities
 from prometheus.v10.runs.offline import OfflineWorkload, require_offline
@@ -24,33 +25,51 @@ def run_stage1(request: RunRequest, around: Surroundings) -> RunOutcome:
         PrometheusError: whatever stood in the way. If a directory had been made by then, it is sealed as ``failed``.
     """
     require_offline(request.mode, "this version has no exchange adapter", allow_live=request.profile.allow_live)
-    core = check_core()
-    world = setup.prepare(request.profile, around.layout)
-    return open_run(request, around, Stage1Work(request.profile, world, core, counter=request.run_counter)).go()
+    core, profile = check_core(), request.profile
+    world = setup.prepare(profile, around.layout, request.era)
+    seeds = seeds_of(profile, request.era if world.place is not None else request.run_counter)
+    descent = descend(profile, world, around.layout, request.instance, seeds)
+    work = Stage1Work(profile, world, core, seeds=seeds, counter=request.run_counter, descent=descent)
+    return open_run(request, around, work).go()
+
+
+def seeds_of(profile: Profile, turn: int | None) -> range:
+    """Seeds of a run: those of the run before are followed by these.
+
+    Args:
+        profile: of the run.
+        turn: number of the era, so that an era that was cut off is done again with the same seeds; else how many runs
+            of the instance went before. None where nobody counts.
+    """
+    count = profile.experiments.count
+    first = profile.experiments.seed + (turn or 0) * count
+    return range(first, first + count)
 
 
 class Stage1Work(OfflineWorkload):
     """Experiments of one world, each with a seed of its own.
 
-    ``limits`` (replay only) does just these experiments, each for so many ticks at most; None does all to their end.
+    ``descent`` says who founds them; None draws all founders. ``limits`` (replay only) does just these experiments,
+    each for so many ticks at most; None does all to their end.
     """
 
     def __init__(
-        self, profile: Profile, world: setup.World, core: str, *, counter: int | None = None,
-        limits: Mapping[int, int] | None = None,
+        self, profile: Profile, world: setup.World, core: str, *, seeds: Sequence[int], counter: int | None = None,
+        descent: RunDescent | None = None, limits: Mapping[int, int] | None = None,
     ) -> None:  # fmt: skip
-        self.profile, self.world, self.core, self.counter, self.limits = profile, world, core, counter, limits
+        self.profile, self.world, self.core = profile, world, core
+        self.seeds, self.counter, self.descent, self.limits = seeds, counter, descent, limits
 
     def facts(self) -> Facts:
-        """Seeds that follow those of the run before, and the window."""
-        count, window = self.profile.experiments.count, self.world.window
-        first = self.profile.experiments.seed + (self.counter or 0) * count
+        """Seeds, window and descent."""
+        window = self.world.window
         return Facts(
-            seeds=range(first, first + count),
+            seeds=self.seeds,
             window=Window(name=window.name, start=window.start, len=window.len),
             core_hash=self.core,
             exchange=self.exchange,
             run_counter=self.counter,
+            extra={} if self.descent is None else self.descent.facts(),
         )
 
     def work(self, run: Run) -> None:
@@ -60,9 +79,10 @@ class Stage1Work(OfflineWorkload):
                 who=who,
                 keep_orders_one_in=self.profile.evidence.order_sample_one_in,
                 interesting=self.profile.interesting,
+                plan=None if self.descent is None else self.descent.plans[who.experiment],
                 stop_after=None if self.limits is None else self.limits[who.experiment],
             )
-            for who in identities(run.manifest, self.world.config, self.profile.pool.best_of_the_dead)
+            for who in identities(run.manifest, self.world, self.profile.pool.best_of_the_dead)
             if self.limits is None or who.experiment in self.limits
         ]
         for harvest in self._harvests(run, jobs):

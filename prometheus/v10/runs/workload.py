@@ -58,6 +58,7 @@ class RunRequest:
         instance: whose run it is.
         run_counter: how many runs of this instance went before: the seeds of stage 1 go on where theirs ended. None
             where nobody counts them: the seeds are the profile's own.
+        era: number of the era, where runs are eras.
         prefix: decides tier and root.
         previous_run_id: the run whose collapse this one is the reboot of; ``restart_seconds`` since then.
     """
@@ -67,6 +68,7 @@ class RunRequest:
     instance: str
     prefix: RunPrefix = RunPrefix.HF
     run_counter: int | None = None
+    era: int | None = None
     previous_run_id: str | None = None
     restart_seconds: float | None = None
 

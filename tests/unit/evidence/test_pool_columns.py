@@ -35,7 +35,7 @@ def context(**changes: Any) -> PoolContext:
     )
     given_: dict[str, Any] = {
         "created_at": "2025-03-01T12:00:00.000000Z",
-        "source": source,
+        "sources": [source],
         "fingerprint_ref": "HF_20250301T120000Z_ccccccc_0001/execution_fingerprint.json",
         "system_roi": -1e-7,
         "survived": "the agent survived the experiment",
@@ -58,6 +58,7 @@ def columns(rows: list[dict[str, Any]], **changes: Any) -> PoolColumns:
         "genomes": genomes,
         "sha256": [hashlib.sha256(genome.tobytes()).hexdigest() for genome in genomes],
         "reason": [row["reason"] for row in rows],
+        "source": np.zeros(len(rows), dtype=np.int64),
         **money,
         **counts,
     }
@@ -88,7 +89,7 @@ def one_by_one(about: PoolContext, rows: list[dict[str, Any]], genomes: np.ndarr
         entries.append(PoolEntry(
             genome=genome_bytes(genome),
             created_at=about.created_at,
-            source=attrs.evolve(about.source, genome_index=row["agent"]),
+            source=attrs.evolve(about.sources[0], genome_index=row["agent"]),
             metrics_summary={
                 "survived": alive,
                 "death_reason": None if alive else row["reason"],

@@ -56,6 +56,7 @@ class LedgerView:
         snapshots: payloads, in order; ``snapshots_at`` says when each was entered.
         packed: what was compressed, by path.
         counters: the highest run counter that each instance has begun.
+        eras: number of the next era of each instance: the one behind the last that a completed run was.
         inherited: runs that were open when this version found the ledger; it did not begin them.
         problems: entries that the closed table does not allow, in words.
         entries: how many lines there are.
@@ -76,6 +77,7 @@ class LedgerView:
     promotions: list[dict[str, Any]] = field(default_factory=list)
     torn: list[dict[str, Any]] = field(default_factory=list)
     counters: dict[str, int] = field(default_factory=dict)
+    eras: dict[str, int] = field(default_factory=dict)
     problems: deque[str] = field(default_factory=lambda: deque(maxlen=MOST_PROBLEMS))
     installation: str | None = None
     inherited: set[str] = field(default_factory=set)
@@ -103,6 +105,7 @@ class LedgerView:
         elif kind in SEALS:
             self.seals.setdefault(payload["run_id"], []).append(payload)
             self.sealed_by[payload["run_id"]] = str(entry["instance"])
+            self._end_era(payload)
             self.sealed_at.setdefault(payload["run_id"], str(entry.get("ts_utc")))
             if kind == LedgerEntryType.RUN_ADOPTED:
                 self.adopted.add(payload["run_id"])
@@ -110,6 +113,13 @@ class LedgerView:
                 self.after_installation.add(payload["run_id"])
         else:
             self._take_other(kind, payload, str(entry.get("ts_utc")))
+
+    def _end_era(self, payload: Mapping[str, Any]) -> None:
+        """A completed run ends its era; an era that was cut off is done again."""
+        begun = self.started.get(payload["run_id"])
+        era = None if begun is None else begun.payload.get("era")
+        if begun is not None and era is not None and payload.get("status") == "completed":
+            self.eras[begun.instance] = era + 1
 
     def problem_of(self, entry: Mapping[str, Any]) -> str | None:
         """What would be wrong with an entry that came next; None when nothing would be."""
@@ -152,6 +162,9 @@ class LedgerView:
             counter, instance = payload["run_counter"], str(entry["instance"])
             if counter is not None and counter <= self.counters.get(instance, -1):
                 return f"{run}: instance {instance} began run {counter} of its count again: its seeds repeat"
+            era, due = payload.get("era"), self.eras.get(instance, 0)
+            if era is not None and era != due:
+                return f"{run}: instance {instance} began era {era}, and era {due} is due"
         if kind in SEALS:
             return self._wrong_seal(str(run), payload)
         return None

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from attrs import asdict, frozen
+from attrs import frozen
 
 from prometheus.v10.base.errors import EvidenceError
 from prometheus.v10.evidence.chains.pool_line import LOCI
@@ -31,14 +31,15 @@ class PoolContext:
     """What all records of one experiment have in common.
 
     Attributes:
-        source: of any of them; its ``genome_index`` is not looked at.
+        sources: what records' sources can be; their ``genome_index`` is not looked at. Those of one run without eras
+            have one; with eras, one for each exposure.
         system_roi: return of the whole experiment.
         survived: why a survivor has neither reason nor tick of death.
         null_reasons: of the source's nulls.
     """
 
     created_at: str
-    source: PoolSource
+    sources: Sequence[PoolSource]
     fingerprint_ref: str
     system_roi: float
     survived: str
@@ -52,6 +53,7 @@ class PoolColumns:
     Attributes:
         genomes: float32, shape (entries, 342).
         sha256: hexadecimal, of each genome's little-endian bytes.
+        source: index into the context's sources.
         agent: order of birth within the experiment.
         death_tick: -1 for who survived; ``reason`` is not looked at then.
         reason: name of the reason of death.
@@ -60,6 +62,7 @@ class PoolColumns:
 
     genomes: npt.NDArray[np.float32]
     sha256: Sequence[str]
+    source: Ints
     agent: Ints
     birth_tick: Ints
     death_tick: Ints
@@ -81,19 +84,24 @@ def encode_pool(context: PoolContext, columns: PoolColumns) -> tuple[Encoded, ..
     if not len(columns.agent):
         return ()
     _look_at(context, columns)
-    before_index, after_index = _around_the_index(context.source)
+    around = [_around_the_index(source) for source in context.sources]
+    schemas = [source.schema for source in context.sources]
     lived, died = _reasons(context, DEATH), _reasons(context, ())
     created_at, reference = canonical_bytes(context.created_at), canonical_bytes(context.fingerprint_ref)
     genomes = [row.tobytes() for row in columns.genomes.astype("<f4", copy=False)]
     survived = (columns.death_tick < 0).tolist()
-    rows = zip(genomes, columns.sha256, columns.agent.tolist(), survived, _metrics(context, columns), strict=True)
+    rows = zip(
+        genomes, columns.sha256, columns.source.tolist(), columns.agent.tolist(), survived, _metrics(context, columns),
+        strict=True,
+    )  # fmt: skip
     return tuple(
         encode_pieces(
             genome, sha256,
             created_at=created_at, fingerprint_ref=reference, metrics=metrics.encode("ascii"),
-            null_reasons=lived if alive else died, source=b"%b%d%b" % (before_index, agent, after_index),
+            null_reasons=lived if alive else died, source=b"%b%d%b" % (around[kind][0], agent, around[kind][1]),
+            schema=schemas[kind],
         )
-        for genome, sha256, agent, alive, metrics in rows
+        for genome, sha256, kind, agent, alive, metrics in rows
     )  # fmt: skip
 
 
@@ -106,9 +114,10 @@ def _look_at(context: PoolContext, columns: PoolColumns) -> None:
             raise EvidenceError(f"pool column {name} has values that are not finite")
     if not np.isfinite(context.system_roi):
         raise EvidenceError("the return of the experiment is not finite")
-    source = {"source": asdict(context.source), "fingerprint_ref": context.fingerprint_ref}
-    if broken := violations({**source, "null_reasons": dict(context.null_reasons)}):
-        raise EvidenceError(f"pool entry: {broken[0]}", hint="unknown is null plus a reason")
+    for source in context.sources:
+        said = {"source": source.plain(), "fingerprint_ref": context.fingerprint_ref}
+        if broken := violations({**said, "null_reasons": dict(context.null_reasons)}):
+            raise EvidenceError(f"pool entry: {broken[0]}", hint="unknown is null plus a reason")
 
 
 def _reasons(context: PoolContext, more: Sequence[str]) -> bytes:
@@ -117,7 +126,7 @@ def _reasons(context: PoolContext, more: Sequence[str]) -> bytes:
 
 def _around_the_index(source: PoolSource) -> tuple[bytes, bytes]:
     """The source's canonical bytes before and after the genome's index."""
-    values = sorted(asdict(source).items())
+    values = sorted(source.plain().items())
     key = "genome_index"
     before = b"".join(b'"%b":%b,' % (name.encode(), canonical_bytes(value)) for name, value in values if name < key)
     after = b"".join(b',"%b":%b' % (name.encode(), canonical_bytes(value)) for name, value in values if name > key)

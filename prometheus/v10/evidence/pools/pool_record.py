@@ -23,7 +23,24 @@ from prometheus.v10.evidence.chains.chain import content_id
 from prometheus.v10.evidence.chains.pool_line import GENOME_BYTES, LOCI, genome_of
 from prometheus.v10.evidence.records.canonical import canonical_bytes
 from prometheus.v10.evidence.records.nulls import violations
-from prometheus.v10.evidence.schemas.shapes import COUNT, SHA256, UTC, exactly, spelt_as
+from prometheus.v10.evidence.schemas.shapes import COUNT, SHA256, UTC, absent, spelt_as, words
+
+
+@frozen
+class Lineage:
+    """Which line of ancestors a genome belongs to (record version 2).
+
+    Attributes:
+        instance: whose eras they are.
+        line: ``inherit``, ``fresh`` or ``null``; lines never exchange genomes.
+        era: number of the era that it lived in.
+        exposure: what it and its ancestors have lived through (`prometheus.v10.evidence.pools.exposure`).
+    """
+
+    instance: str
+    line: str
+    era: int
+    exposure: list[list[Any]]
 
 
 @frozen
@@ -34,6 +51,7 @@ class PoolSource:
         window: name, start and len of the bars it was evolved on; None with a reason when there was none.
         ablation: name and details; None with a reason when nothing was ablated.
         genome_index: its row in the run's ``genomes_run_<id>.npy``.
+        lineage: of a run that has eras; the record then has version 2. Left out otherwise.
     """
 
     git_commit: str | None
@@ -46,6 +64,19 @@ class PoolSource:
     experiment: int
     genome_index: int
     arm: str
+    lineage: Lineage | None = field(default=None, metadata=absent())
+
+    def plain(self) -> dict[str, Any]:
+        """As the record carries it."""
+        found = asdict(self)
+        if self.lineage is None:
+            del found["lineage"]
+        return found
+
+    @property
+    def schema(self) -> Schema:
+        """Version of the record that carries it."""
+        return Schema.POOL_RECORD if self.lineage is None else Schema.POOL_RECORD_2
 
 
 @frozen
@@ -151,7 +182,7 @@ class PoolRecord:
     id: str
     n: int = field(metadata=COUNT)
     prev: str = field(metadata=SHA256)
-    schema: str = field(metadata=exactly(Schema.POOL_RECORD.value))
+    schema: str = field(metadata=words(Schema.POOL_RECORD, Schema.POOL_RECORD_2))
     created_at: str = field(metadata=UTC)
     source: dict[str, Any] = field(metadata=spelt_as(PoolSource))
     genome_vector_342: str
@@ -196,7 +227,7 @@ def _encode(entry: PoolEntry) -> Encoded:
         raise EvidenceError(f"a genome has {GENOME_BYTES} bytes (float32[{LOCI}]), not {len(entry.genome)}")
     if not np.isfinite(np.frombuffer(entry.genome, dtype="<f4")).all():
         raise EvidenceError("a genome has values that are not finite")
-    source = asdict(entry.source)
+    source = entry.source.plain()
     broken = violations(
         {
             "source": source,
@@ -216,6 +247,7 @@ def _encode(entry: PoolEntry) -> Encoded:
             metrics=canonical_bytes(entry.metrics_summary),
             null_reasons=canonical_bytes(entry.null_reasons),
             source=canonical_bytes(source),
+            schema=entry.source.schema,
         )
     except (TypeError, ValueError) as error:
         raise EvidenceError(
@@ -225,7 +257,7 @@ def _encode(entry: PoolEntry) -> Encoded:
 
 def encode_pieces(
     genome: bytes, genome_sha256: str, *, created_at: bytes, fingerprint_ref: bytes, metrics: bytes,
-    null_reasons: bytes, source: bytes,
+    null_reasons: bytes, source: bytes, schema: Schema,
 ) -> Encoded:  # fmt: skip
     """An entry from the canonical bytes of its values, in the order that canonical JSON gives them (`pool_line`).
 
@@ -237,13 +269,14 @@ def encode_pieces(
         metrics: ``metrics_summary``.
         null_reasons: see `PoolEntry`.
         source: see `PoolEntry`.
+        schema: version of the record.
     """
     head = b'{"created_at":%b,"fingerprint_ref":%b,"genome_sha256":"%b",' % (
         created_at, fingerprint_ref, genome_sha256.encode(),
     )  # fmt: skip
     summary = b'"metrics_summary":%b,' % metrics
     reasons = b'"null_reasons":%b,' % null_reasons
-    foot = b'"schema":"%b","source":%b}' % (Schema.POOL_RECORD.value.encode(), source)
+    foot = b'"schema":"%b","source":%b}' % (schema.value.encode(), source)
     identity = content_id(head + summary + reasons + foot)
     vector = binascii.b2a_base64(genome, newline=False)
     return Encoded(

@@ -71,7 +71,12 @@ class Installation:
 
 @frozen(kw_only=True)
 class RunStarted:
-    """A run is begun: entered before its directory is made."""
+    """A run is begun: entered before its directory is made.
+
+    Attributes:
+        era: of a run that is one. The instance's next era follows the last one that completed: the ledger is the
+            cursor.
+    """
 
     run_id: str = field(metadata=A_RUN)
     run_dir: str = field(metadata=RELATIVE)
@@ -84,6 +89,7 @@ class RunStarted:
     git_commit: str | None = field(metadata=COMMIT)
     pool: ChainPlace
     curve: ChainPlace | None
+    era: int | None = field(default=None, metadata=absent(COUNT))
 
 
 @frozen(kw_only=True)

@@ -99,6 +99,7 @@ class Session:
             mode=self.site.profile.mode,
             instance=self.own.name,
             run_counter=number if counted else None,
+            era=ledger_now(self.site.layout.ledger).eras.get(self.own.name, 0) if self.site.profile.has_eras else None,
             previous_run_id=follows,
             restart_seconds=since,
         )

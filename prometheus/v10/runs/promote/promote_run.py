@@ -28,7 +28,7 @@ from prometheus.v10.base.errors import (
     PrometheusError,
     UsageError,
 )
-from prometheus.v10.base.modes import RunPrefix, Tier
+from prometheus.v10.base.modes import Arm, RunPrefix, Tier
 from prometheus.v10.base.names import Artifact, is_run_id
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.base.text import printable
@@ -43,6 +43,7 @@ from prometheus.v10.evidence.writing.environment import BUILD_FILE, Environment,
 from prometheus.v10.evidence.writing.manifest import RunManifest, Status, read_manifest
 from prometheus.v10.evidence.writing.rundir import RunDirectory
 from prometheus.v10.runs.control import RunOutcome
+from prometheus.v10.runs.founding.descents import RunDescent, descend_again, era_of
 from prometheus.v10.runs.harvest import harvest
 from prometheus.v10.runs.identity import identity
 from prometheus.v10.runs.observe import Scene
@@ -172,7 +173,7 @@ def open_source(promotion: Promotion, layout: Layout) -> Source:
     if profile.stage2 is not None:
         raise UsageError(f"{manifest.run_id} judged genomes and made none", hint="promote from the genome's own run")
     try:
-        world = setup.prepare(profile, layout)
+        world = setup.prepare(profile, layout, era_of(manifest))
     except ConfigError as error:
         raise ConfigError(
             f"the market data of {manifest.run_id} is gone: {error.message}", hint="import the same bars again"
@@ -226,7 +227,8 @@ def run_promotion(promotion: Promotion, around: Surroundings) -> tuple[RunOutcom
         experiments=evolve(source.profile.experiments, count=1, seed=old.seeds[promotion.experiment]),
         evidence=evolve(source.profile.evidence, order_sample_one_in=1, raw_budget_bytes=RAW_BUDGET),
     )
-    work = Tier2Work(profile, source.world, old.core_hash, promotes=(promotion, source.path))
+    descent = descend_again(old, source.profile, source.world, around.layout, of=promotion.experiment)
+    work = Tier2Work(profile, source.world, old.core_hash, promotes=(promotion, source.path), descent=descent)
     request = RunRequest(
         profile=profile, mode=profile.mode, instance=promotion.instance, prefix=RunPrefix(promotion.instance)
     )
@@ -257,15 +259,16 @@ def claim_of(promotion: Promotion) -> PromotionClaim:
 class Tier2Work(OfflineWorkload):
     """One experiment with every artifact of Tier 2.
 
-    ``promotes`` are a promotion and its source run, where there is something to prove; ``limits`` (replay only) is the
-    number of ticks that the run came to.
+    ``promotes`` are a promotion and its source run, where there is something to prove; ``descent`` says who founds it;
+    ``limits`` (replay only) is the number of ticks that the run came to.
     """
 
     def __init__(
         self, profile: Profile, world: setup.World, core: str, *, promotes: tuple[Promotion, Path] | None = None,
-        limits: Mapping[int, int] | None = None,
+        descent: RunDescent | None = None, limits: Mapping[int, int] | None = None,
     ) -> None:  # fmt: skip
-        self.profile, self.world, self.core, self.promotes, self.limits = profile, world, core, promotes, limits
+        self.profile, self.world, self.core, self.promotes = profile, world, core, promotes
+        self.descent, self.limits = descent, limits
         self.proof: Proof | None = None
 
     def facts(self) -> Facts:
@@ -276,17 +279,24 @@ class Tier2Work(OfflineWorkload):
             window=Window(name=window.name, start=window.start, len=window.len),
             core_hash=self.core,
             exchange=self.exchange,
-            extra={} if self.promotes is None else {"promotion": claim_of(self.promotes[0]).plain()},
+            extra={
+                **({} if self.descent is None else self.descent.facts()),
+                **({} if self.promotes is None else {"promotion": claim_of(self.promotes[0]).plain()}),
+            },
         )
 
     def work(self, run: Run) -> None:
         """Run it tick by tick, file everything, and prove that it is the experiment of its source."""
         world, directory, run_id = self.world, run.directory, run.manifest.run_id
-        who = identity(run.manifest, world.config, 0, 0)
-        bars = setup.arm_bars(world, who.seed)
+        who = identity(run.manifest, world, 0, 0)
+        bars = setup.arm_bars(world, Arm(who.arm), who.seed)
         market, _ = setup.market_arrays(bars, world.config)
         began = run.clock.monotonic()
-        experiment = Experiment(market, world.config, who.seed, mask=mask(world.ablation), keep_orders_one_in=1)
+        plan, count = None if self.descent is None else self.descent.plans[0], world.config.founders
+        experiment = Experiment(
+            market, world.config, who.seed, mask=mask(world.ablation), keep_orders_one_in=1,
+            founding=None if plan is None else plan.genomes(world.config, who.seed),
+        )  # fmt: skip
         times = utc_texts(bars.open_time + world.config.timeframe_s)
         self._trace(run, experiment, times)
         held = made.open_positions(experiment)
@@ -299,7 +309,10 @@ class Tier2Work(OfflineWorkload):
             keep_orders_one_in=1,
             interesting=self.profile.interesting,
         )
-        harvested = harvest(result, who, bars.open_time, scene, (began, run.clock.monotonic()), for_pool=False)
+        harvested = harvest(
+            result, who, bars.open_time, scene, (began, run.clock.monotonic()), for_pool=False,
+            founders=b"" if plan is None else plan.record(run_id, 0, who.seed, who.arm, count),
+        )  # fmt: skip
         run.file([harvested], ())
         directory.write_bytes(Artifact.GENOMES, made.genomes_npy(result))
         directory.write_bytes(Artifact.BEHAVIORS, made.behaviors_json(result, run_id, 0))

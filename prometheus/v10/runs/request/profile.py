@@ -23,8 +23,8 @@ from prometheus.v10.base.toml import parse_toml
 from prometheus.v10.core.config import WorldConfig
 from prometheus.v10.evidence.records.codec import structure_config
 from prometheus.v10.evidence.records.interesting import InterestingTable
-from prometheus.v10.market.windows import Window
 from prometheus.v10.runs.request.ablation import ABLATIONS
+from prometheus.v10.runs.request.eras_table import FoundingTable, WindowTable, unsound_eras
 from prometheus.v10.runs.request.ranges import FENCES, unsound_numbers
 from prometheus.v10.runs.request.stage2_table import Stage2Table
 
@@ -155,6 +155,7 @@ class Profile:
         mode: as an operator spells it; recorded canonically.
         workers: processes; 0 is one a processor.
         stage2: only profiles of stage 2 have it.
+        founding: who founds the populations; None draws all founders, and the runs are no eras.
         allow_live: must be true, beside a credential, before ``okx_live`` connects to anything. A stage-1 run in that
             mode is refused without it; with it, too, as this version has no adapter.
     """
@@ -164,7 +165,7 @@ class Profile:
     workers: int = field(default=0, validator=validators.ge(0))
     allow_live: bool = False
     market: MarketTable = Factory(MarketTable)
-    window: Window | None = None
+    window: WindowTable | None = None
     experiments: ExperimentsTable = Factory(ExperimentsTable)
     world: WorldTable = Factory(WorldTable)
     pool: PoolTable = Factory(PoolTable)
@@ -174,6 +175,12 @@ class Profile:
     service: ServiceTable = Factory(ServiceTable)
     disk: DiskTable = Factory(DiskTable)
     stage2: Stage2Table | None = None
+    founding: FoundingTable | None = None
+
+    @property
+    def has_eras(self) -> bool:
+        """Whether its runs are eras: they have another window each, or they inherit."""
+        return self.founding is not None or (self.window is not None and self.window.moves)
 
 
 def load_profile(name_or_path: str | Path, layout: Layout) -> Profile:
@@ -184,7 +191,7 @@ def load_profile(name_or_path: str | Path, layout: Layout) -> Profile:
     """
     path = find_profile(str(name_or_path), layout)
     profile = structure_config(_with_fences_off(_table(path)), Profile, source=printable(str(path)))
-    if wrong := unsound_numbers(profile):
+    if wrong := unsound_numbers(profile) or unsound_eras(profile):
         raise ConfigError(f"{printable(str(path))}: {'; '.join(wrong[:5])}", hint=f"correct {printable(str(path))}")
     return profile
 

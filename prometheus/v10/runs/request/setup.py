@@ -15,12 +15,14 @@ from prometheus.v10.core.config import WorldConfig, for_timeframe
 from prometheus.v10.core.exchange import funding_by_tick
 from prometheus.v10.core.state import Market
 from prometheus.v10.evidence.derive.derived_world import outside_contract
+from prometheus.v10.evidence.pools.exposure import Interval, market_key, stretch
 from prometheus.v10.evidence.records.manifest_parts import MarketSource
 from prometheus.v10.market.bars import Bars
 from prometheus.v10.market.null_arm import shuffle_returns
-from prometheus.v10.market.resolve import MarketSpec, resolve_market
+from prometheus.v10.market.resolve import SYNTHETIC, MarketSpec, resolve_market
 from prometheus.v10.market.validate import require_valid
 from prometheus.v10.market.windows import Window, cut, whole
+from prometheus.v10.runs.request.eras import EraPlace, era_place
 from prometheus.v10.runs.request.profile import MarketTable, Profile
 from prometheus.v10.runs.request.ranges import excess
 from prometheus.v10.runs.request.scale import require_fitting
@@ -33,6 +35,8 @@ class World:
     Attributes:
         bars: of the window, in their true order.
         market: identity of the whole market that the window was cut from.
+        interval: the stretch of the market as an exposure names it; None for a world of several.
+        place: of the era; None where runs are no eras.
     """
 
     bars: Bars
@@ -41,6 +45,8 @@ class World:
     market: MarketSource
     arm: Arm
     ablation: str
+    interval: Interval | None = None
+    place: EraPlace | None = None
 
     @property
     def counterfactual(self) -> list[str]:
@@ -48,29 +54,56 @@ class World:
         return outside_contract(self.config._asdict())
 
 
-def prepare(profile: Profile, layout: Layout) -> World:
+def prepare(profile: Profile, layout: Layout, era: int | None = None) -> World:
     """Resolve the market, cut the window and settle the physics.
+
+    Args:
+        profile: what to run.
+        layout: where imported markets lie.
+        era: number of the era; None where runs are no eras, or for the first one.
 
     Raises:
         ConfigError: for a market, a window or a number of the world that cannot be.
+        NoBarsLeftError: when a walk has used all bars.
         EvidenceError: when a stored market is damaged.
     """
-    bars = resolve_market(market_spec(profile.market), layout.market)
-    window = profile.window or whole(bars)
+    bars, window, place = _bars_of_era(profile, layout, era or 0)
     part = cut(bars, window)
     require_valid(part, allow_gaps=True)
     if too_much := excess(profile, len(part)):
         raise ConfigError(too_much, hint="name a shorter [window], fewer founders or fewer experiments")
     config = world_config(profile, part.timeframe_s)
     require_fitting(part, config)
+    market = market_source(bars)
     return World(
         bars=part,
         window=window,
         config=config,
-        market=market_source(bars),
+        market=market,
         arm=profile.experiments.arm,
         ablation=profile.experiments.ablation,
+        interval=stretch(
+            market_key(market.source, market.symbol),
+            (bars.first_open, bars.last_open, len(bars), bars.timeframe_s),
+            window.start,
+            window.len,
+        ),
+        place=place if profile.has_eras else None,
     )
+
+
+def _bars_of_era(profile: Profile, layout: Layout, era: int) -> tuple[Bars, Window, EraPlace]:
+    """The market, the window in it, and the era's place; the synthetic market has a seed for each cycle of a walk."""
+    spec, table = market_spec(profile.market), profile.window
+    bars = resolve_market(spec, layout.market)
+    if table is None or not table.moves:
+        window = whole(bars) if table is None else Window(table.name, table.start, table.len)
+        return bars, window, EraPlace(number=era, cycle=0, window=window)
+    endless = spec.source == SYNTHETIC
+    place = era_place(table, era, len(bars), seed=profile.experiments.seed, endless=endless)
+    if place.cycle and endless:
+        bars = resolve_market(attrs.evolve(spec, seed=spec.seed + place.cycle), layout.market)
+    return bars, place.window, place
 
 
 def market_spec(table: MarketTable) -> MarketSpec:
@@ -157,6 +190,6 @@ def market_arrays(bars: Bars, config: WorldConfig) -> tuple[Market, int]:
     return market, defaulted
 
 
-def arm_bars(world: World, seed: int) -> Bars:
+def arm_bars(world: World, arm: Arm, seed: int) -> Bars:
     """The bars one experiment sees: the true order, or its own shuffle."""
-    return world.bars if world.arm is Arm.A_REAL else shuffle_returns(world.bars, seed)
+    return world.bars if arm is Arm.A_REAL else shuffle_returns(world.bars, seed)

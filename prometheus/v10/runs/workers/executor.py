@@ -19,8 +19,10 @@ import numpy as np
 from attrs import frozen
 
 from prometheus.v10.base.errors import HostError
+from prometheus.v10.base.modes import Arm
 from prometheus.v10.core.world import Experiment
 from prometheus.v10.evidence.records.interesting import InterestingTable
+from prometheus.v10.runs.founding.populations import Plan
 from prometheus.v10.runs.harvest import Harvest, Identity, harvest
 from prometheus.v10.runs.observe import Scene
 from prometheus.v10.runs.request.ablation import mask
@@ -48,12 +50,14 @@ class Job:
         who: its identity, for its records.
         keep_orders_one_in: sample of plain orders to keep.
         interesting: thresholds of the patterns among deaths.
+        plan: who founds it; None draws all founders.
         stop_after: run only this many ticks (a replay of a stopped experiment); None runs the whole window.
     """
 
     who: Identity
     keep_orders_one_in: int
     interesting: InterestingTable
+    plan: Plan | None = None
     stop_after: int | None = None
 
 
@@ -83,11 +87,12 @@ def run_job(world: World, job: Job, table: ProgressTable, look: Callable[[], Non
         What it came to; None where a stop came before its first tick.
     """
     started = time.monotonic()
-    bars = arm_bars(world, job.who.seed)
+    bars = arm_bars(world, Arm(job.who.arm), job.who.seed)
     market, _ = market_arrays(bars, world.config)
     experiment = Experiment(
-        market, world.config, job.who.seed, mask=mask(world.ablation), keep_orders_one_in=job.keep_orders_one_in
-    )
+        market, world.config, job.who.seed, mask=mask(world.ablation), keep_orders_one_in=job.keep_orders_one_in,
+        founding=None if job.plan is None else job.plan.genomes(world.config, job.who.seed),
+    )  # fmt: skip
     last = experiment.total_ticks if job.stop_after is None else job.stop_after
     row = table.rows[job.who.experiment]
     while experiment.tick < last and not experiment.done and not (table.stopped and job.stop_after is None):
@@ -106,9 +111,12 @@ def run_job(world: World, job: Job, table: ProgressTable, look: Callable[[], Non
         keep_orders_one_in=job.keep_orders_one_in,
         interesting=job.interesting,
     )
+    who, plan, count = job.who, job.plan, world.config.founders
     return harvest(
-        result, job.who, bars.open_time, scene, (started, time.monotonic()), for_pool=not world.counterfactual
-    )
+        result, who, bars.open_time, scene, (started, time.monotonic()), for_pool=not world.counterfactual,
+        exposures=[] if plan is None else plan.exposures(count),
+        founders=b"" if plan is None else plan.record(who.run_id, who.experiment, who.seed, who.arm, count),
+    )  # fmt: skip
 
 
 # ---- worker processes

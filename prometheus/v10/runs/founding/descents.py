@@ -1,0 +1,184 @@
+"""The descent of a run that is an era: its lines, the prefix that its ancestors come from, and who founds what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+
+from prometheus.v10.base.errors import ConfigError, EvidenceError
+from prometheus.v10.base.modes import Arm, Stage
+from prometheus.v10.base.names import SNAPSHOT_PREFIX
+from prometheus.v10.base.paths import Layout
+from prometheus.v10.evidence.chains.chain import Link
+from prometheus.v10.evidence.pools.descent import FRESH, NULL
+from prometheus.v10.evidence.pools.pool_claims import place_of
+from prometheus.v10.evidence.pools.snapshot import snapshot_id
+from prometheus.v10.evidence.writing.manifest import RunManifest
+from prometheus.v10.runs.founding.ancestors import ancestors
+from prometheus.v10.runs.founding.populations import Plan, plans
+from prometheus.v10.runs.harvest import Descent
+from prometheus.v10.runs.request.eras_table import NEWEST, Founding, FoundingTable
+from prometheus.v10.runs.request.profile import Profile
+from prometheus.v10.runs.request.setup import World
+
+ERA, LINES, FOUNDING = "era", "lines", "founding"
+"""Keys of a manifest."""
+RANDOM = FoundingTable(policy=Founding.RANDOM)
+"""Runs whose window moves, of a profile without ``[founding]``."""
+
+
+@frozen(kw_only=True)
+class Prefix:
+    """Where ancestors are read: the pool's first records, or a snapshot, which is such a prefix."""
+
+    snapshot: str
+    path: Path
+    link: Link
+
+
+@frozen(kw_only=True, eq=False)
+class RunDescent:
+    """What a run that is an era has beside its window.
+
+    Attributes:
+        instance: whose era it is.
+        lines: of each experiment.
+        prefix: None where nobody inherits.
+        plans: of each experiment.
+    """
+
+    instance: str
+    era: dict[str, Any]
+    lines: tuple[str, ...]
+    prefix: Prefix | None
+    plans: tuple[Plan, ...]
+
+    def facts(self) -> dict[str, Any]:
+        """The manifest's keys."""
+        founding: dict[str, Any] = {"policy": Founding.RANDOM.value}
+        if self.prefix is not None:
+            link = self.prefix.link
+            founding = {"policy": Founding.INHERIT.value, "snapshot": self.prefix.snapshot, "records": link.n,
+                        "head": link.prev}  # fmt: skip
+        return {ERA: self.era, LINES: list(self.lines), FOUNDING: founding}
+
+
+def descend(
+    profile: Profile, world: World, layout: Layout, instance: str, seeds: Sequence[int],
+    *, lines: Sequence[str] | None = None, link: Link | None = None,
+) -> RunDescent | None:  # fmt: skip
+    """The descent of a run; None where runs of this profile are no eras.
+
+    Args:
+        profile: of the run.
+        world: of the era.
+        layout: where the pool lies.
+        instance: whose eras they are.
+        seeds: of each experiment.
+        lines: of each experiment; None takes what the profile says.
+        link: of the prefix, where the run was done before; None takes the newest.
+
+    Raises:
+        ConfigError: when the profile names a snapshot that is not there.
+        EvidenceError: when pool or snapshot is not what the founding names, or damaged.
+    """
+    if world.place is None:
+        return None
+    table = profile.founding or RANDOM
+    of_each = tuple(table.lines(len(seeds)) if lines is None else lines)
+    era = {
+        "instance": instance,
+        "number": world.place.number,
+        "cycle": world.place.cycle,
+        "policy": "fixed" if profile.window is None or profile.window.policy is None else profile.window.policy.value,
+    }
+    prefix, ancestry = None, None
+    if set(of_each) - {FRESH}:
+        prefix = _prefix(table.snapshot, layout, link)
+        if prefix.link.n:
+            ancestry = ancestors(
+                prefix.path, prefix.link, instance=instance, era=world.place.number, eras=table.eras
+            )  # fmt: skip
+    of_line = ancestry or {line: [] for line in of_each}
+    found = plans(of_line, table, world.config, of_each, seeds)
+    return RunDescent(instance=instance, era=era, lines=of_each, prefix=prefix, plans=tuple(found))
+
+
+def _prefix(snapshot: str, layout: Layout, link: Link | None) -> Prefix:
+    if snapshot == NEWEST:
+        path = layout.pool(Stage.STAGE1)
+        if link is None:
+            place = place_of(path)
+            link = Link(place["records"], place["head"])
+        if link.n and not path.exists():
+            raise EvidenceError(
+                f"{path} is gone, and the founding names its first {link.n} records", hint="restore the pool"
+            )
+        return Prefix(snapshot=snapshot_id(*link), path=path, link=link)
+    path = layout.snapshots(Stage.STAGE1) / f"{SNAPSHOT_PREFIX}{snapshot}.jsonl"
+    if not path.is_file():
+        raise ConfigError(
+            f"[founding] snapshot = {snapshot}: there is no such snapshot of stage 1",
+            hint="prometheus-quant snapshot list",
+        )
+    place = place_of(path)
+    return Prefix(snapshot=snapshot, path=path, link=link or Link(place["records"], place["head"]))
+
+
+def descend_again(
+    manifest: RunManifest, profile: Profile, world: World, layout: Layout, *, of: int | None = None
+) -> RunDescent | None:
+    """The descent that a run had, by its manifest; None where it was no era.
+
+    Args:
+        manifest: of the run.
+        profile: its configuration.
+        world: of its era.
+        layout: where its pool lies.
+        of: only this experiment; None takes all of them.
+
+    Raises:
+        EvidenceError: when the pool's prefix that it was founded on is gone, or another one now.
+    """
+    said = manifest.extra
+    if ERA not in said:
+        return None
+    lines, seeds = list(said[LINES]), list(manifest.seeds)
+    if of is not None:
+        lines, seeds = [lines[of]], [seeds[of]]
+    founding = said[FOUNDING]
+    link = Link(int(founding["records"]), str(founding["head"])) if "records" in founding else None
+    return descend(profile, world, layout, founder_of(manifest), seeds, lines=lines, link=link)
+
+
+def founder_of(manifest: RunManifest) -> str:
+    """The instance whose eras a run belongs to: its own, or that of the run which it promotes."""
+    return str(manifest.extra.get(ERA, {}).get("instance", manifest.instance))
+
+
+def era_of(manifest: Mapping[str, Any] | RunManifest) -> int | None:
+    """The number of the era that a run is; None where it is none."""
+    said = manifest.extra.get(ERA) if isinstance(manifest, RunManifest) else manifest.get(ERA)
+    number = said.get("number") if isinstance(said, Mapping) else None
+    return number if type(number) is int else None
+
+
+def line_of_descent(manifest: RunManifest, number: int, world: World) -> Descent | None:
+    """What records of experiment ``number`` say of its line."""
+    if ERA not in manifest.extra or world.interval is None:
+        return None
+    return Descent(
+        instance=founder_of(manifest),
+        line=manifest.extra[LINES][number],
+        era=manifest.extra[ERA]["number"],
+        interval=world.interval,
+    )
+
+
+def arm_of(manifest: RunManifest, number: int) -> str:
+    """The arm of experiment ``number``: the line on shuffled returns has its own."""
+    null = ERA in manifest.extra and manifest.extra[LINES][number] == NULL
+    return Arm.B2_SHUFFLE_RETURNS.value if null else manifest.arm

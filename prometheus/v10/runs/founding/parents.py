@@ -1,0 +1,145 @@
+"""How parents are chosen among the ancestors: functions of what the pool says of them, and of uniform draws.
+
+Nothing but figures of whole lives is looked at: no choice here knows a price, an order or a position. Every policy
+works on the same candidates: one for each genome, of those that traded, with the return of each era that it lived in.
+
+* ``truncation``: the best, all alike.
+* ``tournament``: the best of a few that are drawn.
+* ``lexicase``: eras in an order that is drawn; in each, those within the median absolute deviation of the best stay
+  (La Cava, Spector and Danai 2016, "Epsilon-lexicase selection for regression"). Who did not live in an era counts as
+  one who did nothing in it: a return of 0.
+* ``niches``: a grid over behaviour, trades a tick by share of wins, at quantiles of the candidates; the best of each
+  cell, all cells alike (Mouret and Clune 2015, "Illuminating search spaces by mapping elites").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from attrs import frozen
+from numpy.typing import NDArray
+
+from prometheus.v10.core.numeric import uniforms
+from prometheus.v10.runs.founding.ancestors import Ancestor
+from prometheus.v10.runs.request.eras_table import FoundingTable, Parents
+
+STREAM = 1 << 62
+"""In place of the number of a birth: the draws of selection are nobody's birth."""
+CELLS = 5
+"""Of the grid of niches, along each side."""
+
+Ints = NDArray[np.int64]
+
+
+@frozen(eq=False)
+class Candidates:
+    """One row a genome, best return in its latest era first; equal ones in the order of their records.
+
+    Attributes:
+        latest: the genome's latest record.
+        roi: of that life, shape (candidates,).
+        by_era: return in each era, oldest first; NaN where it did not live, shape (candidates, eras).
+    """
+
+    latest: tuple[Ancestor, ...]
+    roi: NDArray[np.float64]
+    by_era: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        """Number of genomes."""
+        return len(self.latest)
+
+
+def candidates_of(ancestors: Sequence[Ancestor]) -> Candidates:
+    """The candidates among one line's ancestors: genomes that traded in their latest era."""
+    latest: dict[str, Ancestor] = {}
+    for one in ancestors:
+        latest[one.sha256] = max(one, latest.get(one.sha256, one), key=lambda life: (life.era, life.n))
+    chosen = sorted((one for one in latest.values() if one.trades > 0), key=lambda one: (-one.roi, one.n))
+    eras = sorted({one.era for one in ancestors})
+    rows = {one.sha256: row for row, one in enumerate(chosen)}
+    by_era = np.full((len(chosen), len(eras)), np.nan)
+    for one in ancestors:
+        if one.sha256 in rows:
+            by_era[rows[one.sha256], eras.index(one.era)] = one.roi
+    return Candidates(tuple(chosen), np.array([one.roi for one in chosen], dtype=np.float64), by_era)
+
+
+@frozen(eq=False)
+class Choice:
+    """Rows of `Candidates`: ``elites`` in their order, and one parent for each of the ``offspring``."""
+
+    elites: Ints
+    offspring: Ints
+
+
+def choose(candidates: Candidates, table: FoundingTable, founders: int, seed: int) -> Choice:
+    """Who is an elite, and who the parent of each offspring.
+
+    Args:
+        candidates: of one line.
+        table: ``[founding]``.
+        founders: of the experiment.
+        seed: of the experiment.
+    """
+    if not len(candidates):
+        return Choice(np.zeros(0, np.int64), np.zeros(0, np.int64))
+    order = champions(candidates) if table.parents is Parents.NICHES else np.arange(len(candidates))
+    elites = order[: min(share(table.elites, founders), table.keep)]
+    children = share(table.offspring, founders)
+    return Choice(elites, _parents(candidates, order, table, children, seed))
+
+
+def share(part: float, founders: int) -> int:
+    """A share of the founders as a whole number, rounded down; a part in a billion below the next one is that one."""
+    return int(part * founders + 1e-9)
+
+
+def _parents(candidates: Candidates, order: Ints, table: FoundingTable, children: int, seed: int) -> Ints:
+    kept = order[: table.keep]
+    if table.parents is Parents.TOURNAMENT:
+        drawn = _below(seed, children * table.tournament, len(kept)).reshape(children, table.tournament)
+        return kept[drawn.min(axis=1)] if children else kept[:0]  # rows are ordered by return
+    if table.parents is Parents.LEXICASE:
+        return _lexicase(candidates, kept, children, seed)
+    return kept[_below(seed, children, len(kept))]
+
+
+def _below(seed: int, count: int, end: int) -> Ints:
+    """``count`` whole numbers from 0 to ``end`` - 1."""
+    return np.minimum((uniforms(seed, STREAM, max(count, 1))[:count] * end).astype(np.int64), end - 1)
+
+
+def _lexicase(candidates: Candidates, kept: Ints, children: int, seed: int) -> Ints:
+    values = np.nan_to_num(candidates.by_era[kept], nan=0.0)
+    cases = values.shape[1]
+    draws = uniforms(seed, STREAM, max(children * (cases + 1), 1))[: children * (cases + 1)]
+    spread = np.median(np.abs(values - np.median(values, axis=0)), axis=0)
+    chosen = []
+    for row in draws.reshape(children, cases + 1):
+        left = np.arange(len(kept))
+        for case in np.argsort(row[:cases], kind="stable"):
+            column: Any = values[left, case]
+            left = left[column >= column.max() - spread[case]]
+        chosen.append(kept[left[min(int(row[cases] * len(left)), len(left) - 1)]])
+    return np.array(chosen, dtype=np.int64)
+
+
+def champions(candidates: Candidates) -> Ints:
+    """The best of each niche, best first."""
+    pace = np.array([one.trades / one.ticks for one in candidates.latest])
+    wins = np.array([one.wins / one.trades for one in candidates.latest])
+    cells = [(int(a), int(b)) for a, b in zip(_bins(pace), _bins(wins), strict=True)]
+    best: dict[tuple[int, int], int] = {}
+    for row, cell in enumerate(cells):  # rows are ordered by return
+        best.setdefault(cell, row)
+    return np.array(sorted(best.values()), dtype=np.int64)
+
+
+def _bins(values: NDArray[np.float64]) -> Ints:
+    """Which fifth of the candidates each value lies in; equal values lie in the same."""
+    ordered = np.sort(values)
+    edges = ordered[[len(ordered) * k // CELLS for k in range(1, CELLS)]]
+    return np.searchsorted(edges, values, side="right")

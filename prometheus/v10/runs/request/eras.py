@@ -1,0 +1,77 @@
+"""The bars of an era: a function of the profile, the era's number and how many bars there are."""
+
+from __future__ import annotations
+
+import hashlib
+
+from attrs import frozen
+
+from prometheus.v10.base.errors import ConfigError, ExitCode, PrometheusError
+from prometheus.v10.market.windows import Window
+from prometheus.v10.runs.request.eras_table import AtEnd, WindowPolicy, WindowTable
+
+
+class NoBarsLeftError(PrometheusError):
+    """A walk has used every bar that there is."""
+
+    exit_code = ExitCode.CONFIG
+
+
+@frozen(kw_only=True)
+class EraPlace:
+    """Where an era lies.
+
+    Attributes:
+        number: of the era, counted from 0.
+        cycle: how often the walk had begun again before it; the synthetic market goes on under the next seed then.
+    """
+
+    number: int
+    cycle: int
+    window: Window
+
+
+def era_place(table: WindowTable, number: int, rows: int, *, seed: int, endless: bool) -> EraPlace:
+    """Where era ``number`` lies.
+
+    Args:
+        table: ``[window]``.
+        number: of the era.
+        rows: bars of the market.
+        seed: of the first experiment; draws the stretches of policy ``sample``.
+        endless: whether the market has further bars when these are used: the synthetic one.
+
+    Raises:
+        NoBarsLeftError: when a walk has used all bars, and does not begin again.
+        ConfigError: when the market has no room for one era.
+    """
+    room = rows - table.start - table.len
+    if room < 0:
+        raise ConfigError(
+            f"window {table.name!r}: one era needs {table.start} + {table.len} bars, the market has {rows}",
+            hint="give a shorter [window] len, or more bars",
+        )
+    cycle, start = 0, table.start
+    if table.policy is WindowPolicy.WALK:
+        stride = stride_of(table)
+        cycle, place = divmod(number, room // stride + 1)
+        if cycle and not endless and table.at_end is not AtEnd.AGAIN:
+            raise NoBarsLeftError(
+                f"window {table.name!r}: era {number} needs bars behind the last of {rows}",
+                hint="import more bars, or set [window] at_end = again",
+            )
+        start += place * stride
+    elif table.policy is WindowPolicy.SAMPLE:
+        start += drawn(seed, number, room + 1)
+    return EraPlace(number=number, cycle=cycle, window=Window(table.name, start, table.len))
+
+
+def stride_of(table: WindowTable) -> int:
+    """Bars from the start of one era of a walk to the start of the next."""
+    return (table.len if table.step is None else table.step) + (table.embargo or 0)
+
+
+def drawn(seed: int, number: int, choices: int) -> int:
+    """One of 0 .. ``choices`` - 1, by seed and number alone; the first 16 bytes of a sha256 as a big-endian number."""
+    digest = hashlib.sha256(f"era {seed} {number}".encode("ascii")).digest()
+    return int.from_bytes(digest[:16], "big") % choices
