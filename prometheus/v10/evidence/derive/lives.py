@@ -8,7 +8,7 @@ import os
 import threading
 from array import array
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
@@ -139,11 +139,7 @@ def _read(  # noqa: C901, PLR0912  (one pass over all files)
         for artifact, path in paths.items():
             files[artifact] = EventFile(path, hashed=first)
             found.by_experiment[artifact] = Counter()
-        while (experiment := _next(files)) is not None or (rows and _left(rows, found, place, places)):
-            if experiment is None:
-                experiment = _left(rows or {}, found, place, places)
-                if experiment is None:
-                    break
+        for experiment in _experiments(files, rows, found, place, places):
             parts = {artifact: file.part(experiment) for artifact, file in files.items()}
             for artifact, part in parts.items():
                 found.by_experiment[artifact][experiment] += len(part.lines)
@@ -171,13 +167,20 @@ def _read(  # noqa: C901, PLR0912  (one pass over all files)
     return found
 
 
+def _experiments(
+    files: Mapping[Artifact, EventFile], rows: Mapping[int, Any] | None, found: Lives, place: int, places: int
+) -> Iterator[int]:
+    """Those of the files, in order; then rows that no line speaks of: nobody was born, died or lived, which cannot be.
+
+    Each comes once, told or not: a row may name any number.
+    """
+    while (experiment := _next(files)) is not None:
+        yield experiment
+    yield from [one for one in sorted(rows or ()) if one % places == place and one not in found.told]
+
+
 def _next(files: Mapping[Artifact, EventFile]) -> int | None:
     return min((one for file in files.values() if (one := file.next_experiment()) is not None), default=None)
-
-
-def _left(rows: Mapping[int, Any], found: Lives, place: int, places: int) -> int | None:
-    """A row whose experiment has no line in any file: nobody was born, died or lived in it, which cannot be."""
-    return next((one for one in sorted(rows) if one % places == place and one not in found.told), None)
 
 
 def _experiment(  # noqa: C901  (what is known decides what is checked)
