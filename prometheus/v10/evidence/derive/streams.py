@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from prometheus.v10.evidence.chains.chain import Lines
+from prometheus.v10.evidence.chains.chain import BLOCK, Lines
 from prometheus.v10.evidence.chains.scan import open_for_reading
 
 _EXPERIMENT = re.compile(rb'"experiment":(\d{1,9}),')
@@ -31,21 +31,22 @@ class Part:
 
 
 class EventFile:
-    """A file of events, experiment by experiment.
+    """A file of events, or a span of its bytes, experiment by experiment.
 
     Attributes:
         count: lines read so far; ``rest`` the bytes behind the last newline.
         wrong: line number and what is wrong with it, of lines that belong to no experiment or to one that is over.
     """
 
-    def __init__(self, path: Path, *, hashed: bool) -> None:
+    def __init__(self, path: Path, span: tuple[int, int] | None = None) -> None:
         self.path = path
         self.count, self.rest = 0, 0
         self.wrong: list[tuple[int, str]] = []
         self.too_much = False
-        self._sha256 = hashlib.sha256() if hashed else None
+        self._sha256 = hashlib.sha256()
         self._fd = open_for_reading(path)
-        self._source = Lines(self._fd)
+        start, end = (0, None) if span is None else span
+        self._source = Lines(self._fd, start=start, size=end)
         self._parts = self._split()
         self._held: Part | None = None
 
@@ -67,17 +68,17 @@ class EventFile:
             self._held = next(self._parts, None)
         return None if self._held is None else self._held.experiment
 
-    def finish(self) -> str | None:
-        """Read what is left, and return the sha256 of all bytes, where it was taken."""
+    def finish(self) -> str:
+        """Read what is left, and return the sha256 of all bytes."""
         while (left := self.next_experiment()) is not None:
             self.part(left + 1)
         self.rest = self._source.size - self._source.end
-        if self._sha256 is not None and self.rest and not self._source.overlong:
+        if self.rest and not self._source.overlong:
             at = self._source.end
             while block := os.pread(self._fd, min(1 << 20, self._source.size - at), at):
                 self._sha256.update(block)
                 at += len(block)
-        return None if self._sha256 is None else self._sha256.hexdigest()
+        return self._sha256.hexdigest()
 
     def close(self) -> None:
         """Close the file."""
@@ -88,8 +89,7 @@ class EventFile:
         size = 0
         mark = b""
         for lines in self._source.blocks():
-            if self._sha256 is not None:
-                self._sha256.update(b"".join(lines))
+            self._sha256.update(b"".join(lines))
             for line in lines:
                 if part is not None and mark in line:
                     size += len(line)
@@ -112,3 +112,15 @@ class EventFile:
                 self.count += 1
         if part is not None:
             yield part
+
+
+def lines_before(path: Path, end: int) -> int:
+    """How many lines end before byte ``end`` of a file."""
+    fd, at, count = open_for_reading(path), 0, 0
+    try:
+        while at < end and (block := os.pread(fd, min(BLOCK, end - at), at)):
+            at += len(block)
+            count += block.count(b"\n")
+    finally:
+        os.close(fd)
+    return count
