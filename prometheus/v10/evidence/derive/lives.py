@@ -9,6 +9,7 @@ from array import array
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from prometheus.v10.evidence.derive.patterns import Patterns
 from prometheus.v10.evidence.derive.rows import FILES, collapse_findings, row_findings
 from prometheus.v10.evidence.derive.setting import Heard, Setting
 from prometheus.v10.evidence.derive.sharing import MOST_SHARES, Share, can_share, cut, hashed, in_processes
-from prometheus.v10.evidence.derive.streams import EventFile, lines_before
+from prometheus.v10.evidence.derive.streams import EventFile, as_bytes, lines_before
 from prometheus.v10.evidence.derive.typed import is_count
 
 LARGE = 2 * 1024 * 1024
@@ -224,11 +225,11 @@ def _experiment(  # noqa: C901  (what is known decides what is checked)
     for name, line, what in said if filed else ():
         found.say(name, parts[Artifact(name)].first + line, what)
     if filed and Artifact.COLLAPSES in parts:
-        for what in collapse_findings(book, lines[Artifact.COLLAPSES]):
+        for what in collapse_findings(book, [*map(as_bytes, lines[Artifact.COLLAPSES])]):
             found.say(Artifact.COLLAPSES, parts[Artifact.COLLAPSES].first, f"experiment {experiment}: {what}")
     if book.totals.whole and Artifact.INTERESTING_DEATHS in parts and not last:
         part = parts[Artifact.INTERESTING_DEATHS]
-        for line, what in Patterns(book, before + parts[Artifact.DEATHS].first).findings(part.lines):
+        for line, what in Patterns(book, before + parts[Artifact.DEATHS].first).findings([*map(as_bytes, part.lines)]):
             found.say(Artifact.INTERESTING_DEATHS, part.first + line, what)
     if row is not None and known and book.totals.whole:
         for what in row_findings(book, row, ticks):
@@ -236,7 +237,7 @@ def _experiment(  # noqa: C901  (what is known decides what is checked)
     found.told[experiment] = _told(book, ticks, completed=completed)
 
 
-def _wholly_filed(book: Book, lines: Mapping[Artifact, list[bytes]]) -> bool:
+def _wholly_filed(book: Book, lines: Mapping[Artifact, list[str]]) -> bool:
     """Whether the last experiment of an unfinished run has all its lines.
 
     Its files are written one after the other, and a failure cuts any of them at any place. What is derived from lines
@@ -248,14 +249,14 @@ def _wholly_filed(book: Book, lines: Mapping[Artifact, list[bytes]]) -> bool:
     return told == living and (told > 0 or bool(lines[Artifact.COLLAPSES]))
 
 
-def _ticks(book: Book, row: Mapping[str, Any] | None, survivors: list[bytes]) -> int:
+def _ticks(book: Book, row: Mapping[str, Any] | None, survivors: list[str]) -> int:
     """How long the experiment lived: to its collapse, else as its row says, within what lives show."""
     if book.totals.collapse is not None:
         return book.totals.collapse[1] + 1
     latest = max((book.deaths[-1][0] if book.deaths else -1), (book.birth_ticks[-1] if book.birth_ticks else -1)) + 1
     said = row.get("ticks") if row is not None else None
     if row is None and survivors:
-        said = _last_tick(survivors[0])
+        said = _last_tick(as_bytes(survivors[0]))
     if is_count(said) and max(latest, 1) <= int(said or 0) <= book.setting.ticks:
         return int(said or 0)
     return book.setting.ticks
@@ -272,10 +273,11 @@ def _last_tick(line: bytes) -> int | None:
 
 def _told(book: Book, ticks: int, *, completed: bool) -> Told:
     totals = book.totals
-    spans = array("q")
-    for born, died in zip(book.born, book.death_tick, strict=True):
-        spans.append(max(born, 0))
-        spans.append(died if died >= 0 else ticks - 1)
+    ends = [
+        (born if born > 0 else 0, died if died >= 0 else ticks - 1)
+        for born, died in zip(book.born, book.death_tick, strict=True)
+    ]
+    spans = array("q", chain.from_iterable(ends))
     return Told(
         reasons=totals.reasons,
         reviewed=totals.reviewed,
