@@ -106,6 +106,7 @@ ONE_LEAF = {
     "version 1 of another stage": ("plain", Artifact.MANIFEST, None, ("stage",), "stage2"),
     "meta is a list": ("plain", Artifact.MANIFEST, None, ("meta",), [1]),
     "mode is a table": ("plain", Artifact.MANIFEST, None, ("mode",), {"a": [1]}),
+    "a row of nobody": ("plain", Artifact.SUMMARY, None, ("all_stats", 2, "experiment"), 3),
     "experiment is a list": ("plain", Artifact.SUMMARY, None, ("all_stats", 0, "experiment"), [1]),
     "counters are a list": ("plain", Artifact.TELEMETRY, None, ("counters",), [[]]),
     "an agent is a table": ("plain", Artifact.DEATHS, 0, ("genome_index",), {"a": 1}),

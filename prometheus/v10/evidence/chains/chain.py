@@ -113,16 +113,24 @@ class Lines:
 
     def blocks(self) -> Iterator[list[bytes]]:
         """Yield the lines of one block of the file after the other; `end` follows the blocks, `offset` does not."""
+        for whole in self.wholes():
+            pieces = whole.split(b"\n")
+            pieces.pop()
+            yield [piece + b"\n" for piece in pieces]
+
+    def wholes(self) -> Iterator[bytes]:
+        """Yield the whole lines of one block of the file after the other, as they are; `end` follows them."""
         at, carry = self.end, b""
         while at < self.size:
             block = os.pread(self._fd, min(BLOCK, self.size - at), at)
             if not block:
                 break
             at += len(block)
-            pieces = (carry + block).split(b"\n") if carry else block.split(b"\n")
-            carry = pieces.pop()
+            cut = block.rfind(b"\n") + 1
+            whole, carry = (carry + block[:cut], block[cut:]) if cut else (b"", carry + block)
             self.end = at - len(carry)
-            yield [piece + b"\n" for piece in pieces]
+            if whole:
+                yield whole
             if len(carry) > MAX_LINE:
                 self.overlong = True
                 return

@@ -8,7 +8,9 @@ no line of its kind, and `misfit` says why. Standard library only.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import count
 from typing import Generic, NamedTuple, TypeVar
 
 from prometheus.v10.evidence.derive.typed import plain_json, shown
@@ -99,43 +101,61 @@ class Survived(NamedTuple):
     wins: int
 
 
-def _died(number: int, text: str, said: tuple[str, ...]) -> Died:
+Column = tuple[str, ...]
+"""One group of a pattern, line by line."""
+
+
+def _died(lines: Sequence[str], said: Sequence[Column]) -> Iterator[Died]:
     allocated, reason, fees, fences, final, funding, agent, sha256, signal, side, slip, tick, trades, ts, wins = said
-    return Died(
-        number, text, int(tick), reason == REVIEW, int(agent), reason, float(allocated), float(fees), fences,
-        float(final), float(funding), sha256, float(signal), side, float(slip), int(trades), ts, int(wins),
+    return _rows(
+        Died, lines, map(int, tick), map(REVIEW.__eq__, reason), map(int, agent), reason, map(float, allocated),
+        map(float, fees), fences, map(float, final), map(float, funding), sha256, map(float, signal), side,
+        map(float, slip), map(int, trades), ts, map(int, wins),
     )  # fmt: skip
 
 
-def _born(number: int, text: str, said: tuple[str, ...]) -> Born:
+def _born(lines: Sequence[str], said: Sequence[Column]) -> Iterator[Born]:
     sha256, initial, mutated, parent_sha256, parent_id, tick, ts = said
-    return Born(number, text, int(tick), parent_id, sha256, parent_sha256, int(mutated), float(initial), ts)
+    return _rows(
+        Born, lines, map(int, tick), parent_id, sha256, parent_sha256, map(int, mutated), map(float, initial), ts
+    )
 
 
-def _survived(number: int, text: str, said: tuple[str, ...]) -> Survived:
+def _survived(lines: Sequence[str], said: Sequence[Column]) -> Iterator[Survived]:
     fees, final, funding, agent, sha256, slip, trades, ts, wins = said
-    return Survived(
-        number, text, int(agent), float(fees), float(final), float(funding), sha256, float(slip), int(trades), ts,
-        int(wins),
+    return _rows(
+        Survived, lines, map(int, agent), map(float, fees), map(float, final), map(float, funding), sha256,
+        map(float, slip), map(int, trades), ts, map(int, wins),
     )  # fmt: skip
+
+
+def _rows(made: type[T], lines: Sequence[str], *columns: Iterable[object]) -> Iterator[T]:
+    """Named tuples from their columns, without a call of Python for each."""
+    make: Callable[[tuple[object, ...]], T] = partial(tuple.__new__, made)  # type: ignore[type-var]
+    return map(make, zip(count(), lines, *columns, strict=False))
 
 
 class Kind(Generic[T]):
     """A kind of line: its fields, and how its text is taken in."""
 
-    def __init__(self, fields: Mapping[str, str], made: Callable[[int, str, tuple[str, ...]], T]) -> None:
+    def __init__(
+        self, fields: Mapping[str, str], made: Callable[[Sequence[str], Sequence[Column]], Iterator[T]]
+    ) -> None:
         self.fields, self._made = fields, made
         inner = ",".join(f'"{name}":{fields[name]}' for name in sorted(fields))
-        self._match = re.compile(r"\{" + inner + r"\}\n", re.ASCII).fullmatch
+        self._match = re.compile(r"\{" + inner + r"\}", re.ASCII).fullmatch
 
-    def read(self, number: int, line: bytes) -> T | None:
-        """What a line asserts; None for what is no line of this kind. ``number`` is handed on."""
-        try:
-            text = line.decode("ascii")
-        except UnicodeDecodeError:
+    def read(self, lines: Sequence[str]) -> list[T] | None:
+        """What lines assert, numbered from 0; None where one of them is no line of this kind (`fits`)."""
+        found = [match for match in map(self._match, lines) if match is not None]
+        if len(found) != len(lines) or not all(map(str.isascii, lines)):
             return None
-        found = self._match(text)
-        return None if found is None else self._made(number, text, found.groups())
+        columns = tuple(zip(*map(re.Match.groups, found), strict=True))
+        return list(self._made(lines, columns)) if found else []
+
+    def fits(self, line: str) -> bool:
+        """Whether a line is one of this kind."""
+        return line.isascii() and self._match(line) is not None
 
 
 DEATH, BIRTH, SURVIVOR = Kind(DEATH_FIELDS, _died), Kind(BIRTH_FIELDS, _born), Kind(SURVIVOR_FIELDS, _survived)

@@ -17,9 +17,10 @@ from typing import TypeVar
 
 from prometheus.v10.base.names import Artifact
 from prometheus.v10.evidence.derive.asserted import BIRTH, DEATH, SURVIVOR, Born, Died, Kind, Survived, misfit
-from prometheus.v10.evidence.derive.lines import FLAT_SIDE, Frame, Life
+from prometheus.v10.evidence.derive.lines import FLAT_SIDE, NOBODY, Frame, Life
 from prometheus.v10.evidence.derive.setting import Setting
 from prometheus.v10.evidence.derive.shares import Shares
+from prometheus.v10.evidence.derive.streams import as_bytes
 from prometheus.v10.evidence.derive.typed import differing, plain_json
 
 Say = Callable[[str, int, str], None]
@@ -53,9 +54,13 @@ class Book:
         count = setting.founders
         self.parent: list[int] = [-1] * count
         self.founder = list(range(count))
+        self.names = [f"{self.frame.agent}{agent:06d}" for agent in range(count)]
+        self._known = {name: agent for agent, name in enumerate(self.names)}
         self.born = [-1] * count
         self.initial = [setting.stake] * count
         self.period = [setting.stake] * count
+        self._initial_spelt = [repr(setting.stake)] * count
+        self._period_spelt = self._initial_spelt.copy()
         self.sha256: list[str | None] = [None] * count
         self.death_tick = [-1] * count
         self.final: list[float] = [0.0] * count
@@ -76,7 +81,7 @@ class Book:
 
     # ---- births and deaths
 
-    def live(self, births: Sequence[bytes], deaths: Sequence[bytes]) -> None:
+    def live(self, births: Sequence[str], deaths: Sequence[str]) -> None:
         """Take in the experiment's births and deaths, which are in the order of their files."""
         born = self._read(Artifact.BIRTHS, births, BIRTH)
         died = self._read(Artifact.DEATHS, deaths, DEATH)
@@ -129,8 +134,8 @@ class Book:
             self._bury(tick, rows, reviewed)
         if due and True not in by_review:
             self.totals.reviewed += self.alive
-        for row in batch:
-            self._birth(row)
+        if batch:
+            self._breed(tick, batch)
         if due:
             self.shares.forget()
         extinct, broke = self.alive == 0, self.reserve <= 0.0
@@ -140,26 +145,30 @@ class Book:
     def _bury(self, tick: int, rows: list[Died], reviewed: int) -> None:
         """One group: who they were, what they leave, and the text of their lines."""
         reserve, good = self.reserve, []
+        born, ticks = self.born, 0
         for row in rows:
             if (wrong := self._wrong_death(row)) is not None:
                 self.say(Artifact.DEATHS, row.number, wrong)
                 self.totals.whole = False
                 continue
-            agent = row.agent
-            reserve += row.final
+            agent, final, trades = row.agent, row.final, row.trades
+            reserve += final
             self.death_tick[agent] = tick
-            self._left(row)
-            self.totals.agent_ticks += tick - max(self.born[agent], 0)
-            self.deaths.append((tick, agent, row.judged, row.trades))
+            self.final[agent] = final
+            self.trades[agent] = trades
+            self.costs[agent] = row.fees, row.funding, row.slippage
+            ticks += tick - max(born[agent], 0)
+            self.deaths.append((tick, agent, row.judged, trades))
             if row.reason == "liquidation":
                 self.liquidated[agent] = tick, row.side.strip('"')
             good.append(row)
         self.reserve = reserve
         self.alive -= len(good)
         self.totals.deaths += len(good)
+        self.totals.agent_ticks += ticks
         if not good:
             return
-        reasons = Counter(row.reason for row in good)
+        reasons = Counter([row.reason for row in good])
         self.totals.reasons.update(reasons)
         self.shares.died(reasons)
         self._check_order(good)
@@ -171,14 +180,24 @@ class Book:
         self._drawn(allocated + reserve)
         close = self.setting.time.close(tick, first.ts_utc)
         together = {reason: self.frame.together(allocated, reserve, reason) for reason in reasons}
-        spelt = self.frame.death
         for row in good:
-            life = self._life(row.agent, row.sha256)
-            derived = spelt(row, close, life, together[row.reason], text)
-            if derived != row.text:
-                self._differs(Artifact.DEATHS, row.number, row.text, derived)
-            if row.judged and not (roi := row.final / life.period - 1.0) < self.setting.death_roi:
-                self.say(Artifact.DEATHS, row.number, f"roi_period {roi!r} is not below death_roi: a review spares it")
+            self._spell_death(row, close, together[row.reason], text)
+
+    def _spell_death(self, row: Died, close: str, together: str, fences: str) -> None:
+        agent, final, initial, period = row.agent, row.final, self.initial[row.agent], self.period[row.agent]
+        roi = final / period - 1.0
+        spelt = repr(roi)
+        born = self.born[agent]
+        life: Life = (
+            self.names[agent], self._parent_spelt(agent), "", row.tick - (born if born > 0 else 0) + 1, born,
+            self._initial_spelt[agent], spelt if period == initial else repr(final / initial - 1.0), spelt,
+            self.sha256[agent] or self._genome(agent, row.sha256),
+        )  # fmt: skip
+        derived = self.frame.death(row, close, life, together, fences)
+        if derived != row.text:
+            self._differs(Artifact.DEATHS, row.number, row.text, derived)
+        if row.judged and not roi < self.setting.death_roi:
+            self.say(Artifact.DEATHS, row.number, f"roi_period {roi!r} is not below death_roi: a review spares it")
 
     def _check_order(self, good: list[Died]) -> None:
         """Within a group the depleted come first, then the liquidated; these and the reviewed by order of birth."""
@@ -205,59 +224,65 @@ class Book:
             return f"position_side is {row.side} at a death by {row.reason}"
         return None
 
-    def _left(self, row: Died | Survived) -> None:
-        """What somebody has come to at the end of life or run."""
-        agent = row.agent
-        self.final[agent] = row.final
-        self.trades[agent] = row.trades
-        self.costs[agent] = row.fees, row.funding, row.slippage
+    def _breed(self, tick: int, rows: list[Born]) -> None:
+        """What a review lets breed: each child takes its capital from its parent."""
+        close = self.setting.time.close(tick, rows[0].ts_utc)
+        least, spelt, names = self.setting.breed_roi, self.frame.birth, self.names
+        for row in rows:
+            number, text, _, parent_id, sha256, parent_sha256, mutated, stake, _ = row
+            agent, parent = len(self.parent), self._known.get(parent_id)
+            if parent is None:
+                parent = self._index(parent_id)
+            if (wrong := self._wrong_birth(row, parent)) is not None or parent is None:
+                self.say(Artifact.BIRTHS, number, str(wrong))
+                self.totals.whole = False
+                continue
+            roi = 2.0 * stake / self.period[parent] - 1.0
+            if not roi >= least:
+                what = f"the parent's return {roi!r} is below breed_roi: it does not breed"
+                self.say(Artifact.BIRTHS, number, what)
+            if (sha256 == parent_sha256) is not (mutated == 0):
+                self.say(Artifact.BIRTHS, number, f"{mutated} loci mutated, which the hashes contradict")
+            founder, initial, name = self.founder[parent], repr(stake), f"{self.frame.agent}{agent:06d}"
+            life: Life = (name, f'"{names[parent]}"', names[founder], 0, tick, initial, "", repr(roi), sha256)
+            genome = self.sha256[parent] or self._genome(parent, parent_sha256)
+            derived = spelt(row, close, agent, life, genome)
+            if derived != text:
+                self._differs(Artifact.BIRTHS, number, text, derived)
+            self.period[parent], self._period_spelt[parent] = stake, initial
+            self._known[name] = agent
+            names.append(name)
+            self.parent.append(parent)
+            self.founder.append(founder)
+            self.born.append(tick)
+            self.initial.append(stake)
+            self.period.append(stake)
+            self._initial_spelt.append(initial)
+            self._period_spelt.append(initial)
+            self.sha256.append(sha256)
+            self.death_tick.append(-1)
+            self.final.append(0.0)
+            self.trades.append(0)
+            self.costs.append((0.0, 0.0, 0.0))
+            self.birth_ticks.append(tick)
+            self.alive += 1
+            self.totals.births += 1
 
-    def _birth(self, row: Born) -> None:
-        agent, parent = len(self.parent), self._index(row.parent_id)
-        wrong = None
-        if parent is None or parent >= agent:
-            wrong = "parent_id names nobody who was born by then"
-        elif self.death_tick[parent] >= 0:
-            wrong = f"its parent died at tick {self.death_tick[parent]}"
-        elif self.born[parent] >= row.tick:
-            wrong = "its parent was born at the same review"
-        elif row.mutated > 342:
-            wrong = "mutated_loci is no count of at most 342 loci"
-        elif not 0.0 < row.initial < inf:
-            wrong = "initial_capital is not finite, or not positive"
-        if wrong is not None or parent is None:
-            self.say(Artifact.BIRTHS, row.number, str(wrong))
-            self.totals.whole = False
-            return
-        stake = row.initial
-        roi = 2.0 * stake / self.period[parent] - 1.0
-        if not roi >= self.setting.breed_roi:
-            self.say(Artifact.BIRTHS, row.number, f"the parent's return {roi!r} is below breed_roi: it does not breed")
-        if (row.sha256 == row.parent_sha256) is not (row.mutated == 0):
-            self.say(Artifact.BIRTHS, row.number, f"{row.mutated} loci mutated, which the hashes contradict")
-        close = self.setting.time.close(row.tick, row.ts_utc)
-        life = Life(parent, self.founder[parent], row.tick, stake, stake, row.sha256)
-        derived = self.frame.birth(row, close, agent, life, self._genome(parent, row.parent_sha256), roi)
-        if derived != row.text:
-            self._differs(Artifact.BIRTHS, row.number, row.text, derived)
-        self.period[parent] = stake
-        self.parent.append(parent)
-        self.founder.append(self.founder[parent])
-        self.born.append(row.tick)
-        self.initial.append(stake)
-        self.period.append(stake)
-        self.sha256.append(row.sha256)
-        self.death_tick.append(-1)
-        self.final.append(0.0)
-        self.trades.append(0)
-        self.costs.append((0.0, 0.0, 0.0))
-        self.birth_ticks.append(row.tick)
-        self.alive += 1
-        self.totals.births += 1
+    def _wrong_birth(self, row: Born, parent: int | None) -> str | None:
+        """What keeps a birth from being taken in; None where its figures can be used."""
+        if parent is None or parent >= len(self.parent):
+            return "parent_id names nobody who was born by then"
+        if self.death_tick[parent] >= 0:
+            return f"its parent died at tick {self.death_tick[parent]}"
+        if self.born[parent] >= row.tick:
+            return "its parent was born at the same review"
+        if row.mutated > 342:
+            return "mutated_loci is no count of at most 342 loci"
+        return None if 0.0 < row.initial < inf else "initial_capital is not finite, or not positive"
 
     # ---- the end
 
-    def survive(self, lines: Sequence[bytes], ticks: int, *, completed: bool) -> None:
+    def survive(self, lines: Sequence[str], ticks: int, *, completed: bool) -> None:
         """Take in those who live at the end, in order of genome_index.
 
         Args:
@@ -279,20 +304,28 @@ class Book:
             )  # fmt: skip
             self.totals.whole = False
             return
-        spelt, known = self.frame.survivor, self.setting.time.close
+        close = self.setting.time.close(last, rows[0].ts_utc) if rows else ""
+        pools, spelt = self.setting.for_pool and completed, self.frame.survivor
         for row in rows:
             if (wrong := _wrong_money(row)) is not None:
                 self.say(Artifact.SURVIVORS, row.number, wrong)
                 self.totals.whole = False
                 continue
-            agent = row.agent
-            pooled = self.setting.for_pool and completed and self.born[agent] < last
+            agent, final, born = row.agent, row.final, self.born[row.agent]
+            pooled = pools and born < last
             self.totals.in_pool += pooled
-            life = self._life(agent, row.sha256)
-            derived = spelt(row, last, known(last, row.ts_utc), life, in_pool=pooled)
+            life: Life = (
+                self.names[agent], self._parent_spelt(agent), self.names[self.founder[agent]],
+                ticks - (born if born > 0 else 0), born, self._initial_spelt[agent],
+                repr(final / self.initial[agent] - 1.0), self._period_spelt[agent],
+                self.sha256[agent] or self._genome(agent, row.sha256),
+            )  # fmt: skip
+            derived = spelt(row, last, close, life, in_pool=pooled)
             if derived != row.text:
                 self._differs(Artifact.SURVIVORS, row.number, row.text, derived)
-            self._left(row)
+            self.final[agent] = final
+            self.trades[agent] = row.trades
+            self.costs[agent] = row.fees, row.funding, row.slippage
         self.survivors = living
 
     def close(self, ticks: int) -> None:
@@ -310,11 +343,9 @@ class Book:
         self.peak = max(self.peak, total)
         self.drawdown = max(self.drawdown, 1.0 - total / self.peak) if self.peak else self.drawdown
 
-    def _life(self, agent: int, sha256: str) -> Life:
-        return Life(
-            self.parent[agent], self.founder[agent], self.born[agent], self.initial[agent], self.period[agent],
-            self._genome(agent, sha256),
-        )  # fmt: skip
+    def _parent_spelt(self, agent: int) -> str:
+        parent = self.parent[agent]
+        return f'"{self.names[parent]}"' if parent >= 0 else NOBODY
 
     def _genome(self, agent: int, said: str) -> str:
         """The hash that is on record; a founder's is asserted by the first line that names it."""
@@ -330,16 +361,14 @@ class Book:
         good = name.startswith(prefix) and digits.isascii() and digits.isdigit() and len(digits) <= 9
         return int(digits) if good else None
 
-    def _read(self, artifact: Artifact, lines: Sequence[bytes], kind: Kind[T]) -> list[T] | None:
+    def _read(self, artifact: Artifact, lines: Sequence[str], kind: Kind[T]) -> list[T] | None:
         """What lines assert; None where one of them has not the form of its kind, which is said."""
-        rows = []
-        for number, line in enumerate(lines):
-            row = kind.read(number, line)
-            if row is None:
-                self.say(artifact, number, misfit(line, kind.fields))
-            else:
-                rows.append(row)
-        return rows if len(rows) == len(lines) else None
+        rows = kind.read(lines)
+        if rows is None:
+            for number, line in enumerate(lines):
+                if not kind.fits(line):
+                    self.say(artifact, number, misfit(as_bytes(line), kind.fields))
+        return rows
 
     def _in_order(self, artifact: Artifact, rows: Sequence[Born] | Sequence[Died]) -> None:
         last = -1

@@ -6,8 +6,6 @@ library only.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from prometheus.v10.base.names import Schema
 from prometheus.v10.evidence.derive.asserted import Born, Died, Survived
 
@@ -25,19 +23,18 @@ NULLS = {
     for founder in (False, True)
     for flat in (False, True)
 }
+NOBODY = "null"
+"""``parent_id`` of a founder, as a line spells it."""
+_ORPHAN = "{" + FOUNDER + "}"
 FLAT_SIDE = "null"
 """``position_side`` of who died flat, as a line spells it."""
 
 
-class Life(NamedTuple):
-    """What is derived of an agent when its line is spelt; ``parent`` is -1 for founders, ``born`` then -1 too."""
+Life = tuple[str, str, str, int, int, str, str, str, str]
+"""What is derived of an agent when its line is spelt: its name, its parent, the name of its founder, age, tick of birth
+(-1 for founders), initial capital, return over its life, return or capital of the period, genome.
 
-    parent: int
-    founder: int
-    born: int
-    initial: float
-    period: float
-    sha256: str
+Texts are as a line spells them, without quotes where all lines put some around."""
 
 
 class Frame:
@@ -61,44 +58,42 @@ class Frame:
 
     def death(self, row: Died, close: str, life: Life, together: str, fences: str) -> str:
         """One line of ``death_events.jsonl``; ``close`` and ``fences`` are as they are spelt."""
-        tick, agent, side, final = row.tick, row.agent, row.side, row.final
-        parent, _, born, initial, period, sha256 = life
+        _, _, tick, _, agent, _, _, fees, _, final, funding, _, signal, side, slippage, trades, _, wins = row
+        name, parent, _, age, born, initial, lifetime, period, sha256 = life
         held = side != FLAT_SIDE
         return (
-            f'{{"age_ticks":{tick - (born if born > 0 else 0) + 1},"agent_id":"{self.agent}{agent:06d}{self._dies}'
-            f'{born}{together}{row.fees!r},"fence_block_rate_summary":{fences},"final_capital":{final!r},'
-            f'"funding_paid":{row.funding!r},"genome_index":{agent},"genome_sha256":"{sha256}",'
-            f'"has_position":{"true" if held else "false"},"initial_capital":{initial!r},"last_signal":{row.signal!r},'
-            f'"null_reasons":{NULLS[parent < 0, not held]},"parent_id":{self._parent(parent)},'
-            f'"position_side":{side},"roi_lifetime":{final / initial - 1.0!r},'
-            f'"roi_period":{final / period - 1.0!r}{self._of_death}{row.slippage!r},'
-            f'"state_final":"{"IN_MARKET" if held else "OUT_MARKET"}","tick":{tick},"trades":{row.trades},'
-            f'"ts_basis":"market","ts_utc":"{close}","wins":{row.wins}}}\n'
+            f'{{"age_ticks":{age},"agent_id":"{name}{self._dies}'
+            f'{born}{together}{fees!r},"fence_block_rate_summary":{fences},"final_capital":{final!r},'
+            f'"funding_paid":{funding!r},"genome_index":{agent},"genome_sha256":"{sha256}",'
+            f'"has_position":{"true" if held else "false"},"initial_capital":{initial},"last_signal":{signal!r},'
+            f'"null_reasons":{NULLS[parent == NOBODY, not held]},"parent_id":{parent},'
+            f'"position_side":{side},"roi_lifetime":{lifetime},'
+            f'"roi_period":{period}{self._of_death}{slippage!r},'
+            f'"state_final":"{"IN_MARKET" if held else "OUT_MARKET"}","tick":{tick},"trades":{trades},'
+            f'"ts_basis":"market","ts_utc":"{close}","wins":{wins}}}'
         )
 
-    def birth(self, row: Born, close: str, agent: int, life: Life, parent_sha256: str, roi: float) -> str:
-        """One line of ``birth_events.jsonl``; ``life`` is the child's."""
+    def birth(self, row: Born, close: str, agent: int, life: Life, parent_sha256: str) -> str:
+        """One line of ``birth_events.jsonl``; ``life`` is the child's, with its parent's return."""
+        name, parent, founder, _, born, initial, _, period, sha256 = life
         return (
-            f'{{"agent_id":"{self.agent}{agent:06d}",{self._arm},{self._experiment},'
-            f'"founder_id":"{self.agent}{life.founder:06d}","genome_index":{agent},"genome_sha256":"{life.sha256}",'
-            f'"initial_capital":{life.initial!r},"mutated_loci":{row.mutated},"null_reasons":{{}},'
-            f'"parent_genome_sha256":"{parent_sha256}","parent_id":{self._parent(life.parent)},'
-            f'"parent_roi_period":{roi!r}{self._of_birth}{row.tick},"ts_basis":"market","ts_utc":"{close}"}}\n'
+            f'{{"agent_id":"{name}",{self._arm},{self._experiment},'
+            f'"founder_id":"{founder}","genome_index":{agent},"genome_sha256":"{sha256}",'
+            f'"initial_capital":{initial},"mutated_loci":{row.mutated},"null_reasons":{{}},'
+            f'"parent_genome_sha256":"{parent_sha256}","parent_id":{parent},'
+            f'"parent_roi_period":{period}{self._of_birth}{born},"ts_basis":"market","ts_utc":"{close}"}}'
         )
 
     def survivor(self, row: Survived, tick: int, close: str, life: Life, *, in_pool: bool) -> str:
         """One line of ``survivors.jsonl``; ``tick`` is the experiment's last."""
-        agent, final = row.agent, row.final
-        parent, founder, born, initial, period, sha256 = life
+        _, _, agent, fees, final, funding, _, slippage, trades, _, wins = row
+        name, parent, founder, age, born, initial, lifetime, period, sha256 = life
         return (
-            f'{{"age_ticks":{tick - (born if born > 0 else 0) + 1},"agent_id":"{self.agent}{agent:06d}",{self._arm},'
-            f'"birth_tick":{born},{self._experiment},"fees_paid":{row.fees!r},"final_capital":{final!r},'
-            f'"founder_id":"{self.agent}{founder:06d}","funding_paid":{row.funding!r},"genome_index":{agent},'
-            f'"genome_sha256":"{sha256}","in_pool":{"true" if in_pool else "false"},"initial_capital":{initial!r},'
-            f'"null_reasons":{"{" + FOUNDER + "}" if parent < 0 else "{}"},"parent_id":{self._parent(parent)},'
-            f'"period_capital":{period!r},"roi_lifetime":{final / initial - 1.0!r}{self._of_survivor}{row.slippage!r},'
-            f'"tick":{tick},"trades":{row.trades},"ts_basis":"market","ts_utc":"{close}","wins":{row.wins}}}\n'
+            f'{{"age_ticks":{age},"agent_id":"{name}",{self._arm},'
+            f'"birth_tick":{born},{self._experiment},"fees_paid":{fees!r},"final_capital":{final!r},'
+            f'"founder_id":"{founder}","funding_paid":{funding!r},"genome_index":{agent},'
+            f'"genome_sha256":"{sha256}","in_pool":{"true" if in_pool else "false"},"initial_capital":{initial},'
+            f'"null_reasons":{_ORPHAN if parent == NOBODY else "{}"},"parent_id":{parent},'
+            f'"period_capital":{period},"roi_lifetime":{lifetime}{self._of_survivor}{slippage!r},'
+            f'"tick":{tick},"trades":{trades},"ts_basis":"market","ts_utc":"{close}","wins":{wins}}}'
         )
-
-    def _parent(self, parent: int) -> str:
-        return f'"{self.agent}{parent:06d}"' if parent >= 0 else "null"

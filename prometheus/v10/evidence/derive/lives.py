@@ -5,14 +5,11 @@ from __future__ import annotations
 import gc
 import json
 import os
-import threading
 from array import array
 from collections import Counter
-from collections.abc import Mapping
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from multiprocessing import current_process, get_context
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +17,15 @@ from prometheus.v10.base.names import Artifact
 from prometheus.v10.evidence.derive.book import Book
 from prometheus.v10.evidence.derive.patterns import Patterns
 from prometheus.v10.evidence.derive.rows import FILES, collapse_findings, row_findings
-from prometheus.v10.evidence.derive.setting import Setting
-from prometheus.v10.evidence.derive.streams import EventFile
+from prometheus.v10.evidence.derive.setting import Heard, Setting
+from prometheus.v10.evidence.derive.sharing import MOST_SHARES, Share, can_share, cut, hashed, in_processes
+from prometheus.v10.evidence.derive.streams import EventFile, as_bytes, lines_before
 from prometheus.v10.evidence.derive.typed import is_count
 
 LARGE = 2 * 1024 * 1024
 """Bytes of event files from which on a second process pays."""
+SHARES_EACH = 8
+"""Shares for each process: so many that none waits long for the others' last."""
 MOST_SAID = 20
 """Findings of one file that are spelt out; the rest is counted."""
 
@@ -73,7 +73,6 @@ class Lives:
     lines: dict[Artifact, int] = field(default_factory=dict)
     sha256: dict[Artifact, str] = field(default_factory=dict)
     rest: dict[Artifact, int] = field(default_factory=dict)
-    by_experiment: dict[Artifact, Counter[int]] = field(default_factory=dict)
     too_much: list[Artifact] = field(default_factory=list)
     hidden: Counter[str] = field(default_factory=Counter)
 
@@ -104,61 +103,66 @@ def read_lives(
     """
     size = sum(path.stat().st_size for path in paths.values())
     count = processes or (len(os.sched_getaffinity(0)) if size >= LARGE else 1)
-    if count > 1 and not current_process().daemon and threading.active_count() == 1:
-        try:
-            with ProcessPoolExecutor(count, mp_context=get_context("fork")) as pool:
-                waiting = [pool.submit(_read, setting, dict(paths), rows, unfinished, k, count) for k in range(count)]
-                return _together([one.result() for one in waiting])
-        except BrokenProcessPool:
-            pass
-    return _read(setting, paths, rows, unfinished, 0, 1)
+    if count > 1 and can_share():
+        shares = cut(paths, min(count * SHARES_EACH, MOST_SHARES))
+        found = _by_several(setting, paths, rows, shares, count, unfinished=unfinished) if len(shares) > 1 else None
+        if found is not None:
+            return found
+    return _read(setting, paths, rows, unfinished=unfinished)
 
 
-def _together(parts: list[Lives]) -> Lives:
-    whole = parts[0]
-    for part in parts[1:]:
-        for where, line, what in part.findings:
-            whole.say(where, line, what)
+def _by_several(
+    setting: Setting, paths: Mapping[Artifact, Path], rows: Mapping[int, Mapping[str, Any]] | None,
+    shares: Sequence[Share], count: int, *, unfinished: bool,
+) -> Lives | None:  # fmt: skip
+    """Everything, by ``count`` processes; None when anything asks for one that reads all of it.
+
+    Whatever is wrong is found again and said by one process, so that no finding depends on where the cuts fell.
+    """
+    sums: list[tuple[dict[Artifact, str], list[dict[Artifact, str]]]] = []
+
+    def work(number: int) -> tuple[Lives, Heard]:
+        share = shares[number]
+        mine = None if rows is None else {at: row for at, row in rows.items() if share.has(at)}
+        last = unfinished and number == len(shares) - 1
+        return _read(setting, paths, mine, unfinished=last, share=share), setting.heard()
+
+    answers = in_processes(count, len(shares), work, lambda: sums.append(hashed(paths, shares)))
+    if answers is None:
+        return None
+    (digests, parts), whole = sums[0], Lives(sha256=sums[0][0])
+    for (part, heard), share, said in zip(answers, shares, parts, strict=True):
         whole.told.update(part.told)
-        whole.hidden.update(part.hidden)
-    whole.told = dict(sorted(whole.told.items()))
+        cut_short = share.past is not None and any(part.rest.values())
+        odd = part.findings or part.too_much or part.hidden or cut_short or part.sha256 != said
+        if odd or not all(map(share.has, part.told)) or not setting.hear(heard):
+            return None
+        for artifact in digests:
+            whole.lines[artifact] = whole.lines.get(artifact, 0) + part.lines[artifact]
+            whole.rest[artifact] = part.rest[artifact]
     return whole
 
 
-def _read(  # noqa: C901, PLR0912  (one pass over all files)
-    setting: Setting, paths: Mapping[Artifact, Path], rows: Mapping[int, Mapping[str, Any]] | None,
-    unfinished: bool, place: int, places: int,  # noqa: FBT001
+def _read(
+    setting: Setting, paths: Mapping[Artifact, Path], rows: Mapping[int, Mapping[str, Any]] | None, *,
+    unfinished: bool, share: Share | None = None,
 ) -> Lives:  # fmt: skip
-    """The share of one process: every ``places``-th experiment; the first one also hashes, and minds the files."""
+    """All experiments, or those of a share."""
     found = Lives()
     collecting = gc.isenabled()
     gc.disable()  # parsed lines hold no cycles: looking for some in them costs a quarter of the time
     files: dict[Artifact, EventFile] = {}
-    first = place == 0
     try:
         for artifact, path in paths.items():
-            files[artifact] = EventFile(path, hashed=first)
-            found.by_experiment[artifact] = Counter()
-        while (experiment := _next(files)) is not None or (rows and _left(rows, found, place, places)):
-            if experiment is None:
-                experiment = _left(rows or {}, found, place, places)
-                if experiment is None:
-                    break
+            files[artifact] = EventFile(path, None if share is None else share.spans[artifact])
+        before = 0 if share is None else _deaths_before(paths, share)
+        for experiment in _experiments(files, rows, found):
             parts = {artifact: file.part(experiment) for artifact, file in files.items()}
-            for artifact, part in parts.items():
-                found.by_experiment[artifact][experiment] += len(part.lines)
-            if experiment % places == place:
-                last = unfinished and _next(files) is None
-                _experiment(setting, experiment, parts, rows, found, last=last)
-            elif not first:
-                found.told.pop(experiment, None)
+            last = unfinished and _next(files) is None
+            _experiment(setting, experiment, parts, rows, found, before, last=last)
         for artifact, file in files.items():
-            digest = file.finish()
-            if not first:
-                continue
+            found.sha256[artifact] = file.finish()
             found.lines[artifact], found.rest[artifact] = file.count, file.rest
-            if digest is not None:
-                found.sha256[artifact] = digest
             if file.too_much:
                 found.too_much.append(artifact)
             for line, what in file.wrong:
@@ -171,18 +175,31 @@ def _read(  # noqa: C901, PLR0912  (one pass over all files)
     return found
 
 
+def _deaths_before(paths: Mapping[Artifact, Path], share: Share) -> int:
+    """How many deaths the run filed before a share, where patterns refer to their lines."""
+    start, end = share.spans.get(Artifact.INTERESTING_DEATHS, (0, 0))
+    if start == end or Artifact.DEATHS not in paths:
+        return 0
+    return lines_before(paths[Artifact.DEATHS], share.spans[Artifact.DEATHS][0])
+
+
+def _experiments(files: Mapping[Artifact, EventFile], rows: Mapping[int, Any] | None, found: Lives) -> Iterator[int]:
+    """Those of the files, in order; then rows that no line speaks of: nobody was born, died or lived, which cannot be.
+
+    Each comes once, told or not: a row may name any number.
+    """
+    while (experiment := _next(files)) is not None:
+        yield experiment
+    yield from [one for one in sorted(rows or ()) if one not in found.told]
+
+
 def _next(files: Mapping[Artifact, EventFile]) -> int | None:
     return min((one for file in files.values() if (one := file.next_experiment()) is not None), default=None)
 
 
-def _left(rows: Mapping[int, Any], found: Lives, place: int, places: int) -> int | None:
-    """A row whose experiment has no line in any file: nobody was born, died or lived in it, which cannot be."""
-    return next((one for one in sorted(rows) if one % places == place and one not in found.told), None)
-
-
 def _experiment(  # noqa: C901  (what is known decides what is checked)
     setting: Setting, experiment: int, parts: Mapping[Artifact, Any],
-    rows: Mapping[int, Mapping[str, Any]] | None, found: Lives, *, last: bool,
+    rows: Mapping[int, Mapping[str, Any]] | None, found: Lives, before: int, *, last: bool,
 ) -> None:  # fmt: skip
     if experiment >= len(setting.seeds):
         for artifact, part in parts.items():
@@ -208,11 +225,11 @@ def _experiment(  # noqa: C901  (what is known decides what is checked)
     for name, line, what in said if filed else ():
         found.say(name, parts[Artifact(name)].first + line, what)
     if filed and Artifact.COLLAPSES in parts:
-        for what in collapse_findings(book, lines[Artifact.COLLAPSES]):
+        for what in collapse_findings(book, [*map(as_bytes, lines[Artifact.COLLAPSES])]):
             found.say(Artifact.COLLAPSES, parts[Artifact.COLLAPSES].first, f"experiment {experiment}: {what}")
     if book.totals.whole and Artifact.INTERESTING_DEATHS in parts and not last:
         part = parts[Artifact.INTERESTING_DEATHS]
-        for line, what in Patterns(book, parts[Artifact.DEATHS].first).findings(part.lines):
+        for line, what in Patterns(book, before + parts[Artifact.DEATHS].first).findings([*map(as_bytes, part.lines)]):
             found.say(Artifact.INTERESTING_DEATHS, part.first + line, what)
     if row is not None and known and book.totals.whole:
         for what in row_findings(book, row, ticks):
@@ -220,7 +237,7 @@ def _experiment(  # noqa: C901  (what is known decides what is checked)
     found.told[experiment] = _told(book, ticks, completed=completed)
 
 
-def _wholly_filed(book: Book, lines: Mapping[Artifact, list[bytes]]) -> bool:
+def _wholly_filed(book: Book, lines: Mapping[Artifact, list[str]]) -> bool:
     """Whether the last experiment of an unfinished run has all its lines.
 
     Its files are written one after the other, and a failure cuts any of them at any place. What is derived from lines
@@ -232,14 +249,14 @@ def _wholly_filed(book: Book, lines: Mapping[Artifact, list[bytes]]) -> bool:
     return told == living and (told > 0 or bool(lines[Artifact.COLLAPSES]))
 
 
-def _ticks(book: Book, row: Mapping[str, Any] | None, survivors: list[bytes]) -> int:
+def _ticks(book: Book, row: Mapping[str, Any] | None, survivors: list[str]) -> int:
     """How long the experiment lived: to its collapse, else as its row says, within what lives show."""
     if book.totals.collapse is not None:
         return book.totals.collapse[1] + 1
     latest = max((book.deaths[-1][0] if book.deaths else -1), (book.birth_ticks[-1] if book.birth_ticks else -1)) + 1
     said = row.get("ticks") if row is not None else None
     if row is None and survivors:
-        said = _last_tick(survivors[0])
+        said = _last_tick(as_bytes(survivors[0]))
     if is_count(said) and max(latest, 1) <= int(said or 0) <= book.setting.ticks:
         return int(said or 0)
     return book.setting.ticks
@@ -256,10 +273,11 @@ def _last_tick(line: bytes) -> int | None:
 
 def _told(book: Book, ticks: int, *, completed: bool) -> Told:
     totals = book.totals
-    spans = array("q")
-    for born, died in zip(book.born, book.death_tick, strict=True):
-        spans.append(max(born, 0))
-        spans.append(died if died >= 0 else ticks - 1)
+    ends = [
+        (born if born > 0 else 0, died if died >= 0 else ticks - 1)
+        for born, died in zip(book.born, book.death_tick, strict=True)
+    ]
+    spans = array("q", chain.from_iterable(ends))
     return Told(
         reasons=totals.reasons,
         reviewed=totals.reviewed,

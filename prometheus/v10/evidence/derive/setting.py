@@ -41,6 +41,14 @@ class MarketTime:
             self._known[tick] = known
         return known
 
+    def heard(self) -> dict[int, str]:
+        """Moments that records said and nothing settles: none where the market has no gaps."""
+        return {} if self._gapless else dict(self._known)
+
+    def hear(self, moments: Mapping[int, str]) -> bool:
+        """Take in what was heard elsewhere; whether nothing in it differs from what is known here."""
+        return all(self._known.setdefault(tick, moment) == moment for tick, moment in moments.items())
+
     def _later(self, said: str, moment: datetime) -> bool:
         try:
             late = datetime.fromisoformat(said.removesuffix("Z") + "+00:00") - moment
@@ -52,6 +60,10 @@ class MarketTime:
 def spelt(moment: datetime) -> str:
     """A moment of market time as records carry it."""
     return moment.strftime("%Y-%m-%dT%H:%M:%S.000000Z")
+
+
+Heard = dict[tuple[int, int], dict[int, str]]
+"""`MarketTime.heard` of each market time that a setting has."""
 
 
 class Columns(Protocol):
@@ -100,6 +112,17 @@ class Setting:
     def at(self, _experiment: int) -> Setting:
         """The setting of one experiment: in stage 1 they share it."""
         return self
+
+    def heard(self) -> Heard:
+        """What records said of market time, to hold one share of the experiments against the others."""
+        return {(0, 0): self.time.heard()}
+
+    def hear(self, heard: Heard) -> bool:
+        """Take in what was heard of other experiments; whether it agrees with what is known here."""
+        return all(self._time_of(key).hear(moments) for key, moments in heard.items())
+
+    def _time_of(self, _key: tuple[int, int]) -> MarketTime:
+        return self.time
 
     def founders_told(self, _sha256: Sequence[str | None]) -> tuple[bytes, ...]:
         """What is kept of the founders' genomes to hold experiments against each other; of stage 1 nothing."""

@@ -13,39 +13,48 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from prometheus.v10.evidence.chains.chain import Lines
+from prometheus.v10.evidence.chains.chain import BLOCK, Lines
 from prometheus.v10.evidence.chains.scan import open_for_reading
 
-_EXPERIMENT = re.compile(rb'"experiment":(\d{1,9}),')
+_EXPERIMENT = re.compile(r'"experiment":(\d{1,9}),', re.ASCII)
 MOST_BYTES = 1 << 30
-"""One experiment's part of one file: more is not looked at."""
+"""One experiment's part of one file, but for the block in which it begins: more is not looked at."""
 
 
 @dataclass
 class Part:
-    """One experiment's lines; ``first`` is the number of the lines of the file before them."""
+    """One experiment's lines without their newlines, one character a byte; ``first`` counts those of the file before.
+
+    A text is searched and taken apart faster than bytes are. `as_bytes` gives what the file has.
+    """
 
     experiment: int
     first: int
-    lines: list[bytes] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+
+
+def as_bytes(line: str) -> bytes:
+    """A line of a part as it stands in its file, newline included."""
+    return line.encode("latin-1") + b"\n"
 
 
 class EventFile:
-    """A file of events, experiment by experiment.
+    """A file of events, or a span of its bytes, experiment by experiment.
 
     Attributes:
         count: lines read so far; ``rest`` the bytes behind the last newline.
         wrong: line number and what is wrong with it, of lines that belong to no experiment or to one that is over.
     """
 
-    def __init__(self, path: Path, *, hashed: bool) -> None:
+    def __init__(self, path: Path, span: tuple[int, int] | None = None) -> None:
         self.path = path
         self.count, self.rest = 0, 0
         self.wrong: list[tuple[int, str]] = []
         self.too_much = False
-        self._sha256 = hashlib.sha256() if hashed else None
+        self._sha256 = hashlib.sha256()
         self._fd = open_for_reading(path)
-        self._source = Lines(self._fd)
+        start, end = (0, None) if span is None else span
+        self._source = Lines(self._fd, start=start, size=end)
         self._parts = self._split()
         self._held: Part | None = None
 
@@ -67,17 +76,17 @@ class EventFile:
             self._held = next(self._parts, None)
         return None if self._held is None else self._held.experiment
 
-    def finish(self) -> str | None:
-        """Read what is left, and return the sha256 of all bytes, where it was taken."""
+    def finish(self) -> str:
+        """Read what is left, and return the sha256 of all bytes."""
         while (left := self.next_experiment()) is not None:
             self.part(left + 1)
         self.rest = self._source.size - self._source.end
-        if self._sha256 is not None and self.rest and not self._source.overlong:
+        if self.rest and not self._source.overlong:
             at = self._source.end
             while block := os.pread(self._fd, min(1 << 20, self._source.size - at), at):
                 self._sha256.update(block)
                 at += len(block)
-        return None if self._sha256 is None else self._sha256.hexdigest()
+        return self._sha256.hexdigest()
 
     def close(self) -> None:
         """Close the file."""
@@ -85,30 +94,39 @@ class EventFile:
 
     def _split(self) -> Iterator[Part]:
         part: Part | None = None
-        size = 0
-        mark = b""
-        for lines in self._source.blocks():
-            if self._sha256 is not None:
-                self._sha256.update(b"".join(lines))
-            for line in lines:
+        began, mark = 0, ""
+        for whole in self._source.wholes():
+            self._sha256.update(whole)
+            lines = whole.decode("latin-1").split("\n")
+            lines.pop()
+            for number, line in enumerate(lines, self.count):
                 if part is not None and mark in line:
-                    size += len(line)
-                    self.count += 1
-                    if size > MOST_BYTES:
-                        self.too_much = True
-                        return
                     part.lines.append(line)
                     continue
                 found = _EXPERIMENT.search(line)
                 experiment = int(found[1]) if found else -1
                 if experiment < 0 or (part is not None and experiment < part.experiment):
-                    self.wrong.append((self.count, "it names no experiment, or one that is over"))
-                    self.count += 1
+                    self.wrong.append((number, "it names no experiment, or one that is over"))
                     continue
                 if part is not None:
                     yield part
-                part, size = Part(experiment, self.count, [line]), len(line)
-                mark = b'"experiment":%d,' % experiment
-                self.count += 1
+                part, began = Part(experiment, number, [line]), self._source.end
+                mark = f'"experiment":{experiment},'
+            self.count += len(lines)
+            if self._source.end - began > MOST_BYTES:
+                self.too_much = True
+                return
         if part is not None:
             yield part
+
+
+def lines_before(path: Path, end: int) -> int:
+    """How many lines end before byte ``end`` of a file."""
+    fd, at, count = open_for_reading(path), 0, 0
+    try:
+        while at < end and (block := os.pread(fd, min(BLOCK, end - at), at)):
+            at += len(block)
+            count += block.count(b"\n")
+    finally:
+        os.close(fd)
+    return count

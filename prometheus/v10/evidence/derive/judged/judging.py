@@ -19,7 +19,7 @@ from typing import Any
 from prometheus.v10.evidence.derive.derived_world import OFF, timeframe_name, world_of
 from prometheus.v10.evidence.derive.judged import cell_rules as cells
 from prometheus.v10.evidence.derive.judged.philox_draws import permutation, words
-from prometheus.v10.evidence.derive.setting import MOST_TICKS, Columns, MarketTime, Setting, utc
+from prometheus.v10.evidence.derive.setting import MOST_TICKS, Columns, Heard, MarketTime, Setting, utc
 from prometheus.v10.evidence.derive.typed import is_count, is_int, is_real, is_text, table
 
 SNAPSHOT_ID = re.compile(r"(\d{12})-([0-9a-f]{8})")
@@ -199,6 +199,14 @@ class Judging(Setting):
             interesting=self.interesting,
             groups=groups if place.crowd is None else (),
         )
+
+    def heard(self) -> Heard:
+        """See `Setting`."""
+        return {key: moments for key, time in self._times.items() if (moments := time.heard())}
+
+    def _time_of(self, key: tuple[int, int]) -> MarketTime:
+        number, seed = key
+        return self._time(self.stretches[number], seed)
 
     def _time(self, stretch: Stretch, seed: int) -> MarketTime:
         known = self._times.get((stretch.number, seed))
