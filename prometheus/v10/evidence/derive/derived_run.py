@@ -10,6 +10,8 @@ from typing import Any
 from prometheus.v10.base.modes import Tier
 from prometheus.v10.base.names import Artifact
 from prometheus.v10.evidence.derive.derived_world import ABLATIONS, timeframe_name, world_of
+from prometheus.v10.evidence.derive.era_rules import expected_window
+from prometheus.v10.evidence.derive.founded import ERA, check_era, era_number
 from prometheus.v10.evidence.derive.lives import Lives, Told
 from prometheus.v10.evidence.derive.setting import Setting, hands_to_pool, utc
 from prometheus.v10.evidence.derive.typed import (
@@ -69,8 +71,9 @@ def check_plan(manifest: Mapping[str, Any], say: Say) -> None:
         say(f"world.timeframe_s is {shown(step)}")
         return
     equal(say, "world", dict(world), world_of(table(config.get("world")), int(step)))
-    check_market(config, market, int(step), say)
-    _check_window(config, table(manifest.get("window")), market, say)
+    check_era(manifest, say)
+    cycle = _check_window(manifest, config, table(manifest.get("window")), market, say)
+    check_market(config, market, int(step), say, cycle=cycle)
     _check_seeds(manifest, table(config.get("experiments")), say)
 
 
@@ -120,8 +123,16 @@ def equal(say: Say, path: str, found: object, derived: object) -> None:
         say(sentence)
 
 
-def check_market(config: Mapping[str, Any], market: Mapping[str, Any], step: int, say: Say) -> None:
-    """The market's identity against the configuration and itself; ``step`` is the seconds of its bars."""
+def check_market(config: Mapping[str, Any], market: Mapping[str, Any], step: int, say: Say, *, cycle: int = 0) -> None:
+    """The market's identity against the configuration and itself.
+
+    Args:
+        config: of the run.
+        market: what the manifest says of it.
+        step: seconds of its bars.
+        say: hears what is wrong.
+        cycle: how often a walk had used all bars before: the synthetic market goes on under the next seed.
+    """
     equal(say, "market.timeframe", market.get("timeframe"), timeframe_name(step))
     if "timeframe_s" in market:
         equal(say, "market.timeframe_s", market["timeframe_s"], step)
@@ -143,19 +154,29 @@ def check_market(config: Mapping[str, Any], market: Mapping[str, Any], step: int
             say(f"market.rows is {rows}: a synthetic market from first_time to last_time has {span + 1} bars")
         if wanted.get("bars") is not None:
             equal(say, "market.rows", rows, wanted["bars"])
-        equal(say, "market.source", source, f"synthetic/1 seed={wanted.get('seed')}")
+        equal(say, "market.source", source, f"synthetic/1 seed={int(wanted.get('seed') or 0) + cycle}")
         equal(say, "market.funding", market.get("funding"), "known")
 
 
-def _check_window(config: Mapping[str, Any], window: Mapping[str, Any], market: Mapping[str, Any], say: Say) -> None:
+def _check_window(
+    manifest: Mapping[str, Any], config: Mapping[str, Any], window: Mapping[str, Any], market: Mapping[str, Any],
+    say: Say,
+) -> int:  # fmt: skip
+    """The window against the configuration and the era; returns the cycle of a walk."""
     rows = market.get("rows")
     if not is_count(rows):
-        return  # said of the market
-    chosen = config.get("window")
-    expected = dict(chosen) if isinstance(chosen, dict) else {"name": "all", "start": 0, "len": rows}
-    equal(say, "window", dict(window), expected)
+        return 0  # said of the market
+    expected = expected_window(config, era_number(manifest) or 0, rows)
+    if expected is None:
+        say(f"config.window names no bars of a market of {rows}")
+        return 0
+    cycle, wanted = expected
+    equal(say, "window", dict(window), wanted)
+    if era_number(manifest) is not None:
+        equal(say, "era.cycle", table(manifest.get(ERA)).get("cycle"), cycle)
     if is_count(window.get("start")) and is_count(window.get("len")) and window["start"] + window["len"] > rows:
         say(f"window ends behind the last of {rows} bars")
+    return cycle
 
 
 def _check_seeds(manifest: Mapping[str, Any], experiments: Mapping[str, Any], say: Say) -> None:
@@ -167,9 +188,13 @@ def _check_seeds(manifest: Mapping[str, Any], experiments: Mapping[str, Any], sa
     if not is_count(counter):
         say(f"run_counter is {shown(counter)}, no count")
         return
-    start = int(first or 0) + int(counter or 0) * int(count or 0)
+    era = era_number(manifest)
+    turn, whose = (counter, "run_counter") if era is None else (era, "the era")
+    if table(manifest.get("meta")).get("tier") == Tier.TIER2_FULL.value:
+        turn = 0  # its configuration has the one seed
+    start = int(first or 0) + int(turn or 0) * int(count or 0)
     if len(seeds) != count or not all(same(seed, start + place) for place, seed in enumerate(seeds)):
-        say(f"seeds are not the {count} from {start} on, as config.experiments and run_counter make them")
+        say(f"seeds are not the {count} from {start} on, as config.experiments and {whose} make them")
 
 
 def check_outcome(manifest: Mapping[str, Any], lives: Lives, setting: Setting, pooled: int, say: Say) -> None:

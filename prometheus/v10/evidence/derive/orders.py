@@ -34,7 +34,6 @@ class Orders:
     def __init__(self, setting: Setting, manifest: Mapping[str, Any], told: Mapping[int, Told]) -> None:
         self.setting, self.manifest, self.told = setting, manifest, told
         self._symbol = f'"symbol":{spell(manifest.get("symbol_in_use"))}'
-        self._arm = f'"arm":{spell(setting.arm)}'
         self._run = f'"run_id":{spell(setting.run_id)},"schema":"{Schema.EXECUTION_RAW.value}"'
         self.sample = table(table(manifest.get("config")).get("evidence")).get("order_sample_one_in")
         self.last: dict[bool, tuple[int, int]] = {}
@@ -94,7 +93,7 @@ class Orders:
         realised = 0.0 if kind == "entry" or not filled else record["realised"]
         kept = '"forced"' if kind == "liquidation" else "" if whole else ",".join(f'"{flag}"' for flag in flags)
         return (
-            f'{{"agent_id":"{record["agent_id"]}",{self._arm},"expected_price":{record["expected_price"]!r},'
+            f'{{"agent_id":"{record["agent_id"]}","arm":{spell(setting.arm)},"expected_price":{record["expected_price"]!r},'
             f'"experiment":{experiment},"fee":{fee!r},"filled_lots":{filled!r},"flags":[{kept}],"impact":{impact!r},'
             f'"kind":"{kind}","null_reasons":{"{}" if filled else _NO_PRICE},"order":{record["order"]},'
             f'"ordered_lots":{filled if not flags else record["ordered_lots"]!r},"position_after":{after!r},'

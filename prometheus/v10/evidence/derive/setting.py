@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
+from prometheus.v10.base.modes import Arm
 from prometheus.v10.base.names import Schema
 from prometheus.v10.evidence.derive.derived_world import outside_contract
 from prometheus.v10.evidence.derive.typed import is_count, is_int, is_real, is_text, table
+from prometheus.v10.evidence.pools.descent import NULL
 
 MOST_TICKS = 1 << 26
 """A window with more bars is not looked at: half a century of minutes has fewer."""
@@ -84,6 +86,8 @@ class Setting:
         stake: USDT that each founder is given; ``reserve`` is what is left of the total.
         for_pool: whether survivors are handed to the pool.
         survivors: whether the run files its survivors (manifest version 2).
+        lines: of each experiment, where the run is an era (`prometheus.v10.evidence.pools.descent`).
+        shuffled: the setting of experiments of the line on shuffled returns; None where there is none.
     """
 
     run_id: str
@@ -103,15 +107,18 @@ class Setting:
     time: MarketTime
     world: Mapping[str, Any] = field(default_factory=dict)
     interesting: Mapping[str, Any] = field(default_factory=dict)
+    lines: tuple[str, ...] = ()
+    shuffled: Setting | None = None
 
     @property
     def bars(self) -> int:
         """How many bars the world has that telemetry speaks of."""
         return self.ticks
 
-    def at(self, _experiment: int) -> Setting:
-        """The setting of one experiment: in stage 1 they share it."""
-        return self
+    def at(self, experiment: int) -> Setting:
+        """The setting of one experiment: in stage 1 they share it, but for the arm of the line on shuffled returns."""
+        null = experiment < len(self.lines) and self.lines[experiment] == NULL
+        return self.shuffled if null and self.shuffled is not None else self
 
     def heard(self) -> Heard:
         """What records said of market time, to hold one share of the experiments against the others."""
@@ -124,9 +131,10 @@ class Setting:
     def _time_of(self, _key: tuple[int, int]) -> MarketTime:
         return self.time
 
-    def founders_told(self, _sha256: Sequence[str | None]) -> tuple[bytes, ...]:
-        """What is kept of the founders' genomes to hold experiments against each other; of stage 1 nothing."""
-        return ()
+    def founders_told(self, sha256: Sequence[str | None]) -> tuple[bytes, ...]:
+        """What is kept of the founders' genomes to hold other files against: of an era their digests, else nothing."""
+        every = sha256[: self.founders] if self.lines else []
+        return () if None in every else tuple(bytes.fromhex(one) for one in every if one is not None)
 
     def figures_told(self, _book: Columns) -> array[float]:
         """What is kept of each agent to hold verdicts against; of stage 1 nothing."""
@@ -176,7 +184,9 @@ def setting_of(manifest: Mapping[str, Any]) -> Setting | None:
         began + (window["len"] + 1) * timedelta(seconds=step)
     except OverflowError:
         return None
-    return Setting(
+    lines = manifest.get("lines")
+    known = isinstance(lines, list) and all(map(is_text, lines))
+    made = Setting(
         run_id=manifest["run_id"],
         arm=manifest["arm"],
         seeds=list(seeds),
@@ -194,7 +204,9 @@ def setting_of(manifest: Mapping[str, Any]) -> Setting | None:
         time=MarketTime(began, step, gapless=gapless),
         world=world,
         interesting=table(config.get("interesting")),
+        lines=tuple(lines) if known and isinstance(lines, list) else (),
     )
+    return replace(made, shuffled=replace(made, arm=Arm.B2_SHUFFLE_RETURNS.value)) if NULL in made.lines else made
 
 
 def utc(text: object) -> datetime | None:

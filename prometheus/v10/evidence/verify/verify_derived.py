@@ -14,6 +14,7 @@ from prometheus.v10.base.modes import RunPrefix, Tier
 from prometheus.v10.base.names import EVENT_STREAMS, Artifact, Schema, required
 from prometheus.v10.evidence.derive.derived_run import Say, check_outcome, check_plan, check_summary, pooled_of
 from prometheus.v10.evidence.derive.derived_telemetry import fingerprint_findings, telemetry_findings
+from prometheus.v10.evidence.derive.founded import ERA, check_founders
 from prometheus.v10.evidence.derive.judged.judged_run import check_batches, check_judging, records_owed
 from prometheus.v10.evidence.derive.judged.judging import Judging
 from prometheus.v10.evidence.derive.lives import Lives, read_lives
@@ -88,6 +89,9 @@ def derive(
         check_reference(setting, lives.told, run_dir, say)
     else:
         check_plan(manifest, say)
+        if (run_dir / Artifact.FOUNDERS).exists() and ERA in manifest:
+            told = _Sayer(report, run_dir / Artifact.FOUNDERS)
+            check_founders(run_dir / Artifact.FOUNDERS, manifest, setting, lives.told, told, unfinished=unfinished)
     whole = not lives.findings and not lives.too_much
     if manifest.get("status") != "running" and not unfinished and whole:
         _check_results(run_dir, setting, documents, lives, report, say, rows=rows is not None)

@@ -28,6 +28,7 @@ from prometheus.v10.evidence.chains.absences import (
 )
 from prometheus.v10.evidence.chains.ledger_view import LedgerView
 from prometheus.v10.evidence.chains.own_ledger import ledger_of
+from prometheus.v10.evidence.derive.founded import ERA, era_number
 from prometheus.v10.evidence.derive.judged.judging import UnsettledError, judging_of
 from prometheus.v10.evidence.derive.orders import Orders
 from prometheus.v10.evidence.derive.rows import FILES
@@ -240,6 +241,7 @@ class _Run:
             owed -= {Artifact.SURVIVORS.value}
         elif found.get("status") in {"completed", "interrupted"}:
             owed |= {Artifact.INTERESTING_DEATHS.value, Artifact.EXECUTION_RAW_INDEX.value}
+            owed |= {Artifact.FOUNDERS.value} if ERA in found else set()
         missing = owed - self.present.keys() - self.explained
         excused = excused_files(found, self.dir.name)
         for name in sorted(missing):
@@ -383,6 +385,10 @@ class _Run:
         entries = ledger.seals.get(self.dir.name, [])
         if not entries:
             self.report.fail(self.dir, "the ledger does not know this run's seal")
+        begun, era = ledger.started.get(self.dir.name), era_number(manifest or {})
+        of_era = begun is not None and manifest is not None and self.dir.name.startswith("HF_")
+        if begun is not None and of_era and begun.payload.get(ERA) != era:
+            self._say_about(Artifact.MANIFEST)(f"era is {era}, the ledger began it as era {begun.payload.get(ERA)}")
         if manifest is not None and is_stage2(manifest, self.dir.name):
             check_entry(manifest, ledger, self._say_about(Artifact.MANIFEST))
         status = "interrupted" if self.cut_off else (manifest or {}).get("status")

@@ -13,6 +13,7 @@ from prometheus.v10.base.modes import Arm, Stage
 from prometheus.v10.base.names import SNAPSHOT_PREFIX
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.evidence.chains.chain import Link
+from prometheus.v10.evidence.derive.founded import ERA, FOUNDING, OF_EACH
 from prometheus.v10.evidence.pools.descent import FRESH, NULL
 from prometheus.v10.evidence.pools.pool_claims import place_of
 from prometheus.v10.evidence.pools.snapshot import snapshot_id
@@ -24,8 +25,6 @@ from prometheus.v10.runs.request.eras_table import NEWEST, Founding, FoundingTab
 from prometheus.v10.runs.request.profile import Profile
 from prometheus.v10.runs.request.setup import World
 
-ERA, LINES, FOUNDING = "era", "lines", "founding"
-"""Keys of a manifest."""
 RANDOM = FoundingTable(policy=Founding.RANDOM)
 """Runs whose window moves, of a profile without ``[founding]``."""
 
@@ -63,7 +62,7 @@ class RunDescent:
             link = self.prefix.link
             founding = {"policy": Founding.INHERIT.value, "snapshot": self.prefix.snapshot, "records": link.n,
                         "head": link.prev}  # fmt: skip
-        return {ERA: self.era, LINES: list(self.lines), FOUNDING: founding}
+        return {ERA: self.era, OF_EACH: list(self.lines), FOUNDING: founding}
 
 
 def descend(
@@ -146,7 +145,7 @@ def descend_again(
     said = manifest.extra
     if ERA not in said:
         return None
-    lines, seeds = list(said[LINES]), list(manifest.seeds)
+    lines, seeds = list(said[OF_EACH]), list(manifest.seeds)
     if of is not None:
         lines, seeds = [lines[of]], [seeds[of]]
     founding = said[FOUNDING]
@@ -172,7 +171,7 @@ def line_of_descent(manifest: RunManifest, number: int, world: World) -> Descent
         return None
     return Descent(
         instance=founder_of(manifest),
-        line=manifest.extra[LINES][number],
+        line=manifest.extra[OF_EACH][number],
         era=manifest.extra[ERA]["number"],
         interval=world.interval,
     )
@@ -180,5 +179,5 @@ def line_of_descent(manifest: RunManifest, number: int, world: World) -> Descent
 
 def arm_of(manifest: RunManifest, number: int) -> str:
     """The arm of experiment ``number``: the line on shuffled returns has its own."""
-    null = ERA in manifest.extra and manifest.extra[LINES][number] == NULL
+    null = ERA in manifest.extra and manifest.extra[OF_EACH][number] == NULL
     return Arm.B2_SHUFFLE_RETURNS.value if null else manifest.arm

@@ -22,6 +22,7 @@ from attrs import frozen
 from numpy.typing import NDArray
 
 from prometheus.v10.core.numeric import uniforms
+from prometheus.v10.evidence.derive.era_rules import share
 from prometheus.v10.runs.founding.ancestors import Ancestor
 from prometheus.v10.runs.request.eras_table import FoundingTable, Parents
 
@@ -90,11 +91,6 @@ def choose(candidates: Candidates, table: FoundingTable, founders: int, seed: in
     elites = order[: min(share(table.elites, founders), table.keep)]
     children = share(table.offspring, founders)
     return Choice(elites, _parents(candidates, order, table, children, seed))
-
-
-def share(part: float, founders: int) -> int:
-    """A share of the founders as a whole number, rounded down; a part in a billion below the next one is that one."""
-    return int(part * founders + 1e-9)
 
 
 def _parents(candidates: Candidates, order: Ints, table: FoundingTable, children: int, seed: int) -> Ints:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-
 from attrs import frozen
 
 from prometheus.v10.base.errors import ConfigError, ExitCode, PrometheusError
+from prometheus.v10.evidence.derive.era_rules import sampled, walked
 from prometheus.v10.market.windows import Window
 from prometheus.v10.runs.request.eras_table import AtEnd, WindowPolicy, WindowTable
 
@@ -45,33 +44,20 @@ def era_place(table: WindowTable, number: int, rows: int, *, seed: int, endless:
         NoBarsLeftError: when a walk has used all bars, and does not begin again.
         ConfigError: when the market has no room for one era.
     """
-    room = rows - table.start - table.len
-    if room < 0:
+    if table.start + table.len > rows:
         raise ConfigError(
             f"window {table.name!r}: one era needs {table.start} + {table.len} bars, the market has {rows}",
             hint="give a shorter [window] len, or more bars",
         )
     cycle, start = 0, table.start
     if table.policy is WindowPolicy.WALK:
-        stride = stride_of(table)
-        cycle, place = divmod(number, room // stride + 1)
+        stride = (table.len if table.step is None else table.step) + (table.embargo or 0)
+        cycle, start = walked(number, rows, table.start, table.len, stride)
         if cycle and not endless and table.at_end is not AtEnd.AGAIN:
             raise NoBarsLeftError(
                 f"window {table.name!r}: era {number} needs bars behind the last of {rows}",
                 hint="import more bars, or set [window] at_end = again",
             )
-        start += place * stride
     elif table.policy is WindowPolicy.SAMPLE:
-        start += drawn(seed, number, room + 1)
+        start = sampled(number, rows, table.start, table.len, seed)
     return EraPlace(number=number, cycle=cycle, window=Window(table.name, start, table.len))
-
-
-def stride_of(table: WindowTable) -> int:
-    """Bars from the start of one era of a walk to the start of the next."""
-    return (table.len if table.step is None else table.step) + (table.embargo or 0)
-
-
-def drawn(seed: int, number: int, choices: int) -> int:
-    """One of 0 .. ``choices`` - 1, by seed and number alone; the first 16 bytes of a sha256 as a big-endian number."""
-    digest = hashlib.sha256(f"era {seed} {number}".encode("ascii")).digest()
-    return int.from_bytes(digest[:16], "big") % choices

@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 from attrs import field, frozen, validators
 
-from prometheus.v10.evidence.pools.descent import FRESH, INHERIT, NULL
+from prometheus.v10.evidence.derive.era_rules import lines_of
 
 
 class WindowPolicy(StrEnum):
@@ -110,8 +110,7 @@ class FoundingTable:
 
     def lines(self, experiments: int) -> list[str]:
         """The line of each of a run's experiments: those that inherit, then the controls."""
-        own = INHERIT if self.policy is Founding.INHERIT else FRESH
-        return [own] * (experiments - self.fresh - self.null) + [FRESH] * self.fresh + [NULL] * self.null
+        return lines_of(self.policy.value, experiments, self.fresh, self.null)
 
 
 def unsound_eras(profile: Any) -> list[str]:
