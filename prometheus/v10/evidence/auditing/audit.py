@@ -2,9 +2,10 @@
 
 It finds: a rewritten run or gate (its seal is not the ledger's), one deleted without a tombstone, a run that nobody
 began or sealed, a design that was changed after it was locked, a damaged pool or ledger, records that no sealed run
-claims, a snapshot that is no prefix of its pool, an entry that no policy allows, what a verification of each finds by
-itself, and what a witness outside remembers otherwise (`evidence.auditing.audit_witness`). One line a finding;
-exit 0, 1 or 2 (contracts, section 6). It reads, and never writes.
+claims, a founder that the pool does not have, a snapshot that is no prefix of its pool, an entry that no policy allows,
+what a verification of each finds by itself, and what a witness outside remembers otherwise
+(`evidence.auditing.audit_witness`). One line a finding; exit 0, 1 or 2 (contracts, section 6). It reads, and never
+writes.
 
 Writers may be at work. What is looked at was there before the ledger is read, so the ledger knows it; what it does not
 know is asked for once more in a ledger that is read anew, before it is called a failure. Standard library only.
@@ -24,6 +25,7 @@ from prometheus.v10.base.names import Artifact, is_run_id
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.base.reading import LARGE, is_regular, read_whole
 from prometheus.v10.base.text import printable
+from prometheus.v10.evidence.auditing.audit_descent import audit_descent
 from prometheus.v10.evidence.auditing.audit_ledger import check_entries
 from prometheus.v10.evidence.auditing.audit_pools import audit_stage
 from prometheus.v10.evidence.auditing.audit_witness import Witnesses
@@ -145,6 +147,7 @@ class _Audit:
             report.findings += check_promotions(layout.lib, self.view.seals, self.view.promotions)
         for stage in Stage:
             audit_stage(layout, stage, self.view, report, self.progress, again=self._again)
+        audit_descent(layout, report)
         audit_curves(layout, self.view, report, is_alive=self.is_alive, again=self._again)
         if self.budget is not None:
             self._runs(runs)
