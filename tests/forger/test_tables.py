@@ -30,7 +30,10 @@ def test_names_and_sentences_are_the_products() -> None:
     assert {reason.value: text for reason, text in events.REASON_SOURCES.items()} == lines.REASONS
     assert set(orders.EVENT_FLAGS) == raw_lines.EVENT_FLAGS
     assert orders.NOTHING_FILLED == raw_lines.NOTHING_FILLED
-    assert telemetry.registry()[1] == registry.inventory_hash()
+    for version in range(1, registry.LATEST + 1):
+        known = registry.inventory_hash(version)
+        assert list(telemetry.registry(known) or ()) == list(registry.inventory_of(known))
+    assert telemetry.registry("0" * 64) is None
     assert account.CAPITAL_SEMANTICS == statistics.CAPITAL_SEMANTICS
     assert account.NULL_HYPOTHESIS == statistics.NULL_HYPOTHESIS
     assert account.CONSERVATION_LIMIT == statistics.CONSERVATION_LIMIT

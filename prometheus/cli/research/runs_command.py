@@ -24,6 +24,7 @@ from prometheus.v10.ops.service.session import Site, refuse_a_stop_file, session
 from prometheus.v10.ops.service.stop import StopWatch
 from prometheus.v10.ops.storage.disk import refuse_without_room
 from prometheus.v10.runs.control import StoppedError, StopReason
+from prometheus.v10.runs.request.eras_table import unsound_eras
 from prometheus.v10.runs.request.profile import Profile, load_profile
 from prometheus.v10.runs.request.ranges import unsound_numbers
 from prometheus.v10.runs.stage1 import run_stage1
@@ -60,23 +61,26 @@ def changed(profile: Profile, changes: Changes) -> Profile:
     if "market" in given:
         market = attrs.evolve(profile.market, source=given["market"], timeframe_s=None, bars=None, start=None)
         profile = attrs.evolve(profile, market=market, window=None)
-    if wrong := unsound_numbers(profile):
+    if wrong := unsound_numbers(profile) or unsound_eras(profile):
         raise UsageError("; ".join(wrong[:5]), hint="give smaller numbers on the command line")
     return profile
 
 
-def run_once(
+def run_all(
     layout: Layout, name: str, changes: Changes, *, instance: str, clock: Clock, environ: Mapping[str, str],
-    console: Console, cluster: str | None = None,
+    console: Console, cluster: str | None = None, eras: int = 1,
 ) -> Report:  # fmt: skip
-    """One run, sealed; stopped by Ctrl-C, SIGTERM, the STOP file or a full disk, and sealed then as well.
+    """Runs one after the other, each sealed; the report is of the last.
 
+    Ctrl-C, SIGTERM, the STOP file and a full disk stop a run, which is sealed then as well, and no further one begins.
     The seeds are the profile's, so the same command gives the same result; the service draws new ones each time. A run
     that a full disk ended reports 74.
 
     Raises:
-        PrometheusError: whatever makes the run impossible; its hint says what to do.
+        PrometheusError: whatever makes a run impossible; its hint says what to do.
     """
+    if eras < 1:
+        raise UsageError(f"--eras {eras}: expected at least 1")
     refuse_a_stop_file(layout)
     check_core()
     profile = changed(load_profile(name, layout), changes)
@@ -91,10 +95,13 @@ def run_once(
         session(site, stop, live) as at_work,
         Bar(at_work.control, console) as bar,
     ):
-        refuse_without_room(at_work.disk.before_run())
-        outcome = run_stage1(at_work.next_run(counted=False), at_work.around(bar, cluster))
-        at_work.ended(outcome)
-        figures = at_work.own.intervals.figures()
+        for _ in range(eras):
+            refuse_without_room(at_work.disk.before_run())
+            outcome = run_stage1(at_work.next_run(counted=eras > 1), at_work.around(bar, cluster))
+            at_work.ended(outcome)
+            figures = at_work.own.intervals.figures()
+            if outcome.stop_reason is not None:
+                break
     if outcome is None:
         return Report({"run": None}, ["stopped before a run was opened: nothing was written"])
     data, shown = verdicts(outcome, figures)
@@ -125,12 +132,15 @@ def run(
         str | None,
         typer.Option(metavar="tcp://…", help="Address of a Dask scheduler; its workers run the experiments."),
     ] = None,
+    eras: Annotated[
+        int, typer.Option(metavar="N", help="Number of runs, one after another; each goes on where the last one ended.")
+    ] = 1,
     instance: Annotated[str, typer.Option(help="Instance name; its lock and its collapse history are used.")] = "local",
     as_json: AsJson = False,
 ) -> Report:
     """Do one run in the foreground, seal it, verify it, and print the verdicts."""
     changes = Changes(seed=seed, experiments=experiments, workers=workers, market=market)
-    return run_once(
+    return run_all(
         Layout.under(root),
         profile,
         changes,
@@ -139,4 +149,5 @@ def run(
         environ=os.environ,
         console=context.obj,
         cluster=cluster,
+        eras=eras,
     ).asked(as_json=as_json)

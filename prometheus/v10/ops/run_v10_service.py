@@ -58,7 +58,9 @@ from prometheus.v10.ops.service.snapshotting import take_if_grown
 from prometheus.v10.ops.service.stop import StopWatch, stop_file_present
 from prometheus.v10.ops.storage.disk import LOOK_SECONDS, DiskGuard, Room
 from prometheus.v10.runs.control import RunOutcome, StoppedError
+from prometheus.v10.runs.request.eras_table import AtEnd
 from prometheus.v10.runs.request.profile import Profile, load_profile
+from prometheus.v10.runs.request.setup import bars_left
 from prometheus.v10.runs.stage1 import run_stage1
 from prometheus.v10.runs.stage2.stage2_run import WorkWaits, run_stage2
 from prometheus.v10.runs.workers.invariance import check_core
@@ -215,6 +217,11 @@ class Service:
         profile, control, done = at_work.site.profile, at_work.control, 0
         counted = self._request.stage is Stage.STAGE1 and self._request.instance not in QUEUES
         while self._stop.stop_requested() is None and self._wait_for_room(at_work.disk, control):
+            if not self._bars_left(at_work):
+                if profile.window is None or profile.window.at_end is not AtEnd.WAIT:
+                    return
+                self._pause(NOTHING_TO_DO_SECONDS, control, "no bars are left; waiting until the market grows")
+                continue
             if not self._waits(profile, self._layout, control.checked):
                 if self._request.max_runs is not None:
                     return
@@ -233,6 +240,15 @@ class Service:
             if done == self._request.max_runs:
                 return
             self._pause(profile.service.pause_seconds, control, f"{outcome.run_id} {outcome.status}; pausing")
+
+    def _bars_left(self, at_work: Session) -> bool:
+        """Whether the market has bars for the next era; a service that waits for them works as it should."""
+        era = at_work.next_era()
+        if era is None or bars_left(at_work.site.profile, self._layout, era):
+            return True
+        self._live.ready()
+        self._live.status(f"no bars are left for era {era}", now=True)
+        return False
 
     # ---- waiting -----------------------------------------------------------------------------------------------------
 

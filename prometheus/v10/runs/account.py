@@ -11,6 +11,7 @@ from prometheus.v10.base.modes import Mode
 from prometheus.v10.evidence.records.summary import AuditDeclaration, ExperimentStats, Invariant
 from prometheus.v10.evidence.records.telemetry import Count, core_counts, gating_telemetry
 from prometheus.v10.evidence.writing.manifest import RunManifest
+from prometheus.v10.runs.founding.descents import inherits
 from prometheus.v10.runs.request import setup
 
 CONSERVATION_LIMIT = 1e-9  # of the total (contracts, section 3)
@@ -83,5 +84,6 @@ def telemetry(run: RunManifest, world: setup.World, fence: np.ndarray[Any, Any],
             "FENCE_CORE_EXIT_C4": config.exit_c4_above != np.inf,
             "FENCE_CORE_LONG_ONLY": config.long_only != 0,
             "FENCE_RUNNER_ABLATION_MASK": ablated,
+            **({"FENCE_RUNNER_FOUNDING": True} if inherits(run) else {}),
         },
     )

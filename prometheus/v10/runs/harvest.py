@@ -11,13 +11,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from attrs import evolve, frozen
+from attrs import frozen
 
 from prometheus.v10.core import capital, fences, genome, lifecycle
 from prometheus.v10.core.records import Result
-from prometheus.v10.evidence.pools.exposure import Exposure, Interval, plain, union
-from prometheus.v10.evidence.pools.pool_columns import PoolColumns, PoolContext, encode_pool
-from prometheus.v10.evidence.pools.pool_record import Encoded, Lineage, PoolSource
+from prometheus.v10.evidence.pools.exposure import Exposure
+from prometheus.v10.evidence.pools.pool_record import Encoded
 from prometheus.v10.evidence.records.codec import to_line
 from prometheus.v10.evidence.records.event_lines import (
     BirthColumns,
@@ -39,9 +38,9 @@ from prometheus.v10.evidence.records.summary import (
     quantiles,
 )
 from prometheus.v10.evidence.records.survivor_lines import SurvivorColumns, encode_survivors
+from prometheus.v10.runs.handing import pool_entries
 from prometheus.v10.runs.observe import Scene, patterns, raw_orders
-
-SURVIVED = "the agent survived the experiment"
+from prometheus.v10.runs.who import Identity
 
 
 @frozen(kw_only=True)
@@ -90,51 +89,6 @@ class Harvest:
     span: tuple[float, float]
 
 
-@frozen(kw_only=True)
-class Descent:
-    """An experiment's line of descent.
-
-    Attributes:
-        interval: of the market that the experiment lives through.
-    """
-
-    instance: str
-    line: str
-    era: int
-    interval: Interval
-
-
-@frozen(kw_only=True)
-class Identity:
-    """Whose experiment this is: what its records say beside its own figures.
-
-    Attributes:
-        created_at: start of the run, for the pool's records.
-        ticks_planned: length of the window.
-        timeframe_s: seconds a bar.
-        descent: instance, line and era of an experiment of a run that has eras; else None.
-        cut_counts: whether an experiment that a stop cut hands genomes to the pool: a replay of manifest version 1.
-    """
-
-    run_id: str
-    experiment: int
-    seed: int
-    arm: str
-    mode: str
-    git_commit: str | None
-    docker_image: str | None
-    created_at: str
-    window: dict[str, Any]
-    ablation: dict[str, Any]
-    fingerprint_ref: str
-    ticks_planned: int
-    timeframe_s: int
-    best_of_the_dead: int
-    null_reasons: dict[str, str]
-    descent: Descent | None = None
-    cut_counts: bool = False
-
-
 def harvest(
     result: Result, who: Identity, open_time: np.ndarray[Any, Any], scene: Scene, span: tuple[float, float], *,
     for_pool: bool = True, exposures: Sequence[Exposure] = (), founders: bytes = b"",
@@ -167,7 +121,7 @@ def harvest(
         collapses=to_line(event) if event else b"",
         founders=founders,
         collapse=event,
-        pool=_pool_entries(result, who, sha256, exposures) if for_pool else (),
+        pool=pool_entries(result, who, sha256, exposures) if for_pool else (),
         reviews=_review_notes(result),
         fence=result.fence,
         raw=raw_orders(result, context, scene, closes),
@@ -396,75 +350,3 @@ def _review_notes(result: Result) -> tuple[ReviewNote, ...]:
         notes.append(ReviewNote(tick=tick, died=died, born=born, counts=said or "none", worst_roi=worst, best_roi=best))
         first = tick + 1
     return tuple(notes)
-
-
-def _pool_entries(
-    result: Result, who: Identity, sha256: list[str], exposures: Sequence[Exposure]
-) -> tuple[Encoded, ...]:
-    """Survivors in order of birth, then the best of the dead that traded, best first.
-
-    Who was born at the last tick has not lived: of it nothing is known but its parent.
-    """
-    lives = result.lives
-    roi = lives.final_capital / lives.initial_capital - 1.0
-    survivors = np.flatnonzero((lives.death_tick < 0) & (lives.birth_tick < result.ticks - 1))
-    dead = np.flatnonzero((lives.death_tick >= 0) & (lives.trades > 0))
-    best = dead[np.argsort(-roi[dead], kind="stable")][: who.best_of_the_dead]
-    chosen = np.concatenate([survivors, best])
-    own = PoolSource(
-        git_commit=who.git_commit,
-        docker_image=who.docker_image,
-        run_id=who.run_id,
-        seed=who.seed,
-        mode=who.mode,
-        window=who.window,
-        ablation=who.ablation,
-        experiment=who.experiment,
-        genome_index=0,
-        arm=who.arm,
-    )
-    sources, of_founder = _sources(own, who.descent, exposures)
-    context = PoolContext(
-        created_at=who.created_at,
-        sources=sources,
-        fingerprint_ref=who.fingerprint_ref,
-        system_roi=float(result.money[capital.TOTAL] / result.money[capital.INITIAL] - 1.0),
-        survived=SURVIVED,
-        null_reasons=who.null_reasons,
-    )
-    columns = PoolColumns(
-        genomes=lives.genomes[chosen],
-        sha256=[sha256[i] for i in chosen],
-        source=of_founder[lives.founder[chosen]] if len(of_founder) else np.zeros(len(chosen), dtype=np.int64),
-        agent=chosen,
-        birth_tick=lives.birth_tick[chosen],
-        death_tick=lives.death_tick[chosen],
-        reason=[lifecycle.REASONS[reason] for reason in lives.reason[chosen]],
-        initial_capital=lives.initial_capital[chosen],
-        final_capital=lives.final_capital[chosen],
-        roi_lifetime=roi[chosen],
-        trades=lives.trades[chosen],
-        wins=lives.wins[chosen],
-        costs=lives.costs[chosen],
-    )
-    return encode_pool(context, columns)
-
-
-def _sources(
-    own: PoolSource, descent: Descent | None, exposures: Sequence[Exposure]
-) -> tuple[list[PoolSource], np.ndarray[Any, Any]]:
-    """The sources that records of one experiment have, and which one the descendants of each founder have."""
-    if descent is None:
-        return [own], np.zeros(0, dtype=np.int64)
-    lived = [union(exposure, [descent.interval]) for exposure in exposures]
-    places = {exposure: place for place, exposure in enumerate(dict.fromkeys(lived))}
-    sources = [
-        evolve(
-            own,
-            lineage=Lineage(
-                instance=descent.instance, line=descent.line, era=descent.era, exposure=plain(exposure)
-            ),
-        )
-        for exposure in places
-    ]  # fmt: skip
-    return sources, np.array([places[exposure] for exposure in lived], dtype=np.int64)

@@ -7,8 +7,8 @@ from pathlib import Path
 from prometheus.v10.base.names import Artifact, Schema
 from prometheus.v10.evidence.writing.manifest import RunManifest
 from prometheus.v10.runs.founding.descents import arm_of, line_of_descent
-from prometheus.v10.runs.harvest import Identity
 from prometheus.v10.runs.request.setup import World
+from prometheus.v10.runs.who import Identity
 
 
 def identities(manifest: RunManifest, world: World, best_of_the_dead: int) -> list[Identity]:

@@ -54,7 +54,7 @@ def test_records_come_back_as_they_were_given(make_pool, entry):
         given_entry = entry(i)
         assert record.genome().tobytes() == given_entry.genome
         assert record.metrics_summary == given_entry.metrics_summary
-        assert record.source == attrs.asdict(given_entry.source)
+        assert record.source == given_entry.source.plain()
         assert record.id == given_entry.id
 
 

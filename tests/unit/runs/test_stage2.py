@@ -21,12 +21,12 @@ from prometheus.v10.evidence.derive.judged.cell_rules import ALONE, CROWD
 from prometheus.v10.evidence.pools.pool import iter_records
 from prometheus.v10.evidence.verify.program import verify_path
 from prometheus.v10.market.synthetic import synthetic
-from prometheus.v10.runs.harvest import Identity
 from prometheus.v10.runs.request.profile import load_profile
 from prometheus.v10.runs.stage2 import stage2_batch
 from prometheus.v10.runs.stage2 import stage2_run as stage2
 from prometheus.v10.runs.stage2.stage2_batch import FIGURES, cell_jobs, judge_cell, stretches
 from prometheus.v10.runs.stage2.stage2_run import WorkWaits, work_waits
+from prometheus.v10.runs.who import Identity
 
 from .conftest import Watcher
 from .stage2_house import CELLS, content, do_judge, judge, verdicts_in, with_snapshot

@@ -23,15 +23,15 @@ from prometheus.v10.base.files import ASIDE_SUFFIX
 from prometheus.v10.base.modes import Stage, Tier
 from prometheus.v10.base.names import Artifact, is_run_id
 from prometheus.v10.base.paths import Layout
-from prometheus.v10.base.reading import LARGE, is_regular, read_whole
+from prometheus.v10.base.reading import is_regular
 from prometheus.v10.base.text import printable
 from prometheus.v10.evidence.auditing.audit_descent import audit_descent
 from prometheus.v10.evidence.auditing.audit_ledger import check_entries
 from prometheus.v10.evidence.auditing.audit_pools import audit_stage
 from prometheus.v10.evidence.auditing.audit_witness import Witnesses
 from prometheus.v10.evidence.auditing.budget import Budget
+from prometheus.v10.evidence.auditing.manifests import manifest_there
 from prometheus.v10.evidence.chains.ledger_view import LedgerView, read_ledger
-from prometheus.v10.evidence.records.canonical import strict_loads
 from prometheus.v10.evidence.records.findings import Finding, Level, Progress, VerifyReport
 from prometheus.v10.evidence.verify.verify_chain import verify_ledger
 from prometheus.v10.evidence.verify.verify_curve import audit_curves
@@ -305,10 +305,5 @@ class _Audit:
 
 def _status(path: Path) -> tuple[str | None, str]:
     """Status and instance of a run's manifest, as far as it can be read."""
-    try:
-        manifest = strict_loads(read_whole(path / Artifact.MANIFEST, at_most=LARGE))
-    except (PrometheusError, ValueError):
-        return None, ""
-    if not isinstance(manifest, dict):
-        return None, ""
-    return str(manifest.get("status")), str(manifest.get("instance"))
+    manifest = manifest_there(path)
+    return (None, "") if manifest is None else (str(manifest.get("status")), str(manifest.get("instance")))

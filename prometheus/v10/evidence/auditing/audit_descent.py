@@ -22,10 +22,10 @@ from prometheus.v10.base.modes import Stage, Tier
 from prometheus.v10.base.names import Artifact
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.base.reading import LARGE, read_whole
-from prometheus.v10.evidence.catalog import manifest_of
+from prometheus.v10.evidence.auditing.manifests import manifest_there
 from prometheus.v10.evidence.chains.chain import Lines
 from prometheus.v10.evidence.chains.scan import open_for_reading
-from prometheus.v10.evidence.derive.founded import ERA, FOUNDING, OF_EACH, era_number
+from prometheus.v10.evidence.derive.eras.founded import ERA, FOUNDING, OF_EACH, era_number
 from prometheus.v10.evidence.derive.typed import is_count, table
 from prometheus.v10.evidence.pools.exposure import Exposure, Interval, interval_of, union
 from prometheus.v10.evidence.records.findings import VerifyReport
@@ -175,7 +175,7 @@ def _runs(folder: Path) -> Iterator[_Run]:
         return
     for place in sorted(folder.iterdir()):
         try:
-            manifest = manifest_of(place) if (place / Artifact.FOUNDERS).is_file() else None
+            manifest = manifest_there(place) if (place / Artifact.FOUNDERS).is_file() else None
             if manifest is not None and (run := _run(place, manifest)) is not None:
                 yield run
         except (PrometheusError, OSError, ValueError, KeyError, TypeError, RecursionError):

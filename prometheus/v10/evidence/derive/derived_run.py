@@ -10,8 +10,8 @@ from typing import Any
 from prometheus.v10.base.modes import Tier
 from prometheus.v10.base.names import Artifact
 from prometheus.v10.evidence.derive.derived_world import ABLATIONS, timeframe_name, world_of
-from prometheus.v10.evidence.derive.era_rules import expected_window
-from prometheus.v10.evidence.derive.founded import ERA, check_era, era_number
+from prometheus.v10.evidence.derive.eras.era_rules import expected_window
+from prometheus.v10.evidence.derive.eras.founded import ERA, check_era, era_number
 from prometheus.v10.evidence.derive.lives import Lives, Told
 from prometheus.v10.evidence.derive.setting import Setting, hands_to_pool, utc
 from prometheus.v10.evidence.derive.typed import (

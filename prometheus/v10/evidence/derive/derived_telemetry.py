@@ -15,9 +15,11 @@ from typing import Any
 
 from prometheus.v10.base.names import Schema
 from prometheus.v10.evidence.derive.derived_world import OFF
+from prometheus.v10.evidence.derive.eras.founded import FOUNDING
 from prometheus.v10.evidence.derive.lives import Told
 from prometheus.v10.evidence.derive.shares import CORE
 from prometheus.v10.evidence.derive.typed import differing, is_count, table
+from prometheus.v10.evidence.pools.descent import INHERIT
 from prometheus.v10.evidence.records.canonical import canonical_line
 
 RATE_LIMIT = 0.2
@@ -33,22 +35,28 @@ COUNTS = ("steps", "attempts", "trigger_count", "block_count")
 
 
 @cache
-def registry() -> tuple[dict[str, dict[str, Any]], str]:
-    """The shipped fences by id, and the hash of the inventory."""
+def registry(known_hash: object) -> dict[str, dict[str, Any]] | None:
+    """The shipped fences by id, as far as the inventory with this hash has them; None where no inventory has it."""
     text = (resources.files("prometheus.v10.evidence.records") / "fences.toml").read_text(encoding="utf-8")
-    fences = {}
-    lines = b""
-    for entry in tomllib.loads(text)["fence"]:
-        fences[entry["id"]] = entry
-        lines += canonical_line({"on_by_default": True, "counter": None, "explanation": None} | entry)
-    return fences, hashlib.sha256(lines).hexdigest()
+    entries = [({"since": 1} | entry) for entry in tomllib.loads(text)["fence"]]
+    for version in range(1, max(entry["since"] for entry in entries) + 1):
+        fences = {
+            entry["id"]: {key: value for key, value in entry.items() if key != "since"}
+            for entry in entries
+            if entry["since"] <= version
+        }
+        defaults = {"on_by_default": True, "counter": None, "explanation": None}
+        lines = b"".join(canonical_line(defaults | entry) for entry in fences.values())
+        if hashlib.sha256(lines).hexdigest() == known_hash:
+            return fences
+    return None
 
 
 def telemetry_findings(
     telemetry: Mapping[str, Any], manifest: Mapping[str, Any], told: Mapping[int, Told], bars: int
 ) -> list[str]:
     """What is wrong with ``gating_telemetry.json``, one sentence each; ``bars`` is how many its world had."""
-    fences, inventory = registry()
+    fences = registry(manifest.get("fence_inventory_hash"))
     counters = table(telemetry.get("counters"))
     found: list[str] = []
     head = {
@@ -57,7 +65,7 @@ def telemetry_findings(
         "mode": manifest.get("mode"),
         "fence_inventory_hash": manifest.get("fence_inventory_hash"),
     }
-    known = manifest.get("fence_inventory_hash") == inventory
+    known, fences = fences is not None, fences or {}
     counts = _derived_counts(counters, manifest, told, bars)
     enabled = _enabled(manifest, fences)
     derived: dict[str, Any] = {}
@@ -101,6 +109,7 @@ def _enabled(manifest: Mapping[str, Any], fences: Mapping[str, Mapping[str, Any]
         "FENCE_CORE_EXIT_C4": world.get("exit_c4_above") != OFF,
         "FENCE_CORE_LONG_ONLY": world.get("long_only") != 0,
         "FENCE_RUNNER_ABLATION_MASK": table(manifest.get("ablation")).get("name") != "none",
+        "FENCE_RUNNER_FOUNDING": table(manifest.get(FOUNDING)).get("policy") == INHERIT,
     }
     return {name: switched.get(name, fence.get("on_by_default", True)) for name, fence in fences.items()}
 

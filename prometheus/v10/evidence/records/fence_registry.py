@@ -67,6 +67,7 @@ class Fence:
         on_by_default: False for the man-made fences of counterfactual arms and for dead genes.
         explanation: standing reason why a rate above `RATE_LIMIT` is what the world is meant to do; None when a high
             rate would be news, so that the run itself has to explain it.
+        since: version of the inventory that it came with; telemetry lists the fences of its run's inventory.
     """
 
     id: str
@@ -81,6 +82,7 @@ class Fence:
     counter: str | None = None
     on_by_default: bool = True
     explanation: str | None = None
+    since: int = 1
 
 
 @frozen
@@ -109,9 +111,25 @@ def core_counters() -> tuple[str, ...]:
     return tuple(f.id for f in REGISTRY.values() if f.layer is Layer.CORE and f.counter is not None)
 
 
-def inventory_hash() -> str:
-    """sha256, in hexadecimal, of the registry's canonical lines; every manifest names it."""
-    return hashlib.sha256(b"".join(canonical_line(CONVERTER.unstructure(f)) for f in REGISTRY.values())).hexdigest()
+LATEST = max(fence.since for fence in REGISTRY.values())
+"""Version of the inventory."""
+
+
+def inventory_hash(version: int = LATEST) -> str:
+    """sha256, in hexadecimal, of the canonical lines of an inventory; every manifest names it."""
+    lines = b""
+    for fence in REGISTRY.values():
+        if fence.since <= version:
+            plain = CONVERTER.unstructure(fence)
+            del plain["since"]
+            lines += canonical_line(plain)
+    return hashlib.sha256(lines).hexdigest()
+
+
+def inventory_of(known_hash: str) -> dict[str, Fence]:
+    """The fences of the inventory with this hash, in the registry's order; the latest one for a hash that none has."""
+    version = next((one for one in range(1, LATEST + 1) if inventory_hash(one) == known_hash), LATEST)
+    return {name: fence for name, fence in REGISTRY.items() if fence.since <= version}
 
 
 _COLUMNS = ("layer", "type", "category", "what_it_gates")

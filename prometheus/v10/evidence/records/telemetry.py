@@ -17,7 +17,7 @@ from attrs import field, frozen
 from prometheus.v10.base.errors import EvidenceError
 from prometheus.v10.base.modes import Mode
 from prometheus.v10.base.names import Schema
-from prometheus.v10.evidence.records.fence_registry import RATE_LIMIT, REGISTRY, Fence, core_counters
+from prometheus.v10.evidence.records.fence_registry import RATE_LIMIT, REGISTRY, Fence, core_counters, inventory_of
 from prometheus.v10.evidence.records.nulls import Nulls
 
 WITHIN = "not needed: at most 0.2 of steps and of attempts"
@@ -100,7 +100,7 @@ def gating_telemetry(
     enabled: Mapping[str, bool] | None = None,
     explanations: Mapping[str, str] | None = None,
 ) -> GatingTelemetry:
-    """Telemetry of one run over every fence of the registry.
+    """Telemetry of one run over every fence of its inventory.
 
     Args:
         run_id: the run.
@@ -126,7 +126,7 @@ def gating_telemetry(
             explanations.get(fence.id),
             nulls,
         )
-        for fence in REGISTRY.values()
+        for fence in inventory_of(inventory_hash).values()
     }
     return GatingTelemetry(
         run_id=run_id,

@@ -14,7 +14,7 @@ from prometheus.v10.base.modes import RunPrefix, Tier
 from prometheus.v10.base.names import EVENT_STREAMS, Artifact, Schema, required
 from prometheus.v10.evidence.derive.derived_run import Say, check_outcome, check_plan, check_summary, pooled_of
 from prometheus.v10.evidence.derive.derived_telemetry import fingerprint_findings, telemetry_findings
-from prometheus.v10.evidence.derive.founded import ERA, check_founders
+from prometheus.v10.evidence.derive.eras.founded import ERA, check_founders
 from prometheus.v10.evidence.derive.judged.judged_run import check_batches, check_judging, records_owed
 from prometheus.v10.evidence.derive.judged.judging import Judging
 from prometheus.v10.evidence.derive.lives import Lives, read_lives

@@ -28,7 +28,7 @@ from prometheus.v10.evidence.chains.absences import (
 )
 from prometheus.v10.evidence.chains.ledger_view import LedgerView
 from prometheus.v10.evidence.chains.own_ledger import ledger_of
-from prometheus.v10.evidence.derive.founded import ERA, era_number
+from prometheus.v10.evidence.derive.eras.founded import ERA, era_number
 from prometheus.v10.evidence.derive.judged.judging import UnsettledError, judging_of
 from prometheus.v10.evidence.derive.orders import Orders
 from prometheus.v10.evidence.derive.rows import FILES

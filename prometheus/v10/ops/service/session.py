@@ -99,10 +99,16 @@ class Session:
             mode=self.site.profile.mode,
             instance=self.own.name,
             run_counter=number if counted else None,
-            era=ledger_now(self.site.layout.ledger).eras.get(self.own.name, 0) if self.site.profile.has_eras else None,
+            era=self.next_era(),
             previous_run_id=follows,
             restart_seconds=since,
         )
+
+    def next_era(self) -> int | None:
+        """Number of the era that is due; None where the profile's runs are no eras."""
+        if not self.site.profile.has_eras:
+            return None
+        return ledger_now(self.site.layout.ledger).eras.get(self.own.name, 0)
 
     def ended(self, outcome: RunOutcome) -> None:
         """A run was sealed: its collapses go into the survival curve, and the journal hears of each interval."""

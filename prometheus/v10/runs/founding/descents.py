@@ -13,17 +13,17 @@ from prometheus.v10.base.modes import Arm, Stage
 from prometheus.v10.base.names import SNAPSHOT_PREFIX
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.evidence.chains.chain import Link
-from prometheus.v10.evidence.derive.founded import ERA, FOUNDING, OF_EACH
+from prometheus.v10.evidence.derive.eras.founded import ERA, FOUNDING, OF_EACH
 from prometheus.v10.evidence.pools.descent import FRESH, NULL
 from prometheus.v10.evidence.pools.pool_claims import place_of
 from prometheus.v10.evidence.pools.snapshot import snapshot_id
 from prometheus.v10.evidence.writing.manifest import RunManifest
 from prometheus.v10.runs.founding.ancestors import ancestors
 from prometheus.v10.runs.founding.populations import Plan, plans
-from prometheus.v10.runs.harvest import Descent
 from prometheus.v10.runs.request.eras_table import NEWEST, Founding, FoundingTable
 from prometheus.v10.runs.request.profile import Profile
 from prometheus.v10.runs.request.setup import World
+from prometheus.v10.runs.who import Descent
 
 RANDOM = FoundingTable(policy=Founding.RANDOM)
 """Runs whose window moves, of a profile without ``[founding]``."""
@@ -163,6 +163,11 @@ def era_of(manifest: Mapping[str, Any] | RunManifest) -> int | None:
     said = manifest.extra.get(ERA) if isinstance(manifest, RunManifest) else manifest.get(ERA)
     number = said.get("number") if isinstance(said, Mapping) else None
     return number if type(number) is int else None
+
+
+def inherits(manifest: RunManifest) -> bool:
+    """Whether any population of a run is founded by ancestors."""
+    return bool(manifest.extra.get(FOUNDING, {}).get("policy") == Founding.INHERIT.value)
 
 
 def line_of_descent(manifest: RunManifest, number: int, world: World) -> Descent | None:

@@ -22,7 +22,7 @@ from attrs import frozen
 from numpy.typing import NDArray
 
 from prometheus.v10.core.numeric import uniforms
-from prometheus.v10.evidence.derive.era_rules import share
+from prometheus.v10.evidence.derive.eras.era_rules import share
 from prometheus.v10.runs.founding.ancestors import Ancestor
 from prometheus.v10.runs.request.eras_table import FoundingTable, Parents
 

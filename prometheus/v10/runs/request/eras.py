@@ -5,7 +5,7 @@ from __future__ import annotations
 from attrs import frozen
 
 from prometheus.v10.base.errors import ConfigError, ExitCode, PrometheusError
-from prometheus.v10.evidence.derive.era_rules import sampled, walked
+from prometheus.v10.evidence.derive.eras.era_rules import sampled, walked
 from prometheus.v10.market.windows import Window
 from prometheus.v10.runs.request.eras_table import AtEnd, WindowPolicy, WindowTable
 

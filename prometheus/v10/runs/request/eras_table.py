@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 from attrs import field, frozen, validators
 
-from prometheus.v10.evidence.derive.era_rules import lines_of
+from prometheus.v10.evidence.derive.eras.era_rules import lines_of
 
 
 class WindowPolicy(StrEnum):

@@ -22,7 +22,8 @@ from prometheus.v10.market.null_arm import shuffle_returns
 from prometheus.v10.market.resolve import SYNTHETIC, MarketSpec, resolve_market
 from prometheus.v10.market.validate import require_valid
 from prometheus.v10.market.windows import Window, cut, whole
-from prometheus.v10.runs.request.eras import EraPlace, era_place
+from prometheus.v10.runs.request.eras import EraPlace, NoBarsLeftError, era_place
+from prometheus.v10.runs.request.eras_table import WindowPolicy
 from prometheus.v10.runs.request.profile import MarketTable, Profile
 from prometheus.v10.runs.request.ranges import excess
 from prometheus.v10.runs.request.scale import require_fitting
@@ -90,6 +91,17 @@ def prepare(profile: Profile, layout: Layout, era: int | None = None) -> World:
         ),
         place=place if profile.has_eras else None,
     )
+
+
+def bars_left(profile: Profile, layout: Layout, era: int) -> bool:
+    """Whether there are bars for an era; errors as `prepare`, but for bars that are used up."""
+    if profile.window is None or profile.window.policy is not WindowPolicy.WALK or profile.market.source == SYNTHETIC:
+        return True
+    try:
+        _bars_of_era(profile, layout, era)
+    except NoBarsLeftError:
+        return False
+    return True
 
 
 def _bars_of_era(profile: Profile, layout: Layout, era: int) -> tuple[Bars, Window, EraPlace]:

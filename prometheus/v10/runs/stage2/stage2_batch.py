@@ -37,12 +37,13 @@ from prometheus.v10.market.philox import permutation, words
 from prometheus.v10.market.resample import resample
 from prometheus.v10.market.validate import require_valid
 from prometheus.v10.market.windows import Window, cut, whole
-from prometheus.v10.runs.harvest import Harvest, Identity, harvest
+from prometheus.v10.runs.harvest import Harvest, harvest
 from prometheus.v10.runs.observe import Scene
 from prometheus.v10.runs.request import setup
 from prometheus.v10.runs.request.ablation import C, mask
 from prometheus.v10.runs.request.profile import Profile
 from prometheus.v10.runs.request.stage2_table import Stage2Table
+from prometheus.v10.runs.who import Identity
 
 Array = np.ndarray[Any, Any]
 

@@ -27,7 +27,7 @@ from prometheus.v10.evidence.records.manifest_parts import Window
 from prometheus.v10.evidence.writing.manifest import RunManifest
 from prometheus.v10.market.resolve import resolve_market
 from prometheus.v10.runs.control import RunOutcome
-from prometheus.v10.runs.harvest import Harvest, Identity
+from prometheus.v10.runs.harvest import Harvest
 from prometheus.v10.runs.identity import identity
 from prometheus.v10.runs.offline import OfflineWorkload, require_offline
 from prometheus.v10.runs.request import setup
@@ -47,6 +47,7 @@ from prometheus.v10.runs.stage2.stage2_batch import (
 )
 from prometheus.v10.runs.stage2.stage2_snapshot import batches, choose_snapshot
 from prometheus.v10.runs.stage2.stage2_verdict import Assessment, evaluation_of, judged, verdicts
+from prometheus.v10.runs.who import Identity
 from prometheus.v10.runs.workers import executor
 from prometheus.v10.runs.workers.cluster import in_order, open_executor
 from prometheus.v10.runs.workers.invariance import check_core

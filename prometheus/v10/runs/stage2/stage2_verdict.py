@@ -26,10 +26,10 @@ from prometheus.v10.evidence.records.codec import dump_config
 from prometheus.v10.evidence.records.findings import Progress
 from prometheus.v10.evidence.records.manifest_parts import MarketSource
 from prometheus.v10.evidence.records.nulls import Nulls
-from prometheus.v10.runs.harvest import Identity
 from prometheus.v10.runs.request.profile import Profile
 from prometheus.v10.runs.request.stage2_table import Stage2Table
 from prometheus.v10.runs.stage2.stage2_batch import FIGURES, CellKey, Stretch
+from prometheus.v10.runs.who import Identity
 
 Array = np.ndarray[Any, Any]
 

@@ -23,10 +23,11 @@ from prometheus.v10.base.modes import Arm
 from prometheus.v10.core.world import Experiment
 from prometheus.v10.evidence.records.interesting import InterestingTable
 from prometheus.v10.runs.founding.populations import Plan
-from prometheus.v10.runs.harvest import Harvest, Identity, harvest
+from prometheus.v10.runs.harvest import Harvest, harvest
 from prometheus.v10.runs.observe import Scene
 from prometheus.v10.runs.request.ablation import mask
 from prometheus.v10.runs.request.setup import World, arm_bars, market_arrays
+from prometheus.v10.runs.who import Identity
 from prometheus.v10.runs.workers.cluster import begin_worker, in_order, open_executor
 from prometheus.v10.runs.workers.fork_server import PRELOAD, end_fork_server, start_fork_server
 from prometheus.v10.runs.workers.known_answer import require_known_answer

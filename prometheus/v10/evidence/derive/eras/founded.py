@@ -13,7 +13,7 @@ from typing import Any
 
 from prometheus.v10.base.names import Schema
 from prometheus.v10.base.reading import LARGE, read_whole
-from prometheus.v10.evidence.derive.era_rules import has_eras, lines_of, share
+from prometheus.v10.evidence.derive.eras.era_rules import has_eras, lines_of, share
 from prometheus.v10.evidence.derive.lives import Told
 from prometheus.v10.evidence.derive.setting import Setting
 from prometheus.v10.evidence.derive.typed import differing, is_count, is_sha256, shown, table

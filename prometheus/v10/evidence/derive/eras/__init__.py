@@ -1,0 +1,1 @@
+"""Eras: which bars, which lines, who founds them."""
