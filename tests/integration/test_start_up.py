@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import typer.main
@@ -98,3 +100,14 @@ def test_one_processor_is_left_to_the_program_itself():
         )
         == "None"
     )
+
+
+@pytest.mark.parametrize("program", ["prometheus.v10.ops.run_v10_service", "prometheus.cli"])
+def test_no_program_asks_the_server_for_itself(program):
+    """A worker runs the main module again; were it loaded already, the interpreter would warn on standard error."""
+    entry = Path(__import__(program, fromlist=["_"]).__file__ or "")
+    entry = entry.with_name("__main__.py") if entry.name == "__init__.py" else entry
+    started = re.findall(r'start_early\("([\w.]+)"\)', entry.read_text())
+    assert program not in started
+    named = {f"prometheus.cli.{one.module}" for one in commands.COMMANDS if one.evolves}
+    assert not named & {program, f"{program}.__main__"}

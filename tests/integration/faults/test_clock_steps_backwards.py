@@ -90,7 +90,7 @@ class SteppingClock(SystemClock):
 
 
 def main(root, step):
-    from prometheus.v10.ops.run_v10_service import parse, serve
+    from prometheus.v10.ops.service.serving import parse, serve
 
     asked = ["--mode", "offline", "--stage", "stage1", "--instance", "HF", "--root", root, "--max-runs", "3"]
     return int(serve(parse(asked), SteppingClock(float(step)), {}))

@@ -17,8 +17,8 @@ from prometheus.v10.base.paths import Layout
 from prometheus.v10.evidence.writing.installation import InstallationLedger
 from prometheus.v10.evidence.writing.journal import Journal
 from prometheus.v10.ops.host.host_records import HostRecords
-from prometheus.v10.ops.run_v10_service import Request, Service
 from prometheus.v10.ops.service.liveness import Liveness
+from prometheus.v10.ops.service.serving import Request, Service
 from prometheus.v10.ops.service.stop import StopWatch
 from prometheus.v10.runs.workers import invariance
 
