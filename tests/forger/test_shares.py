@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from prometheus.v10.base.names import Artifact
+from prometheus.v10.evidence.chains.scan import file_sha256
 from prometheus.v10.evidence.derive.setting import MarketTime
 from prometheus.v10.evidence.derive.sharing import cut, hashed, in_processes
 from prometheus.v10.evidence.derive.streams import lines_before
-from prometheus.v10.evidence.pools.snapshot import file_sha256
 from tests.forger.forge import Original
 from tests.forger.house import JUDGED, KINDS, do_judge, do_run
 

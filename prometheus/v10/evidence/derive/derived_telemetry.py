@@ -10,7 +10,7 @@ import hashlib
 import tomllib
 from collections.abc import Mapping
 from functools import cache
-from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from prometheus.v10.base.names import Schema
@@ -29,13 +29,14 @@ FINGERPRINT = (
     "api_calls", "api_calls_by_class", "orders_sent", "error_count", "error_events", "latency_stats_ms",
     "rate_limit_hits",
 )  # fmt: skip
+REGISTRY = Path(__file__).parent.parent / "records" / "fences.toml"
 COUNTS = ("steps", "attempts", "trigger_count", "block_count")
 
 
 @cache
 def registry() -> tuple[dict[str, dict[str, Any]], str]:
     """The shipped fences by id, and the hash of the inventory."""
-    text = (resources.files("prometheus.v10.evidence.records") / "fences.toml").read_text(encoding="utf-8")
+    text = REGISTRY.read_text(encoding="utf-8")
     fences = {}
     lines = b""
     for entry in tomllib.loads(text)["fence"]:
