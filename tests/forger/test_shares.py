@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from prometheus.v10.base.names import Artifact
+from prometheus.v10.evidence.chains.scan import file_sha256
 from prometheus.v10.evidence.derive.setting import MarketTime
 from prometheus.v10.evidence.derive.sharing import cut, hashed, in_processes
 from prometheus.v10.evidence.derive.streams import lines_before
-from prometheus.v10.evidence.pools.snapshot import file_sha256
 from tests.forger.forge import Original
 from tests.forger.house import JUDGED, KINDS, do_judge, do_run
 
@@ -25,8 +25,9 @@ SHARED = """
 import json, sys
 from pathlib import Path
 from prometheus.v10.evidence.derive import lives
+from prometheus.v10.evidence.verify import verify_raw
 from prometheus.v10.evidence.verify.verify_run import verify_run
-lives.LARGE, processes = 0, int(sys.argv[1])
+lives.LARGE, verify_raw.LARGE, processes = 0, 0, int(sys.argv[1])
 taken = []
 by_several = lives._by_several
 def counted(*words, **named):
@@ -34,6 +35,13 @@ def counted(*words, **named):
     taken.append(found is not None)
     return found
 lives._by_several = counted
+raw_by_several = verify_raw._Check._by_several
+def counted_parts(self, parts):
+    found = raw_by_several(self, parts)
+    if len(parts) > 1 and self.orders is not None:
+        taken.append(found)
+    return found
+verify_raw._Check._by_several = counted_parts
 lives.os.sched_getaffinity = lambda _pid: range(processes)
 for path in sys.argv[2:]:
     taken.clear()
@@ -64,7 +72,9 @@ def test_honest_runs_pass_by_shares(originals: dict[str, Original]) -> None:
         found = by_shares(processes, [one.dir for one in originals.values()])
         assert [lines[-1].split()[0] for lines, _ in found] == ["PASS"] * len(originals)
         taken = dict(zip(originals, [taken for _, taken in found], strict=True))
-        assert {name for name, by in taken.items() if by == [True]} >= {*KINDS, *JUDGED} - {"whole market"}
+        assert all(all(by) for by in taken.values())
+        assert {name for name, by in taken.items() if by} >= {*KINDS, *JUDGED} - {"whole market"}
+        assert sum(len(by) > 1 for by in taken.values()) > 2
 
 
 def test_shares_say_what_one_process_says(originals: dict[str, Original], tmp_path: Path) -> None:

@@ -26,7 +26,8 @@ from prometheus.v10.base.names import LedgerEntryType
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.evidence.auditing.audit import audit
 from prometheus.v10.evidence.chains.ledger import Ledger, iter_entries, tombstone_payload
-from prometheus.v10.evidence.pools.snapshot import create_snapshot, file_sha256, list_snapshots, newest_snapshot
+from prometheus.v10.evidence.chains.scan import file_sha256
+from prometheus.v10.evidence.pools.snapshot import create_snapshot, list_snapshots, newest_snapshot
 from prometheus.v10.evidence.records.findings import Level
 from prometheus.v10.evidence.verify.program import verify_path
 from prometheus.v10.evidence.witnesses.checkpoint import check_consistency, take_checkpoint

@@ -12,6 +12,7 @@ both. Anything else that is wrong is damage, and damage is never repaired (contr
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Set
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ from prometheus.v10.evidence.chains.chain import (
     Place,
     after,
 )
+from prometheus.v10.evidence.records.findings import Progress
 
 MAX_DAMAGES = 20
 PROGRESS_EVERY = 16 * 1024 * 1024
@@ -97,6 +99,26 @@ def open_for_reading(path: Path) -> int:
         return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
         raise host_error(error, f"cannot read {path}") from error
+
+
+def file_sha256(path: Path, *, progress: Progress | None = None) -> str:
+    """sha256 of a file's bytes, in flat memory.
+
+    Raises:
+        HostError: when it cannot be read.
+    """
+    digest = hashlib.sha256()
+    fd = open_for_reading(path)
+    try:
+        while block := os.read(fd, BLOCK):
+            digest.update(block)
+            if progress is not None:
+                progress(len(block))
+    except OSError as error:
+        raise host_error(error, f"cannot read {path}") from error
+    finally:
+        os.close(fd)
+    return digest.hexdigest()
 
 
 def scan(

@@ -54,6 +54,7 @@ class Book:
         count = setting.founders
         self.parent: list[int] = [-1] * count
         self.founder = list(range(count))
+        self.parents = [NOBODY] * count
         self.names = [f"{self.frame.agent}{agent:06d}" for agent in range(count)]
         self._known = {name: agent for agent, name in enumerate(self.names)}
         self.born = [-1] * count
@@ -180,24 +181,24 @@ class Book:
         self._drawn(allocated + reserve)
         close = self.setting.time.close(tick, first.ts_utc)
         together = {reason: self.frame.together(allocated, reserve, reason) for reason in reasons}
-        for row in good:
-            self._spell_death(row, close, together[row.reason], text)
+        spelt = self.frame.deaths(good, [self._life_of_dead(row) for row in good], close, together, text)
+        spared = self.setting.death_roi
+        for row, derived in zip(good, spelt, strict=True):
+            if derived != row.text:
+                self.say(Artifact.DEATHS, row.number, _difference(row.text, derived))
+            if row.judged and not (roi := row.final / self.period[row.agent] - 1.0) < spared:
+                what = f"roi_period {roi!r} is not below death_roi: a review spares it"
+                self.say(Artifact.DEATHS, row.number, what)
 
-    def _spell_death(self, row: Died, close: str, together: str, fences: str) -> None:
-        agent, final, initial, period = row.agent, row.final, self.initial[row.agent], self.period[row.agent]
-        roi = final / period - 1.0
-        spelt = repr(roi)
-        born = self.born[agent]
-        life: Life = (
-            self.names[agent], self._parent_spelt(agent), "", row.tick - (born if born > 0 else 0) + 1, born,
-            self._initial_spelt[agent], spelt if period == initial else repr(final / initial - 1.0), spelt,
-            self.sha256[agent] or self._genome(agent, row.sha256),
+    def _life_of_dead(self, row: Died) -> Life:
+        _, _, tick, _, agent, _, _, _, _, final, _, said, _, _, _, _, _, _ = row
+        initial, period, born = self.initial[agent], self.period[agent], self.born[agent]
+        roi = repr(final / period - 1.0)
+        return (
+            self.names[agent], self.parents[agent], "", tick - (born if born > 0 else 0) + 1, born,
+            self._initial_spelt[agent], roi if period == initial else repr(final / initial - 1.0), roi,
+            self.sha256[agent] or self._genome(agent, said),
         )  # fmt: skip
-        derived = self.frame.death(row, close, life, together, fences)
-        if derived != row.text:
-            self._differs(Artifact.DEATHS, row.number, row.text, derived)
-        if row.judged and not roi < self.setting.death_roi:
-            self.say(Artifact.DEATHS, row.number, f"roi_period {roi!r} is not below death_roi: a review spares it")
 
     def _check_order(self, good: list[Died]) -> None:
         """Within a group the depleted come first, then the liquidated; these and the reviewed by order of birth."""
@@ -226,10 +227,10 @@ class Book:
 
     def _breed(self, tick: int, rows: list[Born]) -> None:
         """What a review lets breed: each child takes its capital from its parent."""
-        close = self.setting.time.close(tick, rows[0].ts_utc)
+        close = ""
         least, spelt, names = self.setting.breed_roi, self.frame.birth, self.names
         for row in rows:
-            number, text, _, parent_id, sha256, parent_sha256, mutated, stake, _ = row
+            number, text, _, parent_id, sha256, parent_sha256, mutated, stake, ts_utc = row
             agent, parent = len(self.parent), self._known.get(parent_id)
             if parent is None:
                 parent = self._index(parent_id)
@@ -243,15 +244,18 @@ class Book:
                 self.say(Artifact.BIRTHS, number, what)
             if (sha256 == parent_sha256) is not (mutated == 0):
                 self.say(Artifact.BIRTHS, number, f"{mutated} loci mutated, which the hashes contradict")
+            close = close or self.setting.time.close(tick, ts_utc)
             founder, initial, name = self.founder[parent], repr(stake), f"{self.frame.agent}{agent:06d}"
-            life: Life = (name, f'"{names[parent]}"', names[founder], 0, tick, initial, "", repr(roi), sha256)
+            spelt_parent = f'"{names[parent]}"'
+            life: Life = (name, spelt_parent, names[founder], 0, tick, initial, "", repr(roi), sha256)
             genome = self.sha256[parent] or self._genome(parent, parent_sha256)
             derived = spelt(row, close, agent, life, genome)
             if derived != text:
-                self._differs(Artifact.BIRTHS, number, text, derived)
+                self.say(Artifact.BIRTHS, number, _difference(text, derived))
             self.period[parent], self._period_spelt[parent] = stake, initial
             self._known[name] = agent
             names.append(name)
+            self.parents.append(spelt_parent)
             self.parent.append(parent)
             self.founder.append(founder)
             self.born.append(tick)
@@ -304,29 +308,37 @@ class Book:
             )  # fmt: skip
             self.totals.whole = False
             return
-        close = self.setting.time.close(last, rows[0].ts_utc) if rows else ""
-        pools, spelt = self.setting.for_pool and completed, self.frame.survivor
+        good, faults = [], []
         for row in rows:
             if (wrong := _wrong_money(row)) is not None:
-                self.say(Artifact.SURVIVORS, row.number, wrong)
+                faults.append((row.number, wrong))
                 self.totals.whole = False
                 continue
-            agent, final, born = row.agent, row.final, self.born[row.agent]
-            pooled = pools and born < last
-            self.totals.in_pool += pooled
-            life: Life = (
-                self.names[agent], self._parent_spelt(agent), self.names[self.founder[agent]],
-                ticks - (born if born > 0 else 0), born, self._initial_spelt[agent],
-                repr(final / self.initial[agent] - 1.0), self._period_spelt[agent],
-                self.sha256[agent] or self._genome(agent, row.sha256),
-            )  # fmt: skip
-            derived = spelt(row, last, close, life, in_pool=pooled)
-            if derived != row.text:
-                self._differs(Artifact.SURVIVORS, row.number, row.text, derived)
-            self.final[agent] = final
+            agent = row.agent
+            self.final[agent] = row.final
             self.trades[agent] = row.trades
             self.costs[agent] = row.fees, row.funding, row.slippage
+            good.append(row)
+        close = self.setting.time.close(last, good[0].ts_utc) if good else ""
+        pools = self.setting.for_pool and completed
+        pooled = [pools and self.born[row.agent] < last for row in good]
+        self.totals.in_pool += sum(pooled)
+        spelt = self.frame.survivors(good, [self._life_of_living(row, ticks) for row in good], last, close, pooled)
+        for row, derived in zip(good, spelt, strict=True):
+            if derived != row.text:
+                faults.append((row.number, _difference(row.text, derived)))
+        for number, what in sorted(faults):
+            self.say(Artifact.SURVIVORS, number, what)
         self.survivors = living
+
+    def _life_of_living(self, row: Survived, ticks: int) -> Life:
+        agent, born = row.agent, self.born[row.agent]
+        return (
+            self.names[agent], self.parents[agent], self.names[self.founder[agent]],
+            ticks - (born if born > 0 else 0), born, self._initial_spelt[agent],
+            repr(row.final / self.initial[agent] - 1.0), self._period_spelt[agent],
+            self.sha256[agent] or self._genome(agent, row.sha256),
+        )  # fmt: skip
 
     def close(self, ticks: int) -> None:
         """Count what the quiet ticks up to the experiment's end add: reviews, and agent-ticks of the living."""
@@ -342,10 +354,6 @@ class Book:
     def _drawn(self, total: float) -> None:
         self.peak = max(self.peak, total)
         self.drawdown = max(self.drawdown, 1.0 - total / self.peak) if self.peak else self.drawdown
-
-    def _parent_spelt(self, agent: int) -> str:
-        parent = self.parent[agent]
-        return f'"{self.names[parent]}"' if parent >= 0 else NOBODY
 
     def _genome(self, agent: int, said: str) -> str:
         """The hash that is on record; a founder's is asserted by the first line that names it."""
@@ -379,10 +387,11 @@ class Book:
                 return
             last = row.tick
 
-    def _differs(self, artifact: Artifact, number: int, text: str, derived: str) -> None:
-        sentences = differing(plain_json(text), plain_json(derived))
-        said = "; ".join(sentences[:5]) or "not in canonical form (sorted keys, no spaces, one spelling of each number)"
-        self.say(artifact, number, said)
+
+def _difference(text: str, derived: str) -> str:
+    """Where a line differs from what it must be, as a sentence for a finding."""
+    sentences = differing(plain_json(text), plain_json(derived))
+    return "; ".join(sentences[:5]) or "not in canonical form (sorted keys, no spaces, one spelling of each number)"
 
 
 def _wrong_money(row: Died | Survived) -> str | None:

@@ -10,7 +10,7 @@ import hashlib
 import tomllib
 from collections.abc import Mapping
 from functools import cache
-from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from prometheus.v10.base.names import Schema
@@ -31,13 +31,14 @@ FINGERPRINT = (
     "api_calls", "api_calls_by_class", "orders_sent", "error_count", "error_events", "latency_stats_ms",
     "rate_limit_hits",
 )  # fmt: skip
+REGISTRY = Path(__file__).parent.parent / "records" / "fences.toml"
 COUNTS = ("steps", "attempts", "trigger_count", "block_count")
 
 
 @cache
-def registry(known_hash: object) -> dict[str, dict[str, Any]] | None:
+def registry(known_hash: str) -> dict[str, dict[str, Any]] | None:
     """The shipped fences by id, as far as the inventory with this hash has them; None where no inventory has it."""
-    text = (resources.files("prometheus.v10.evidence.records") / "fences.toml").read_text(encoding="utf-8")
+    text = REGISTRY.read_text(encoding="utf-8")
     entries = [({"since": 1} | entry) for entry in tomllib.loads(text)["fence"]]
     for version in range(1, max(entry["since"] for entry in entries) + 1):
         fences = {
@@ -56,7 +57,7 @@ def telemetry_findings(
     telemetry: Mapping[str, Any], manifest: Mapping[str, Any], told: Mapping[int, Told], bars: int
 ) -> list[str]:
     """What is wrong with ``gating_telemetry.json``, one sentence each; ``bars`` is how many its world had."""
-    fences = registry(manifest.get("fence_inventory_hash"))
+    fences = registry(str(manifest.get("fence_inventory_hash")))
     counters = table(telemetry.get("counters"))
     found: list[str] = []
     head = {

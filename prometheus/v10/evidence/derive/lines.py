@@ -6,6 +6,8 @@ library only.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from prometheus.v10.base.names import Schema
 from prometheus.v10.evidence.derive.asserted import Born, Died, Survived
 
@@ -56,22 +58,25 @@ class Frame:
             f'{self._experiment},"fees_paid":'
         )
 
-    def death(self, row: Died, close: str, life: Life, together: str, fences: str) -> str:
-        """One line of ``death_events.jsonl``; ``close`` and ``fences`` are as they are spelt."""
-        _, _, tick, _, agent, _, _, fees, _, final, funding, _, signal, side, slippage, trades, _, wins = row
-        name, parent, _, age, born, initial, lifetime, period, sha256 = life
-        held = side != FLAT_SIDE
-        return (
-            f'{{"age_ticks":{age},"agent_id":"{name}{self._dies}'
-            f'{born}{together}{fees!r},"fence_block_rate_summary":{fences},"final_capital":{final!r},'
+    def deaths(
+        self, rows: Sequence[Died], lives: Sequence[Life], close: str, together: Mapping[str, str], fences: str
+    ) -> list[str]:
+        """The lines of those who died at once; ``together`` is by reason, ``close`` and ``fences`` are as spelt."""
+        dies, of_death = self._dies, self._of_death
+        return [
+            f'{{"age_ticks":{age},"agent_id":"{name}{dies}{born}{together[reason]}{fees!r},'
+            f'"fence_block_rate_summary":{fences},"final_capital":{final!r},'
             f'"funding_paid":{funding!r},"genome_index":{agent},"genome_sha256":"{sha256}",'
-            f'"has_position":{"true" if held else "false"},"initial_capital":{initial},"last_signal":{signal!r},'
-            f'"null_reasons":{NULLS[parent == NOBODY, not held]},"parent_id":{parent},'
-            f'"position_side":{side},"roi_lifetime":{lifetime},'
-            f'"roi_period":{period}{self._of_death}{slippage!r},'
-            f'"state_final":"{"IN_MARKET" if held else "OUT_MARKET"}","tick":{tick},"trades":{trades},'
-            f'"ts_basis":"market","ts_utc":"{close}","wins":{wins}}}'
-        )
+            f'"has_position":{"false" if side == FLAT_SIDE else "true"},"initial_capital":{initial},'
+            f'"last_signal":{signal!r},"null_reasons":{NULLS[parent == NOBODY, side == FLAT_SIDE]},'
+            f'"parent_id":{parent},"position_side":{side},"roi_lifetime":{lifetime},"roi_period":{period}'
+            f'{of_death}{slippage!r},"state_final":"{"OUT_MARKET" if side == FLAT_SIDE else "IN_MARKET"}",'
+            f'"tick":{tick},"trades":{trades},"ts_basis":"market","ts_utc":"{close}","wins":{wins}}}'
+            for (
+                (_, _, tick, _, agent, reason, _, fees, _, final, funding, _, signal, side, slippage, trades, _, wins),
+                (name, parent, _, age, born, initial, lifetime, period, sha256),
+            ) in zip(rows, lives, strict=True)
+        ]
 
     def birth(self, row: Born, close: str, agent: int, life: Life, parent_sha256: str) -> str:
         """One line of ``birth_events.jsonl``; ``life`` is the child's, with its parent's return."""
@@ -84,16 +89,21 @@ class Frame:
             f'"parent_roi_period":{period}{self._of_birth}{born},"ts_basis":"market","ts_utc":"{close}"}}'
         )
 
-    def survivor(self, row: Survived, tick: int, close: str, life: Life, *, in_pool: bool) -> str:
-        """One line of ``survivors.jsonl``; ``tick`` is the experiment's last."""
-        _, _, agent, fees, final, funding, _, slippage, trades, _, wins = row
-        name, parent, founder, age, born, initial, lifetime, period, sha256 = life
-        return (
-            f'{{"age_ticks":{age},"agent_id":"{name}",{self._arm},'
-            f'"birth_tick":{born},{self._experiment},"fees_paid":{fees!r},"final_capital":{final!r},'
-            f'"founder_id":"{founder}","funding_paid":{funding!r},"genome_index":{agent},'
+    def survivors(
+        self, rows: Sequence[Survived], lives: Sequence[Life], tick: int, close: str, pooled: Sequence[bool]
+    ) -> list[str]:
+        """Lines of ``survivors.jsonl``; ``tick`` is the experiment's last."""
+        arm, experiment, of_survivor = self._arm, self._experiment, self._of_survivor
+        return [
+            f'{{"age_ticks":{age},"agent_id":"{name}",{arm},"birth_tick":{born},{experiment},"fees_paid":{fees!r},'
+            f'"final_capital":{final!r},"founder_id":"{founder}","funding_paid":{funding!r},"genome_index":{agent},'
             f'"genome_sha256":"{sha256}","in_pool":{"true" if in_pool else "false"},"initial_capital":{initial},'
             f'"null_reasons":{_ORPHAN if parent == NOBODY else "{}"},"parent_id":{parent},'
-            f'"period_capital":{period},"roi_lifetime":{lifetime}{self._of_survivor}{slippage!r},'
+            f'"period_capital":{period},"roi_lifetime":{lifetime}{of_survivor}{slippage!r},'
             f'"tick":{tick},"trades":{trades},"ts_basis":"market","ts_utc":"{close}","wins":{wins}}}'
-        )
+            for (
+                (_, _, agent, fees, final, funding, _, slippage, trades, _, wins),
+                (name, parent, founder, age, born, initial, lifetime, period, sha256),
+                in_pool,
+            ) in zip(rows, lives, pooled, strict=True)
+        ]

@@ -7,11 +7,12 @@ library only.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from math import isfinite
+from typing import Any, NamedTuple
 
 from prometheus.v10.base.names import Schema
 from prometheus.v10.evidence.derive.lives import Told
-from prometheus.v10.evidence.derive.setting import Setting
+from prometheus.v10.evidence.derive.setting import Heard, Setting
 from prometheus.v10.evidence.derive.typed import differing, is_count, is_real, plain_json, shown, table
 from prometheus.v10.evidence.records.canonical import spell
 
@@ -25,7 +26,18 @@ REALS = ("expected_price", "fee", "filled_lots", "impact", "ordered_lots", "posi
 ROTATED = "budget: the oldest part without event records made room for a newer one"
 NO_ROOM = "budget: event records left no room for it, so it was not written"
 MOST_IMPACT = 0.1
+_ALL_REAL = {float}
 SELF_TRADE = ("moments", "gross_lots", "net_lots", "crossed_lots")
+
+
+class Seen(NamedTuple):
+    """What was seen of some parts: first and last place among events and samples, the liquidated, ends of parts."""
+
+    first: dict[bool, tuple[int, int]]
+    last: dict[bool, tuple[int, int]]
+    liquidated: dict[int, set[int]]
+    ends: dict[str, list[Any]]
+    heard: Heard
 
 
 class Orders:
@@ -36,9 +48,29 @@ class Orders:
         self._symbol = f'"symbol":{spell(manifest.get("symbol_in_use"))}'
         self._run = f'"run_id":{spell(setting.run_id)},"schema":"{Schema.EXECUTION_RAW.value}"'
         self.sample = table(table(manifest.get("config")).get("evidence")).get("order_sample_one_in")
+        self.first: dict[bool, tuple[int, int]] = {}
         self.last: dict[bool, tuple[int, int]] = {}
         self.liquidated: dict[int, set[int]] = {}
         self.ends: dict[str, list[Any]] = {}
+
+    def anew(self) -> Orders:
+        """One that has seen no record yet."""
+        return Orders(self.setting, self.manifest, self.told)
+
+    def seen(self) -> Seen:
+        """What it keeps of the records that it saw, for one that saw those before them (`see`)."""
+        return Seen(self.first, self.last, self.liquidated, self.ends, self.setting.heard())
+
+    def see(self, seen: Seen) -> bool:
+        """Take in what another saw in the parts that follow; False where the two together are not in order."""
+        orderly = all(self.last.get(event, (-1, -1)) < place for event, place in seen.first.items())
+        for experiment, agents in seen.liquidated.items():
+            mine = self.liquidated.setdefault(experiment, set())
+            orderly = orderly and mine.isdisjoint(agents)
+            mine |= agents
+        self.last |= seen.last
+        self.ends |= seen.ends
+        return orderly and self.setting.hear(seen.heard)
 
     def wrong(  # noqa: PLR0911  (a list of rules)
         self, record: Mapping[str, Any], part: Mapping[str, Any], line: bytes
@@ -48,7 +80,9 @@ class Orders:
         told = self.told.get(experiment) if is_count(experiment) else None
         if told is None or not (is_count(tick) and is_count(order)):
             return "experiment, tick or order names nothing that was"
-        if bad := [name for name in REALS if not is_real(record.get(name))]:
+        reals: list[Any] = [record.get(name) for name in REALS]
+        if set(map(type, reals)) != _ALL_REAL or not all(map(isfinite, reals)):
+            bad = [name for name in REALS if not is_real(record.get(name))]
             return f"{', '.join(bad)} is no finite number"
         flags = record.get("flags")
         if not isinstance(flags, list) or flags != [flag for flag in FLAGS if flag in flags]:
@@ -79,8 +113,9 @@ class Orders:
         """The bytes that a record must have; what only the market knows is taken from the record itself."""
         experiment, filled, price = record["experiment"], record["filled_lots"], record["price"]
         setting = self.setting.at(experiment)
-        lot = setting.world["contract_btc"] * setting.world["lot_contracts"]
-        rate = setting.world["liquidation_fee" if kind == "liquidation" else "taker_fee"]
+        world = setting.world
+        lot = world["contract_btc"] * world["lot_contracts"]
+        rate = world["liquidation_fee" if kind == "liquidation" else "taker_fee"]
         whole = filled == record["ordered_lots"] and bool(filled)
         side = "sell" if record["side"] == "sell" else "buy"
         after = record["position_after"]
@@ -145,6 +180,7 @@ class Orders:
         place = record["experiment"], record["order"]
         if place <= self.last.get(event, (-1, -1)):
             return f"order {record['order']} does not follow the one before"
+        self.first.setdefault(event, place)
         self.last[event] = place
         if not record["flags"] and (not is_count(self.sample) or not self.sample or record["order"] % self.sample):
             return f"order {record['order']} has no flag and is not one of those in {shown(self.sample)}"

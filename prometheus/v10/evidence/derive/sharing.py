@@ -139,7 +139,7 @@ def hashed(
 
 
 def in_processes(
-    count: int, shares: int, work: Callable[[int], Any], meanwhile: Callable[[], None]
+    count: int, shares: int, work: Callable[[int], Any], meanwhile: Callable[[], None] = lambda: None
 ) -> list[Any] | None:
     """What ``work`` makes of each number below ``shares``, by ``count`` processes; None when one of them fails.
 

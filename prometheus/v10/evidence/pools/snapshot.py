@@ -23,7 +23,7 @@ from prometheus.v10.base.errors import EvidenceError, UsageError, host_error
 from prometheus.v10.base.files import FILES, Files, aside_name, discard, open_aside, publish_new, write_all, write_new
 from prometheus.v10.base.names import SNAPSHOT_PREFIX, Schema
 from prometheus.v10.evidence.chains.chain import BLOCK, Link
-from prometheus.v10.evidence.chains.scan import open_for_reading
+from prometheus.v10.evidence.chains.scan import file_sha256, open_for_reading
 from prometheus.v10.evidence.pools.reader import iter_lines, linked_lines
 from prometheus.v10.evidence.records.canonical import pretty_bytes, strict_loads
 from prometheus.v10.evidence.records.findings import Progress
@@ -266,26 +266,6 @@ def _refuse_other_bytes(path: Path, sha256: str) -> None:
             f"{path} exists and holds other bytes than the pool's prefix",
             hint="a snapshot is never overwritten: verify it and the pool",
         )
-
-
-def file_sha256(path: Path, *, progress: Progress | None = None) -> str:
-    """sha256 of a file's bytes, in flat memory.
-
-    Raises:
-        HostError: when it cannot be read.
-    """
-    digest = hashlib.sha256()
-    fd = open_for_reading(path)
-    try:
-        while block := os.read(fd, BLOCK):
-            digest.update(block)
-            if progress is not None:
-                progress(len(block))
-    except OSError as error:
-        raise host_error(error, f"cannot read {path}") from error
-    finally:
-        os.close(fd)
-    return digest.hexdigest()
 
 
 def _write_index(info: SnapshotInfo, files: Files) -> SnapshotInfo:

@@ -3,6 +3,8 @@
 A path may be a run's or a gate's directory, a ``pool.jsonl``, a snapshot, a ledger, or a directory of runs. One line a
 finding, the verdict last; ``--json`` for scripts. Exit 0: everything passed; 1: something is not what it should be; 2:
 something could not be checked. It reads, and never writes. Standard library only, with everything it imports.
+
+Each kind's verifier is loaded when a path asks for it: to load them all takes as long as to verify a run of 5 MB.
 """
 
 from __future__ import annotations
@@ -14,14 +16,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from prometheus.v10.base.errors import ExitCode
-from prometheus.v10.base.names import Schema
+from prometheus.v10.base.names import CURVE_FILE, SNAPSHOT_PREFIX, Artifact, GateFile, Schema, is_run_id
 from prometheus.v10.base.output import closed_pipe, silence
 from prometheus.v10.evidence.chains.scan import open_for_reading
 from prometheus.v10.evidence.records.findings import Progress, VerifyReport
-from prometheus.v10.evidence.verify.verify_chain import is_snapshot, verify_ledger, verify_pool, verify_snapshot
-from prometheus.v10.evidence.verify.verify_curve import is_curve, verify_curve
-from prometheus.v10.evidence.verify.verify_gate import is_gate, verify_gate
-from prometheus.v10.evidence.verify.verify_run import is_run, verify_run
 
 _LEDGER = b'"schema":"%b"' % Schema.LEDGER_ENTRY.value.encode("ascii")
 
@@ -37,23 +35,30 @@ def verify_path(  # noqa: PLR0911  (one a kind)
         alone: hold a run or a gate against nothing but itself.
     """
     if path.is_dir():
-        if is_gate(path) or is_run(path):
-            verifier = verify_gate if is_gate(path) else verify_run
-            return verifier(path, progress=progress, look_for_ledger=not alone)
+        if is_gate(path):
+            from prometheus.v10.evidence.verify.verify_gate import verify_gate
+
+            return verify_gate(path, progress=progress, look_for_ledger=not alone)
+        if is_run(path):
+            from prometheus.v10.evidence.verify.verify_run import verify_run
+
+            return verify_run(path, progress=progress, look_for_ledger=not alone)
         report = VerifyReport(path, "directory")
         report.error(path, "not a run's directory: it has no run_manifest.json and no SHA256SUMS.txt")
         return report
-    if is_snapshot(path):
-        return verify_snapshot(path, progress=progress)
+    from prometheus.v10.evidence.verify import verify_chain, verify_curve
+
+    if path.name.startswith(SNAPSHOT_PREFIX) and path.suffix in {".json", ".jsonl"}:
+        return verify_chain.verify_snapshot(path, progress=progress)
     if not path.is_file():
         report = VerifyReport(path, "path")
         report.error(path, "there is no such file or directory")
         return report
-    if is_curve(path):
-        return verify_curve(path)
+    if path.name == CURVE_FILE:
+        return verify_curve.verify_curve(path)
     if path.name.startswith("ledger") or _begins_as_ledger(path):
-        return verify_ledger(path, progress=progress)
-    return verify_pool(path, progress=progress)
+        return verify_chain.verify_ledger(path, progress=progress)
+    return verify_chain.verify_pool(path, progress=progress)
 
 
 def _begins_as_ledger(path: Path) -> bool:
@@ -63,6 +68,16 @@ def _begins_as_ledger(path: Path) -> bool:
         return False
     with open(fd, "rb") as file:  # noqa: PTH123  (a descriptor)
         return _LEDGER in file.readline(1 << 20)
+
+
+def is_gate(path: Path) -> bool:
+    """Whether a directory is a gate's."""
+    return (path / GateFile.LOCK).exists()
+
+
+def is_run(path: Path) -> bool:
+    """Whether a directory is a run's: by its name, or by what lies in it."""
+    return is_run_id(path.name) or (path / Artifact.MANIFEST).exists() or (path / Artifact.SHA256SUMS).exists()
 
 
 def runs_in(path: Path) -> Iterator[Path]:

@@ -10,15 +10,15 @@ from collections.abc import Sequence, Set
 from pathlib import Path
 
 from prometheus.v10.base.errors import PrometheusError
-from prometheus.v10.base.names import LEDGER_FILE, SNAPSHOT_PREFIX
+from prometheus.v10.base.names import LEDGER_FILE
 from prometheus.v10.evidence.chains.chain import LineFormat
 from prometheus.v10.evidence.chains.ledger_line import LEDGER_LINE
 from prometheus.v10.evidence.chains.ledger_view import read_ledger
 from prometheus.v10.evidence.chains.pool_line import POOL_LINE
-from prometheus.v10.evidence.chains.scan import MAX_DAMAGES, Scan
+from prometheus.v10.evidence.chains.scan import MAX_DAMAGES, Scan, file_sha256
 from prometheus.v10.evidence.chains.shards import scan_close
 from prometheus.v10.evidence.pools.anchors import Anchor
-from prometheus.v10.evidence.pools.snapshot import MODE, SnapshotInfo, file_sha256, read_index
+from prometheus.v10.evidence.pools.snapshot import MODE, SnapshotInfo, read_index
 from prometheus.v10.evidence.records.findings import Progress, VerifyReport
 
 
@@ -112,8 +112,3 @@ def _verify_chain(
         else:
             report.fail(path, f"{tail}: an interrupted append; opening the file for writing moves them aside")
     return found
-
-
-def is_snapshot(path: Path) -> bool:
-    """Whether a file is called as a snapshot or its index is."""
-    return path.name.startswith(SNAPSHOT_PREFIX) and path.suffix in {".json", ".jsonl"}

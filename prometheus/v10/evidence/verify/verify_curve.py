@@ -44,11 +44,6 @@ class Curve:
     instances: set[str] = field(default_factory=set)
 
 
-def is_curve(path: Path) -> bool:
-    """Whether a file is called as a survival curve."""
-    return path.name == CURVE_FILE
-
-
 def verify_curve(path: Path) -> VerifyReport:
     """Verify a curve by itself."""
     report = VerifyReport(path, "curve")

@@ -21,8 +21,8 @@ from prometheus.v10.base.text import printable
 from prometheus.v10.evidence.chains.gate_chain import GateHead, batch_head, grown
 from prometheus.v10.evidence.chains.ledger_view import GateEntry, LedgerView
 from prometheus.v10.evidence.chains.own_ledger import ledger_of
+from prometheus.v10.evidence.chains.scan import file_sha256
 from prometheus.v10.evidence.derive.gate_derive import derive, differences
-from prometheus.v10.evidence.pools.snapshot import file_sha256
 from prometheus.v10.evidence.records.canonical import canonical_bytes, is_canonical, strict_loads
 from prometheus.v10.evidence.records.findings import Finding, Level, Progress, VerifyReport
 from prometheus.v10.evidence.records.nulls import violations
@@ -31,11 +31,6 @@ from prometheus.v10.evidence.writing.seal import is_plain_name, parse_filelist, 
 
 MOST_WRONG = 10
 VERDICTS = frozenset(["pass", "fail", "insufficient evidence"])
-
-
-def is_gate(path: Path) -> bool:
-    """Whether a directory is a gate's."""
-    return (path / GateFile.LOCK).exists()
 
 
 def verify_gate(

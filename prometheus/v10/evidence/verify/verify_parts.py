@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from prometheus.v10.base.names import Artifact, Schema
+from prometheus.v10.evidence.chains.scan import file_sha256
 from prometheus.v10.evidence.derive.orders import Orders
-from prometheus.v10.evidence.pools.snapshot import file_sha256
 from prometheus.v10.evidence.records.canonical import strict_loads
 from prometheus.v10.evidence.records.findings import VerifyReport
 from prometheus.v10.evidence.schemas.schema_file import schema_of

@@ -13,13 +13,13 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from prometheus.v10.base.errors import PrometheusError
 from prometheus.v10.base.modes import Tier
-from prometheus.v10.base.names import EVENT_STREAMS, SEAL_FILES, Artifact, Schema, is_run_id, required
+from prometheus.v10.base.names import EVENT_STREAMS, SEAL_FILES, Artifact, Schema, required
 from prometheus.v10.evidence.chains.absences import (
     PACKED_SUFFIX,
     find_codec,
@@ -28,12 +28,12 @@ from prometheus.v10.evidence.chains.absences import (
 )
 from prometheus.v10.evidence.chains.ledger_view import LedgerView
 from prometheus.v10.evidence.chains.own_ledger import ledger_of
+from prometheus.v10.evidence.chains.scan import file_sha256
 from prometheus.v10.evidence.derive.eras.founded import ERA, era_number
 from prometheus.v10.evidence.derive.judged.judging import UnsettledError, judging_of
 from prometheus.v10.evidence.derive.orders import Orders
 from prometheus.v10.evidence.derive.rows import FILES
 from prometheus.v10.evidence.derive.setting import Setting, setting_of
-from prometheus.v10.evidence.pools.snapshot import file_sha256
 from prometheus.v10.evidence.records.canonical import strict_loads
 from prometheus.v10.evidence.records.findings import Progress, VerifyReport
 from prometheus.v10.evidence.records.nulls import violations
@@ -70,9 +70,9 @@ def verify_run(
     run_dir = run_dir.absolute()
     report = VerifyReport(run_dir, "run")
     try:
-        with tempfile.TemporaryDirectory(prefix="verify-") as scratch:
+        with ExitStack() as scratch:
             view = ledger_of(run_dir, report, ledger, look=look_for_ledger)
-            _Run(run_dir, report, progress, Path(scratch)).verify(view)
+            _Run(run_dir, report, progress, scratch).verify(view)
     except PrometheusError as error:
         report.error(run_dir, error.message)
     except OSError as error:
@@ -85,9 +85,10 @@ def verify_run(
 class _Run:
     """One verification: what was read so far, and where to say what is wrong."""
 
-    def __init__(self, run_dir: Path, report: VerifyReport, progress: Progress | None, scratch: Path) -> None:
+    def __init__(self, run_dir: Path, report: VerifyReport, progress: Progress | None, scratch: ExitStack) -> None:
         self.dir = run_dir
-        self.scratch = scratch
+        self._leave = scratch
+        self._scratch: Path | None = None
         self.report = report
         self.progress = progress
         self.present: dict[str, os.stat_result] = {}
@@ -197,7 +198,7 @@ class _Run:
             held = "its own sha256 is the one in the ledger" if known else "no ledger vouches for it"
             self.report.error(place, f"could not look inside: nothing here reads zstd; {held}")
             return
-        self.unpacked[name] = self.scratch / str(len(self.unpacked))
+        self.unpacked[name] = self._aside() / str(len(self.unpacked))
         size = self.listed[name].size if name in self.listed else 0
         try:
             with self.unpacked[name].open("wb") as target:
@@ -207,6 +208,14 @@ class _Run:
             return
         if found != digest:
             self.report.fail(place, "unpacked, its sha256 is not the sealed one: it was changed")
+
+    def _aside(self) -> Path:
+        """Where compressed files are unpacked: made for the first one, gone when the verification ends."""
+        if self._scratch is None:
+            from tempfile import TemporaryDirectory  # noqa: PLC0415  (few runs need one)
+
+            self._scratch = Path(self._leave.enter_context(TemporaryDirectory(prefix="verify-")))
+        return self._scratch
 
     def _ledger_name(self, name: str) -> str:
         return f"{self.dir.parent.name}/{self.dir.name}/{name}"
@@ -429,8 +438,3 @@ class _Run:
             for broken in violations(found):
                 say(f"null rule: {broken}")
         return found
-
-
-def is_run(path: Path) -> bool:
-    """Whether a directory is a run's: by its name, or by what lies in it."""
-    return is_run_id(path.name) or (path / Artifact.MANIFEST).exists() or (path / Artifact.SHA256SUMS).exists()

@@ -23,7 +23,7 @@ from typing import Any
 from prometheus.v10.base.errors import EvidenceError, host_error
 from prometheus.v10.base.files import FILES, Files, aside_name, write_atomic
 from prometheus.v10.base.names import SEAL_FILES, Artifact
-from prometheus.v10.evidence.pools.snapshot import file_sha256
+from prometheus.v10.evidence.chains.scan import file_sha256
 
 _NAME = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.+=@,-]*")
 _SUM = re.compile(r"([0-9a-f]{64}) [ *](.+)")

@@ -26,8 +26,7 @@ from prometheus.v10.base.paths import Layout
 from prometheus.v10.evidence.chains.absences import PACKED_SUFFIX, find_codec, unpack
 from prometheus.v10.evidence.chains.chain import BLOCK
 from prometheus.v10.evidence.chains.ledger import Ledger
-from prometheus.v10.evidence.chains.scan import open_for_reading
-from prometheus.v10.evidence.pools.snapshot import file_sha256
+from prometheus.v10.evidence.chains.scan import file_sha256, open_for_reading
 from prometheus.v10.evidence.writing.seal import Listed
 from prometheus.v10.ops.retention.history import History, SealedFiles, SealedRun, read_history, read_sealed
 

@@ -24,7 +24,7 @@ from prometheus.v10.base.modes import Tier
 from prometheus.v10.base.names import SEAL_FILES, Artifact, Event, LedgerEntryType
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.evidence.chains.ledger import Ledger, tombstone_payload
-from prometheus.v10.evidence.pools.snapshot import file_sha256
+from prometheus.v10.evidence.chains.scan import file_sha256
 from prometheus.v10.evidence.writing.journal import Journal
 from prometheus.v10.evidence.writing.seal import walk
 from prometheus.v10.ops.retention.compression import Packed, leftovers, pack_file, restore_run
