@@ -65,6 +65,8 @@ COMMANDS = (
             "research.runs_command", "run", "RUN_EXAMPLES", evolves=True),
     Command("report", "Report what happened to a run's population: trades, deaths, births, costs; compare two runs.",
             "research.ecology_command", "report_command", "REPORT_EXAMPLES"),
+    Command("progress", "Show whether evolution gains anything from era to era; look as often as you like.",
+            "research.progress_command", "progress_command", "PROGRESS_EXAMPLES"),
     Command("replay", "Do a run again from its manifest and compare; exit 0 only if every byte agrees.",
             "research.replays_command", "replay_command", "REPLAY_EXAMPLES", evolves=True),
     Command("promote",

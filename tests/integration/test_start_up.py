@@ -16,7 +16,7 @@ from prometheus.cli import main as cli
 HEAVY = ("numba", "numpy", "scipy", "matplotlib")
 LIGHT = (
     "--version", "--help", "status --help", "stop --help", "doctor --help", "verify --help", "ledger --help",
-    "custodian --help", "release --help", "no-such-command",
+    "custodian --help", "release --help", "progress --root /nonexistent", "no-such-command",
 )  # fmt: skip
 
 

@@ -8,7 +8,6 @@ the genome did: for that there are its behaviours and its decision trace.
 from __future__ import annotations
 
 import hashlib
-import importlib
 import io
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,7 +20,8 @@ from rich.text import Text
 
 from prometheus.cli.options import DEFAULT_ROOT, AsJson, Root, StageOption, examples, group
 from prometheus.cli.report import Report, facts, table
-from prometheus.v10.base.errors import ConfigError, UsageError
+from prometheus.v10.base.errors import UsageError
+from prometheus.v10.base.extras import analysis_module
 from prometheus.v10.base.files import write_atomic
 from prometheus.v10.base.modes import Stage
 from prometheus.v10.base.paths import Layout
@@ -124,13 +124,7 @@ def plot(vector: Vector, title: str) -> bytes:
     Raises:
         ConfigError: when the extra is missing.
     """
-    try:
-        matplotlib: Any = importlib.import_module("matplotlib")
-        figures: Any = importlib.import_module("matplotlib.figure")
-    except ImportError as error:
-        raise ConfigError(
-            "--plot needs matplotlib", hint="install the extra: pip install 'prometheus-quant[analysis]'"
-        ) from error
+    matplotlib, figures = (analysis_module(name, "--plot") for name in ("matplotlib", "matplotlib.figure"))
     names = [name.replace("_", " ", 1) for name in features.NAMES]
     with matplotlib.rc_context(STYLE):
         figure = figures.Figure(figsize=(11.0, 7.0), layout="constrained", facecolor="white")

@@ -14,7 +14,6 @@ scipy is the extra ``analysis``; it is asked for when a figure is needed, so tha
 
 from __future__ import annotations
 
-import importlib
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -23,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 from attrs import frozen
 
-from prometheus.v10.base.errors import ConfigError
+from prometheus.v10.base.extras import analysis_module
 from prometheus.v10.market.philox import uniforms, words
 
 Floats = npt.NDArray[np.float64]
@@ -38,13 +37,7 @@ def extra(module: str) -> Any:
     Raises:
         ConfigError: when it is not installed.
     """
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise ConfigError(
-            f"the gate needs {module.partition('.')[0]}",
-            hint="install the extra: pip install 'prometheus-quant[analysis]'",
-        ) from error
+    return analysis_module(module, "the gate")
 
 
 @frozen

@@ -18,7 +18,6 @@ These are audit figures; nothing reads them back into a world (contracts, sectio
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -35,6 +34,7 @@ from prometheus.v10.evidence.records.codec import from_json_bytes
 from prometheus.v10.evidence.records.events import DeathReason
 from prometheus.v10.evidence.records.summary import ExperimentStats, MultipleExperimentsSummary, quantiles
 from prometheus.v10.evidence.writing.manifest import Status, read_manifest
+from prometheus.v10.report.cliff import cliffs_delta
 
 Event = dict[str, Any]
 
@@ -264,20 +264,6 @@ def _reviewed(deaths: list[Event], threshold: float) -> Reviewed | None:
 
 
 # ---- two arms --------------------------------------------------------------------------------------------------------
-
-
-def cliffs_delta(first: Sequence[float], second: Sequence[float]) -> float:
-    """(pairs with first > second) - (pairs with first < second), over all pairs.
-
-    Raises:
-        ValueError: when one of them is empty.
-    """
-    if not first or not second:
-        raise ValueError("Cliff's delta of nothing")
-    ordered = sorted(second)
-    below = sum(bisect_left(ordered, value) for value in first)
-    above = sum(len(ordered) - bisect_right(ordered, value) for value in first)
-    return (below - above) / (len(first) * len(ordered))
 
 
 def compare(first: Ecology, second: Ecology) -> Mapping[str, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -142,7 +143,7 @@ def test_the_picture_is_the_same_every_time() -> None:
 
 
 def test_without_the_extra_a_picture_is_refused_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(command.importlib.sys.modules, "matplotlib", None)  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ConfigError, match="matplotlib") as caught:
         command.plot(genome.founders(1, 1)[0], "a genome")
     assert "[analysis]" in str(caught.value.hint)

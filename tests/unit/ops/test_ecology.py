@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from prometheus.cli import main as cli
 from prometheus.v10.base.errors import EvidenceError, UsageError
-from prometheus.v10.report.ecology import cliffs_delta, compare, read_ecology
+from prometheus.v10.report.cliff import cliffs_delta
+from prometheus.v10.report.ecology import compare, read_ecology
 from prometheus.v10.report.ecology_picture import draw
 
 PROFILE = """
