@@ -19,8 +19,9 @@ from prometheus.v10.base.files import write_new
 from prometheus.v10.base.names import Artifact, is_instance
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.base.text import printable
+from prometheus.v10.evidence.pools.descent import Line
 from prometheus.v10.report.betting import FALSE_ALARM, THRESHOLD
-from prometheus.v10.report.eras import Histories, History, LeftOut, Line, read_histories
+from prometheus.v10.report.eras import Histories, History, LeftOut, read_histories
 from prometheus.v10.report.gain import Comparison, Point, Verdict, gains
 from prometheus.v10.report.gain_picture import draw_gains
 

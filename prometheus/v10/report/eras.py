@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from enum import StrEnum
 from typing import Any
 
 from attrs import define, field, frozen
@@ -23,23 +22,13 @@ from prometheus.v10.base.modes import Tier
 from prometheus.v10.base.names import Artifact
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.evidence.catalog import RunPlace, artifact_of, manifest_of, runs
+from prometheus.v10.evidence.pools.descent import Line
 
 COMPLETED, RUNNING = "completed", "running"
 NOT_ENDED = "has not ended"
 NOT_SEALED = "is not sealed yet"
 REPEATED = "repeats an era that is there already"
 UNREADABLE = "cannot be read"
-
-
-class Line(StrEnum):
-    """What an experiment of an era begins with, and what it lives on."""
-
-    INHERIT = "inherit"
-    """Founders from the line's own survivors; real bars."""
-    FRESH = "fresh"
-    """Founders at random; the same bars."""
-    NULL = "null"
-    """Founders from the line's own survivors; the same returns, shuffled."""
 
 
 @frozen

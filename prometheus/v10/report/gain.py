@@ -21,9 +21,10 @@ from itertools import accumulate
 
 from attrs import frozen
 
+from prometheus.v10.evidence.pools.descent import Line
 from prometheus.v10.report import betting
 from prometheus.v10.report.cliff import cliffs_delta
-from prometheus.v10.report.eras import Era, Line
+from prometheus.v10.report.eras import Era
 
 COMPARISONS = ((Line.INHERIT, Line.FRESH), (Line.INHERIT, Line.NULL))
 

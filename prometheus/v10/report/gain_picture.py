@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from prometheus.v10.base.extras import analysis_module
+from prometheus.v10.evidence.pools.descent import Line
 from prometheus.v10.report.betting import THRESHOLD
-from prometheus.v10.report.eras import Line
 from prometheus.v10.report.gain import Comparison
 
 COLOURS = {Line.FRESH: "#0072b2", Line.NULL: "#d55e00"}

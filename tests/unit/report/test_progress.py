@@ -17,9 +17,10 @@ from prometheus.v10.base.modes import Tier
 from prometheus.v10.base.names import Artifact
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.evidence.catalog import RunPlace, artifact_of, manifest_of, runs
+from prometheus.v10.evidence.pools.descent import Line
 from prometheus.v10.report import eras
 from prometheus.v10.report.cliff import cliffs_delta
-from prometheus.v10.report.eras import Line, era_results, read_histories
+from prometheus.v10.report.eras import era_results, read_histories
 
 PROFILE = """
 mode = "offline"

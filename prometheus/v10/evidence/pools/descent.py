@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Final
 
-INHERIT: Final = "inherit"
-"""Founded by ancestors of its own line, on the bars as they were."""
-FRESH: Final = "fresh"
-"""Founded at random, on the same bars."""
-NULL: Final = "null"
-"""Founded by ancestors of its own line, on shuffled returns."""
+
+class Line(StrEnum):
+    """What an experiment of an era begins with, and what it lives on."""
+
+    INHERIT = "inherit"
+    """Founders from the line's own past; real bars."""
+    FRESH = "fresh"
+    """Founders at random; the same bars."""
+    NULL = "null"
+    """Founders from the line's own past; the same returns, shuffled."""
+
+
+INHERIT: Final = Line.INHERIT.value
+FRESH: Final = Line.FRESH.value
+NULL: Final = Line.NULL.value
 LINES: Final = (INHERIT, FRESH, NULL)
