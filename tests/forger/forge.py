@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from prometheus.v10.base.modes import RunPrefix
-from prometheus.v10.base.names import SEAL_FILES, Artifact
+from prometheus.v10.base.names import EVENT_STREAMS, SEAL_FILES, Artifact
 from prometheus.v10.evidence.records.canonical import canonical_bytes, pretty_bytes
 from prometheus.v10.evidence.records.findings import VerifyReport
 from prometheus.v10.evidence.verify.verify_run import verify_run
 from prometheus.v10.evidence.writing.seal import seal_run
 
-STREAMS = (Artifact.DEATHS, Artifact.BIRTHS, Artifact.SURVIVORS, Artifact.COLLAPSES, Artifact.INTERESTING_DEATHS)
+STREAMS = (*EVENT_STREAMS, Artifact.FOUNDERS)
 DOCUMENTS = (Artifact.MANIFEST, Artifact.SUMMARY, Artifact.TELEMETRY, Artifact.FINGERPRINT)
 Path_ = tuple[str | int, ...]
 

@@ -7,9 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from attrs import evolve
+
 from prometheus.v10.base.clock import Clock, SystemClock
 from prometheus.v10.base.modes import Mode, Stage
 from prometheus.v10.base.paths import Layout
+from prometheus.v10.evidence.chains.ledger_now import ledger_now
 from prometheus.v10.evidence.records.codec import structure_config
 from prometheus.v10.evidence.writing.journal import Journal
 from prometheus.v10.ops.service.snapshotting import take_snapshot
@@ -34,6 +37,9 @@ BASE: dict[str, dict[str, Any] | Any] = {
         "rejects_at_least": 2,
     },
 }
+
+
+ERAS_BEFORE = 2
 
 
 class Stopper:
@@ -63,14 +69,25 @@ def do_run(
     root: Path, changes: dict[str, dict[str, Any]], *, stop_after: int | None = None, counter: int = 0,
     clock: Clock | None = None,
 ) -> Path:  # fmt: skip
-    """One run under ``root``; returns its directory. ``changes`` go over `BASE`, table by table."""
+    """One run under ``root``; returns its directory. ``changes`` go over `BASE`, table by table.
+
+    Where runs are eras, two whole ones go before it, so that it has ancestors.
+    """
     tables = {k: {**v, **changes.get(k, {})} if isinstance(v, dict) else changes.get(k, v) for k, v in BASE.items()}
     profile = structure_config({**changes, **tables}, Profile, source="forger")
     layout = Layout.under(root)
     layout.prepare()
     journal = Journal.open(instance="T", mode=Mode.OFFLINE, stage=Stage.STAGE1, run_id=None)
     around = Surroundings(layout=layout, clock=clock or SystemClock(), control=Stopper(stop_after), journal=journal)
-    request = RunRequest(profile=profile, mode=Mode.OFFLINE, instance="T", run_counter=counter)
+    if profile.has_eras:
+        whole = evolve(around, control=Stopper())
+        for before in range(ledger_now(layout.ledger).eras.get("T", 0) if layout.ledger.exists() else 0, ERAS_BEFORE):
+            run_stage1(
+                RunRequest(profile=profile, mode=Mode.OFFLINE, instance="T", run_counter=before, era=before), whole
+            )
+        counter = max(counter, ERAS_BEFORE)
+    era = ERAS_BEFORE if profile.has_eras else None
+    request = RunRequest(profile=profile, mode=Mode.OFFLINE, instance="T", run_counter=counter, era=era)
     return run_stage1(request, around).path
 
 
@@ -98,6 +115,21 @@ KINDS: dict[str, tuple[dict[str, dict[str, Any]], int | None]] = {
     ),
     "every order": ({"evidence": {"order_sample_one_in": 1}, "experiments": {"count": 2}}, None),
     "tight budget": ({"evidence": {"order_sample_one_in": 1, "raw_budget_bytes": 120_000}}, None),
+    "handed": ({"pool": {"survivors": 2, "least_trades": 3, "witnesses": 1, "best_of_the_dead": 1}}, None),
+    "walk": (
+        {
+            "window": {"name": "S", "start": 20, "len": 180, "policy": "walk", "step": 100, "embargo": 7},
+            "world": {"founders": 20}, "experiments": {"count": 5}, "founding": {"fresh": 1, "null": 2, "keep": 6},
+        },
+        None,
+    ),
+    "sample": (
+        {
+            "window": {"name": "S", "start": 20, "len": 200, "policy": "sample"}, "experiments": {"count": 2},
+            "founding": {"parents": "lexicase"}, "world": {"founders": 20},
+        },
+        3000,
+    ),
     "whole market": ({"window": {"name": "all", "start": 0, "len": 600}, "experiments": {"count": 1}}, None),
 }  # fmt: skip
 """Profiles that between them show every kind of event; and after how many agent-ticks they are stopped."""
@@ -175,7 +207,7 @@ def random_profiles(seed: int) -> Iterator[tuple[dict[str, dict[str, Any]], int 
         if draw.random() < 0.2:
             world |= {"entry_m7_below": 0.5, "exit_c4_above": 0.3, "long_only": draw.choice([0, 1])}
         length = draw.choice([30, 101, 250, 400, 1300])
-        changes = {
+        changes: dict[str, Any] = {
             "world": world,
             "market": {"timeframe_s": timeframe, "seed": draw.randrange(1000), "bars": length + 100},
             "window": {"name": "W", "start": draw.randrange(100), "len": length},
@@ -192,6 +224,20 @@ def random_profiles(seed: int) -> Iterator[tuple[dict[str, dict[str, Any]], int 
             "pool": {"best_of_the_dead": draw.choice([0, 3])},
             "workers": draw.choice([1, 1, 1, 2]),
         }
+        if draw.random() < 0.3:
+            count = changes["experiments"]["count"]
+            changes["founding"] = {
+                "policy": draw.choice(["inherit", "inherit", "random"]),
+                "parents": draw.choice(["truncation", "tournament", "lexicase", "niches"]),
+                "fresh": draw.choice([0, 1]) if count > 1 else 0,
+                "null": draw.choice([0, 1]) if count > 2 else 0,
+                **draw.choice([{}, {"elites": 1.0, "offspring": 0.0, "newcomers": 0.0}, {"keep": 2, "eras": 1}]),
+            }
+            changes["window"] |= draw.choice(
+                [{}, {"policy": "sample", "len": max(10, length // 2)}, {"policy": "walk", "len": max(10, length // 3)}]
+            )
+        if draw.random() < 0.3:
+            changes["pool"] |= {"survivors": draw.choice([0, 1, 5]), "witnesses": draw.choice([0, 2])}
         stop = draw.choice([None, None, None, 100, 1000, 5000, 20_000])
         yield changes, stop, draw.choice([0, 0, 1, 17])  # type: ignore[misc]
 

@@ -11,6 +11,7 @@ from attrs import evolve
 from prometheus.v10.core import capital, lifecycle
 from prometheus.v10.core.records import Result
 from prometheus.v10.evidence.pools.exposure import Exposure, plain, union
+from prometheus.v10.evidence.pools.handed import handed
 from prometheus.v10.evidence.pools.pool_columns import PoolColumns, PoolContext, encode_pool
 from prometheus.v10.evidence.pools.pool_record import Encoded, Lineage, PoolSource
 from prometheus.v10.runs.who import Descent, Identity
@@ -18,16 +19,28 @@ from prometheus.v10.runs.who import Descent, Identity
 SURVIVED = "the agent survived the experiment"
 
 
-def pool_entries(
-    result: Result, who: Identity, sha256: list[str], exposures: Sequence[Exposure]
-) -> tuple[Encoded, ...]:
-    """Survivors in order of birth, then the best of the dead that traded, best first.
+def handed_over(result: Result, who: Identity) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Which agents are survivors that are handed to the pool, shape (agents,).
 
     Who was born at the last tick has not lived: of it nothing is known but its parent.
     """
     lives = result.lives
+    chosen = (lives.death_tick < 0) & (lives.birth_tick < result.ticks - 1)
+    index = np.flatnonzero(chosen)
+    roi = lives.final_capital[index] / lives.initial_capital[index] - 1.0
+    rows = zip(index.tolist(), roi.tolist(), lives.trades[index].tolist(), strict=True)
+    found = np.zeros(len(chosen), dtype=np.bool_)
+    found[sorted(handed(who.handing, who.seed, rows))] = True
+    return found
+
+
+def pool_entries(
+    result: Result, who: Identity, sha256: list[str], exposures: Sequence[Exposure]
+) -> tuple[Encoded, ...]:
+    """Survivors in order of birth, then the best of the dead that traded, best first."""
+    lives = result.lives
     roi = lives.final_capital / lives.initial_capital - 1.0
-    survivors = np.flatnonzero((lives.death_tick < 0) & (lives.birth_tick < result.ticks - 1))
+    survivors = np.flatnonzero(handed_over(result, who))
     dead = np.flatnonzero((lives.death_tick >= 0) & (lives.trades > 0))
     best = dead[np.argsort(-roi[dead], kind="stable")][: who.best_of_the_dead]
     chosen = np.concatenate([survivors, best])

@@ -38,7 +38,7 @@ from prometheus.v10.evidence.records.summary import (
     quantiles,
 )
 from prometheus.v10.evidence.records.survivor_lines import SurvivorColumns, encode_survivors
-from prometheus.v10.runs.handing import pool_entries
+from prometheus.v10.runs.handing import handed_over, pool_entries
 from prometheus.v10.runs.observe import Scene, patterns, raw_orders
 from prometheus.v10.runs.who import Identity
 
@@ -117,7 +117,7 @@ def harvest(
         stats=stats,
         deaths=encode_deaths(context, _death_columns(result, closes, sha256)),
         births=encode_births(context, _birth_columns(result, closes, sha256)),
-        survivors=encode_survivors(context, _survivor_columns(result, closes, sha256, for_pool=for_pool)),
+        survivors=encode_survivors(context, _survivor_columns(result, closes, sha256, who, for_pool=for_pool)),
         collapses=to_line(event) if event else b"",
         founders=founders,
         collapse=event,
@@ -186,7 +186,7 @@ def _birth_columns(result: Result, closes: np.ndarray[Any, Any], sha256: list[st
 
 
 def _survivor_columns(
-    result: Result, closes: np.ndarray[Any, Any], sha256: list[str], *, for_pool: bool
+    result: Result, closes: np.ndarray[Any, Any], sha256: list[str], identity: Identity, *, for_pool: bool
 ) -> SurvivorColumns:
     lives, last = result.lives, result.ticks - 1
     who = np.flatnonzero(lives.death_tick < 0)
@@ -208,7 +208,7 @@ def _survivor_columns(
         trades=lives.trades[who],
         wins=lives.wins[who],
         costs=lives.costs[who],
-        in_pool=for_pool & (lives.birth_tick[who] < last),
+        in_pool=for_pool & handed_over(result, identity)[who],
     )
 
 

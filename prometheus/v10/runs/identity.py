@@ -5,19 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 
 from prometheus.v10.base.names import Artifact, Schema
+from prometheus.v10.evidence.pools.handed import EVERYONE
 from prometheus.v10.evidence.writing.manifest import RunManifest
 from prometheus.v10.runs.founding.descents import arm_of, line_of_descent
+from prometheus.v10.runs.request.profile import PoolTable
 from prometheus.v10.runs.request.setup import World
 from prometheus.v10.runs.who import Identity
 
 
-def identities(manifest: RunManifest, world: World, best_of_the_dead: int) -> list[Identity]:
+def identities(manifest: RunManifest, world: World, table: PoolTable) -> list[Identity]:
     """Who each experiment of a run is; a replay reads the same from the same manifest."""
-    return [identity(manifest, world, number, best_of_the_dead) for number in range(len(manifest.seeds))]
+    return [identity(manifest, world, number, table) for number in range(len(manifest.seeds))]
 
 
-def identity(manifest: RunManifest, world: World, number: int, best_of_the_dead: int) -> Identity:
-    """Who experiment ``number`` of a run is."""
+def identity(manifest: RunManifest, world: World, number: int, table: PoolTable | None = None) -> Identity:
+    """Who experiment ``number`` of a run is; ``table`` is ``[pool]``, where its genomes are handed over."""
     reasons = {
         f"source.{name}": manifest.null_reasons[name]
         for name in ("git_commit", "docker_image")
@@ -37,7 +39,8 @@ def identity(manifest: RunManifest, world: World, number: int, best_of_the_dead:
         fingerprint_ref=f"{Path(manifest.results_dir).parent.name}/{manifest.run_id}/{Artifact.FINGERPRINT}",
         ticks_planned=manifest.window.len,
         timeframe_s=world.config.timeframe_s,
-        best_of_the_dead=best_of_the_dead,
+        best_of_the_dead=0 if table is None else table.best_of_the_dead,
+        handing=EVERYONE if table is None else table.handing,
         null_reasons=reasons,
         descent=line_of_descent(manifest, number, world),
         cut_counts=manifest.schema == Schema.MANIFEST_1.value,

@@ -82,7 +82,7 @@ class Stage1Work(OfflineWorkload):
                 plan=None if self.descent is None else self.descent.plans[who.experiment],
                 stop_after=None if self.limits is None else self.limits[who.experiment],
             )
-            for who in identities(run.manifest, self.world, self.profile.pool.best_of_the_dead)
+            for who in identities(run.manifest, self.world, self.profile.pool)
             if self.limits is None or who.experiment in self.limits
         ]
         for harvest in self._harvests(run, jobs):

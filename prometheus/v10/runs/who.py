@@ -7,6 +7,7 @@ from typing import Any
 from attrs import frozen
 
 from prometheus.v10.evidence.pools.exposure import Interval
+from prometheus.v10.evidence.pools.handed import EVERYONE, Handing
 
 
 @frozen(kw_only=True)
@@ -31,6 +32,7 @@ class Identity:
         created_at: start of the run, for the pool's records.
         ticks_planned: length of the window.
         timeframe_s: seconds a bar.
+        handing: which survivors are handed to the pool.
         descent: instance, line and era of an experiment of a run that has eras; else None.
         cut_counts: whether an experiment that a stop cut hands genomes to the pool: a replay of manifest version 1.
     """
@@ -50,5 +52,6 @@ class Identity:
     timeframe_s: int
     best_of_the_dead: int
     null_reasons: dict[str, str]
+    handing: Handing = EVERYONE
     descent: Descent | None = None
     cut_counts: bool = False

@@ -22,6 +22,7 @@ from prometheus.v10.evidence.derive.setting import Setting
 from prometheus.v10.evidence.derive.shares import Shares
 from prometheus.v10.evidence.derive.streams import as_bytes
 from prometheus.v10.evidence.derive.typed import differing, plain_json
+from prometheus.v10.evidence.pools.handed import handed
 
 Say = Callable[[str, int, str], None]
 """Called with the name of a file, the number of the line in the experiment's part of it, and what is wrong."""
@@ -321,7 +322,7 @@ class Book:
             good.append(row)
         close = self.setting.time.close(last, good[0].ts_utc) if good else ""
         pools = self.setting.for_pool and completed
-        pooled = [pools and self.born[row.agent] < last for row in good]
+        pooled = self._handed(good, last) if pools else [False] * len(good)
         self.totals.in_pool += sum(pooled)
         spelt = self.frame.survivors(good, [self._life_of_living(row, ticks) for row in good], last, close, pooled)
         for row, derived in zip(good, spelt, strict=True):
@@ -330,6 +331,17 @@ class Book:
         for number, what in sorted(faults):
             self.say(Artifact.SURVIVORS, number, what)
         self.survivors = living
+
+    def _handed(self, rows: Sequence[Survived], last: int) -> list[bool]:
+        """Which of the survivors are handed to the pool; who was born at the last tick has not lived."""
+        setting = self.setting
+        able = [
+            (row.agent, row.final / self.initial[row.agent] - 1.0, row.trades)
+            for row in rows
+            if self.born[row.agent] < last
+        ]
+        chosen = handed(setting.handing, setting.seeds[self.experiment], able)
+        return [row.agent in chosen for row in rows]
 
     def _life_of_living(self, row: Survived, ticks: int) -> Life:
         agent, born = row.agent, self.born[row.agent]

@@ -16,6 +16,7 @@ from prometheus.v10.base.names import Schema
 from prometheus.v10.evidence.derive.derived_world import outside_contract
 from prometheus.v10.evidence.derive.typed import is_count, is_int, is_real, is_text, table
 from prometheus.v10.evidence.pools.descent import NULL
+from prometheus.v10.evidence.pools.handed import EVERYONE, Handing
 
 MOST_TICKS = 1 << 26
 """A window with more bars is not looked at: half a century of minutes has fewer."""
@@ -86,6 +87,7 @@ class Setting:
         stake: USDT that each founder is given; ``reserve`` is what is left of the total.
         for_pool: whether survivors are handed to the pool.
         survivors: whether the run files its survivors (manifest version 2).
+        handing: which survivors are handed to the pool.
         lines: of each experiment, where the run is an era (`prometheus.v10.evidence.pools.descent`).
         shuffled: the setting of experiments of the line on shuffled returns; None where there is none.
     """
@@ -107,6 +109,7 @@ class Setting:
     time: MarketTime
     world: Mapping[str, Any] = field(default_factory=dict)
     interesting: Mapping[str, Any] = field(default_factory=dict)
+    handing: Handing = EVERYONE
     lines: tuple[str, ...] = ()
     shuffled: Setting | None = None
 
@@ -204,9 +207,20 @@ def setting_of(manifest: Mapping[str, Any]) -> Setting | None:
         time=MarketTime(began, step, gapless=gapless),
         world=world,
         interesting=table(config.get("interesting")),
+        handing=handing_of(table(config.get("pool"))),
         lines=tuple(lines) if known and isinstance(lines, list) else (),
     )
     return replace(made, shuffled=replace(made, arm=Arm.B2_SHUFFLE_RETURNS.value)) if NULL in made.lines else made
+
+
+def handing_of(pool: Mapping[str, Any]) -> Handing:
+    """The rule for survivors in ``[pool]`` of a configuration; what is no number there is said of the configuration."""
+    most, least, witnesses = pool.get("survivors"), pool.get("least_trades", 1), pool.get("witnesses", 0)
+    return Handing(
+        survivors=most if is_count(most) else None,
+        least_trades=least if is_count(least) else 1,
+        witnesses=witnesses if is_count(witnesses) else 0,
+    )
 
 
 def utc(text: object) -> datetime | None:

@@ -36,6 +36,7 @@ from prometheus.v10.base.paths import Layout
 from prometheus.v10.evidence.records.findings import Progress
 from prometheus.v10.evidence.writing.journal import Journal
 from prometheus.v10.ops.service.liveness import Liveness
+from prometheus.v10.ops.service.pace import Pace, bytes_of, size_of
 from prometheus.v10.ops.service.promotion import QUEUES, run_next, waits_in
 from prometheus.v10.ops.service.service_control import ServiceControl, tell_disk
 from prometheus.v10.ops.service.session import Session, Site, session
@@ -200,6 +201,8 @@ class Service:
 
     def _cycles(self, at_work: Session) -> None:
         profile, control, done = at_work.site.profile, at_work.control, 0
+        pace = Pace(self._clock, profile.service.bytes_a_day, profile.service.pause_seconds)
+        pool = self._layout.pool(profile.stage)
         counted = self._request.stage is Stage.STAGE1 and self._request.instance not in QUEUES
         while self._stop.stop_requested() is None and self._wait_for_room(at_work.disk, control):
             if not self._bars_left(at_work):
@@ -213,6 +216,8 @@ class Service:
                 self._live.ready()  # it works as it should: there is nothing to open a run for
                 self._pause(NOTHING_TO_DO_SECONDS, control, "nothing waits to be done")
                 continue
+            pace.begin()
+            before = size_of(pool)
             outcome = self._runs(at_work.next_run(counted=counted), at_work.around(cluster=self._request.cluster))
             at_work.ended(outcome)
             done += 1
@@ -224,7 +229,8 @@ class Service:
                 )  # fmt: skip
             if done == self._request.max_runs:
                 return
-            self._pause(profile.service.pause_seconds, control, f"{outcome.run_id} {outcome.status}; pausing")
+            seconds = pace.rest(bytes_of(outcome.path, pool, before))
+            self._pause(seconds, control, f"{outcome.run_id} {outcome.status}; {pace.why(seconds)}")
 
     def _bars_left(self, at_work: Session) -> bool:
         """Whether the market has bars for the next era; a service that waits for them works as it should."""

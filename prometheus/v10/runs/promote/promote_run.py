@@ -288,7 +288,7 @@ class Tier2Work(OfflineWorkload):
     def work(self, run: Run) -> None:
         """Run it tick by tick, file everything, and prove that it is the experiment of its source."""
         world, directory, run_id = self.world, run.directory, run.manifest.run_id
-        who = identity(run.manifest, world, 0, 0)
+        who = identity(run.manifest, world, 0)
         bars = setup.arm_bars(world, Arm(who.arm), who.seed)
         market, _ = setup.market_arrays(bars, world.config)
         began = run.clock.monotonic()

@@ -21,6 +21,7 @@ from prometheus.v10.base.paths import Layout
 from prometheus.v10.base.text import printable
 from prometheus.v10.base.toml import parse_toml
 from prometheus.v10.core.config import WorldConfig
+from prometheus.v10.evidence.pools.handed import Handing
 from prometheus.v10.evidence.records.codec import structure_config
 from prometheus.v10.evidence.records.interesting import InterestingTable
 from prometheus.v10.runs.request.ablation import ABLATIONS
@@ -75,9 +76,12 @@ class ExperimentsTable:
 
 @frozen(kw_only=True)
 class PoolTable:
-    """``[pool]``: whom a run hands to the pool: every survivor, and the best of those who died after trading.
+    """``[pool]``: whom a run hands to the pool: survivors, and the best of those who died after trading.
 
     Attributes:
+        survivors: of each experiment so many at most, the best by return (None: every survivor).
+        least_trades: only of those that traded so often (None: once).
+        witnesses: and so many of the other survivors, drawn by the experiment's seed (None: 0).
         snapshot_every_runs: the service freezes the pool after so many runs; 0 leaves that to a timer.
         snapshot_growth: ... and only where the pool has grown by this share since the newest snapshot: each is a whole
             copy, so all together take at most 1 + 1 / growth times what the pool takes, however long the service runs.
@@ -86,6 +90,15 @@ class PoolTable:
     best_of_the_dead: int = field(default=3, validator=validators.ge(0))
     snapshot_every_runs: int = field(default=20, validator=validators.ge(0))
     snapshot_growth: float = field(default=0.25, validator=validators.ge(0.0))
+    survivors: int | None = field(default=None, validator=validators.optional(validators.ge(0)))
+    least_trades: int | None = field(default=None, validator=validators.optional(validators.ge(0)))
+    witnesses: int | None = field(default=None, validator=validators.optional(validators.ge(0)))
+
+    @property
+    def handing(self) -> Handing:
+        """The rule for survivors."""
+        least = 1 if self.least_trades is None else self.least_trades
+        return Handing(self.survivors, least, self.witnesses or 0)
 
 
 @frozen(kw_only=True)
@@ -122,9 +135,16 @@ class RetentionTable:
 
 @frozen(kw_only=True)
 class ServiceTable:
-    """``[service]``: the pause between two runs of the service, seconds."""
+    """``[service]``: how much of the time, and of the disk, the service takes.
+
+    Attributes:
+        pause_seconds: pause between two runs, at least.
+        bytes_a_day: evidence that a day may bring, run directories and pool together: the service rests between runs to
+            keep to it (None: no pace).
+    """
 
     pause_seconds: float = field(default=1.0, validator=validators.ge(0.0))
+    bytes_a_day: int | None = field(default=None, validator=validators.optional(validators.ge(1)))
 
 
 @frozen(kw_only=True)

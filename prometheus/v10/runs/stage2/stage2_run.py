@@ -287,7 +287,7 @@ class Stage2Work(OfflineWorkload):
         for batch, records in enumerate(batches(work.snapshot, work.table.batch)):
             if batch not in work.sizes:
                 continue
-            first = identity(run.manifest, self.world, number, 0)
+            first = identity(run.manifest, self.world, number)
             genomes = np.stack([record.genome() for record in records])
             jobs = list(cell_jobs(self.profile, work.table, work.stretches, genomes, batch, first))
             waiting.append((records, first, len(jobs)))
