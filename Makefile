@@ -1,6 +1,6 @@
 # Every target does its own set-up; the second time that takes no time (.venv/.set-up is its stamp).
 #
-#   make run     evolve the demo profile over the built-in market into ./var, sealed and verifiable
+#   make run     evolve eight eras over the built-in market into ./var, sealed and verifiable, and show what was gained
 #   make test    every test, failures on purpose and (as root) a real host among them, in a quarter of an hour
 #   make coverage  of these all but the host's, and by room the share of branches that they took
 #   make faults  of these, full disks, torn files, kill -9, flipped bits: every failure on purpose
@@ -33,7 +33,8 @@ $(BENCH_STAMP): $(STAMP)
 setup: $(STAMP)
 
 run: $(STAMP)
-	$(BIN)/prometheus-quant run --root var
+	$(BIN)/prometheus-quant run --root var --eras 8
+	$(BIN)/prometheus-quant progress --root var
 
 # The host (a real systemd with rootless Podman) comes second and alone: it promises seconds. Where it cannot run, its
 # tests are skipped and say why. `make torture` and `make host-test` do the same for as long as it takes.

@@ -239,7 +239,7 @@ def random_profiles(seed: int) -> Iterator[tuple[dict[str, dict[str, Any]], int 
         if draw.random() < 0.3:
             changes["pool"] |= {"survivors": draw.choice([0, 1, 5]), "witnesses": draw.choice([0, 2])}
         stop = draw.choice([None, None, None, 100, 1000, 5000, 20_000])
-        yield changes, stop, draw.choice([0, 0, 1, 17])  # type: ignore[misc]
+        yield changes, stop, draw.choice([0, 0, 1, 17])
 
 
 def random_judges(seed: int) -> Iterator[tuple[dict[str, dict[str, Any]], int | None]]:

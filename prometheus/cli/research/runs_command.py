@@ -51,9 +51,14 @@ def changed(profile: Profile, changes: Changes) -> Profile:
     for name, least in (("seed", 0), ("experiments", 1), ("workers", 0)):
         if given.get(name, least) < least:
             raise UsageError(f"--{name} {given[name]}: expected at least {least}")
+    before, table = profile.experiments.count, profile.founding
     experiments = {key: given[name] for name, key in (("seed", "seed"), ("experiments", "count")) if name in given}
     if experiments:
         profile = attrs.evolve(profile, experiments=attrs.evolve(profile.experiments, **experiments))
+    if table is not None:  # controls keep their share of the experiments
+        count = profile.experiments.count
+        table = attrs.evolve(table, fresh=table.fresh * count // before, null=table.null * count // before)
+        profile = attrs.evolve(profile, founding=table)
     if "workers" in given:
         profile = attrs.evolve(profile, workers=given["workers"])
     if "market" in given and not given["market"].strip():

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 MOST = 16
 MODEL = "synthetic/"
@@ -22,6 +22,20 @@ MODEL = "synthetic/"
 
 Interval = tuple[str, int, int]
 Exposure = tuple[Interval, ...]
+
+
+class MarketSpan(NamedTuple):
+    """A market in time: open of its first and of its last bar (UTC seconds), number of bars, seconds a bar."""
+
+    first: int
+    last: int
+    rows: int
+    step: int
+
+    @property
+    def missing(self) -> int:
+        """Seconds of the bars that a market without gaps would have beside these."""
+        return self.last - self.first - (self.rows - 1) * self.step
 
 
 def market_key(source: str, symbol: str) -> str:
@@ -35,30 +49,40 @@ def interval_of(manifest: Mapping[str, Any]) -> Interval | None:
     A market may have gaps. Where they lie is not known here, so the interval is as long as if all of them lay in the
     window: it claims too much and never too little.
     """
-    market, window = manifest.get("market"), manifest.get("window")
-    if not isinstance(market, Mapping) or not isinstance(window, Mapping):
-        return None
     try:
-        step = int(manifest["world"]["timeframe_s"])
-        first, last = _seconds(market["first_time"]), _seconds(market["last_time"])
-        rows, start, length = int(market["rows"]), int(window["start"]), int(window["len"])
+        key, span = market_of(manifest)
+        return stretch(key, span, int(manifest["window"]["start"]), int(manifest["window"]["len"]))
     except (KeyError, TypeError, ValueError):
         return None
-    return stretch(market_key(str(market["source"]), str(market["symbol"])), (first, last, rows, step), start, length)
 
 
-def stretch(key: str, market: tuple[int, int, int, int], start: int, length: int) -> Interval:
-    """The interval of ``length`` bars from row ``start`` on.
+def market_of(manifest: Mapping[str, Any]) -> tuple[str, MarketSpan]:
+    """Name and span of a run's market.
+
+    Raises:
+        KeyError, TypeError, ValueError: when the manifest does not say it as it must.
+    """
+    market = manifest["market"]
+    step = int(market["timeframe_s"])
+    span = MarketSpan(_seconds(market["first_time"]), _seconds(market["last_time"]), int(market["rows"]), step)
+    return market_key(str(market["source"]), str(market["symbol"])), span
+
+
+def stretch(key: str, market: MarketSpan, start: int, length: int) -> Interval:
+    """The interval of ``length`` bars of a market from row ``start`` on."""
+    return covered(key, market, market.first + start * market.step, length * market.step)
+
+
+def covered(key: str, market: MarketSpan, begin: int, seconds: int) -> Interval:
+    """The interval of bars that last ``seconds`` together, and of which the first opens at ``begin`` or later.
 
     Args:
         key: see `market_key`.
-        market: open of its first and of its last bar, UTC seconds; its number of bars; seconds a bar.
-        start: first row.
-        length: number of rows.
+        market: that they are cut from; its gaps may all lie between these bars.
+        begin: UTC seconds.
+        seconds: number of bars times the length of one.
     """
-    first, last, rows, step = market
-    missing = (last - first) // step + 1 - rows
-    return key, first + start * step, min(last + step, first + (start + length + missing) * step)
+    return key, begin, min(market.last + market.step, begin + seconds + market.missing)
 
 
 def _seconds(text: str) -> int:

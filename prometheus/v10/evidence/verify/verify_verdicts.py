@@ -20,7 +20,7 @@ from prometheus.v10.evidence.derive.derived_run import Say
 from prometheus.v10.evidence.derive.judged import cell_rules as cells
 from prometheus.v10.evidence.derive.judged.judged_run import evaluation_of
 from prometheus.v10.evidence.derive.judged.judging import FIGURES, Judging
-from prometheus.v10.evidence.derive.judged.verdict_rules import CellName, Figures, metrics_of, origin_of
+from prometheus.v10.evidence.derive.judged.verdict_rules import CellName, Figures, intervals_of, metrics_of, origin_of
 from prometheus.v10.evidence.derive.lives import Told
 from prometheus.v10.evidence.derive.typed import differing, is_count, is_real, table
 
@@ -79,6 +79,10 @@ class _Check:
         self.ends = [0, *judging.ends]
         root = Path(str(manifest.get("results_dir"))).parent.name
         self.fingerprint = f"{root}/{judging.run_id}/{Artifact.FINGERPRINT}"
+        self.windows = intervals_of(
+            table(manifest.get("market")),
+            [(one.window, int(one.first_open.timestamp()), one.bars, one.timeframe_s) for one in judging.stretches],
+        )
         self.batch = -1
         self.rows: list[Rows] = []
         self.judged = -1
@@ -103,7 +107,9 @@ class _Check:
         found += differing(record.get("fingerprint_ref"), self.fingerprint, "fingerprint_ref")
         if origin is not None:
             found += differing(record.get("genome_sha256"), origin.get("genome_sha256"), "genome_sha256")
-        found += differing(dict(said), origin_of(self.judging.snapshot["id"], origin) if origin else dict(said))
+        found += differing(
+            dict(said), origin_of(self.judging.snapshot["id"], origin, self.windows) if origin else dict(said)
+        )
         rows = self._told(self.rows[row], metrics)
         if rows is None:
             return [*found, "a drawdown of a cell, or wins, is not possible"]

@@ -15,14 +15,14 @@ from prometheus.v10.core.config import WorldConfig, for_timeframe
 from prometheus.v10.core.exchange import funding_by_tick
 from prometheus.v10.core.state import Market
 from prometheus.v10.evidence.derive.derived_world import outside_contract
-from prometheus.v10.evidence.pools.exposure import Interval, market_key, stretch
+from prometheus.v10.evidence.pools.exposure import Interval, MarketSpan, market_key, stretch
 from prometheus.v10.evidence.records.manifest_parts import MarketSource
 from prometheus.v10.market.bars import Bars
 from prometheus.v10.market.null_arm import shuffle_returns
 from prometheus.v10.market.resolve import SYNTHETIC, MarketSpec, resolve_market
 from prometheus.v10.market.validate import require_valid
 from prometheus.v10.market.windows import Window, cut, whole
-from prometheus.v10.runs.request.eras import EraPlace, NoBarsLeftError, era_place
+from prometheus.v10.runs.request.era_place import EraPlace, NoBarsLeftError, era_place
 from prometheus.v10.runs.request.eras_table import WindowPolicy
 from prometheus.v10.runs.request.profile import MarketTable, Profile
 from prometheus.v10.runs.request.ranges import excess
@@ -85,12 +85,17 @@ def prepare(profile: Profile, layout: Layout, era: int | None = None) -> World:
         ablation=profile.experiments.ablation,
         interval=stretch(
             market_key(market.source, market.symbol),
-            (bars.first_open, bars.last_open, len(bars), bars.timeframe_s),
+            span_of(bars),
             window.start,
             window.len,
         ),
         place=place if profile.has_eras else None,
     )
+
+
+def span_of(bars: Bars) -> MarketSpan:
+    """A market in time."""
+    return MarketSpan(bars.first_open, bars.last_open, len(bars), bars.timeframe_s)
 
 
 def bars_left(profile: Profile, layout: Layout, era: int) -> bool:

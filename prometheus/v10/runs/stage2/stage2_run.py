@@ -258,6 +258,7 @@ class Stage2Work(OfflineWorkload):
             snapshot=work.snapshot.id,
             table=work.table,
             stretches=tuple(work.stretches),
+            market=work.market,
         )
         workers = executor.workers_for(self.profile.workers, len(run.manifest.seeds))
         waiting: list[tuple[list[PoolRecord], Identity, int]] = []

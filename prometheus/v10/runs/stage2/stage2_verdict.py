@@ -19,10 +19,11 @@ import numpy as np
 from attrs import evolve, frozen
 
 from prometheus.v10.evidence.derive.judged.judged_run import evaluation_hash
-from prometheus.v10.evidence.derive.judged.verdict_rules import CellName, Figures, metrics_of, origin_of
+from prometheus.v10.evidence.derive.judged.verdict_rules import CellName, Figures, intervals_of, metrics_of, origin_of
+from prometheus.v10.evidence.pools.exposure import Interval
 from prometheus.v10.evidence.pools.pool import iter_records
 from prometheus.v10.evidence.pools.pool_record import PoolEntry, PoolRecord, PoolSource, genome_bytes
-from prometheus.v10.evidence.records.codec import dump_config
+from prometheus.v10.evidence.records.codec import dump_config, to_plain
 from prometheus.v10.evidence.records.findings import Progress
 from prometheus.v10.evidence.records.manifest_parts import MarketSource
 from prometheus.v10.evidence.records.nulls import Nulls
@@ -49,6 +50,15 @@ class Assessment:
     snapshot: str
     table: Stage2Table
     stretches: tuple[Stretch, ...]
+    market: MarketSource
+
+    @property
+    def windows(self) -> list[tuple[str, Interval]]:
+        """What genomes are judged on, as an exposure names it."""
+        return intervals_of(
+            to_plain(self.market),
+            [(one.window.name, one.bars.first_open, len(one.bars), one.bars.timeframe_s) for one in self.stretches],
+        )
 
 
 def evaluation_of(profile: Profile, table: Stage2Table, market: MarketSource, core: str) -> str:
@@ -115,7 +125,9 @@ def _entry(
     assessment: Assessment, record: PoolRecord, figures: dict[CellKey, Array], first: Identity, row: int
 ) -> PoolEntry:
     nulls = Nulls(first.null_reasons)
-    origin = origin_of(assessment.snapshot, {"n": record.n, "id": record.id, "source": record.source})
+    origin = origin_of(
+        assessment.snapshot, {"n": record.n, "id": record.id, "source": record.source}, assessment.windows
+    )
     commit = origin["git_commit"]
     nulls.known("metrics_summary.origin.git_commit", commit, "the commit of the genome's own run is not known")
     return PoolEntry(

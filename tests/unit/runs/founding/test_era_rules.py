@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from prometheus.v10.base.errors import ConfigError
 from prometheus.v10.evidence.derive.eras.era_rules import expected_window, lines_of, sampled, share, walked
-from prometheus.v10.runs.request.eras import NoBarsLeftError, era_place
+from prometheus.v10.runs.request.era_place import NoBarsLeftError, era_place
 from prometheus.v10.runs.request.eras_table import AtEnd, WindowPolicy, WindowTable
 
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prometheus.v10.evidence.pools.exposure import MOST, Exposure, market_key, meets, stretch, union
+from prometheus.v10.evidence.pools.exposure import MOST, Exposure, MarketSpan, market_key, meets, stretch, union
 
 MARKETS = ("A", "B", "synthetic/1 seed=1")
 INTERVAL = st.tuples(st.sampled_from(MARKETS), st.integers(0, 400), st.integers(1, 30)).map(
@@ -62,10 +62,10 @@ def test_an_instrument_is_one_market_whatever_its_file_and_each_synthetic_seed_o
 
 
 def test_a_stretch_ends_at_the_close_of_its_last_bar():
-    assert stretch("A", (1000, 1000 + 9 * 60, 10, 60), 2, 3) == ("A", 1120, 1300)
+    assert stretch("A", MarketSpan(1000, 1000 + 9 * 60, 10, 60), 2, 3) == ("A", 1120, 1300)
 
 
 def test_the_stretch_of_a_market_with_gaps_is_long_enough_wherever_they_lie():
-    market = (1000, 1000 + 9 * 60, 7, 60)  # three bars are missing somewhere
+    market = MarketSpan(1000, 1000 + 9 * 60, 7, 60)  # three bars are missing somewhere
     assert stretch("A", market, 2, 3) == ("A", 1120, 1300 + 3 * 60)
     assert stretch("A", market, 4, 3) == ("A", 1240, 1600)  # never behind the market's end

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from prometheus.v10.evidence.derive.judged.cell_rules import DEFINITIONS, VERDICT
 from prometheus.v10.evidence.derive.judged.label_rules import Cell, Thresholds, labels, median
+from prometheus.v10.evidence.pools.exposure import Interval, covered, market_of, meets
 
 
 class CellName(NamedTuple):
@@ -111,13 +112,42 @@ def added(values: Iterable[float]) -> float:
     return total + rest if rest and isfinite(rest) else total
 
 
-def origin_of(snapshot: str, record: Mapping[str, Any]) -> dict[str, Any]:
-    """Where a genome comes from: its record in the snapshot, and that one's run."""
+def origin_of(snapshot: str, record: Mapping[str, Any], windows: Sequence[tuple[str, Interval]]) -> dict[str, Any]:
+    """Where a genome comes from: its record in the snapshot, and that one's run.
+
+    Args:
+        snapshot: id of the snapshot.
+        record: of the genome in it.
+        windows: names and intervals of what it is judged on. A record that knows what its ancestors lived through gets
+            ``seen``: the windows of which they saw any bar.
+    """
     source = record["source"]
+    lineage = source.get("lineage")
+    seen = {} if lineage is None else {"seen": seen_of(lineage["exposure"], windows)}
     return {
         "snapshot": snapshot,
         "n": record["n"],
         "id": record["id"],
         **{name: source[name] for name in ("run_id", "experiment", "genome_index")},
         "git_commit": source.get("git_commit"),
+        **seen,
     }
+
+
+def seen_of(exposure: Iterable[Sequence[Any]], windows: Sequence[tuple[str, Interval]]) -> list[str]:
+    """Names of the windows of which any bar was lived through, each once, in order."""
+    known = list(exposure)
+    return sorted({name for name, interval in windows if meets(known, interval)})
+
+
+def intervals_of(
+    market: Mapping[str, Any], stretches: Iterable[tuple[str, int, int, int]]
+) -> list[tuple[str, Interval]]:
+    """The intervals of the windows that a run judges on.
+
+    Args:
+        market: what the manifest says of the market.
+        stretches: of each window and timeframe: name, open of the first bar (UTC seconds), bars, seconds a bar.
+    """
+    key, span = market_of({"market": market})
+    return [(name, covered(key, span, first, bars * step)) for name, first, bars, step in stretches]
