@@ -72,8 +72,8 @@ def test_eras_of_a_killed_service_come_once_each_and_in_order(tree, start, times
     tree.assert_in_order()
     assert [one for one in audit(tree.layout).findings if one.level.value != "note"] == []
     records = {r["id"]: r for r in map(json.loads, tree.pool_bytes().decode().splitlines())}
-    for run in tree.runs():
-        for line in (run / "founders.jsonl").read_text().splitlines():
+    for place in tree.layout.lib.glob("runs_hf/*/founders.jsonl"):  # a run that was killed at once has none
+        for line in place.read_text().splitlines():
             for parent in json.loads(line)["parents"]:
                 assert records[parent["record_id"]]["genome_sha256"] == parent["genome_sha256"]
 
