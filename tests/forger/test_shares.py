@@ -16,7 +16,7 @@ from prometheus.v10.base.names import Artifact
 from prometheus.v10.evidence.chains.scan import file_sha256
 from prometheus.v10.evidence.derive.setting import MarketTime
 from prometheus.v10.evidence.derive.sharing import cut, hashed, in_processes
-from prometheus.v10.evidence.derive.streams import lines_before
+from prometheus.v10.evidence.derive.streams import lines_between
 from tests.forger.forge import Original
 from tests.forger.house import JUDGED, KINDS, do_judge, do_run
 
@@ -107,7 +107,7 @@ def test_cuts_lie_between_experiments(tmp_path: Path, experiments: list[int], co
     for share, (start, end) in zip(shares, ends, strict=True):
         named = [json.loads(line)["experiment"] for line in data[start:end].splitlines()]
         assert all(map(share.has, named))
-        assert lines_before(paths[Artifact.DEATHS], start) == data[:start].count(b"\n")
+        assert lines_between(paths[Artifact.DEATHS], 0, start) == data[:start].count(b"\n")
     whole, parts = hashed(paths, shares)
     assert whole[Artifact.DEATHS] == file_sha256(paths[Artifact.DEATHS])
     assert len(parts) == len(shares)

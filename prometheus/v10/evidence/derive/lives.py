@@ -19,7 +19,7 @@ from prometheus.v10.evidence.derive.patterns import Patterns
 from prometheus.v10.evidence.derive.rows import FILES, collapse_findings, row_findings
 from prometheus.v10.evidence.derive.setting import Heard, Setting
 from prometheus.v10.evidence.derive.sharing import MOST_SHARES, Share, can_share, cut, hashed, in_processes
-from prometheus.v10.evidence.derive.streams import EventFile, as_bytes, lines_before
+from prometheus.v10.evidence.derive.streams import EventFile, as_bytes, lines_between
 from prometheus.v10.evidence.derive.typed import is_count
 
 LARGE = 2 * 1024 * 1024
@@ -121,11 +121,14 @@ def _by_several(
     """
     sums: list[tuple[dict[Artifact, str], list[dict[Artifact, str]]]] = []
 
+    counted = [(0, 0)]
+
     def work(number: int) -> tuple[Lives, Heard]:
         share = shares[number]
+        counted[0] = _deaths_before(paths, share, *counted[0])
         mine = None if rows is None else {at: row for at, row in rows.items() if share.has(at)}
         last = unfinished and number == len(shares) - 1
-        return _read(setting, paths, mine, unfinished=last, share=share), setting.heard()
+        return _read(setting, paths, mine, unfinished=last, share=share, before=counted[0][1]), setting.heard()
 
     answers = in_processes(count, len(shares), work, lambda: sums.append(hashed(paths, shares)))
     if answers is None:
@@ -145,9 +148,9 @@ def _by_several(
 
 def _read(
     setting: Setting, paths: Mapping[Artifact, Path], rows: Mapping[int, Mapping[str, Any]] | None, *,
-    unfinished: bool, share: Share | None = None,
+    unfinished: bool, share: Share | None = None, before: int = 0,
 ) -> Lives:  # fmt: skip
-    """All experiments, or those of a share."""
+    """All experiments, or those of a share; ``before``: deaths that the run filed before it."""
     found = Lives()
     collecting = gc.isenabled()
     gc.disable()  # parsed lines hold no cycles: looking for some in them costs a quarter of the time
@@ -155,7 +158,6 @@ def _read(
     try:
         for artifact, path in paths.items():
             files[artifact] = EventFile(path, None if share is None else share.spans[artifact])
-        before = 0 if share is None else _deaths_before(paths, share)
         for experiment in _experiments(files, rows, found):
             parts = {artifact: file.part(experiment) for artifact, file in files.items()}
             last = unfinished and _next(files) is None
@@ -175,12 +177,20 @@ def _read(
     return found
 
 
-def _deaths_before(paths: Mapping[Artifact, Path], share: Share) -> int:
-    """How many deaths the run filed before a share, where patterns refer to their lines."""
+def _deaths_before(paths: Mapping[Artifact, Path], share: Share, at: int, count: int) -> tuple[int, int]:
+    """Where a share's deaths begin, and how many there are before, where patterns refer to their lines.
+
+    Args:
+        paths: of the files.
+        share: whose deaths are meant.
+        at: a place before them.
+        count: how many deaths are before that.
+    """
     start, end = share.spans.get(Artifact.INTERESTING_DEATHS, (0, 0))
     if start == end or Artifact.DEATHS not in paths:
-        return 0
-    return lines_before(paths[Artifact.DEATHS], share.spans[Artifact.DEATHS][0])
+        return at, count
+    there = share.spans[Artifact.DEATHS][0]
+    return there, count + lines_between(paths[Artifact.DEATHS], at, there)
 
 
 def _experiments(files: Mapping[Artifact, EventFile], rows: Mapping[int, Any] | None, found: Lives) -> Iterator[int]:

@@ -120,9 +120,9 @@ class EventFile:
             yield part
 
 
-def lines_before(path: Path, end: int) -> int:
-    """How many lines end before byte ``end`` of a file."""
-    fd, at, count = open_for_reading(path), 0, 0
+def lines_between(path: Path, at: int, end: int) -> int:
+    """How many lines of a file end from byte ``at`` on and before ``end``."""
+    fd, count = open_for_reading(path), 0
     try:
         while at < end and (block := os.pread(fd, min(BLOCK, end - at), at)):
             at += len(block)
