@@ -77,15 +77,23 @@ def _host(found: Mapping[str, Any]) -> dict[str, object]:
     return said
 
 
-def _disk(disk: Mapping[str, int | None]) -> str:
+def _disk(disk: Mapping[str, Any]) -> str:
     def size(name: str) -> str:
         number = disk[name]
         return "-" if number is None else mib(number)
 
     return (
         f"{size('used_bytes')} used of a budget of {size('budget_bytes')}; "
-        f"{size('free_bytes')} free, {size('keep_free_bytes')} must stay free"
+        f"{size('free_bytes')} free, {size('keep_free_bytes')} must stay free; "
+        f"{size('written_a_day')} a day now, {_full(disk)}"
     )
+
+
+def _full(disk: Mapping[str, Any]) -> str:
+    """The day on which the budget would be full."""
+    if disk["budget_bytes"] is None or disk["written_a_day"] is None:
+        return "no pace is known"
+    return f"budget full on {disk['budget_full_at'][:10]}" if disk["budget_full_at"] else "never full at this pace"
 
 
 def _number(value: float | None) -> str:

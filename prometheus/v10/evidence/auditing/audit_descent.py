@@ -186,7 +186,8 @@ def _run(place: Path, manifest: Mapping[str, Any]) -> _Run | None:
     era, founding, lines = era_number(manifest), table(manifest.get(FOUNDING)), manifest.get(OF_EACH)
     if era is None or not isinstance(lines, list):
         return None
-    eras = table(table(manifest.get("config")).get("founding")).get("eras", 0)
+    rules = table(table(manifest.get("config")).get("founding"))
+    eras = rules.get("eras", 0) if rules.get("snapshot") == "newest" else era
     records = founding.get("records", 0)
     run = _Run(
         path=place,

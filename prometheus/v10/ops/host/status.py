@@ -7,6 +7,7 @@ with its reason and named at the end, never left out. Standard library and attrs
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -33,6 +34,7 @@ from prometheus.v10.ops.host.systemd import Systemd, Unit
 from prometheus.v10.ops.instance import alive
 from prometheus.v10.ops.instance.progress_record import read_progress
 from prometheus.v10.ops.storage.sizes import bytes_under, free_bytes
+from prometheus.v10.ops.storage.written import bytes_of_run, full_at, written_a_day
 
 SCHEMA = "status/1"
 INTERVALS = CURVE_FILE
@@ -55,6 +57,7 @@ class Look:
     Attributes:
         blind: what could not be seen, and why: one sentence each.
         witness: the witness's directory; a host's own by default.
+        sizes: when the newest runs began, and how many bytes each left.
     """
 
     layout: Layout
@@ -62,6 +65,7 @@ class Look:
     clock: Clock
     blind: list[str] = Factory(list)
     witness: Path | None = None
+    sizes: list[tuple[datetime, int]] = Factory(list)
 
     def try_to(self, what: str, look: Callable[[], Any]) -> tuple[Any, str]:
         """What ``look`` finds and ``""``; or None and why it cannot be seen, which is noted."""
@@ -182,7 +186,14 @@ class Look:
             manifest, _ = self.try_to(f"run {run.run_id}", partial(_manifest, run))
             if manifest is not None:
                 newest.setdefault(str(manifest["instance"]), manifest)
+                self._note_size(manifest)
         return newest
+
+    def _note_size(self, manifest: Mapping[str, Any]) -> None:
+        """How much a run left, and when it began; one that does not say it as it must tells nothing."""
+        with suppress(ValueError, KeyError, TypeError, AttributeError, OverflowError):
+            began = datetime.fromisoformat(str(manifest["start_time"]).removesuffix("Z") + "+00:00")
+            self.sizes.append((began, bytes_of_run(manifest)))
 
     # ---- the rest --------------------------------------------------------------------------------------------------
 
@@ -208,12 +219,19 @@ class Look:
         keep = [table["keep_free_bytes"] for table in tables if table.get("keep_free_bytes") is not None]
         budget = [table["budget_bytes"] for table in tables if table.get("budget_bytes") is not None]
         none = "no run has named one" if not tables else "the profiles of the newest runs name none"
-        known = nulls.known
+        known, now = nulls.known, self.clock.now()
+        a_day = written_a_day(self.sizes, now)
+        limit = min(budget, default=None)
+        full, why = None, "no budget, no bytes or no pace is known"
+        if used is not None and limit is not None and a_day is not None:
+            full, why = full_at(used, limit, a_day, now), "not within a century at this pace"
         return {
+            "written_a_day": known("disk.written_a_day", a_day, "no run tells how much it left"),
+            "budget_full_at": known("disk.budget_full_at", None if full is None else utc_text(full), why),
             "free_bytes": known("disk.free_bytes", free, no_free),
             "used_bytes": known("disk.used_bytes", used, no_used),
             "keep_free_bytes": known("disk.keep_free_bytes", max(keep, default=None), none),
-            "budget_bytes": known("disk.budget_bytes", min(budget, default=None), none),
+            "budget_bytes": known("disk.budget_bytes", limit, none),
         }
 
     def _snapshot(self, nulls: Nulls) -> dict[str, Any] | None:

@@ -66,7 +66,7 @@ class _Reading:
     records: dict[int, list[tuple[int, dict[str, Any]]]] = Factory(dict)  # by era
 
 
-_readings: dict[tuple[Path, str, int], _Reading] = {}
+_readings: dict[tuple[Path, str], _Reading] = {}
 
 
 def ancestors(path: Path, prefix: Link, *, instance: str, era: int, eras: int) -> Ancestry:
@@ -85,7 +85,7 @@ def ancestors(path: Path, prefix: Link, *, instance: str, era: int, eras: int) -
         EvidenceError: when the file does not begin with this prefix: it is gone, shorter, or another.
         HostError: when it cannot be read.
     """
-    key = path.absolute(), instance, eras
+    key = path.absolute(), instance
     reading = _readings.get(key)
     if reading is None or reading.link.n > prefix.n or reading.first > era - eras:
         reading = _readings[key] = _Reading(era - eras)

@@ -14,7 +14,7 @@ from prometheus.v10.base.names import SNAPSHOT_PREFIX
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.evidence.chains.chain import Link
 from prometheus.v10.evidence.derive.eras.founded import ERA, FOUNDING, OF_EACH
-from prometheus.v10.evidence.pools.descent import FRESH, NULL
+from prometheus.v10.evidence.pools.descent import FRESH, INHERIT, NULL
 from prometheus.v10.evidence.pools.pool_claims import place_of
 from prometheus.v10.evidence.pools.snapshot import snapshot_id
 from prometheus.v10.evidence.writing.manifest import RunManifest
@@ -98,9 +98,14 @@ def descend(
     if set(of_each) - {FRESH}:
         prefix = _prefix(table.snapshot, layout, link)
         if prefix.link.n:
-            ancestry = ancestors(
-                prefix.path, prefix.link, instance=instance, era=world.place.number, eras=table.eras
-            )  # fmt: skip
+            eras = table.eras if table.snapshot == NEWEST else max(world.place.number, 1)
+            ancestry = ancestors(prefix.path, prefix.link, instance=instance, era=world.place.number, eras=eras)
+    if table.snapshot != NEWEST and not (ancestry or {}).get(INHERIT):
+        raise ConfigError(
+            f"[founding] snapshot = {table.snapshot} holds no record of line {INHERIT} of {instance} "
+            f"from an era before {world.place.number}",
+            hint="name a snapshot that was taken after an era of this instance, or newest",
+        )
     of_line = ancestry or {line: [] for line in of_each}
     found = plans(of_line, table, world.config, of_each, seeds)
     return RunDescent(instance=instance, era=era, lines=of_each, prefix=prefix, plans=tuple(found))

@@ -90,7 +90,7 @@ class FoundingTable:
         newcomers: share that the experiment's seed draws.
         parents: how parents are chosen.
         keep: parents are chosen among so many ancestors at most, the best.
-        eras: ancestors lived in one of so many eras before.
+        eras: ancestors lived in one of so many eras before; of a named snapshot all records count.
         tournament: how many ancestors meet in a tournament.
         fresh: experiments of each run that are founded at random, on the same bars.
         null: experiments of each run that are a line of their own, on shuffled returns.

@@ -323,3 +323,35 @@ def test_a_walk_over_imported_bars_ends_with_one_line(tmp_path, capsys):
     assert cli.main(words) == ExitCode.CONFIG
     assert "era 1 needs bars behind the last of 1100" in capsys.readouterr().err
     assert ledger_now(Layout.under(Path(root)).ledger).eras == {"T": 1}
+
+
+def of_snapshot(root: Path, number: str) -> str:
+    return PROFILE.replace("fresh = 1\nnull = 2\n", f'fresh = 1\nsnapshot = "{number}"\n')
+
+
+def test_a_named_snapshot_founds_every_later_era(root, capsys):
+    assert cli.main(["snapshot", "create", "--root", str(root)]) == ExitCode.DONE
+    (place,) = Layout.under(root).snapshots(Stage.STAGE1).glob("snapshot_*.json")
+    number = json.loads(place.read_text())["id"]
+    (root.parent / "ERA.toml").write_text(of_snapshot(root, number))
+    made = [again(root, era=ERAS + more) for more in range(6)]
+    named = [{one["record_id"] for line in lines(run / "founders.jsonl") for one in line["parents"]} for run in made]
+    assert all(named)
+    assert {manifest(run)["founding"]["snapshot"] for run in made} == {number}
+    descent = VerifyReport(root, "audit")
+    audit_descent(Layout.under(root), descent)
+    assert descent.findings == []
+    for run in made:
+        assert [one for one in verify_run(run).findings if one.level.value != "note"] == []
+
+
+def test_a_snapshot_without_an_ancestor_is_refused(root, capsys):
+    assert cli.main(["snapshot", "create", "--root", str(root)]) == ExitCode.DONE
+    (place,) = Layout.under(root).snapshots(Stage.STAGE1).glob("snapshot_*.json")
+    number = json.loads(place.read_text())["id"]
+    profile = root.parent / "X.toml"
+    profile.write_text(of_snapshot(root, number))
+    words = ["run", "--root", str(root), "--profile", str(profile), "--instance", "OTHER"]
+    capsys.readouterr()
+    assert cli.main(words) == ExitCode.CONFIG
+    assert f"snapshot = {number} holds no record of line inherit of OTHER" in capsys.readouterr().err
