@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import re
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
 import typer.main
+from rich.console import Console
 
 from prometheus.cli import commands, host
 from prometheus.cli import main as cli
+from prometheus.cli.operate.evidence_command import bytes_bar
 
 HEAVY = ("numba", "numpy", "scipy", "matplotlib")
 LIGHT = (
@@ -111,3 +116,14 @@ def test_no_program_asks_the_server_for_itself(program):
     assert program not in started
     named = {f"prometheus.cli.{one.module}" for one in commands.COMMANDS if one.evolves}
     assert not named & {program, f"{program}.__main__"}
+
+
+def test_the_bar_of_a_verification_is_drawn_without_a_thread():
+    shown = io.StringIO()
+    console = Console(file=shown, force_terminal=True, width=80)
+    with bytes_bar(console, "verify", 100) as progress:
+        assert threading.active_count() == 1
+        for _ in range(10):
+            progress(10)
+            time.sleep(0.03)
+    assert "/100 bytes" in shown.getvalue()

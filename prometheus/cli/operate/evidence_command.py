@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -37,13 +38,28 @@ VERIFY_EXAMPLES = examples(
 )
 
 
+REDRAW_SECONDS = 0.1
+
+
 @contextmanager
 def bytes_bar(console: Console, what: str, total: int) -> Iterator[Progress]:
-    """A bar over bytes; silent unless the console is a terminal."""
+    """A bar over bytes; silent unless the console is a terminal.
+
+    It is drawn by who works: a thread that draws it would keep verification from sharing its work among processes.
+    """
     columns = (TextColumn(what), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda more: bar.advance(task, more)
+    silent = not console.is_terminal
+    with Bar(*columns, console=console, transient=True, disable=silent, auto_refresh=False) as bar:
+        task, drawn = bar.add_task(what, total=total), time.monotonic()
+
+        def advance(more: int) -> None:
+            nonlocal drawn
+            bar.advance(task, more)
+            if not silent and time.monotonic() - drawn >= REDRAW_SECONDS:
+                bar.refresh()
+                drawn = time.monotonic()
+
+        yield advance
 
 
 def weigh(reports: Sequence[VerifyReport]) -> ExitCode:

@@ -355,3 +355,18 @@ def test_a_snapshot_without_an_ancestor_is_refused(root, capsys):
     capsys.readouterr()
     assert cli.main(words) == ExitCode.CONFIG
     assert f"snapshot = {number} holds no record of line inherit of OTHER" in capsys.readouterr().err
+
+
+def test_an_inherited_experiment_is_promoted_with_a_proof(root, tmp_path, capsys):
+    latest = max(record["source"]["lineage"]["era"] for record in pool(root))
+    record = next(one for one in reversed(pool(root)) if one["source"]["lineage"] == {
+        **one["source"]["lineage"], "line": "inherit", "era": latest,
+    })  # fmt: skip
+    assert cli.main(["promote", "--root", str(root), "--genome-id", record["id"], "--json"]) == ExitCode.DONE
+    assert '"proven"' in capsys.readouterr().out
+    (run,) = Layout.under(root).lib.glob("runs/PROMOTE_*")
+    assert manifest(run)["lines"] == ["inherit"]
+    assert lines(run / "founders.jsonl")[0]["parents"]
+    assert [one for one in verify_run(run).findings if one.level.value != "note"] == []
+    found = replay(run, Layout.under(root), tmp_path / "again", clock=SystemClock(), control=Watcher(), workers=1)
+    assert [one for one in (found.verified, *found.comparisons) if not one.same] == []
