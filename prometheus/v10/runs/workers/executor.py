@@ -24,7 +24,7 @@ from prometheus.v10.evidence.records.interesting import InterestingTable
 from prometheus.v10.runs.harvest import Harvest, Identity, harvest
 from prometheus.v10.runs.observe import Scene
 from prometheus.v10.runs.request.ablation import mask
-from prometheus.v10.runs.request.setup import World, arm_bars, market_arrays
+from prometheus.v10.runs.request.setup import World, arm_bars, known_market
 from prometheus.v10.runs.workers.cluster import PRELOAD, begin_worker, in_order, open_executor, start_fork_server
 from prometheus.v10.runs.workers.known_answer import require_known_answer
 
@@ -83,10 +83,11 @@ def run_job(world: World, job: Job, table: ProgressTable, look: Callable[[], Non
     """
     started = time.monotonic()
     bars = arm_bars(world, job.who.seed)
-    market, _ = market_arrays(bars, world.config)
+    known = known_market(bars, world.config, mask(world.ablation))
     experiment = Experiment(
-        market, world.config, job.who.seed, mask=mask(world.ablation), keep_orders_one_in=job.keep_orders_one_in
-    )
+        known.market, world.config, job.who.seed, mask=known.mask, keep_orders_one_in=job.keep_orders_one_in,
+        environment=known.environment,
+    )  # fmt: skip
     last = experiment.total_ticks if job.stop_after is None else job.stop_after
     row = table.rows[job.who.experiment]
     while experiment.tick < last and not experiment.done and not (table.stopped and job.stop_after is None):
@@ -100,7 +101,7 @@ def run_job(world: World, job: Job, table: ProgressTable, look: Callable[[], Non
     scene = Scene(
         symbol=world.market.symbol,
         environment=experiment.environment,
-        close=market.close,
+        close=known.market.close,
         config=world.config,
         keep_orders_one_in=job.keep_orders_one_in,
         interesting=job.interesting,
