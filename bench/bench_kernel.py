@@ -113,8 +113,9 @@ class Kernel:
         return Work(sum(work.agent_ticks for work in done), sum(work.ticks for work in done))
 
     def _experiment(self, agents: int, seed: int) -> Work:
-        world, market = self._worlds[agents]
-        experiment = Experiment(market, world.config, seed)
+        world, _ = self._worlds[agents]
+        known = setup.known_market(world.bars, world.config, NO_MASK)  # as a run's workers do
+        experiment = Experiment(known.market, world.config, seed, environment=known.environment)
         experiment.step(experiment.total_ticks)
         experiment.result()
         ticks, agent_ticks, *_ = experiment.figures()

@@ -15,7 +15,8 @@ import numpy as np
 from bench.bench_kernel import QUICK, bench_world
 from bench.jax_scan import COMMUNITY, ENVIRONMENT, Decision, layers
 from bench.naive import NaiveAgent
-from prometheus.v10.core import decision, features
+from prometheus.v10.core import community, decision, features
+from prometheus.v10.core.state import DRIVE_TICKS, by_slot
 from prometheus.v10.core.world import NO_MASK, Experiment
 
 AGENTS, TICKS = 64, 90
@@ -26,17 +27,23 @@ def core_decides():
     world, market = bench_world(QUICK, AGENTS)
     e = Experiment(market, world.config, 5)
     e.step(TICKS)
-    tick, n = e.tick - 1, len(e.agents.cash)
-    assert (n, e.alive) == (AGENTS, AGENTS)
-    before = e.agents.last_signal.copy()
-    features.community(e.agents, e.books, e.scratch, n, world.config, NO_MASK)
-    features.own_features(tick, market, e.environment, e.agents, e.books, e.scratch.own, n, world.config, NO_MASK)
-    decision.environment_drive(e.environment.features, tick, 1, e.agents.nets)
-    decision.signals(e.scratch, 0, e.agents.nets)
-    e.agents.order[:] = 0.0
-    decision.intents(e.agents, e.books, e.scratch, n, market.close[tick], world.config)
-    e.agents.last_signal[:] = before
+    tick, a = e.tick - 1, e.agents
+    assert (len(a.trades), e.alive) == (AGENTS, AGENTS)
+    before = a.nets["last_signal"].copy()
+    bar = features.bar_at(tick, market, e.environment, world.config)
+    features.narrow_all(a, bar)
+    community.community(a, e.books, e.scratch, world.config, NO_MASK)
+    decision.environment_drive(e.environment.features, tick, tick + 1, a.nets)
+    a.accounts["order"] = 0.0
+    decision.decide(a, e.books, e.scratch, bar, NO_MASK, world.config)
+    decision.everyones_out_signals(a.nets, tick % DRIVE_TICKS, e.scratch.shared)
+    a.nets["last_signal"] = before
     return e, tick, world.config
+
+
+def columns(e):
+    """Fields of all tiles by their name, one column an agent."""
+    return {name: by_slot(tiles[name]) for tiles in (e.agents.nets, e.agents.accounts) for name in tiles.dtype.names}
 
 
 def bar_at(e, tick, config):
@@ -48,12 +55,12 @@ def bar_at(e, tick, config):
 def naive_decides(e, tick, config):
     close, volatility, trend, depth = bar_at(e, tick, config)
     shared = tuple(float(value) for value in e.scratch.shared[-COMMUNITY:])
-    decided = []
+    decided, of = [], columns(e)
     for i, genes in enumerate(e.genomes):
-        a = NaiveAgent(genes, float(e.agents.cash[i]))
-        a.position, a.entry = float(e.agents.position[i]), float(e.agents.entry_price[i])
-        a.held, a.last_signal = tick - int(e.agents.entry_tick[i]), float(e.agents.last_signal[i])
-        a.shortfall, a.delay, a.slippage, a.impact = (float(value) for value in e.agents.impedance[:, i])
+        a = NaiveAgent(genes, float(of["cash"][i]))
+        a.position, a.entry = float(of["position"][i]), float(of["entry_price"][i])
+        a.held, a.last_signal = tick - int(of["entry_tick"][i]), float(of["last_signal"][i])
+        a.shortfall, a.delay, a.slippage, a.impact = (float(value) for value in of["impedance"][:, i])
         wanted = a.decide(e.environment.features[tick], shared, close, volatility, trend, depth, config)
         decided.append((a.signal(0), a.signal(1), wanted))
     return decided
@@ -63,10 +70,10 @@ def jax_decides(e, tick, config):
     made = Decision(config, config.initial_total * config.allocation_ratio / AGENTS)
     bar = bar_at(e, tick, config)
     w1, w2 = layers(np.stack(e.genomes[:AGENTS]))
-    a = e.agents
-    held = (tick - a.entry_tick + 1).astype(np.float32)
-    series = (a.position, a.entry_price, a.cash, a.last_signal, held)
-    agents = (*(np.asarray(values, dtype=np.float32) for values in series), a.impedance)
+    of = columns(e)
+    held = (tick - of["entry_tick"] + 1).astype(np.float32)
+    series = (of["position"], of["entry_price"], of["cash"], of["last_signal"], held)
+    agents = (*(np.asarray(values, dtype=np.float32) for values in series), of["impedance"])
     drive = np.einsum("f,nfh->nh", e.environment.features[tick], w1[:, :ENVIRONMENT])
     community = made.community(bar[0], agents)
 
@@ -88,11 +95,11 @@ def kth_largest_agrees() -> bool:
 
 def main() -> None:
     e, tick, config = core_decides()
-    s, a = e.scratch, e.agents
-    core = np.stack([s.signal_out, s.signal_in, a.position + a.order], axis=1).tolist()
+    of = columns(e)
+    core = np.stack([of["signal_out"], of["signal_in"], of["position"] + of["order"]], axis=1).tolist()
     decides = {"naive": naive_decides, "jax": jax_decides}[sys.argv[1]]
     theirs = decides(e, tick, config)
-    found = {"core": core, "theirs": theirs, "holders": int(np.count_nonzero(a.position))}
+    found = {"core": core, "theirs": theirs, "holders": int(np.count_nonzero(of["position"]))}
     if sys.argv[1] == "jax":
         found["selection_sorts"] = kth_largest_agrees()
     sys.stdout.write(json.dumps(found))

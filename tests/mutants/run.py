@@ -1,6 +1,6 @@
 """Run the worked examples against every mutant of the physics, and say which mutant survived them.
 
-    .venv/bin/python tests/mutants/run.py [exchange capital lifecycle decision features]
+    .venv/bin/python tests/mutants/run.py [exchange capital lifecycle decision features community]
 
 The examples of a module are collected once. Then, for each mutant, a child process puts it in the place of the module
 and runs the examples until one fails. A mutant counts as killed when a named example fails or does not end; one that
@@ -35,6 +35,7 @@ EXAMPLES = {
     "lifecycle": ("lifecycle",),
     "decision": ("decision",),
     "features": ("features_market", "features_agents"),
+    "community": ("features_agents",),
 }
 ENOUGH = 0.90
 SECONDS = 10  # of processor time; the examples of a module take about one

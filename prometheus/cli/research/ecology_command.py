@@ -135,13 +135,13 @@ def _percent(share: float | None) -> float | None:
 
 
 def _buried(one: Ecology) -> list[RenderableType]:
-    """Whether costs alone decide: the returns of those whom reviews buried, with and without their costs."""
+    """Whether costs alone decide: the returns of those whom reviews removed, with and without their costs."""
     reviewed = one.reviewed
     if reviewed is None:
-        return ["no review buried anybody who had never bred"]
+        return ["no review removed anybody who had never bred"]
     rows = [(words, *(short(getattr(reviewed, name)[column]) for column in SHOWN)) for name, words in REVIEWED.items()]
     return [
-        table(f"buried by a review without having bred: {reviewed.count:,} agents", ("figure", *SHOWN), rows),
+        table(f"removed by a review without having bred: {reviewed.count:,} agents", ("figure", *SHOWN), rows),
         facts(
             "of these",
             {

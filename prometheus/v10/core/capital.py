@@ -31,16 +31,20 @@ def unrealised(position: float, lot_btc: float, entry_price: float, price: float
 
 
 @compiled
-def mark_to_market(agents: Agents, books: Books, n: int, close: float, lot_btc: float, tick: int) -> None:
+def mark_to_market(agents: Agents, books: Books, close: float, lot_btc: float, tick: int) -> None:
     """Revalue everyone at ``close``, write the triplet of this tick and keep the largest conservation gap."""
-    cash, position, entry, equity = agents.cash, agents.position, agents.entry_price, agents.equity
-    for i in range(n):
-        equity[i] = cash[i] + unrealised(position[i], lot_btc, entry[i], close)
     allocated = 0.0
     paper = 0.0
-    for i in range(n):
-        allocated += equity[i]
-        paper += unrealised(position[i], lot_btc, entry[i], close)
+    for tile in range(agents.accounts.shape[0]):
+        account = agents.accounts[tile]
+        cash, position, entry = account["cash"], account["position"], account["entry_price"]
+        equity, profit = account["equity"], account["unrealised"]
+        for i in range(LANES):
+            profit[i] = unrealised(position[i], lot_btc, entry[i], close)
+            equity[i] = cash[i] + profit[i]
+        for i in range(LANES):
+            allocated += equity[i]
+            paper += profit[i]
     money = books.money
     money[ALLOCATED] = allocated
     money[TOTAL] = allocated + money[RESERVE]
@@ -53,7 +57,7 @@ def mark_to_market(agents: Agents, books: Books, n: int, close: float, lot_btc: 
 
 
 @compiled
-def silence(agents: Agents, slot: int) -> None:
+def clear_genome(agents: Agents, slot: int) -> None:
     """A genome of zeros: its nets say 0 whatever they see."""
     loci, lane = agents.nets[slot // LANES]["loci"], slot % LANES
     for locus in range(genome.LOCI):
@@ -61,14 +65,15 @@ def silence(agents: Agents, slot: int) -> None:
 
 
 @compiled
-def bury(agents: Agents, books: Books, slot: int) -> None:
-    """Move what a flat, dead agent leaves (or owes) to the reserve, and silence its slot."""
-    books.money[RESERVE] += agents.cash[slot]
-    agents.cash[slot] = 0.0
-    agents.equity[slot] = 0.0
-    agents.order[slot] = 0.0
-    agents.alive[slot] = 0
-    agents.period_capital[slot] = 1.0
-    silence(agents, slot)
+def remove_agent(agents: Agents, books: Books, slot: int) -> None:
+    """Move what a flat, dead agent leaves (or owes) to the reserve, and make its slot neutral."""
+    account, lane = agents.accounts[slot // LANES], slot % LANES
+    books.money[RESERVE] += account["cash"][lane]
+    account["cash"][lane] = 0.0
+    account["equity"][lane] = 0.0
+    account["order"][lane] = 0.0
+    account["period_capital"][lane] = 1.0
+    agents.nets[slot // LANES]["alive"][lane] = 0
+    clear_genome(agents, slot)
     books.tally[ALIVE] -= 1
     books.tally[DIED] += 1

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from numba import config, njit
-from numba.core.codegen import get_host_cpu_features
+from numba.core.codegen import get_host_cpu_features, ll  # type: ignore[attr-defined]
 
 # LLVM avoids 512-bit vectors on processors that have them, for the sake of mixed code; a tick is long enough to gain an
 # eighth from them. This chooses instructions, not arithmetic, and yields to features that numba was given by name.
@@ -19,6 +19,12 @@ SETTINGS: Any = config
 HOST: str = get_host_cpu_features()  # type: ignore[no-untyped-call]
 if SETTINGS.CPU_FEATURES is None and "+avx512f" in HOST:
     SETTINGS.CPU_FEATURES = HOST + ",-prefer-256-bit"
+
+# A loop over the sixteen lanes of a tile must reach LLVM's vectoriser as a loop. LLVM would unroll it before, and much
+# of what is unrolled stays scalar. The option holds for all that this process compiles from here on, and the core has
+# compiled nothing yet. It chooses instructions, not arithmetic. It needs no record beside CORE.lock: machine code that
+# numba keeps belongs to the sources that it was compiled from, and this line is one of them.
+ll.set_option("", "-unroll-full-max-count=4")
 
 OPTIONS: dict[str, Any] = {
     "error_model": "numpy",

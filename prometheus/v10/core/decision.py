@@ -13,15 +13,25 @@ counterfactual arms. What is decided at the close of t is filled at the open of 
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from prometheus.v10.core import capital, exchange, fences, genome
 from prometheus.v10.core.compiled import compiled
 from prometheus.v10.core.config import WorldConfig
-from prometheus.v10.core.features import C_FIRST, I_FIRST, M7, M9, OWN_COUNT
+from prometheus.v10.core.features import C_FIRST, I_FIRST, M7, M9, Bar, own_features
 from prometheus.v10.core.numeric import tanh32
-from prometheus.v10.core.state import HIDDEN_UNITS, LANES, Agents, Array32, Books, IntArray, Scratch
+from prometheus.v10.core.state import (
+    DRIVE_TICKS,
+    HIDDEN_UNITS,
+    LANES,
+    Agents,
+    Array32,
+    Books,
+    IntArray,
+    Scratch,
+    Tiles,
+)
 
+I32 = np.int32
 ZERO = np.float32(0.0)
 
 # Hidden units of one net, added to feature by feature.
@@ -36,28 +46,6 @@ def locus(unit: int, feature: int) -> int:
 
 
 @compiled
-def environment_drive(environment: Array32, first: int, ticks: int, nets: npt.NDArray[np.void]) -> None:
-    """The environment's share of every hidden unit for ``ticks`` ticks from ``first``: a tile's drive[k, unit, lane].
-
-    E comes first in feature order and is the same for every agent and state, so these partial sums are the very ones
-    a tick-by-tick sum would start with; computing them ahead reads the weights once for many ticks.
-    """
-    for tile in range(nets.shape[0]):
-        w, drive = nets[tile]["loci"], nets[tile]["drive"]
-        for unit in range(HIDDEN_UNITS):
-            at = locus(unit, 0)
-            for k in range(ticks):
-                x = environment[first + k]
-                x0, x1, x2, x3, x4, x5 = x[0], x[1], x[2], x[3], x[4], x[5]
-                x6, x7, x8, x9, x10, x11 = x[6], x[7], x[8], x[9], x[10], x[11]
-                for i in range(LANES):
-                    half = (x0 * w[at, i] + x1 * w[at + 5, i]) + x2 * w[at + 10, i]
-                    half = ((half + x3 * w[at + 15, i]) + x4 * w[at + 20, i]) + x5 * w[at + 25, i]
-                    half = ((half + x6 * w[at + 30, i]) + x7 * w[at + 35, i]) + x8 * w[at + 40, i]
-                    drive[k, unit, i] = ((half + x9 * w[at + 45, i]) + x10 * w[at + 50, i]) + x11 * w[at + 55, i]
-
-
-@compiled
 def add(h: Hidden, x: np.float32, w: Array32, at: int, i: int) -> Hidden:
     """Add one feature to the five hidden units of a net, whose weights for it begin at locus ``at``."""
     return (
@@ -67,17 +55,88 @@ def add(h: Hidden, x: np.float32, w: Array32, at: int, i: int) -> Hidden:
 
 
 @compiled
-def net(tile: np.void, base: int, first: int, shared: Array32, signal: Array32) -> None:
-    """Signal = tanh(W2 tanh(W1 x)) of the net at ``base``, whose hidden units begin at row ``first``, for every lane.
+def begin(x: np.float32, w: Array32, at: int, i: int) -> Hidden:
+    """The five hidden units of a net after their first feature, whose weights begin at locus ``at``."""
+    return (x * w[at, i], x * w[at + 1, i], x * w[at + 2, i], x * w[at + 3, i], x * w[at + 4, i])
 
-    E is in ``now`` already; I and M, each agent's own, and C, everyone's, follow in feature order.
-    """
-    w, now, own = tile["loci"], tile["now"], tile["own"]
-    c1, c2, c3 = shared[C_FIRST], shared[C_FIRST + 1], shared[C_FIRST + 2]
-    c4, c5 = shared[C_FIRST + 3], shared[C_FIRST + 4]
-    at, c, v = base + I_FIRST * 5, base + C_FIRST * 5, base + genome.W1_LOCI
+
+@compiled
+def keep(h: Hidden, hidden: Array32, first: int, i: int) -> None:
+    """Put five hidden units into the rows of a tile from ``first``."""
+    hidden[first, i], hidden[first + 1, i], hidden[first + 2, i] = h[0], h[1], h[2]
+    hidden[first + 3, i], hidden[first + 4, i] = h[3], h[4]
+
+
+@compiled
+def environment_share(net: np.void, x: Array32) -> None:
+    """What E, ``x`` (12,), gives every hidden unit of a tile. Ten sums in step: a lone one would wait for itself."""
+    w, hidden = net["loci"], net["hidden"]
+    x0, x1, x2, x3, x4, x5 = x[0], x[1], x[2], x[3], x[4], x[5]
+    x6, x7, x8, x9, x10, x11 = x[6], x[7], x[8], x[9], x[10], x[11]
+    inside = genome.IN_NET
     for i in range(LANES):
-        h = (now[first, i], now[first + 1, i], now[first + 2, i], now[first + 3, i], now[first + 4, i])
+        h, g = begin(x0, w, 0, i), begin(x0, w, inside, i)
+        h, g = add(h, x1, w, 5, i), add(g, x1, w, inside + 5, i)
+        h, g = add(h, x2, w, 10, i), add(g, x2, w, inside + 10, i)
+        h, g = add(h, x3, w, 15, i), add(g, x3, w, inside + 15, i)
+        h, g = add(h, x4, w, 20, i), add(g, x4, w, inside + 20, i)
+        h, g = add(h, x5, w, 25, i), add(g, x5, w, inside + 25, i)
+        h, g = add(h, x6, w, 30, i), add(g, x6, w, inside + 30, i)
+        h, g = add(h, x7, w, 35, i), add(g, x7, w, inside + 35, i)
+        h, g = add(h, x8, w, 40, i), add(g, x8, w, inside + 40, i)
+        h, g = add(h, x9, w, 45, i), add(g, x9, w, inside + 45, i)
+        h, g = add(h, x10, w, 50, i), add(g, x10, w, inside + 50, i)
+        h, g = add(h, x11, w, 55, i), add(g, x11, w, inside + 55, i)
+        keep(h, hidden, 0, i)
+        keep(g, hidden, genome.HIDDEN, i)
+
+
+@compiled
+def environment_drive(environment: Array32, first: int, last: int, nets: Tiles) -> None:
+    """The environment's share of every hidden unit at the ticks ``first`` .. ``last`` - 1, at most DRIVE_TICKS.
+
+    That of a tick is in row tick % DRIVE_TICKS of a tile's drive[row, unit, lane]. E comes first in feature order and
+    is the same for every agent and state, so these partial sums are the very ones a tick-by-tick sum would start with;
+    computing them ahead reads the weights once for many ticks.
+    """
+    for tile in range(nets.shape[0]):
+        net = nets[tile]
+        drive, hidden = net["drive"], net["hidden"]
+        for tick in range(first, last):
+            environment_share(net, environment[tick])
+            row = tick % DRIVE_TICKS
+            for unit in range(HIDDEN_UNITS):
+                for i in range(LANES):
+                    drive[row, unit, i] = hidden[unit, i]
+
+
+@compiled
+def begin_with_drive(net: np.void, ahead: int) -> None:
+    """Hidden units as the environment leaves them at this tick, row ``ahead`` of the drive."""
+    drive, hidden = net["drive"], net["hidden"]
+    for unit in range(HIDDEN_UNITS):
+        for i in range(LANES):
+            hidden[unit, i] = drive[ahead, unit, i]
+
+
+@compiled
+def add_community(h: Hidden, shared: Array32, w: Array32, at: int, i: int) -> Hidden:
+    """Add C, the same for everyone, whose weights begin at locus ``at``."""
+    h = add(add(h, shared[C_FIRST], w, at, i), shared[C_FIRST + 1], w, at + 5, i)
+    h = add(add(h, shared[C_FIRST + 2], w, at + 10, i), shared[C_FIRST + 3], w, at + 15, i)
+    return add(h, shared[C_FIRST + 4], w, at + 20, i)
+
+
+@compiled
+def add_the_rest(net: np.void, base: int, first: int, shared: Array32) -> None:
+    """Add I and M, each agent's own, and C, everyone's, in feature order to the hidden units of the net at ``base``.
+
+    They begin at row ``first`` and have the environment's share already.
+    """
+    w, own, hidden = net["loci"], net["own"], net["hidden"]
+    at = base + I_FIRST * 5
+    for i in range(LANES):
+        h = (hidden[first, i], hidden[first + 1, i], hidden[first + 2, i], hidden[first + 3, i], hidden[first + 4, i])
         h = add(add(h, own[0, i], w, at, i), own[1, i], w, at + 5, i)
         h = add(add(h, own[2, i], w, at + 10, i), own[3, i], w, at + 15, i)
         h = add(add(h, own[4, i], w, at + 20, i), own[5, i], w, at + 25, i)
@@ -86,76 +145,140 @@ def net(tile: np.void, base: int, first: int, shared: Array32, signal: Array32) 
         h = add(add(h, own[10, i], w, at + 50, i), own[11, i], w, at + 55, i)
         h = add(add(h, own[12, i], w, at + 60, i), own[13, i], w, at + 65, i)
         h = add(add(h, own[14, i], w, at + 70, i), own[15, i], w, at + 75, i)
-        h = add(add(add(h, c1, w, c, i), c2, w, c + 5, i), c3, w, c + 10, i)
-        h = add(add(h, c4, w, c + 15, i), c5, w, c + 20, i)
-        s = tanh32(h[0]) * w[v, i] + tanh32(h[1]) * w[v + 1, i]
-        s = (s + tanh32(h[2]) * w[v + 2, i]) + tanh32(h[3]) * w[v + 3, i]
-        signal[i] = tanh32(s + tanh32(h[4]) * w[v + 4, i])
+        h = add_community(h, shared, w, base + C_FIRST * 5, i)
+        keep(h, hidden, first, i)
 
 
 @compiled
-def signals(scratch: Scratch, ahead: int, nets: npt.NDArray[np.void]) -> None:
-    """Both nets of every agent: ``scratch.signal_out`` and ``scratch.signal_in``; ``ahead`` is the row of the drive."""
-    features, result = scratch.own_by_tile, scratch.signals_by_tile
-    for k in range(nets.shape[0]):
-        tile = nets[k]
-        now, drive, own, signal_out, signal_in = (
-            tile["now"], tile["drive"], tile["own"], tile["signal_out"], tile["signal_in"]
-        )  # fmt: skip
-        for unit in range(HIDDEN_UNITS):
-            for i in range(LANES):
-                now[unit, i] = drive[ahead, unit, i]
-        for row in range(OWN_COUNT):
-            for i in range(LANES):
-                own[row, i] = features[row, k, i]
-        net(tile, genome.OUT_NET, 0, scratch.shared, signal_out)
-        net(tile, genome.IN_NET, genome.HIDDEN, scratch.shared, signal_in)
-        for i in range(LANES):
-            result[0, k, i] = signal_out[i]
-        for i in range(LANES):
-            result[1, k, i] = signal_in[i]
+def add_the_rest_of_the_flat(net: np.void, shared: Array32) -> None:
+    """As `add_the_rest` for the OUT net of a tile, without the features that are 0 for whoever is flat.
 
-
-@compiled
-def deciding(agents: Agents, scratch: Scratch, n: int, config: WorldConfig) -> int:
-    """List in ``ordering`` who wants to enter and who leaves; returns how many.
-
-    Nothing branches here: who trades cannot be predicted, and a wrong guess costs more than the whole test.
+    These are I1-I3 and M8-M12. Only the flat ask the OUT net. As weights are finite, each of these would add a zero,
+    and that changes no sum but one that is itself zero, and of it no more than the sign: see `zeros_of_the_flat`.
     """
-    position, ordering, m9 = agents.position, scratch.ordering, scratch.own[M9]
-    signal_out, signal_in = scratch.signal_out, scratch.signal_in
-    all_leave = scratch.shared[C_FIRST + 3] > config.exit_c4_above
-    count = 0
-    for i in range(n):
-        enters = signal_out[i] > ZERO
-        leaves = (position[i] * signal_in[i] <= 0.0) | (m9[i] > config.exit_m9_above) | all_leave
-        ordering[count] = i
-        count += 1 if (enters if position[i] == 0.0 else leaves) else 0
+    w, own, hidden = net["loci"], net["own"], net["hidden"]
+    at = I_FIRST * 5
+    for i in range(LANES):
+        h = (hidden[0, i], hidden[1, i], hidden[2, i], hidden[3, i], hidden[4, i])
+        h = add(add(h, own[3, i], w, at + 15, i), own[4, i], w, at + 20, i)
+        h = add(add(h, own[5, i], w, at + 25, i), own[6, i], w, at + 30, i)
+        h = add(add(h, own[7, i], w, at + 35, i), own[8, i], w, at + 40, i)
+        h = add(add(h, own[9, i], w, at + 45, i), own[10, i], w, at + 50, i)
+        h = add_community(h, shared, w, C_FIRST * 5, i)
+        keep(h, hidden, 0, i)
+
+
+@compiled
+def answer(net: np.void, base: int, first: int, signal: Array32) -> None:
+    """Signal = tanh(W2 tanh(h)) of the net at ``base``, whose sums h are in the hidden rows from ``first``."""
+    w, h, v = net["loci"], net["hidden"], base + genome.W1_LOCI
+    for i in range(LANES):
+        s = tanh32(h[first, i]) * w[v, i] + tanh32(h[first + 1, i]) * w[v + 1, i]
+        s = (s + tanh32(h[first + 2, i]) * w[v + 2, i]) + tanh32(h[first + 3, i]) * w[v + 3, i]
+        signal[i] = tanh32(s + tanh32(h[first + 4, i]) * w[v + 4, i])
+
+
+@compiled
+def zeros_of_the_flat(net: np.void) -> np.int32:
+    """How many of a tile's living are flat with an OUT signal of zero."""
+    lots, alive, signal_out, count = net["lots"], net["alive"], net["signal_out"], I32(0)
+    for i in range(LANES):
+        count = I32(count + I32((signal_out[i] == ZERO) & (lots[i] == ZERO) & (alive[i] != 0)))
     return count
 
 
 @compiled
-def intents(agents: Agents, books: Books, scratch: Scratch, n: int, close: float, config: WorldConfig) -> None:
-    """Turn signals into orders for the next open, and remember the signal each agent acted on."""
-    position, cash, last_signal, ordering = agents.position, agents.cash, agents.last_signal, scratch.ordering
-    signal_out, signal_in = scratch.signal_out, scratch.signal_in
-    m7, m9 = scratch.own[M7], scratch.own[M9]
-    for i in range(n):
-        last_signal[i] = signal_out[i] if position[i] == 0.0 else signal_in[i]
+def signals(net: np.void, ahead: int, shared: Array32) -> None:
+    """Both nets of a tile: ``signal_in`` of all and ``signal_out`` of the flat; ``ahead`` is the row of the drive.
+
+    What a holder's ``signal_out`` is then, nobody reads: `out_signals` gives it.
+    """
+    begin_with_drive(net, ahead)
+    add_the_rest_of_the_flat(net, shared)
+    add_the_rest(net, genome.IN_NET, genome.HIDDEN, shared)
+    answer(net, genome.OUT_NET, 0, net["signal_out"])
+    answer(net, genome.IN_NET, genome.HIDDEN, net["signal_in"])
+    if zeros_of_the_flat(net) > 0:
+        out_signals(net, ahead, shared)
+
+
+@compiled
+def out_signals(net: np.void, ahead: int, shared: Array32) -> None:
+    """``signal_out`` of a whole tile, holders included, with every feature."""
+    begin_with_drive(net, ahead)
+    add_the_rest(net, genome.OUT_NET, 0, shared)
+    answer(net, genome.OUT_NET, 0, net["signal_out"])
+
+
+@compiled
+def everyones_out_signals(nets: Tiles, ahead: int, shared: Array32) -> None:
+    """``signal_out`` of everyone, for who looks from outside after a tick; nothing else of the tick is changed."""
+    for tile in range(nets.shape[0]):
+        out_signals(nets[tile], ahead, shared)
+
+
+@compiled
+def wants_of(net: np.void, all_leave: bool, exit_m9_above: float) -> None:  # noqa: FBT001
+    """Mark in ``wants`` who wants to enter and who leaves, and remember the signal each agent acts on.
+
+    Nothing branches here: who trades cannot be predicted, and a wrong guess costs more than the whole test.
+    """
+    lots, wants, last_signal, m9 = net["lots"], net["wants"], net["last_signal"], net["own"][M9]
+    signal_out, signal_in = net["signal_out"], net["signal_in"]
+    for i in range(LANES):
+        flat, out, inside = lots[i] == ZERO, signal_out[i], signal_in[i]
+        last_signal[i] = out if flat else inside
+        leaves = (lots[i] * inside <= ZERO) | (np.float64(m9[i]) > exit_m9_above) | all_leave
+        wants[i] = I32(out > ZERO) if flat else I32(leaves)
+
+
+@compiled
+def wishes(agents: Agents, scratch: Scratch, config: WorldConfig) -> int:
+    """List in ``ordering`` who wants to enter and who leaves; returns how many."""
+    ordering, count = scratch.ordering, 0
+    all_leave = scratch.shared[C_FIRST + 3] > config.exit_c4_above
+    for tile in range(agents.nets.shape[0]):
+        net, first = agents.nets[tile], tile * LANES
+        wants_of(net, all_leave, config.exit_m9_above)
+        wants = net["wants"]
+        for i in range(LANES):
+            ordering[count] = first + i
+            count += wants[i]
+    return count
+
+
+@compiled
+def decide(agents: Agents, books: Books, scratch: Scratch, bar: Bar, mask: Array32, config: WorldConfig) -> None:
+    """I and M and both nets of every tile; then wishes, and orders for the next open."""
+    clipped = 0
+    for tile in range(agents.nets.shape[0]):
+        net = agents.nets[tile]
+        clipped += own_features(net, bar, mask)
+        signals(net, bar.tick % DRIVE_TICKS, scratch.shared)
+    books.fence[fences.FEATURE_CLIP, fences.TRIGGERS] += clipped
+    intents(agents, books, scratch, wishes(agents, scratch, config), bar.close, config)
+
+
+@compiled
+def intents(agents: Agents, books: Books, scratch: Scratch, count: int, close: float, config: WorldConfig) -> None:
+    """Turn the wishes of the first ``count`` slots in ``ordering`` into orders for the next open."""
+    ordering = scratch.ordering
     margin_per_lot = exchange.lot_margin(close, config)
     open_orders = 0
-    for k in range(deciding(agents, scratch, n, config)):
-        i = ordering[k]
-        if position[i] == 0.0:
-            wanted = entry_order(cash[i], signal_in[i], m7[i], books.fence, margin_per_lot, config)
+    for k in range(count):
+        slot = ordering[k]
+        account, net, i = agents.accounts[slot // LANES], agents.nets[slot // LANES], slot % LANES
+        position, signal_in, own = account["position"][i], net["signal_in"][i], net["own"]
+        if position == 0.0:
+            wanted = entry_order(account["cash"][i], signal_in, own[M7, i], books.fence, margin_per_lot, config)
         else:
-            wanted = -position[i]
-            if position[i] * signal_in[i] > 0.0:
-                by = fences.EXIT_M9 if m9[i] > config.exit_m9_above else fences.EXIT_C4
+            wanted = -position
+            if position * signal_in > 0.0:
+                by = fences.EXIT_M9 if own[M9, i] > config.exit_m9_above else fences.EXIT_C4
                 books.fence[by, fences.TRIGGERS] += 1
         if wanted != 0.0:
-            agents.order[i] = wanted
-            ordering[open_orders] = i
+            account["order"][i] = wanted
+            ordering[open_orders] = slot
             open_orders += 1
     books.tally[capital.OPEN_ORDERS] = open_orders
 

@@ -18,7 +18,7 @@ import numpy as np
 from prometheus.v10.core import capital, fences
 from prometheus.v10.core.compiled import compiled
 from prometheus.v10.core.config import WorldConfig
-from prometheus.v10.core.state import Agents, Array64, Books, Environment, IntArray, Market, OrderLog, Scratch
+from prometheus.v10.core.state import LANES, Agents, Array64, Books, Environment, IntArray, Market, OrderLog, Scratch
 
 FUNDING_PERIOD_S = 8 * 3600
 
@@ -92,17 +92,18 @@ def close_position(
     agents: Agents, books: Books, slot: int, lots: float, price: float, fee_rate: float, lot_btc: float
 ) -> float:
     """Close ``lots`` (unsigned) of a position at ``price``; returns the realised profit before the fee."""
-    position = agents.position[slot]
+    account, lane = agents.accounts[slot // LANES], slot % LANES
+    position, entry_price = account["position"][lane], account["entry_price"][lane]
     side = 1.0 if position > 0.0 else -1.0
-    realised = capital.unrealised(side * lots, lot_btc, agents.entry_price[slot], price)
+    realised = capital.unrealised(side * lots, lot_btc, entry_price, price)
     fee = lots * lot_btc * price * fee_rate
-    entry_fee = lots * lot_btc * agents.entry_price[slot] * fee_rate
-    agents.cash[slot] += realised - fee
+    entry_fee = lots * lot_btc * entry_price * fee_rate
+    account["cash"][lane] += realised - fee
     agents.costs[0, slot] += fee
     books.money[capital.REALISED] += realised
     books.money[capital.FEES] += fee
     rest = abs(position) - lots
-    agents.position[slot] = side * rest if rest > 0.0 else 0.0
+    account["position"][lane] = side * rest if rest > 0.0 else 0.0
     if rest <= 0.0:
         agents.trades[slot] += 1
         agents.unfilled[slot] = 0
@@ -120,16 +121,16 @@ def note_fill(
 
     Exponential moving averages that start at their first sample; before it the delay is 0, after it never.
     """
-    impedance = agents.impedance
-    weight = 1.0 if impedance[1, slot] == 0.0 else alpha
+    impedance, lane = agents.nets[slot // LANES]["impedance"], slot % LANES
+    weight = 1.0 if impedance[1, lane] == 0.0 else alpha
     for row, sample in enumerate((shortfall, delay, slip, impact)):
-        before = np.float64(impedance[row, slot])
-        impedance[row, slot] = before + weight * (sample - before)
+        before = np.float64(impedance[row, lane])
+        impedance[row, lane] = before + weight * (sample - before)
 
 
 @compiled
-def doom(books: Books, scratch: Scratch, slot: int, reason: int) -> None:
-    """Put a slot on this tick's list of the dying."""
+def add_death(books: Books, scratch: Scratch, slot: int, reason: int) -> None:
+    """Put a slot on this tick's list of deaths."""
     k = books.tally[capital.DYING]
     scratch.dying[k] = slot
     scratch.reason[k] = reason
@@ -173,21 +174,22 @@ def fill_orders(
     fence = books.fence
     for k in range(books.tally[capital.OPEN_ORDERS]):
         i = scratch.ordering[k]
-        wanted = agents.order[i]
+        account, lane = agents.accounts[i // LANES], i % LANES
+        wanted = account["order"][lane]
         if wanted == 0.0:  # withdrawn by a review
             continue
-        agents.order[i] = 0.0
-        if agents.position[i] == 0.0:
+        account["order"][lane] = 0.0
+        if account["position"][lane] == 0.0:
             enter(i, wanted, terms, agents, books, log, config)
         else:
             leave(i, wanted, terms, agents, books, log, config)
-        if agents.position[i] == 0.0:
+        if account["position"][lane] == 0.0:
             fence[fences.CAPITAL_DEPLETED, fences.ATTEMPTS] += 1
-            if largest_order(agents.cash[i], terms.margin_per_lot) < 1.0:
+            if largest_order(account["cash"][lane], terms.margin_per_lot) < 1.0:
                 fence[fences.CAPITAL_DEPLETED, fences.TRIGGERS] += 1
                 fence[fences.CAPITAL_DEPLETED, fences.BLOCKS] += 1
                 scratch.side[i] = 0.0
-                doom(books, scratch, i, DEAD_DEPLETED)
+                add_death(books, scratch, i, DEAD_DEPLETED)
 
 
 @compiled
@@ -196,8 +198,9 @@ def enter(
 ) -> None:
     """Open a position: as much of the order as margin at the fill price and the bar's volume allow."""
     fence, flags, lots = books.fence, 0, abs(wanted)
+    account, lane = agents.accounts[slot // LANES], slot % LANES
     fence[fences.MARGIN_CAP, fences.ATTEMPTS] += 1
-    affordable = largest_order(agents.cash[slot], terms.margin_per_lot)
+    affordable = largest_order(account["cash"][lane], terms.margin_per_lot)
     if lots > affordable:
         fence[fences.MARGIN_CAP, fences.TRIGGERS] += 1
         flags |= FLAG_MARGIN_CAPPED
@@ -213,16 +216,16 @@ def enter(
     side = 1.0 if wanted > 0.0 else -1.0
     price, impact = taken_price(slot, side, filled, terms, agents, books, config)
     fee = filled * lot_quantity(config) * price * config.taker_fee
-    agents.cash[slot] -= fee
+    account["cash"][lane] -= fee
     agents.costs[0, slot] += fee
     books.money[capital.FEES] += fee
     experience(slot, wanted, filled, price, impact, terms, agents, config)
-    agents.position[slot] = side * filled
-    agents.entry_price[slot] = price
-    agents.entry_tick[slot] = terms.tick
+    account["position"][lane] = side * filled
+    account["entry_price"][lane] = price
+    agents.nets[slot // LANES]["entry_tick"][lane] = terms.tick
     agents.unfilled[slot] = 0
     log_order(log, books, terms.tick, agents.genome_index[slot], ENTRY, flags, wanted, side * filled, price,
-              terms.expected, fee, impact, 0.0, agents.position[slot])  # fmt: skip
+              terms.expected, fee, impact, 0.0, side * filled)  # fmt: skip
 
 
 @compiled
@@ -244,7 +247,7 @@ def leave(
         agents.unfilled[slot] += 1
     realised = close_position(agents, books, slot, filled, price, config.taker_fee, lot_btc)
     log_order(log, books, terms.tick, agents.genome_index[slot], EXIT, flags, wanted, side * filled, price,
-              terms.expected, fee, impact, realised, agents.position[slot])  # fmt: skip
+              terms.expected, fee, impact, realised, held(slot, agents))  # fmt: skip
 
 
 @compiled
@@ -275,6 +278,12 @@ def taken_price(
 
 
 @compiled
+def held(slot: int, agents: Agents) -> float:
+    """Signed lots of a slot's position."""
+    return agents.accounts[slot // LANES]["position"][slot % LANES]
+
+
+@compiled
 def waited(slot: int, agents: Agents, config: WorldConfig) -> float:
     """M2's sample: ticks since the order was first wanted, against the reference, at most 1."""
     return min((1.0 + agents.unfilled[slot]) / config.reference_fill_ticks, 1.0)
@@ -299,18 +308,20 @@ def refuse(
     note_fill(agents, slot, 1.0, waited(slot, agents, config), 0.0, 0.0, config.ema_alpha)
     agents.unfilled[slot] += 1
     log_order(log, books, terms.tick, agents.genome_index[slot], kind, flags | FLAG_UNFILLED, wanted, 0.0, 0.0,
-              terms.expected, 0.0, 0.0, 0.0, agents.position[slot])  # fmt: skip
+              terms.expected, 0.0, 0.0, 0.0, held(slot, agents))  # fmt: skip
 
 
 @compiled
-def pay_funding(price: float, rate: float, agents: Agents, books: Books, n: int, lot_btc: float) -> None:
+def pay_funding(price: float, rate: float, agents: Agents, books: Books, lot_btc: float) -> None:
     """Book funding on every open position at ``price``: longs pay a positive ``rate``, shorts receive it."""
     total = 0.0
-    for i in range(n):
-        paid = agents.position[i] * lot_btc * price * rate
-        agents.cash[i] -= paid
-        agents.costs[1, i] += paid
-        total += paid
+    for tile in range(agents.accounts.shape[0]):
+        cash, position = agents.accounts[tile]["cash"], agents.accounts[tile]["position"]
+        for i in range(LANES):
+            paid = position[i] * lot_btc * price * rate
+            cash[i] -= paid
+            agents.costs[1, tile * LANES + i] += paid
+            total += paid
     books.money[capital.FUNDING] += total
 
 
@@ -332,57 +343,64 @@ def margin_excess(
 
 
 @compiled
-def liquidate(
-    tick: int, market: Market, agents: Agents, books: Books, log: OrderLog, scratch: Scratch, n: int,
-    config: WorldConfig,
-) -> None:  # fmt: skip
-    """Close every position whose margin gave out within the bar; its agent dies, its debt is the reserve's."""
-    lot_btc = lot_quantity(config)
-    maintenance = config.maintenance_margin
-    low, high = market.low[tick], market.high[tick]
-    cash, position, entry, margin = agents.cash, agents.position, agents.entry_price, scratch.margin
-    for i in range(n):
-        worst = low if position[i] > 0.0 else high
-        excess = margin_excess(cash[i], position[i], entry[i], worst, lot_btc, maintenance)
-        margin[i] = excess if position[i] != 0.0 else 1.0
+def margins_hold(low: float, high: float, agents: Agents, lot_btc: float, maintenance: float) -> bool:
+    """Fill ``margin`` of every account at the bar's worst price for it, 1 where it is flat; whether all are above 0."""
     gone = 0
-    for i in range(n):
-        gone += 1 if margin[i] <= 0.0 else 0
-    if gone == 0:
+    for tile in range(agents.accounts.shape[0]):
+        account = agents.accounts[tile]
+        cash, position, entry, margin = account["cash"], account["position"], account["entry_price"], account["margin"]
+        for i in range(LANES):
+            worst = low if position[i] > 0.0 else high
+            excess = margin_excess(cash[i], position[i], entry[i], worst, lot_btc, maintenance)
+            margin[i] = excess if position[i] != 0.0 else 1.0
+        for i in range(LANES):
+            gone += 1 if margin[i] <= 0.0 else 0
+    return gone == 0
+
+
+@compiled
+def liquidate(
+    tick: int, market: Market, agents: Agents, books: Books, log: OrderLog, scratch: Scratch, config: WorldConfig
+) -> None:
+    """Close every position whose margin gave out within the bar; its agent dies, its debt is the reserve's."""
+    lot_btc, maintenance = lot_quantity(config), config.maintenance_margin
+    if margins_hold(market.low[tick], market.high[tick], agents, lot_btc, maintenance):
         return
     fence = books.fence
-    for i in range(n):
-        if margin[i] > 0.0:
+    for i in range(scratch.dying.shape[0]):
+        account, lane = agents.accounts[i // LANES], i % LANES
+        if account["margin"][lane] > 0.0:
             continue
-        limit = liquidation_price(cash[i], position[i], entry[i], lot_btc, maintenance)
+        position = account["position"][lane]
+        limit = liquidation_price(account["cash"][lane], position, account["entry_price"][lane], lot_btc, maintenance)
         opened = market.open[tick]
-        price = min(limit, opened) if position[i] > 0.0 else max(limit, opened)
+        price = min(limit, opened) if position > 0.0 else max(limit, opened)
         price = max(price, config.tick_size)
-        lots = abs(position[i])
-        wanted = -position[i]
-        scratch.side[i] = 1.0 if position[i] > 0.0 else -1.0
+        lots = abs(position)
+        scratch.side[i] = 1.0 if position > 0.0 else -1.0
         realised = close_position(agents, books, i, lots, price, config.liquidation_fee, lot_btc)
         fee = lots * lot_btc * price * config.liquidation_fee
-        log_order(log, books, tick, agents.genome_index[i], LIQUIDATION, FLAG_FORCED, wanted, wanted, price, limit,
-                  fee, 0.0, realised, 0.0)  # fmt: skip
+        log_order(log, books, tick, agents.genome_index[i], LIQUIDATION, FLAG_FORCED, -position, -position, price,
+                  limit, fee, 0.0, realised, 0.0)  # fmt: skip
         # Who holds at the close is counted there (features.community); who does not live to see it, here.
         fence[fences.LIQUIDATION, fences.ATTEMPTS] += 1
         fence[fences.LIQUIDATION, fences.TRIGGERS] += 1
         fence[fences.LIQUIDATION, fences.BLOCKS] += 1
-        doom(books, scratch, i, DEAD_LIQUIDATION)
+        add_death(books, scratch, i, DEAD_LIQUIDATION)
 
 
 @compiled
 def flatten_all(
-    tick: int, market: Market, environment: Environment, agents: Agents, books: Books, log: OrderLog, n: int, kind: int,
+    tick: int, market: Market, environment: Environment, agents: Agents, books: Books, log: OrderLog, kind: int,
     config: WorldConfig,
 ) -> None:  # fmt: skip
     """Close every position at this tick's close, as taker with spread and impact, and drop every open order."""
     lot_btc = lot_quantity(config)
     reference = market.close[tick]
-    for i in range(n):
-        agents.order[i] = 0.0
-        position = agents.position[i]
+    for i in range(agents.trades.shape[0]):
+        account, lane = agents.accounts[i // LANES], i % LANES
+        account["order"][lane] = 0.0
+        position = account["position"][lane]
         if position == 0.0:
             continue
         lots = abs(position)

@@ -48,25 +48,26 @@ C4    death rate                  d / (d + alive), d = deaths of the last ``comm
 C5    top performers              mean last signal of the top 10 % by period ROI
 ====  ==========================  ====================================================================================
 
-C3 and C5 are averaged as integers (steps of 2^-20), so that they do not depend on the order of the agents.
+E, I and M are computed here, C in `community`.
 """
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
-from prometheus.v10.core import capital, exchange, fences, genome
+from prometheus.v10.core import exchange
 from prometheus.v10.core.compiled import compiled
 from prometheus.v10.core.config import WorldConfig
 from prometheus.v10.core.state import (
+    LANES,
     Agents,
     Array32,
     Array64,
-    Books,
     Environment,
     IntArray,
     Market,
-    Scratch,
 )
 
 FEATURE_CONTRACT = "v10/features-33/1"
@@ -84,13 +85,10 @@ E_FIRST, I_FIRST, M_FIRST, C_FIRST = 0, 12, 16, 28
 E_COUNT = I_FIRST - E_FIRST
 OWN_COUNT = C_FIRST - I_FIRST
 
-# Rows of Scratch.own.
+# Rows of a tile's own features.
 I1, I2, I3, I4, M1, M2, M3, M4, M5, M6, M7, M8, M9, M10, M11, M12 = range(16)
 
-STEPS_PER_UNIT = np.float32(1048576.0)  # 2^20: the grid on which community averages are summed
-STEPS_PER_UNIT_64 = 1048576.0
-HALF = np.float32(0.5)
-F32 = np.float32
+F32, I32 = np.float32, np.int32
 ZERO, ONE = F32(0.0), F32(1.0)
 TINY = F32(1e-9)  # USDT: keeps a quotient finite where there is no equity
 NEAREST = F32(0.01)  # M9's floor of the distance, so at most 100
@@ -207,237 +205,171 @@ def environment(market: Market, config: WorldConfig, mask: Array32) -> Environme
 # -------------------------------------------------------------------------------- I and M: the agent and its impedance
 
 
+class Bar(NamedTuple):
+    """What of a bar's close I and M need, the same for everyone."""
+
+    tick: int
+    close: float
+    lot_btc: float
+    maintenance: float  # of notional
+    orders_per_depth: np.float32  # leverage over market depth, per USDT
+    lot_value: np.float32  # USDT
+    leverage_k: np.float32
+    volatility: np.float32
+    fee: np.float32
+    strength: np.float32  # of the trend: squared
+
+
 @compiled
-def identity(agents: Agents, own: Array32, n: int) -> None:
+def bar_at(tick: int, market: Market, environment: Environment, config: WorldConfig) -> Bar:
+    """The bar of ``tick`` as everyone's features see it."""
+    close, trend, lot_btc = market.close[tick], environment.trend[tick], exchange.lot_quantity(config)
+    depth = max(config.depth_share * environment.mean_volume[tick] * close, 1e-9)
+    return Bar(
+        tick, close, lot_btc, config.maintenance_margin, F32(config.leverage_cap / depth), F32(lot_btc * close),
+        F32(config.leverage_k), F32(environment.volatility[tick]), F32(config.taker_fee), F32(trend * trend),
+    )  # fmt: skip
+
+
+@compiled
+def narrow_all(agents: Agents, bar: Bar) -> None:
+    """`narrow` every tile. A pass of its own: a tile is read in whole rows, which are long written by then."""
+    for tile in range(agents.nets.shape[0]):
+        narrow(agents.accounts[tile], agents.nets[tile], bar)
+
+
+@compiled
+def narrow(account: np.void, net: np.void, bar: Bar) -> None:
+    """An account in 32 bits, as I, M and C see it. Money is 64 bits wide, and what it leaves is rounded here alone."""
+    cash, position, entry = account["cash"], account["position"], account["entry_price"]
+    value, period_capital = account["equity"], account["period_capital"]
+    lots, equity, profit, excess, slope, roi = (
+        net["lots"], net["equity"], net["profit"], net["excess"], net["slope"], net["roi"]
+    )  # fmt: skip
+    for i in range(LANES):
+        held = position[i] * bar.lot_btc
+        size = abs(held)
+        gain = held * (bar.close - entry[i])
+        lots[i] = F32(position[i])
+        equity[i] = F32(value[i])
+        profit[i] = F32(gain)
+        excess[i] = F32(cash[i] + gain - bar.maintenance * size * bar.close)
+        slope[i] = F32((size - bar.maintenance * held) * bar.close)
+        roi[i] = F32(value[i]) / F32(period_capital[i]) - ONE
+
+
+@compiled
+def identity(net: np.void) -> None:
     """I1-I4."""
-    position, last_signal = agents.position, agents.last_signal
-    has, direction, state, last = own[I1], own[I2], own[I3], own[I4]
-    for i in range(n):
-        has[i] = F32(1.0) if position[i] != 0.0 else F32(0.0)
-    for i in range(n):
-        direction[i] = F32(1.0) if position[i] > 0.0 else (F32(-1.0) if position[i] < 0.0 else F32(0.0))
-    for i in range(n):
-        state[i] = has[i]
-    for i in range(n):
-        last[i] = last_signal[i]
+    own, lots, last_signal = net["own"], net["lots"], net["last_signal"]
+    for i in range(LANES):
+        own[I1, i] = ONE if lots[i] != ZERO else ZERO
+        own[I2, i] = ONE if lots[i] > ZERO else (-ONE if lots[i] < ZERO else ZERO)
+        own[I3, i] = ONE if lots[i] != ZERO else ZERO
+        own[I4, i] = last_signal[i]
 
 
 @compiled
-def experienced_impedance(agents: Agents, own: Array32, n: int, fee: np.float32) -> None:
+def experienced_impedance(net: np.void, fee: np.float32) -> None:
     """M1, M2, M5, M6 (moving averages the fills have fed), and M4 and M7, which are made of them."""
-    for average, row in enumerate((M1, M2, M5, M6)):
-        experienced, mine = agents.impedance[average], own[row]
-        for i in range(n):
-            mine[i] = experienced[i]
-    last_signal, slippage, impact, m4, m7 = agents.last_signal, own[M5], own[M6], own[M4], own[M7]
-    for i in range(n):
-        m4[i] = abs(last_signal[i]) * (slippage[i] + impact[i])
-    for i in range(n):
-        m7[i] = min(slippage[i] + impact[i] + fee, ONE)
+    own, experienced, last_signal = net["own"], net["impedance"], net["last_signal"]
+    for i in range(LANES):
+        slippage, impact = experienced[2, i], experienced[3, i]
+        own[M1, i] = experienced[0, i]
+        own[M2, i] = experienced[1, i]
+        own[M4, i] = abs(last_signal[i]) * (slippage + impact)
+        own[M5, i] = slippage
+        own[M6, i] = impact
+        own[M7, i] = min(slippage + impact + fee, ONE)
 
 
 @compiled
-def size_impedance(agents: Agents, own: Array32, n: int, orders_per_depth: np.float32) -> None:
-    """M3: the largest notional the agent could send, against the market's depth (``leverage / depth``, per USDT)."""
-    equity, m3 = agents.equity, own[M3]
-    for i in range(n):
-        m3[i] = min(max(F32(equity[i]) * orders_per_depth, ZERO), ONE)
+def size_impedance(net: np.void, orders_per_depth: np.float32) -> None:
+    """M3: the largest notional the agent could send, against the market's depth."""
+    own, equity = net["own"], net["equity"]
+    for i in range(LANES):
+        own[M3, i] = min(max(equity[i] * orders_per_depth, ZERO), ONE)
 
 
 @compiled
-def leverage_risk(agents: Agents, own: Array32, n: int, lot_value: np.float32, k: np.float32) -> None:
+def leverage_risk(net: np.void, lot_value: np.float32, k: np.float32) -> None:
     """M8 from leverage L = notional / equity, as notional^2 / (notional^2 + k equity^2)."""
-    equity, position, m8 = agents.equity, agents.position, own[M8]
-    for i in range(n):
-        notional = F32(position[i]) * lot_value
-        worth = max(F32(equity[i]), TINY)
-        m8[i] = notional * notional / (notional * notional + k * worth * worth)
+    own, equity, lots = net["own"], net["equity"], net["lots"]
+    for i in range(LANES):
+        notional = lots[i] * lot_value
+        worth = max(equity[i], TINY)
+        own[M8, i] = notional * notional / (notional * notional + k * worth * worth)
 
 
 @compiled
-def liquidation_nearness(
-    agents: Agents, own: Array32, n: int, close: float, lot_btc: float, maintenance: float
-) -> None:
+def liquidation_nearness(net: np.void) -> None:
     """M9: inverse distance to the liquidation price as a fraction of the close; 0 when flat.
 
     Solved for the distance: margin excess at the close, over how fast it shrinks per unit of price.
     """
-    cash, position, entry, m9 = agents.cash, agents.position, agents.entry_price, own[M9]
-    for i in range(n):
-        held = position[i] * lot_btc
-        size = abs(held)
-        excess = F32(cash[i] + held * (close - entry[i]) - maintenance * size * close)
-        slope = F32((size - maintenance * held) * close)
-        nearness = slope / max(excess, NEAREST * slope, TINY)
-        m9[i] = nearness if position[i] != 0.0 else ZERO
+    own, lots, excess, slope = net["own"], net["lots"], net["excess"], net["slope"]
+    for i in range(LANES):
+        nearness = slope[i] / max(excess[i], NEAREST * slope[i], TINY)
+        own[M9, i] = nearness if lots[i] != ZERO else ZERO
 
 
 @compiled
-def volatility_stress(
-    agents: Agents, own: Array32, n: int, lot_value: np.float32, volatility: np.float32, maintenance: np.float32
-) -> None:
+def volatility_stress(net: np.void, lot_value: np.float32, volatility: np.float32, maintenance: np.float32) -> None:
     """M10: one bar's typical move of the position against the margin it has left."""
-    equity, position, m10 = agents.equity, agents.position, own[M10]
-    for i in range(n):
-        notional = abs(F32(position[i])) * lot_value
-        left = max(F32(equity[i]) - maintenance * notional, TINY)
-        m10[i] = min(notional * volatility / left, ONE)
+    own, equity, lots = net["own"], net["equity"], net["lots"]
+    for i in range(LANES):
+        notional = abs(lots[i]) * lot_value
+        left = max(equity[i] - maintenance * notional, TINY)
+        own[M10, i] = min(notional * volatility / left, ONE)
 
 
 @compiled
-def pnl_quality(agents: Agents, own: Array32, n: int, close: float, lot_btc: float, tick: int) -> None:
+def pnl_quality(net: np.void, tick: int) -> None:
     """M11: unrealised profit per tick held, as a fraction of equity."""
-    equity, position, entry, entered, m11 = (
-        agents.equity,
-        agents.position,
-        agents.entry_price,
-        agents.entry_tick,
-        own[M11],
-    )
-    for i in range(n):
-        held = F32(tick - entered[i] + 1)
-        profit = abs(F32(position[i] * lot_btc * (close - entry[i])))
-        m11[i] = min(profit / (max(F32(equity[i]), TINY) * held), ONE)
+    own, equity, profit, entry_tick = net["own"], net["equity"], net["profit"], net["entry_tick"]
+    for i in range(LANES):
+        held = F32(I32(tick - entry_tick[i] + 1))
+        own[M11, i] = min(abs(profit[i]) / (max(equity[i], TINY) * held), ONE)
 
 
 @compiled
-def comfort(own: Array32, n: int, trend: float) -> None:
+def comfort(net: np.void, strength: np.float32) -> None:
     """M12: how strongly the market moves along the agent's axis, either way."""
-    direction, m12 = own[I2], own[M12]
-    strength = F32(trend * trend)
-    for i in range(n):
-        m12[i] = abs(direction[i]) * strength
+    own = net["own"]
+    for i in range(LANES):
+        own[M12, i] = abs(own[I2, i]) * strength
 
 
 @compiled
-def count_clips(own: Array32, books: Books, n: int) -> None:
-    """Count where a cap of [0, 1] was reached (M3, M10)."""
-    clipped = 0
-    size, stress = own[M3], own[M10]
-    for i in range(n):
-        clipped += 1 if size[i] >= F32(1.0) else 0
-    for i in range(n):
-        clipped += 1 if stress[i] >= F32(1.0) else 0
-    books.fence[fences.FEATURE_CLIP, fences.TRIGGERS] += clipped
+def count_clips(net: np.void) -> np.int32:
+    """How often a cap of [0, 1] was reached (M3, M10)."""
+    own, clipped = net["own"], I32(0)
+    for i in range(LANES):
+        clipped = I32(clipped + I32(own[M3, i] >= ONE) + I32(own[M10, i] >= ONE))
+    return clipped
 
 
 @compiled
-def own_features(
-    tick: int, market: Market, environment: Environment, agents: Agents, books: Books, own: Array32, n: int,
-    config: WorldConfig, mask: Array32,
-) -> None:  # fmt: skip
-    """All of I and M at the close of ``tick``; ablated rows are zero."""
-    close = market.close[tick]
-    lot_btc = exchange.lot_quantity(config)
-    lot_value = F32(lot_btc * close)
-    depth = max(config.depth_share * environment.mean_volume[tick] * close, 1e-9)
-    maintenance = F32(config.maintenance_margin)
-    identity(agents, own, n)
-    experienced_impedance(agents, own, n, F32(config.taker_fee))
-    size_impedance(agents, own, n, F32(config.leverage_cap / depth))
-    leverage_risk(agents, own, n, lot_value, F32(config.leverage_k))
-    liquidation_nearness(agents, own, n, close, lot_btc, config.maintenance_margin)
-    volatility_stress(agents, own, n, lot_value, F32(environment.volatility[tick]), maintenance)
-    pnl_quality(agents, own, n, close, lot_btc, tick)
-    comfort(own, n, environment.trend[tick])
-    count_clips(own, books, n)
+def ablate(net: np.void, mask: Array32) -> None:
+    """Zero the rows of I and M that ``mask`` switches off."""
+    own = net["own"]
     for row in range(OWN_COUNT):
-        if mask[I_FIRST + row] == F32(0.0):
-            own[row, :] = F32(0.0)
-
-
-# ------------------------------------------------------------------------------------------------ C: the community
-
-
-@compiled
-def kth_largest(values: Array32, n: int, k: int) -> float:
-    """The ``k``-th largest (1-based) of ``values[:n]``, by selection in place."""
-    left, right = 0, n - 1
-    wanted = k - 1
-    while left < right:
-        pivot = values[(left + right) // 2]
-        i, j = left, right
-        while i <= j:
-            while values[i] > pivot:
-                i += 1
-            while values[j] < pivot:
-                j -= 1
-            if i <= j:
-                held = values[i]
-                values[i] = values[j]
-                values[j] = held
-                i += 1
-                j -= 1
-        if wanted <= j:
-            right = j
-        elif wanted >= i:
-            left = i
-        else:
-            break
-    return values[wanted]
+        if mask[I_FIRST + row] == ZERO:
+            for i in range(LANES):
+                own[row, i] = ZERO
 
 
 @compiled
-def threshold_of_the_best(roi: Array32, ranked: Array32, cut: Array32, n: int, k: int) -> float:
-    """The ``k``-th largest ROI.
-
-    ``cut[0]`` is a ROI that, on earlier ticks, between k and 3 k of them reached. Where it still is, only those are
-    ranked; else all are, and the cut is moved. It spares time and has no say in the result.
-    """
-    mark = cut[0]
-    count = 0
-    for i in range(n):
-        ranked[count] = roi[i]
-        count += 1 if roi[i] >= mark else 0
-    if count < k:
-        for i in range(n):
-            ranked[i] = roi[i]
-        count = n
-    if count > 3 * k:
-        cut[0] = kth_largest(ranked, count, 2 * k)
-    return kth_largest(ranked, count, k)
-
-
-@compiled
-def top_signal(agents: Agents, scratch: Scratch, n: int, alive: int, share: float) -> float:
-    """C5: mean last signal of the best ``share`` of the living by period ROI; everyone at the threshold counts."""
-    roi, last_signal, alive_flag = scratch.roi, agents.last_signal, agents.alive
-    threshold = threshold_of_the_best(roi, scratch.ranked, scratch.cut, n, max(1, int(alive * share)))
-    steps = 0
-    count = 0
-    for i in range(n):
-        if roi[i] >= threshold and alive_flag[i] == 1:
-            steps += int(np.floor(last_signal[i] * STEPS_PER_UNIT + HALF))
-            count += 1
-    return steps / STEPS_PER_UNIT_64 / max(count, 1)
-
-
-@compiled
-def community(agents: Agents, books: Books, scratch: Scratch, n: int, config: WorldConfig, mask: Array32) -> None:
-    """C1-C5 at the close of this tick, written to their places in ``scratch.shared``."""
-    alive = books.tally[capital.ALIVE]
-    position, equity, period_capital, roi = agents.position, agents.equity, agents.period_capital, scratch.roi
-    for i in range(n):
-        roi[i] = F32(equity[i]) / F32(period_capital[i]) - ONE
-    longs = 0
-    shorts = 0
-    for i in range(n):
-        longs += 1 if position[i] > 0.0 else 0
-    for i in range(n):
-        shorts += 1 if position[i] < 0.0 else 0
-    steps = 0
-    for i in range(n):
-        # A dead slot has an ROI of exactly -1; it is taken out again below.
-        steps += int(np.floor(min(max(roi[i], -ONE), ONE) * STEPS_PER_UNIT + HALF))
-    steps += int(STEPS_PER_UNIT_64) * (n - alive)
-    holders = longs + shorts
-    books.fence[fences.LIQUIDATION, fences.ATTEMPTS] += holders
-    recent = books.tally[capital.RECENT_DEATHS]
-    shared = scratch.shared
-    shared[C_FIRST] = F32(holders / max(alive, 1))
-    shared[C_FIRST + 1] = F32((longs - shorts) / max(holders, 1))
-    shared[C_FIRST + 2] = F32(steps / STEPS_PER_UNIT_64 / max(alive, 1))
-    shared[C_FIRST + 3] = F32(recent / max(recent + alive, 1))
-    shared[C_FIRST + 4] = F32(top_signal(agents, scratch, n, alive, config.top_share))
-    for feature in range(C_FIRST, genome.FEATURES):
-        shared[feature] *= mask[feature]
+def own_features(net: np.void, bar: Bar, mask: Array32) -> int:
+    """All of I and M of a tile, ablated rows zero; returns how often a cap was reached."""
+    identity(net)
+    experienced_impedance(net, bar.fee)
+    size_impedance(net, bar.orders_per_depth)
+    leverage_risk(net, bar.lot_value, bar.leverage_k)
+    liquidation_nearness(net)
+    volatility_stress(net, bar.lot_value, bar.volatility, F32(bar.maintenance))
+    pnl_quality(net, bar.tick)
+    comfort(net, bar.strength)
+    clipped = count_clips(net)
+    ablate(net, mask)
+    return int(clipped)

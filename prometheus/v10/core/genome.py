@@ -51,10 +51,10 @@ def xavier_scale() -> npt.NDArray[np.float64]:
 
 def founders(seed: int, count: int) -> Genomes:
     """The founding population, shape (count, 342): births 0 .. count-1 of ``seed``, each a function of both alone."""
-    u = np.stack([uniforms(seed, birth, 2 * NET_LOCI) for birth in range(count)])
-    weights = (normals(u) * xavier_scale()).astype(np.float32)
-    thresholds = np.tile(np.array([FOUNDER_ENTRY_THRESHOLD, FOUNDER_EXIT_THRESHOLD], dtype=np.float32), (count, 1))
-    return np.concatenate([weights, thresholds], axis=1)
+    population = np.empty((count, LOCI), dtype=np.float32)
+    population[:, : 2 * NET_LOCI] = normals(uniforms(seed, range(count), 2 * NET_LOCI)) * xavier_scale()
+    population[:, DEAD_GENES] = FOUNDER_ENTRY_THRESHOLD, FOUNDER_EXIT_THRESHOLD
+    return population
 
 
 def mutated(parents: Genomes, seed: int, births: Sequence[int], rate: float, scale: float) -> Genomes:
@@ -62,7 +62,8 @@ def mutated(parents: Genomes, seed: int, births: Sequence[int], rate: float, sca
 
     Each locus moves with probability ``rate`` by N(0, ``scale``).
     """
-    u = np.stack([uniforms(seed, birth, 2 * LOCI) for birth in births])
-    step = normals(u[:, LOCI:]) * scale
-    moves: Genomes = np.where(u[:, :LOCI] < rate, step, 0.0).astype(np.float32)
+    u = uniforms(seed, births, 2 * LOCI)
+    moving = u[:, :LOCI] < rate
+    moves = np.zeros(parents.shape, dtype=np.float32)
+    moves[moving] = normals(u[:, LOCI:][moving]) * scale
     return parents + moves

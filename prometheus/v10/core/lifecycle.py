@@ -13,10 +13,10 @@ These thresholds are ecology. No decision reads them.
 
 from __future__ import annotations
 
-from prometheus.v10.core import capital, exchange, fences
+from prometheus.v10.core import capital, exchange, fences, genome
 from prometheus.v10.core.compiled import compiled
 from prometheus.v10.core.config import WorldConfig
-from prometheus.v10.core.state import Agents, Books, IntArray, Scratch
+from prometheus.v10.core.state import LANES, Agents, Books, IntArray, Scratch, Tiles
 
 REASONS = ("quarterly_review", "capital_depleted", "liquidation", "unknown")
 DEAD_REVIEW = 0
@@ -37,16 +37,17 @@ def review_due(tick: int, config: WorldConfig) -> bool:
 @compiled
 def period_roi(agents: Agents, slot: int) -> float:
     """Return on capital since birth or last breeding, of a flat agent."""
-    return agents.cash[slot] / agents.period_capital[slot] - 1.0
+    account, lane = agents.accounts[slot // LANES], slot % LANES
+    return account["cash"][lane] / account["period_capital"][lane] - 1.0
 
 
 @compiled
-def judge(agents: Agents, books: Books, scratch: Scratch, verdicts: IntArray, n: int, config: WorldConfig) -> int:
+def judge(agents: Agents, books: Books, scratch: Scratch, verdicts: IntArray, config: WorldConfig) -> int:
     """Pass a verdict on every living (flat) agent; puts the dying on the list and returns how many breed."""
     breeders = 0
-    for i in range(n):
+    for i in range(verdicts.shape[0]):
         verdicts[i] = KEEP
-        if agents.alive[i] == 0:
+        if agents.nets[i // LANES]["alive"][i % LANES] == 0:
             continue
         books.fence[fences.REVIEW_DEATH, fences.ATTEMPTS] += 1
         books.fence[fences.REVIEW_BREED, fences.ATTEMPTS] += 1
@@ -56,7 +57,7 @@ def judge(agents: Agents, books: Books, scratch: Scratch, verdicts: IntArray, n:
             books.fence[fences.REVIEW_DEATH, fences.TRIGGERS] += 1
             books.fence[fences.REVIEW_DEATH, fences.BLOCKS] += 1
             scratch.side[i] = 0.0
-            exchange.doom(books, scratch, i, DEAD_REVIEW)
+            exchange.add_death(books, scratch, i, DEAD_REVIEW)
         elif roi >= config.breed_roi:
             verdicts[i] = BREEDS
             breeders += 1
@@ -67,10 +68,20 @@ def judge(agents: Agents, books: Books, scratch: Scratch, verdicts: IntArray, n:
 @compiled
 def split_capital(agents: Agents, parent: int) -> float:
     """Halve a breeding parent's cash; returns the child's half. What the parent keeps is the exact rest."""
-    half = agents.cash[parent] * 0.5
-    agents.cash[parent] -= half
-    agents.period_capital[parent] = agents.cash[parent]
+    account, lane = agents.accounts[parent // LANES], parent % LANES
+    half = account["cash"][lane] * 0.5
+    account["cash"][lane] -= half
+    account["period_capital"][lane] = account["cash"][lane]
     return half
+
+
+@compiled
+def copy_genomes(was: Tiles, now: Tiles, slots: IntArray) -> None:
+    """Copy the genomes in ``slots`` of ``was`` to the first slots of ``now``."""
+    for place in range(slots.shape[0]):
+        source, target = was[slots[place] // LANES]["loci"], now[place // LANES]["loci"]
+        for locus in range(genome.LOCI):
+            target[locus, place % LANES] = source[locus, slots[place] % LANES]
 
 
 @compiled

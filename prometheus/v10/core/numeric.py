@@ -6,11 +6,15 @@ states its error. Changing a coefficient changes every result of the world: it i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
 from prometheus.v10.core.compiled import compiled
 
+Array = npt.NDArray[np.float64]
+Words = tuple[np.uint64, np.uint64, np.uint64, np.uint64]
 F32 = np.float32
 
 TANH_NAME = "rational-7/8-clamped-9/v1"
@@ -63,44 +67,112 @@ TAIL_DENOMINATOR = (
 
 SQRT_HALF = 0.7071067811865476
 LN_2 = 0.6931471805599453
+# 2 artanh(z) = 2 z (1 + z^2 / 3 + z^4 / 5 ...)
+ARTANH = (1.0, 1.0 / 3, 1.0 / 5, 1.0 / 7, 1.0 / 9, 1.0 / 11, 1.0 / 13, 1.0 / 15, 1.0 / 17)
+
+# A float64 is (-1)^sign 2^(exponent - 1022) mantissa, with a mantissa in [1/2, 1): 1 bit, 11 bits, 52 bits.
+MANTISSA_BITS, MANTISSA, HALF_EXPONENT = 52, (1 << 52) - 1, 1022 << 52
 
 
-def polynomial(coefficients: tuple[float, ...], x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Evaluate a polynomial, constant term first, by Horner's rule."""
-    value = np.full_like(x, coefficients[-1])
-    for coefficient in coefficients[-2::-1]:
-        value = value * x + coefficient
-    return value
+@compiled
+def polynomial7(c: tuple[float, ...], x: float) -> float:
+    """A polynomial of degree 7, constant term first, by Horner's rule."""
+    return ((((((c[7] * x + c[6]) * x + c[5]) * x + c[4]) * x + c[3]) * x + c[2]) * x + c[1]) * x + c[0]
 
 
-def natural_log(x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Natural logarithm of positive finite ``x``: |relative error| < 1e-13 away from 1.
+@compiled
+def natural_log(x: float) -> float:
+    """Natural logarithm of a positive, normal ``x``: |relative error| < 1e-13 away from 1.
 
     Splits x = m 2^e exactly, moves m to [sqrt(1/2), sqrt(2)) and sums 2 artanh((m - 1) / (m + 1)).
     """
-    mantissa, exponent = np.frexp(x)
+    bits = np.float64(x).view(np.int64)
+    exponent = (bits >> MANTISSA_BITS) - 1022
+    mantissa = np.int64((bits & MANTISSA) | HALF_EXPONENT).view(np.float64)
     small = mantissa < SQRT_HALF
-    mantissa = np.where(small, mantissa * 2.0, mantissa)
-    power = exponent.astype(np.float64) - small
+    mantissa = mantissa * 2.0 if small else mantissa
+    power = np.float64(exponent) - (1.0 if small else 0.0)
     z = (mantissa - 1.0) / (mantissa + 1.0)
-    series = polynomial(tuple(1.0 / k for k in range(1, 18, 2)), z * z)
+    series = polynomial7(ARTANH[1:], z * z) * (z * z) + ARTANH[0]
     return power * LN_2 + 2.0 * z * series
 
 
-def uniforms(seed: int, birth: int, count: int) -> npt.NDArray[np.float64]:
-    """Uniforms in (0, 1), 32 bits each, from Philox keyed by (seed, birth): there is no shared stream to order."""
-    key = np.array([seed, birth], dtype=np.uint64)
-    raw = np.random.Philox(key=key).random_raw(count)
-    return ((raw >> np.uint64(32)).astype(np.float64) + 0.5) / 4294967296.0
+@compiled
+def normal_quantile(u: float) -> float:
+    """Standard normal quantile of a uniform of 32-bit resolution (|z| < 6.4); relative error < 1e-12.
 
-
-def normals(u: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Standard normal quantiles of uniforms of 32-bit resolution (|z| < 6.4); relative error < 1e-12."""
+    Nothing branches, so that many are computed side by side; the clamp keeps the unused tail finite in the centre.
+    """
     q = u - 0.5
     r = 0.180625 - q * q
-    centre = q * polynomial(CENTRE_NUMERATOR, r) / polynomial(CENTRE_DENOMINATOR, r)
-    # Both branches are computed for every u; the clamp keeps the unused tail finite in the centre.
-    tail_u = np.minimum(np.minimum(u, 1.0 - u), 0.075)
-    s = np.sqrt(-natural_log(tail_u)) - 1.6
-    tail = polynomial(TAIL_NUMERATOR, s) / polynomial(TAIL_DENOMINATOR, s)
-    return np.where(np.abs(q) <= 0.425, centre, np.where(q < 0.0, -tail, tail))
+    centre = q * polynomial7(CENTRE_NUMERATOR, r) / polynomial7(CENTRE_DENOMINATOR, r)
+    s = np.sqrt(-natural_log(min(u, 1.0 - u, 0.075))) - 1.6
+    tail = polynomial7(TAIL_NUMERATOR, s) / polynomial7(TAIL_DENOMINATOR, s)
+    return centre if abs(q) <= 0.425 else (-tail if q < 0.0 else tail)
+
+
+@compiled
+def fill_normals(u: Array, z: Array) -> None:
+    """``z`` (count,) becomes the normal quantiles of ``u`` (count,)."""
+    for i in range(u.shape[0]):
+        z[i] = normal_quantile(u[i])
+
+
+def normals(u: Array) -> Array:
+    """Standard normal quantiles of uniforms of 32-bit resolution, same shape."""
+    z = np.empty(u.size)
+    fill_normals(np.ascontiguousarray(u).reshape(-1), z)
+    return z.reshape(u.shape)
+
+
+# Philox 4x64-10 of Salmon et al., "Parallel random numbers: as easy as 1, 2, 3" (2011): the generator behind
+# `np.random.Philox`, whose words these are. A block of four words is a function of a counter and a key.
+U64 = np.uint64
+MULTIPLIERS = (U64(0xD2E7470EE14C6C93), U64(0xCA5A826395121157))
+KEY_STEPS = (U64(0x9E3779B97F4A7C15), U64(0xBB67AE8584CAA73B))
+ROUNDS, WORDS = 10, 4
+LOW, HALF_WORD, NOTHING = U64(0xFFFFFFFF), U64(32), U64(0)
+
+
+@compiled
+def high_word(a: np.uint64, b: np.uint64) -> np.uint64:
+    """The upper 64 bits of the 128-bit product of two words, by halves."""
+    a_low, a_high, b_low, b_high = a & LOW, a >> HALF_WORD, b & LOW, b >> HALF_WORD
+    middle = a_high * b_low + ((a_low * b_low) >> HALF_WORD)
+    other = a_low * b_high + (middle & LOW)
+    return a_high * b_high + (middle >> HALF_WORD) + (other >> HALF_WORD)
+
+
+@compiled
+def philox_block(counter: np.uint64, seed: np.uint64, birth: np.uint64) -> Words:
+    """The four words of block ``counter``, keyed by (``seed``, ``birth``)."""
+    c0, c1, c2, c3, k0, k1 = counter, NOTHING, NOTHING, NOTHING, seed, birth
+    for _ in range(ROUNDS):
+        high0, low0 = high_word(MULTIPLIERS[0], c0), MULTIPLIERS[0] * c0
+        high1, low1 = high_word(MULTIPLIERS[1], c2), MULTIPLIERS[1] * c2
+        c0, c1, c2, c3 = high1 ^ c1 ^ k0, low1, high0 ^ c3 ^ k1, low0
+        k0, k1 = k0 + KEY_STEPS[0], k1 + KEY_STEPS[1]
+    return c0, c1, c2, c3
+
+
+@compiled
+def fill_uniforms(seed: np.uint64, births: npt.NDArray[np.uint64], u: Array) -> None:
+    """Row k of ``u`` (births, count) becomes the uniforms keyed by (``seed``, ``births[k]``)."""
+    count = u.shape[1]
+    for k in range(u.shape[0]):
+        for block in range((count + WORDS - 1) // WORDS):
+            words = philox_block(U64(block + 1), seed, births[k])  # numpy counts before it draws
+            for i in range(WORDS):
+                if WORDS * block + i < count:
+                    u[k, WORDS * block + i] = (np.float64(words[i] >> HALF_WORD) + 0.5) / 4294967296.0
+
+
+def uniforms(seed: int, births: Sequence[int], count: int) -> Array:
+    """Uniforms in (0, 1), 32 bits each, (births, count), from Philox keyed by (seed, birth): there is no shared stream.
+
+    The row of a birth begins with its row of a smaller ``count``.
+    """
+    u = np.empty((len(births), count))
+    with np.errstate(over="ignore"):  # words wrap; numpy minds where the source runs uncompiled
+        fill_uniforms(U64(seed), np.array(births, dtype=np.uint64), u)
+    return u

@@ -44,7 +44,7 @@ class Deaths(NamedTuple):
     roi_lifetime: Array64
     roi_period: Array64
     last_signal: Array64
-    triplet: Array64  # (d, 3): allocated, reserve, total, after the burial
+    triplet: Array64  # (d, 3): allocated, reserve, total, after the removal
     fence: IntArray  # (d, TOP_FENCES): fences with most blocks since the last review, -1 where none
     fence_blocks: IntArray  # (d, TOP_FENCES)
     fence_attempts: IntArray  # (d, TOP_FENCES)

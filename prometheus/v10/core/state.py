@@ -1,4 +1,9 @@
-"""The arrays one experiment lives in. Slots are agents; columns that belong together lie together.
+"""The arrays one experiment lives in. Slots are agents; LANES of them share a tile.
+
+What every tick touches of a tile lies in two records: the account, in 64 bits, and the nets with all that they see and
+say, in 32. Fields of a record are at fixed distances, so the compiler knows that they do not overlap; and a loop over
+the lanes of one width is straight vector code. That is why nothing wider or narrower is mixed into either. What only
+trades and deaths touch lies in plain columns.
 
 A slot whose agent is dead keeps neutral values (no cash, no position, a genome of zeros, a period capital of 1), so
 that loops over all slots need no special case: a dead agent is silent, flat and worth nothing.
@@ -6,7 +11,7 @@ that loops over all slots need no special case: a dead agent is silent, flat and
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,27 +21,61 @@ from prometheus.v10.core import fences, genome
 Array64 = npt.NDArray[np.float64]
 Array32 = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
+Int32Array = npt.NDArray[np.int32]
+Tiles = npt.NDArray[np.void]  # (n / LANES,) of a record
 
-LANES = 16  # slots come in multiples of this, so that vector loops have no scalar rest
+LANES = 16  # slots of a tile: a multiple of every vector's width, so that loops over them have no scalar rest
+CACHE_LINE = 64  # bytes
 
 HIDDEN_UNITS = 2 * genome.HIDDEN  # of both nets: OUT's five, then IN's five
 OWN_ROWS = 16  # I1-I4, M1-M12
 DRIVE_TICKS = 16  # how many ticks the environment's share of the hidden units is computed ahead
 
-# The nets of LANES agents: their genomes, and beside them what a decision works on. One record a tile, because rows at
-# fixed distances from one another are known not to overlap: whole nets then become straight vector code.
-NETS = np.dtype(
-    [
-        ("loci", np.float32, (genome.LOCI, LANES)),  # genomes, locus-major
-        ("drive", np.float32, (DRIVE_TICKS, HIDDEN_UNITS, LANES)),  # the environment's share, computed ahead
-        ("now", np.float32, (HIDDEN_UNITS, LANES)),  # the environment's share of this tick
-        ("own", np.float32, (OWN_ROWS, LANES)),  # I and M of this tick
-        ("signal_out", np.float32, (LANES,)),
-        ("signal_in", np.float32, (LANES,)),
-    ],
-    align=True,
+
+def tile_record(*fields: tuple[str, type, tuple[int, ...]]) -> np.dtype[np.void]:
+    """A record of (name, type, shape) that takes an odd number of cache lines.
+
+    Were the number a power of two, the same field of many tiles would compete for the same few places of a cache.
+    """
+    size = np.dtype(list(fields), align=True).itemsize
+    lines = -(-size // CACHE_LINE) | 1
+    return np.dtype([*fields, ("unused", np.uint8, (lines * CACHE_LINE - size,))], align=True)
+
+
+F64, F32, I32 = np.float64, np.float32, np.int32
+
+ACCOUNTS = tile_record(
+    ("cash", F64, (LANES,)),  # USDT, without unrealised profit
+    ("position", F64, (LANES,)),  # signed lots; 0 is flat
+    ("entry_price", F64, (LANES,)),
+    ("equity", F64, (LANES,)),  # cash and unrealised profit at the last mark
+    ("unrealised", F64, (LANES,)),  # profit of the position at the last mark
+    ("margin", F64, (LANES,)),  # equity above maintenance at the bar's worst price
+    ("order", F64, (LANES,)),  # signed lots wanted at the next open; 0 is none
+    ("period_capital", F64, (LANES,)),  # capital at birth or at the last breeding
 )
-CACHE_LINE = 64  # bytes
+NETS = tile_record(
+    ("alive", I32, (LANES,)),
+    ("entry_tick", I32, (LANES,)),
+    ("last_signal", F32, (LANES,)),
+    ("impedance", F32, (4, LANES)),  # moving averages of shortfall, delay, slippage, impact (M1, M2, M5, M6)
+    ("lots", F32, (LANES,)),  # the position
+    ("equity", F32, (LANES,)),
+    ("profit", F32, (LANES,)),  # unrealised
+    ("excess", F32, (LANES,)),  # equity above the maintenance margin at the close
+    ("slope", F32, (LANES,)),  # USDT of that excess lost when the price moves by all of itself
+    ("roi", F32, (LANES,)),  # of the period
+    ("own", F32, (OWN_ROWS, LANES)),  # I and M of this tick
+    ("hidden", F32, (HIDDEN_UNITS, LANES)),  # hidden units of this tick
+    ("signal_out", F32, (LANES,)),
+    ("signal_in", F32, (LANES,)),
+    ("wants", I32, (LANES,)),  # 1: to enter, or to leave
+    ("loci", F32, (genome.LOCI, LANES)),  # genomes, locus-major
+    ("drive", F32, (DRIVE_TICKS, HIDDEN_UNITS, LANES)),  # the environment's share, computed ahead
+)
+# Fields of a tile that a survivor does not take along: what every tick makes anew before it reads it, and genomes,
+# which `lifecycle.copy_genomes` moves.
+NOT_CARRIED = ("unused", "drive", "hidden", "own", "signal_out", "signal_in", "wants", "loci")
 
 
 class Market(NamedTuple):
@@ -62,41 +101,25 @@ class Environment(NamedTuple):
 
 
 class Agents(NamedTuple):
-    """The population, one column a slot."""
+    """The population: tiles for what every tick touches, one column a slot for the rest."""
 
-    cash: Array64  # (n,) USDT, without unrealised profit
-    position: Array64  # (n,) signed lots; 0 is flat
-    entry_price: Array64  # (n,)
-    equity: Array64  # (n,) cash and unrealised profit at the last mark
-    order: Array64  # (n,) signed lots wanted at the next open; 0 is none
-    period_capital: Array64  # (n,) capital at birth or at the last breeding
+    accounts: Tiles  # of ACCOUNTS
+    nets: Tiles  # of NETS
     birth_capital: Array64  # (n,)
     costs: Array64  # (3, n): fees, funding, slippage paid so far
-    impedance: Array32  # (4, n): moving averages of shortfall, delay, slippage, impact (M1, M2, M5, M6)
-    last_signal: Array32  # (n,)
-    alive: npt.NDArray[np.uint8]  # (n,)
     genome_index: IntArray  # (n,) everyone who ever lived, in order of birth
     birth_tick: IntArray  # (n,)
-    entry_tick: IntArray  # (n,)
     unfilled: IntArray  # (n,) ticks an exit has waited
     trades: IntArray  # (n,) closed round trips
     wins: IntArray  # (n,) of which with a profit after both fees
-    nets: npt.NDArray[np.void]  # (n / LANES,) of NETS
 
 
 class Scratch(NamedTuple):
     """Working memory of one tick."""
 
-    own: Array32  # (16, n): I1-I4, M1-M12
-    own_by_tile: Array32  # (16, n / LANES, LANES): the same memory
     shared: Array32  # (33,): E and C of this tick at their feature index
-    signal_out: Array32  # (n,)
-    signal_in: Array32  # (n,)
-    signals_by_tile: Array32  # (2, n / LANES, LANES): the memory of both
-    roi: Array32  # (n,) period ROI
-    ranked: Array32  # (n,) the best of them, being sorted
-    cut: Array32  # (1,) see features.threshold_of_the_best; the one thing that outlives a tick, and only for speed
-    margin: Array64  # (n,) equity above maintenance at the bar's worst price
+    ranks: Int32Array  # (n,) period ROI as integers of the same order
+    last_best: IntArray  # (1,) see features.kth_largest; the one thing that outlives a tick, and only for speed
     side: Array64  # (n,) side of the position a dying agent held
     dying: IntArray  # (n,): slots that died in this tick
     reason: IntArray  # (n,): why
@@ -126,45 +149,61 @@ def padded(slots: int) -> int:
     return max(LANES, (slots + LANES - 1) // LANES * LANES)
 
 
-def empty_nets(n: int) -> npt.NDArray[np.void]:
-    """Nets of ``n`` slots, all zero, beginning on a cache line: vectors that straddle two lines cost twice."""
-    size = n // LANES * NETS.itemsize
+def empty_tiles(record: np.dtype[np.void], n: int) -> Tiles:
+    """Records of ``n`` slots, all zero, beginning on a cache line: vectors that straddle two lines cost twice."""
+    size = n // LANES * record.itemsize
     raw = np.zeros(size + CACHE_LINE, dtype=np.uint8)
     start = -raw.ctypes.data % CACHE_LINE
-    return raw[start : start + size].view(NETS)
+    return raw[start : start + size].view(record)
 
 
 def empty_agents(n: int) -> Agents:
     """``n`` dead slots."""
 
-    def f(*shape: int) -> Array64:
-        return np.zeros(shape, dtype=np.float64)
-
-    def i() -> IntArray:
+    def integers() -> IntArray:
         return np.zeros(n, dtype=np.int64)
 
+    accounts = empty_tiles(ACCOUNTS, n)
+    accounts["period_capital"] = 1.0
     return Agents(
-        f(n), f(n), f(n), f(n), f(n), np.ones(n), np.ones(n), f(3, n), np.zeros((4, n), dtype=np.float32),
-        np.zeros(n, dtype=np.float32),
-        np.zeros(n, dtype=np.uint8), i() - 1, i(), i(), i(), i(), i(), empty_nets(n),
+        accounts, empty_tiles(NETS, n), np.ones(n), np.zeros((3, n)), integers() - 1, integers(), integers(),
+        integers(), integers(),
     )  # fmt: skip
 
 
 def empty_scratch(n: int) -> Scratch:
     """Working memory for ``n`` slots."""
 
-    def f32(*shape: int) -> Array32:
-        return np.zeros(shape, dtype=np.float32)
-
     def integers() -> IntArray:
         return np.zeros(n, dtype=np.int64)
 
-    own, both = f32(OWN_ROWS, n), f32(2, n)
     return Scratch(
-        own, own.reshape(OWN_ROWS, -1, LANES), f32(genome.FEATURES), both[0], both[1], both.reshape(2, -1, LANES),
-        f32(n), f32(n), np.full(1, np.inf, dtype=np.float32), np.zeros(n), np.zeros(n), integers(), integers(),
-        integers(),
+        np.zeros(genome.FEATURES, dtype=np.float32), np.zeros(n, dtype=np.int32), np.zeros(1, dtype=np.int64),
+        np.zeros(n), integers(), integers(), integers(),
     )  # fmt: skip
+
+
+def by_slot(field: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """A copy of a field of all tiles, one column a slot: (n,), or (rows, n) where the field has rows."""
+    rows = field.shape[1:-1]
+    return np.moveaxis(field, 0, -2).reshape(*rows, -1)
+
+
+def of_slots(field: npt.NDArray[Any], slots: IntArray) -> npt.NDArray[Any]:
+    """A copy of a field of all tiles at some slots: (count,), or (count, rows) where the field has rows."""
+    picked: npt.NDArray[Any] = field[slots // LANES, ..., slots % LANES]
+    return picked
+
+
+def carry_over(old: Agents, new: Agents, slots: IntArray) -> None:
+    """Copy everything but genomes of the agents in ``slots`` of ``old`` to the first slots of ``new``."""
+    places = np.arange(len(slots))
+    for was, now in zip(old[:2], new[:2], strict=True):
+        for field in was.dtype.names or ():
+            if field not in NOT_CARRIED:
+                now[field][places // LANES, ..., places % LANES] = of_slots(was[field], slots)
+    for column, fresh in zip(old[2:], new[2:], strict=True):
+        fresh[..., : len(slots)] = column[..., slots]
 
 
 def empty_books(ticks: int, money_rows: int, count_rows: int) -> Books:

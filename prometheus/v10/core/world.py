@@ -6,13 +6,13 @@ Time is the index of a bar. What happens at tick t, in this order, for every age
     2. funding      positions pay or receive it, if t's bar holds a funding boundary     exchange.pay_funding
     3. marks        every position is marked at the bar's worst price for it,            exchange.liquidate
        liquidation  and closed where its margin gives out
-    4. deaths       the liquidated and the depleted are buried: what they leave, and     capital.bury
+    4. deaths       the liquidated and the depleted are removed: what they leave, and     capital.remove_agent
                     what they owe, goes to the reserve
-    5. review       every review_ticks: flatten all, judge, bury, breed                  lifecycle.judge
+    5. review       every review_ticks: flatten all, judge, remove, breed                lifecycle.judge
     6. collapse     nobody alive, or no reserve: the experiment ends here                lifecycle.collapse
     7. mark         equity at the close, the triplet, and the conservation check         capital.mark_to_market
-    8. features     what is known at the close of t, and nothing later                   features.own_features,
-       community
+    8. features     what is known at the close of t, and nothing later                   community.community,
+                                                                                         features.own_features
     9. decision     both nets of every agent; orders for the open of t+1                 decision.signals, intents
 
 After the last tick everything is settled at its close. Steps 1-3 and 7-9 are compiled loops over agents; 4-6 are rare
@@ -25,11 +25,11 @@ grouped.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
-from prometheus.v10.core import capital, decision, exchange, features, fences, genome, lifecycle
+from prometheus.v10.core import capital, community, decision, exchange, features, fences, genome, lifecycle
 from prometheus.v10.core.compiled import compiled
 from prometheus.v10.core.config import WorldConfig
 from prometheus.v10.core.records import TOP_FENCES, Births, Deaths, Lives, Result, Reviews, TopFences, columns
@@ -45,9 +45,12 @@ from prometheus.v10.core.state import (
     Market,
     OrderLog,
     Scratch,
+    by_slot,
+    carry_over,
     empty_agents,
     empty_books,
     empty_scratch,
+    of_slots,
     order_log,
     padded,
 )
@@ -55,38 +58,39 @@ from prometheus.v10.core.state import (
 WORLD_VERSION = "v10/world/1"
 NO_MASK = np.ones(genome.FEATURES, dtype=np.float32)
 
-# The log of orders is emptied every LOG_TICKS; a tick fills, liquidates and flattens each agent at most once.
-LOG_TICKS = 64  # a multiple of DRIVE_TICKS, so that no drive is computed twice
+# A tick fills, liquidates and flattens each agent at most once. The log of orders has room for LOG_TICKS such ticks and
+# is emptied when another might not fit.
+LOG_TICKS = 16
 ORDERS_A_TICK = 3
 
 
 @compiled
 def open_tick(
     tick: int, market: Market, environment: Environment, agents: Agents, books: Books, scratch: Scratch, log: OrderLog,
-    n: int, config: WorldConfig,
+    config: WorldConfig,
 ) -> int:  # fmt: skip
     """Steps 1-3; returns how many are dying."""
     books.tally[capital.DYING] = 0
     if tick > 0:
         exchange.fill_orders(tick, market, environment, agents, books, log, scratch, config)
     if market.funding[tick] != 0.0:
-        exchange.pay_funding(market.open[tick], market.funding[tick], agents, books, n, exchange.lot_quantity(config))
-    exchange.liquidate(tick, market, agents, books, log, scratch, n, config)
+        exchange.pay_funding(market.open[tick], market.funding[tick], agents, books, exchange.lot_quantity(config))
+    exchange.liquidate(tick, market, agents, books, log, scratch, config)
     return books.tally[capital.DYING]
 
 
 @compiled
 def close_tick(
-    tick: int, market: Market, environment: Environment, agents: Agents, books: Books, scratch: Scratch, n: int,
-    mask: Array32, config: WorldConfig,
+    tick: int, market: Market, environment: Environment, agents: Agents, books: Books, scratch: Scratch, mask: Array32,
+    config: WorldConfig,
 ) -> None:  # fmt: skip
     """Steps 7-9."""
-    capital.mark_to_market(agents, books, n, market.close[tick], exchange.lot_quantity(config), tick)
+    capital.mark_to_market(agents, books, market.close[tick], exchange.lot_quantity(config), tick)
     lifecycle.forget_old_deaths(books, tick, config.community_ticks)
-    features.community(agents, books, scratch, n, config, mask)
-    features.own_features(tick, market, environment, agents, books, scratch.own, n, config, mask)
-    decision.signals(scratch, tick % DRIVE_TICKS, agents.nets)
-    decision.intents(agents, books, scratch, n, market.close[tick], config)
+    bar = features.bar_at(tick, market, environment, config)
+    features.narrow_all(agents, bar)
+    community.community(agents, books, scratch, config, mask)
+    decision.decide(agents, books, scratch, bar, mask, config)
     decision.count_steps(books)
     books.tally[capital.AGENT_TICKS] += books.tally[capital.ALIVE]
 
@@ -94,25 +98,27 @@ def close_tick(
 @compiled
 def advance(
     first: int, last: int, resume: bool, market: Market, environment: Environment, agents: Agents,  # noqa: FBT001
-    books: Books, scratch: Scratch, log: OrderLog, n: int, mask: Array32, config: WorldConfig,
+    books: Books, scratch: Scratch, log: OrderLog, mask: Array32, config: WorldConfig,
 ) -> tuple[int, bool]:  # fmt: skip
-    """Run ticks ``first`` .. ``last`` - 1; stop in the middle of a tick that has steps 4-6 to do.
+    """Run ticks ``first`` .. ``last`` - 1.
 
+    Stops in the middle of a tick that has steps 4-6 to do, and before one whose orders might not fit the log.
     ``resume`` says that steps 1-6 of ``first`` are done. Returns the tick reached and whether it waits for steps 4-6.
     """
     fresh = True
+    most_rows = log.ids.shape[0] - ORDERS_A_TICK * agents.trades.shape[0]
     for tick in range(first, last):
+        if log.state[0] > most_rows:
+            return tick, False
         if not (resume and tick == first):
-            dying = open_tick(tick, market, environment, agents, books, scratch, log, n, config)
+            dying = open_tick(tick, market, environment, agents, books, scratch, log, config)
             if dying > 0 or lifecycle.review_due(tick, config):
                 return tick, True
-        ahead = tick % DRIVE_TICKS
-        if fresh or ahead == 0:
-            start = tick - ahead
-            ticks = min(DRIVE_TICKS, environment.features.shape[0] - start)
-            decision.environment_drive(environment.features, start, ticks, agents.nets)
+        if fresh or tick % DRIVE_TICKS == 0:
+            next_block = (tick // DRIVE_TICKS + 1) * DRIVE_TICKS
+            decision.environment_drive(environment.features, tick, min(next_block, market.close.shape[0]), agents.nets)
             fresh = False
-        close_tick(tick, market, environment, agents, books, scratch, n, mask, config)
+        close_tick(tick, market, environment, agents, books, scratch, mask, config)
     return last, False
 
 
@@ -125,6 +131,7 @@ class Experiment:
         mask: (33,) of 0 and 1; ablated channels read 0.
         keep_orders_one_in: sample of plain orders to keep; eventful orders are always kept. 0 keeps only those.
         founding: genomes (count, 342) in place of the seed's own founders.
+        environment: `features.environment` of this market, config and mask, where the caller has it from before.
     """
 
     def __init__(
@@ -136,9 +143,10 @@ class Experiment:
         mask: Array32 = NO_MASK,
         keep_orders_one_in: int = 0,
         founding: genome.Genomes | None = None,
+        environment: Environment | None = None,
     ) -> None:
         self.market, self.config, self.seed, self.mask = market, config, seed, mask
-        self.environment = features.environment(market, config, mask)
+        self.environment = features.environment(market, config, mask) if environment is None else environment
         self.total_ticks = len(market.close)
         self.tick = 0
         self.collapse, self.collapse_tick = lifecycle.NO_COLLAPSE, -1
@@ -154,14 +162,13 @@ class Experiment:
         self.books.money[capital.PEAK] = config.initial_total
         self.books.tally[capital.ALIVE] = count
         self.agents = empty_agents(padded(count))
-        for slot in range(count):
-            self._settle_in(self.agents, slot, slot, stake)
-        self.scratch = empty_scratch(len(self.agents.cash))
+        self._settle_in(self.agents, 0, range(count))
+        self.scratch = empty_scratch(len(self.agents.trades))
         self.fence_at_review = self.books.fence.copy()
         self.death_rows: list[tuple[object, ...]] = []
         self.birth_rows: list[tuple[object, ...]] = []
         self.review_rows: list[tuple[object, ...]] = []
-        self.last_words: dict[int, tuple[object, ...]] = {}
+        self.final_figures: dict[int, tuple[object, ...]] = {}
         self.orders: list[tuple[IntArray, Array64]] = []
         self.log = order_log(0, keep_orders_one_in)
 
@@ -187,13 +194,12 @@ class Experiment:
         last = min(self.tick + ticks, self.total_ticks)
         resume = False
         while self.tick < last and not self.done:
-            n = len(self.agents.cash)
+            n = len(self.agents.trades)
             if len(self.log.ids) < LOG_TICKS * ORDERS_A_TICK * n:
                 self.log = order_log(LOG_TICKS * ORDERS_A_TICK * n, self.keep_orders_one_in)
-            end = min(last, (self.tick // LOG_TICKS + 1) * LOG_TICKS)
             self.tick, waiting = advance(
-                self.tick, end, resume, self.market, self.environment, self.agents, self.books, self.scratch, self.log,
-                n, self.mask, self.config,
+                self.tick, last, resume, self.market, self.environment, self.agents, self.books, self.scratch, self.log,
+                self.mask, self.config,
             )  # fmt: skip
             resume = waiting
             if waiting:
@@ -212,26 +218,18 @@ class Experiment:
     def result(self) -> Result:
         """Settle every position at the close of the last tick done, and hand over what the experiment leaves behind."""
         tick = self.tick if self.collapse != lifecycle.NO_COLLAPSE else self.tick - 1
-        n = len(self.agents.cash)
+        n = len(self.agents.trades)
         if tick >= 0:
             if len(self.log.ids) < n:
                 self.log = order_log(n, self.keep_orders_one_in)
             exchange.flatten_all(
-                tick,
-                self.market,
-                self.environment,
-                self.agents,
-                self.books,
-                self.log,
-                n,
-                exchange.SETTLEMENT,
-                self.config,
+                tick, self.market, self.environment, self.agents, self.books, self.log, exchange.SETTLEMENT, self.config
             )
             self._take_orders()
             lot_btc = exchange.lot_quantity(self.config)
-            capital.mark_to_market(self.agents, self.books, n, self.market.close[tick], lot_btc, tick)
-        for slot in np.flatnonzero(self.agents.alive):
-            self._remember(int(slot), -1, -1)
+            capital.mark_to_market(self.agents, self.books, self.market.close[tick], lot_btc, tick)
+        living = self._living()
+        self._remember(living, -1, np.full(len(living), -1))
         ticks = tick + 1
         return Result(
             ticks, self.collapse, self.collapse_tick, self.books.money, self.books.tally, self.books.fence,
@@ -248,58 +246,48 @@ class Experiment:
 
     def _deaths_and_review(self) -> None:
         """Steps 4-6 of the tick that `advance` stopped in."""
-        self._bury_the_dying()
+        self._remove_the_dead()
         if lifecycle.review_due(self.tick, self.config):
             self._review()
         kind = lifecycle.collapse(self.books)
         if kind != lifecycle.NO_COLLAPSE:
             self.collapse, self.collapse_tick = kind, self.tick
 
-    def _bury_the_dying(self) -> None:
+    def _remove_the_dead(self) -> None:
         top = self.top_fences()
         count = int(self.books.tally[capital.DYING])
-        before = len(self.death_rows)
-        for slot, reason in zip(self.scratch.dying[:count].tolist(), self.scratch.reason[:count].tolist(), strict=True):
-            agents, index = self.agents, int(self.agents.genome_index[slot])
-            final = float(agents.cash[slot])
-            born = max(int(agents.birth_tick[slot]), 0)
-            self._remember(slot, self.tick, reason)
-            self.death_rows.append((
-                self.tick, index, reason, int(self.scratch.side[slot]), self.tick - born + 1, int(agents.trades[slot]),
-                final, final / float(agents.birth_capital[slot]) - 1.0, final / float(agents.period_capital[slot]) -
-                1.0, float(agents.last_signal[slot]), (), *top,
-            ))  # fmt: skip
-            capital.bury(agents, self.books, slot)
+        dead, reasons, agents = self.scratch.dying[:count], self.scratch.reason[:count], self.agents
+        final = of_slots(agents.accounts["cash"], dead)
+        figures = (
+            agents.genome_index[dead], reasons, self.scratch.side[dead],
+            self.tick - np.maximum(agents.birth_tick[dead], 0) + 1, agents.trades[dead], final,
+            final / agents.birth_capital[dead] - 1.0, final / of_slots(agents.accounts["period_capital"], dead) - 1.0,
+            of_slots(agents.nets["last_signal"], dead),
+        )  # fmt: skip
+        rows = list(zip(*(column.tolist() for column in figures), strict=True))
+        self._remember(dead, self.tick, reasons)
+        for slot in dead.tolist():
+            capital.remove_agent(agents, self.books, slot)
         self.books.deaths_by_tick[self.tick] += count
         self.books.tally[capital.DYING] = 0
         lot_btc = exchange.lot_quantity(self.config)
-        capital.mark_to_market(
-            self.agents, self.books, len(self.agents.cash), self.market.close[self.tick], lot_btc, self.tick
-        )
-        money = self.books.money
-        triplet = (float(money[capital.ALLOCATED]), float(money[capital.RESERVE]), float(money[capital.TOTAL]))
-        self.death_rows[before:] = [(*row[:10], triplet, *row[11:]) for row in self.death_rows[before:]]
+        capital.mark_to_market(agents, self.books, self.market.close[self.tick], lot_btc, self.tick)
+        triplet = tuple(self.books.money[[capital.ALLOCATED, capital.RESERVE, capital.TOTAL]].tolist())
+        self.death_rows += [(self.tick, *row, triplet, *top) for row in rows]
 
     def _review(self) -> None:
-        n = len(self.agents.cash)
         exchange.flatten_all(
-            self.tick,
-            self.market,
-            self.environment,
-            self.agents,
-            self.books,
-            self.log,
-            n,
-            exchange.REVIEW_FLATTEN,
+            self.tick, self.market, self.environment, self.agents, self.books, self.log, exchange.REVIEW_FLATTEN,
             self.config,
-        )
-        living = np.flatnonzero(self.agents.alive)
-        rois = self.agents.cash[living] / self.agents.period_capital[living] - 1.0
+        )  # fmt: skip
+        living = self._living()
+        accounts = self.agents.accounts
+        rois = (by_slot(accounts["cash"]) / by_slot(accounts["period_capital"]) - 1.0)[living]
         idle = int(np.count_nonzero(self.agents.trades[living] == 0))
-        verdicts = np.zeros(n, dtype=np.int64)
-        born = lifecycle.judge(self.agents, self.books, self.scratch, verdicts, n, self.config)
+        verdicts = np.zeros(len(self.agents.trades), dtype=np.int64)
+        born = lifecycle.judge(self.agents, self.books, self.scratch, verdicts, self.config)
         died = int(self.books.tally[capital.DYING])
-        self._bury_the_dying()
+        self._remove_the_dead()
         spread = (
             (float(rois.min()), float(np.sort(rois)[len(rois) // 2]), float(rois.max()))
             if len(rois)
@@ -311,14 +299,13 @@ class Experiment:
 
     def _breed(self, parents: IntArray) -> None:
         """Births, and a fresh packing of the slots: survivors in order of birth, then children."""
-        survivors = np.flatnonzero(self.agents.alive)
+        survivors = self._living()
         old = self.agents
         packed = empty_agents(padded(len(survivors) + len(parents)))
         births = [len(self.genomes) + k for k in range(len(parents))]
         lineage = [self.genomes[old.genome_index[slot]] for slot in parents]
         rate, scale = self.config.mutation_rate, self.config.mutation_scale
         newborn = list(genome.mutated(np.stack(lineage), self.seed, births, rate, scale)) if births else []
-        children = []
         for slot, child, before, new in zip(parents.tolist(), births, lineage, newborn, strict=True):
             roi = lifecycle.period_roi(old, slot)
             stake = float(lifecycle.split_capital(old, slot))
@@ -330,45 +317,49 @@ class Experiment:
             self.founder.append(self.founder[parent])
             self.birth_tick.append(self.tick)
             self.initial_capital.append(stake)
-            children.append((child, stake))
-        columns_of: Any = zip(old[:-1], packed[:-1], strict=True)  # all but the nets, which follow by genome
-        for was, now in columns_of:
-            now[..., : len(survivors)] = was[..., survivors]
-        for place, index in enumerate(packed.genome_index[: len(survivors)].tolist()):
-            self._give_genome(packed, place, index)
-        for place, (child, stake) in enumerate(children, start=len(survivors)):
-            self._settle_in(packed, place, child, stake)
-        self.books.tally[capital.ALIVE] += len(children)
-        self.books.tally[capital.BORN] += len(children)
+        carry_over(old, packed, survivors)
+        lifecycle.copy_genomes(old.nets, packed.nets, survivors)
+        self._settle_in(packed, len(survivors), births)
+        self.books.tally[capital.ALIVE] += len(births)
+        self.books.tally[capital.BORN] += len(births)
         self.agents = packed
-        self.scratch = empty_scratch(len(packed.cash))
+        self.scratch = empty_scratch(len(packed.trades))
 
     # ------------------------------------------------------------------------------------------- bookkeeping
 
-    def _settle_in(self, agents: Agents, slot: int, index: int, stake: float) -> None:
-        """Give a slot to a newborn: flat, OUT_MARKET, with its stake."""
-        agents.cash[slot] = agents.equity[slot] = agents.period_capital[slot] = agents.birth_capital[slot] = stake
-        agents.alive[slot] = 1
-        agents.genome_index[slot] = index
-        agents.birth_tick[slot] = self.birth_tick[index]
-        self._give_genome(agents, slot, index)
+    def _settle_in(self, agents: Agents, first: int, born: Sequence[int]) -> None:
+        """Give slots from ``first`` to the newborn: flat, OUT_MARKET, with their stakes."""
+        if not born:
+            return
+        slots, stakes = np.arange(first, first + len(born)), [self.initial_capital[index] for index in born]
+        tiles, lanes = slots // LANES, slots % LANES
+        for field in ("cash", "equity", "period_capital"):
+            agents.accounts[field][tiles, lanes] = stakes
+        agents.nets["alive"][tiles, lanes] = 1
+        agents.nets["loci"][tiles, :, lanes] = [self.genomes[index] for index in born]
+        agents.birth_capital[slots] = stakes
+        agents.genome_index[slots] = born
+        agents.birth_tick[slots] = [self.birth_tick[index] for index in born]
 
-    def _give_genome(self, agents: Agents, slot: int, index: int) -> None:
-        """Copy a genome to its place among the nets."""
-        agents.nets["loci"][slot // LANES, :, slot % LANES] = self.genomes[index]
+    def _living(self) -> IntArray:
+        """Slots of the living, in order of birth."""
+        return np.flatnonzero(by_slot(self.agents.nets["alive"]))
 
-    def _remember(self, slot: int, tick: int, reason: int) -> None:
-        """Keep a life's final figures before its slot is silenced."""
+    def _remember(self, slots: IntArray, tick: int, reasons: IntArray) -> None:
+        """Keep the final figures of lives before their slots are cleared."""
         a = self.agents
-        self.last_words[int(a.genome_index[slot])] = (
-            tick, reason, float(a.cash[slot]), int(a.trades[slot]), int(a.wins[slot]), tuple(a.costs[:, slot].tolist()),
-            float(a.last_signal[slot]),
+        columns_of = (
+            reasons, of_slots(a.accounts["cash"], slots), a.trades[slots], a.wins[slots], a.costs[:, slots].T,
+            of_slots(a.nets["last_signal"], slots),
         )  # fmt: skip
+        rows = zip(*(column.tolist() for column in columns_of), strict=True)
+        for index, row in zip(a.genome_index[slots].tolist(), rows, strict=True):
+            self.final_figures[index] = (tick, *row)
 
     def _lives(self) -> Lives:
-        words = [self.last_words[index] for index in range(len(self.genomes))]
+        figures = [self.final_figures[index] for index in range(len(self.genomes))]
         tick, reason, final, trades, wins, costs, signal = columns(
-            words, (np.int64, np.int64, np.float64, np.int64, np.int64, np.float64, np.float32)
+            figures, (np.int64, np.int64, np.float64, np.int64, np.int64, np.float64, np.float32)
         )
         return Lives(
             np.array(self.parent), np.array(self.founder), np.array(self.birth_tick), tick, reason,

@@ -23,7 +23,7 @@ from prometheus.v10.evidence.records.codec import to_line
 from prometheus.v10.gate.cells import NO_FENCE, Batch, Cell
 from prometheus.v10.market.null_arm import shuffle_returns
 from prometheus.v10.runs.request.ablation import mask
-from prometheus.v10.runs.request.setup import market_arrays
+from prometheus.v10.runs.request.setup import known_market
 
 CURVE_POINTS = 41  # the start of the window, and every fortieth of it
 STEP_TICKS = 4096
@@ -113,8 +113,8 @@ def run_one(batch: Batch, seed: int) -> Result:
     """One experiment to its end."""
     own_shuffle = batch.cell.arm is Arm.B2_SHUFFLE_RETURNS and batch.cell.path is None
     bars = shuffle_returns(batch.bars, seed) if own_shuffle else batch.bars
-    market, _ = market_arrays(bars, batch.config)
-    experiment = Experiment(market, batch.config, seed, mask=mask(batch.cell.ablation))
+    known = known_market(bars, batch.config, mask(batch.cell.ablation))
+    experiment = Experiment(known.market, batch.config, seed, mask=known.mask, environment=known.environment)
     while experiment.step(STEP_TICKS):
         pass
     return experiment.result()

@@ -9,7 +9,7 @@ Rules of the figures:
   child is gone from it, so whoever breeds looks poorer than it was. Period ROI, which reviews judge by, does not.
 * Who is born at the last tick has not lived, and is left out of the share that never traded.
 * Of an agent's own costs only the dead tell (a survivor's are in the pool). Where a return is split into profit before
-  costs and costs, only those are counted whom a review buried and who had never bred: their period is their life.
+  costs and costs, only those are counted whom a review removed and who had never bred: their period is their life.
 * Two arms are compared by Cliff's delta: how much more often a run of the first lies above one of the second than
   below, over all pairs; 1 and -1 are complete separation, 0 is none.
 
@@ -71,7 +71,7 @@ class Period:
 
 @frozen(kw_only=True)
 class Reviewed:
-    """Those whom a review buried and who had never bred, returns and costs as fractions of the capital at birth.
+    """Those whom a review removed and who had never bred, returns and costs as fractions of the capital at birth.
 
     Attributes:
         never_traded: share of them.
@@ -96,7 +96,7 @@ class Ecology:
         figures: one value an experiment, by name, in the experiments' order.
         deaths: by reason, all experiments together.
         collapses: by reason; ``collapse_ticks`` are ticks from start to collapse.
-        reviewed: None where no review buried anybody who had never bred.
+        reviewed: None where no review removed anybody who had never bred.
     """
 
     run_id: str

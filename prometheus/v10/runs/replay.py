@@ -2,7 +2,8 @@
 
 1. The run is verified, against its tree's ledger: that it can be done again says nothing about its seal.
 2. The manifest's config, seeds and code facts are taken over; the market is resolved again and must have the same
-   sha256; the core must have the same hash. A file that a run names as its market is read only when it is given.
+   sha256; the core must have the same hash, or be known to give the bits of that one. A file that a run names as its
+   market is read only when it is given.
 3. The run is done again under a scratch root, with the same identity. A run that was stopped is replayed to the ticks
    its experiments had reached.
 4. Every artifact must have the same bytes, and so must its pool records but for their place in the chain; of the
@@ -54,7 +55,7 @@ from prometheus.v10.runs.request.ranges import unsound_numbers
 from prometheus.v10.runs.run import Run
 from prometheus.v10.runs.stage1 import Stage1Work
 from prometheus.v10.runs.stage2.stage2_run import Stage2Work, Work
-from prometheus.v10.runs.workers.invariance import check_core
+from prometheus.v10.runs.workers.invariance import check_core, repeats
 from prometheus.v10.runs.workload import Surroundings, Workload
 
 NOT_COMPARED = {Artifact.MANIFEST.value, Artifact.INTERRUPTED.value, *(seal.value for seal in SEAL_FILES)}
@@ -109,13 +110,13 @@ def replay(
     Raises:
         UsageError: for something that is not a run directory, a run that was cut off, or a file of bars that the run
             names and the caller does not.
-        CoreInvarianceError: when this core is not the one that ran.
+        CoreInvarianceError: when this core is not the one that ran, nor known to give its bits.
         ConfigError: when the market is not the one it ran on.
         EvidenceError: when the run's own files cannot be read.
     """
     manifest = _manifest(run_dir)
     core = check_core()
-    if core != manifest.core_hash:
+    if not repeats(manifest.core_hash):
         raise CoreInvarianceError(
             f"{manifest.run_id} ran on core {manifest.core_hash}, this core is {core}",
             hint=f"check out {manifest.git_commit or 'the commit it ran on'} and replay there",

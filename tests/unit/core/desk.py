@@ -43,11 +43,22 @@ class Desk(NamedTuple):
     scratch: Scratch
     log: OrderLog
 
+    @property
+    def account(self) -> Any:
+        """What the sixteen own: the only tile."""
+        return self.agents.accounts[0]
+
+    @property
+    def net(self) -> Any:
+        """Their nets, what they see and what they say."""
+        return self.agents.nets[0]
+
     def seat(self, slot: int, cash: float, position: float = 0.0, entry: float = 0.0, order: float = 0.0) -> None:
         """A living agent; its genome index is 100 + slot."""
-        a = self.agents
-        a.cash[slot], a.position[slot], a.entry_price[slot], a.order[slot] = cash, position, entry, order
-        a.equity[slot], a.alive[slot], a.genome_index[slot] = cash, 1, 100 + slot
+        account = self.account
+        account["cash"][slot], account["position"][slot], account["entry_price"][slot] = cash, position, entry
+        account["order"][slot], account["equity"][slot] = order, cash
+        self.net["alive"][slot], self.agents.genome_index[slot] = 1, 100 + slot
         self.books.tally[capital.ALIVE] += 1
 
     def fence(self, row: int) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""Worked examples of capital: marks, the triplet, conservation, drawdown, burial (`desk` gives the world)."""
+"""Worked examples of capital: marks, the triplet, conservation, drawdown, removal (`desk` gives the world)."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from prometheus.v10.core import capital, genome
 from .desk import LOT, Desk, near, new_desk
 
 
-def mark(desk: Desk, n: int, close: float, tick: int = 0) -> None:
-    capital.mark_to_market(desk.agents, desk.books, n, close, LOT, tick)
+def mark(desk: Desk, close: float, tick: int = 0) -> None:
+    capital.mark_to_market(desk.agents, desk.books, close, LOT, tick)
 
 
 @pytest.mark.parametrize(
@@ -44,8 +44,8 @@ def test_the_triplet_is_conserved_when_everything_was_booked() -> None:
     # 100 + 1 - 0.3 - 0.2 = 100.5, held as 95.5 of cash + 5 of reserve.
     money[capital.INITIAL], money[capital.RESERVE] = 100.0, 5.0
     money[capital.REALISED], money[capital.FEES], money[capital.FUNDING] = 1.0, 0.3, 0.2
-    mark(desk, 2, 1010.0, tick=3)
-    assert desk.agents.equity[:2].tolist() == near([55.8, 39.9])  # +0.3 and -0.1 USDT on paper
+    mark(desk, 1010.0, tick=3)
+    assert desk.account["equity"][:2].tolist() == near([55.8, 39.9])  # +0.3 and -0.1 USDT on paper
     assert money[capital.ALLOCATED] == near(95.7)
     assert money[capital.TOTAL] == near(100.7)
     assert money[capital.RESIDUAL] == pytest.approx(0.0, abs=1e-15)
@@ -57,10 +57,10 @@ def test_a_gap_is_kept_as_a_fraction_of_what_was_booked() -> None:
     desk.seat(0, cash=99.0)
     money = desk.books.money
     money[capital.INITIAL], money[capital.RESERVE] = 100.0, 2.0
-    mark(desk, 1, 1000.0)
+    mark(desk, 1000.0)
     assert money[capital.RESIDUAL] == near(0.01)  # 101 held, 100 booked
     money[capital.RESERVE] = 1.0
-    mark(desk, 1, 1000.0)
+    mark(desk, 1000.0)
     assert money[capital.RESIDUAL] == near(0.01)  # the largest gap stays
 
 
@@ -68,7 +68,7 @@ def test_a_gap_of_a_small_total_is_kept_in_usdt() -> None:
     desk = new_desk()
     desk.seat(0, cash=0.75)
     desk.books.money[capital.INITIAL] = 0.5
-    mark(desk, 1, 1000.0)
+    mark(desk, 1000.0)
     assert desk.books.money[capital.RESIDUAL] == near(0.25)  # divided by max(0.5, 1)
 
 
@@ -76,16 +76,16 @@ def test_the_peak_and_the_deepest_drawdown_stay() -> None:
     desk = new_desk()
     desk.seat(0, cash=100.0)
     for cash, peak, drawdown in ((100.0, 100.0, 0.0), (80.0, 100.0, 0.2), (120.0, 120.0, 0.2), (90.0, 120.0, 0.25)):
-        desk.agents.cash[0] = cash
-        mark(desk, 1, 1000.0)
+        desk.account["cash"][0] = cash
+        mark(desk, 1000.0)
         assert desk.books.money[[capital.PEAK, capital.DRAWDOWN]].tolist() == near([peak, drawdown])
 
 
-def test_a_slot_is_silenced_alone_and_at_every_locus() -> None:
+def test_a_genome_is_cleared_alone_and_at_every_locus() -> None:
     desk = new_desk()
-    desk.agents.nets["loci"][:] = 2.0
-    capital.silence(desk.agents, 5)
-    loci = desk.agents.nets[0]["loci"]
+    desk.net["loci"][:] = 2.0
+    capital.clear_genome(desk.agents, 5)
+    loci = desk.net["loci"]
     assert loci.shape == (genome.LOCI, 16)
     assert (loci[:, 5] == 0.0).all()
     assert (loci[:, :5] == 2.0).all()
@@ -97,20 +97,14 @@ def test_what_the_dead_leave_or_owe_goes_to_the_reserve(left: float, reserve: fl
     desk = new_desk()
     desk.seat(2, cash=left, order=4.0)
     desk.seat(3, cash=50.0)
-    desk.agents.period_capital[2] = 80.0
-    desk.agents.nets["loci"][:] = 2.0
+    desk.account["period_capital"][2] = 80.0
+    desk.net["loci"][:] = 2.0
     desk.books.money[capital.RESERVE] = 20.0
     desk.books.tally[capital.DIED] = 4
-    capital.bury(desk.agents, desk.books, 2)
-    agents = desk.agents
+    capital.remove_agent(desk.agents, desk.books, 2)
     assert desk.books.money[capital.RESERVE] == near(reserve)
-    assert (agents.cash[2], agents.equity[2], agents.order[2], agents.alive[2], agents.period_capital[2]) == (
-        0,
-        0,
-        0,
-        0,
-        1,
-    )
-    assert (agents.nets[0]["loci"][:, 2] == 0.0).all()
+    left_behind = [desk.account[field][2] for field in ("cash", "equity", "order", "period_capital")]
+    assert (left_behind, desk.net["alive"][2]) == ([0.0, 0.0, 0.0, 1.0], 0)
+    assert (desk.net["loci"][:, 2] == 0.0).all()
     assert (desk.books.tally[capital.ALIVE], desk.books.tally[capital.DIED]) == (1, 5)
-    assert (agents.cash[3], agents.alive[3]) == (50.0, 1)
+    assert (desk.account["cash"][3], desk.net["alive"][3]) == (50.0, 1)

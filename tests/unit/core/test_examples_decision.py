@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import tanh
+from math import copysign, tanh
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ import pytest
 from prometheus.v10.core import capital, decision, exchange, fences
 from prometheus.v10.core.config import WorldConfig
 from prometheus.v10.core.numeric import tanh32
-from prometheus.v10.core.state import empty_nets
+from prometheus.v10.core.state import NETS, empty_tiles
 
 from .desk import CONFIG, SLOTS, Desk, near, near32, new_desk
 
@@ -38,7 +38,7 @@ def test_the_locus_of_a_weight_is_feature_major(unit: int, feature: int, at: int
 
 
 def test_the_environment_drives_each_unit_by_twelve_products() -> None:
-    nets = empty_nets(2 * SLOTS)
+    nets = empty_tiles(NETS, 2 * SLOTS)
     for feature in range(12):
         for unit in range(5):
             nets[1]["loci"][OUT + 5 * feature + unit, 3] = 1 + feature + 20 * unit
@@ -46,12 +46,12 @@ def test_the_environment_drives_each_unit_by_twelve_products() -> None:
     environment = np.zeros((6, 12), dtype=np.float32)
     environment[3] = np.arange(2, 14)  # whole numbers: float32 sums them exactly
     environment[4] = 1.0
-    decision.environment_drive(environment, 2, 3, nets)
+    decision.environment_drive(environment, 2, 5, nets)
     drive = nets[1]["drive"]
     # Tick 3: sum over j = 0 .. 11 of (j + 2) (j + 1 + 20 unit) = 728 + 90 x 20 unit. Tick 4: 78 + 12 x 20 unit.
     for unit in range(5):
-        assert drive[:, unit, 3].tolist() == [0.0, 728 + 1800 * unit, 78 + 240 * unit] + [0.0] * 13
-        assert drive[:, 5 + unit, 3].tolist() == [0.0, -728 - 1800 * unit, -78 - 240 * unit] + [0.0] * 13
+        assert drive[:, unit, 3].tolist() == [0.0] * 3 + [728 + 1800 * unit, 78 + 240 * unit] + [0.0] * 11
+        assert drive[:, 5 + unit, 3].tolist() == [0.0] * 3 + [-728 - 1800 * unit, -78 - 240 * unit] + [0.0] * 11
     assert not drive[:, :, :3].any()
     assert not nets[0]["drive"].any()
 
@@ -60,63 +60,103 @@ def test_the_environment_drives_each_unit_by_twelve_products() -> None:
 @pytest.mark.parametrize("unit", range(5))
 def test_each_feature_of_ones_own_reaches_each_hidden_unit(base: int, unit: int) -> None:
     desk = new_desk()
-    loci = desk.agents.nets[0]["loci"]
+    loci = desk.net["loci"]
     for row in range(16):  # lane r hears feature 12 + r, and only through this unit
-        desk.scratch.own[row] = (row + 1) / 16
+        desk.net["own"][row] = (row + 1) / 16
         loci[base + 5 * (12 + row) + unit, row] = 2.0
     loci[base + 165 + unit] = 0.5
-    decision.signals(desk.scratch, 0, desk.agents.nets)
-    heard, other = desk.scratch.signal_out, desk.scratch.signal_in
-    if base == IN:
-        heard, other = other, heard
+    heard, other = both(desk, base)
     assert heard.tolist() == pytest.approx([tanh(0.5 * tanh(2.0 * (r + 1) / 16)) for r in range(16)], abs=1e-6)
     assert not other.any()
+
+
+@pytest.mark.parametrize("unit", range(5))
+def test_the_flat_hear_what_can_be_other_than_zero_for_them(unit: int) -> None:
+    desk = new_desk()
+    for row in range(16):
+        desk.net["own"][row] = (row + 1) / 16
+        desk.net["loci"][OUT + 5 * (12 + row) + unit, row] = 2.0
+    desk.net["loci"][OUT + 165 + unit] = 0.5
+    decision.signals(desk.net, 0, desk.scratch.shared)
+    heard = [row for row in range(16) if desk.net["signal_out"][row] != 0.0]
+    assert heard == [3, 4, 5, 6, 7, 8, 9, 10]  # I4, M1-M7
+    assert desk.net["signal_out"][heard].tolist() == pytest.approx(
+        [tanh(0.5 * tanh(2.0 * (r + 1) / 16)) for r in heard], abs=1e-6
+    )
+
+
+@pytest.mark.parametrize(("alive", "lots", "sign"), [(1, 0.0, 1.0), (0, 0.0, -1.0), (1, 1.0, -1.0)])
+def test_a_zero_of_the_flat_has_the_sign_that_every_feature_gives_it(alive: int, lots: float, sign: float) -> None:
+    desk = new_desk()
+    desk.net["loci"][OUT : OUT + 170, 0] = -0.0  # times a feature of +0 each: a sum of -0
+    desk.net["loci"][OUT + 165 : OUT + 170, 0] = 1.0
+    desk.net["drive"][0, :5, 0] = -0.0
+    desk.net["loci"][OUT + 5 * 12 : OUT + 5 * 13, 0] = 0.0  # but I1, which the flat leave out, makes it +0
+    desk.net["alive"][0], desk.net["lots"][0] = alive, lots
+    decision.signals(desk.net, 0, desk.scratch.shared)
+    assert copysign(1.0, desk.net["signal_out"][0]) == sign
 
 
 @pytest.mark.parametrize("base", [OUT, IN])
 @pytest.mark.parametrize("unit", range(5))
 def test_each_feature_of_the_community_and_the_drive_reach_each_hidden_unit(base: int, unit: int) -> None:
     desk = new_desk()
-    tile = desk.agents.nets[0]
+    tile = desk.net
     desk.scratch.shared[28:] = (0.1, 0.2, 0.3, 0.4, 0.5)
     for k in range(5):
         tile["loci"][base + 5 * (28 + k) + unit, k] = 2.0
     tile["loci"][base + 165 + unit] = 0.5
     tile["drive"][7, (0 if base == OUT else 5) + unit, 5] = 0.75  # lane 5 hears only the environment
-    decision.signals(desk.scratch, 7, desk.agents.nets)
-    heard = desk.scratch.signal_out if base == OUT else desk.scratch.signal_in
+    decision.signals(desk.net, 7, desk.scratch.shared)
+    heard = desk.net["signal_out"] if base == OUT else desk.net["signal_in"]
     sums = [0.2, 0.4, 0.6, 0.8, 1.0, 0.75] + [0.0] * 10
     assert heard.tolist() == pytest.approx([tanh(0.5 * tanh(s)) for s in sums], abs=1e-6)
 
 
 def test_a_genome_of_two_units_adds_what_they_say() -> None:
     desk = new_desk()
-    tile = desk.agents.nets[0]
-    desk.scratch.own[0], desk.scratch.own[3] = 1.0, -0.5  # I1 and I4
-    tile["loci"][OUT + 5 * 12 + 1, 2], tile["loci"][OUT + 5 * 15 + 1, 2] = 0.5, 0.4  # h1 = 0.5 - 0.2 = 0.3
-    tile["loci"][OUT + 5 * 12 + 4, 2] = -1.0  # h4 = -1
+    tile = desk.net
+    desk.net["own"][4], desk.net["own"][3] = 1.0, -0.5  # M1 and I4
+    tile["loci"][OUT + 5 * 16 + 1, 2], tile["loci"][OUT + 5 * 15 + 1, 2] = 0.5, 0.4  # h1 = 0.5 - 0.2 = 0.3
+    tile["loci"][OUT + 5 * 16 + 4, 2] = -1.0  # h4 = -1
     tile["loci"][OUT + 165 + 1, 2], tile["loci"][OUT + 165 + 4, 2] = 2.0, 0.25
-    decision.signals(desk.scratch, 0, desk.agents.nets)
+    decision.signals(desk.net, 0, desk.scratch.shared)
     # tanh(0.3) = 0.291313, tanh(-1) = -0.761594: 2 x 0.291313 - 0.25 x 0.761594 = 0.392227, and its tanh.
-    assert desk.scratch.signal_out[2] == pytest.approx(0.373278, abs=2e-6)
+    assert desk.net["signal_out"][2] == pytest.approx(0.373278, abs=2e-6)
 
 
 def test_sums_run_in_feature_order_in_float32() -> None:
     desk = new_desk()
-    desk.scratch.own[:3] = 1.0
-    for row, weight in enumerate((2.0**24, 1.0, -(2.0**24))):
-        desk.agents.nets[0]["loci"][OUT + 5 * (12 + row), 0] = weight
-    desk.agents.nets[0]["loci"][OUT + 165, 0] = 1.0
-    decision.signals(desk.scratch, 0, desk.agents.nets)
-    assert desk.scratch.signal_out[0] == 0.0  # 2^24 + 1 rounds to 2^24; in another order 1 would be left
+    desk.net["own"][3:6] = 1.0
+    for base in (OUT, IN):
+        for row, weight in enumerate((2.0**24, 1.0, -(2.0**24)), start=3):
+            desk.net["loci"][base + 5 * (12 + row), 0] = weight
+        desk.net["loci"][base + 165, 0] = 1.0
+    decision.signals(desk.net, 0, desk.scratch.shared)
+    assert (
+        desk.net["signal_out"][0] == desk.net["signal_in"][0] == 0.0
+    )  # 2^24 + 1 rounds to 2^24; in another order 1 would be left
 
 
-def decide(desk: Desk, n: int, config: WorldConfig = CONFIG) -> None:
-    decision.intents(desk.agents, desk.books, desk.scratch, n, 1000.0, config)
+def both(desk: Desk, base: int) -> tuple[np.ndarray, np.ndarray]:
+    """Signals of the net at ``base``, every feature heard, and of the other net."""
+    decision.signals(desk.net, 0, desk.scratch.shared)
+    decision.everyones_out_signals(desk.agents.nets, 0, desk.scratch.shared)
+    heard = desk.net["signal_out"], desk.net["signal_in"]
+    return heard if base == OUT else heard[::-1]
+
+
+def wish(desk: Desk, config: WorldConfig = CONFIG) -> int:
+    desk.net["lots"][:] = desk.account["position"]
+    return decision.wishes(desk.agents, desk.scratch, config)
+
+
+def decide(desk: Desk, config: WorldConfig = CONFIG) -> None:
+    decision.intents(desk.agents, desk.books, desk.scratch, wish(desk, config), 1000.0, config)
 
 
 def say(desk: Desk, slot: int, out: float, inside: float) -> None:
-    desk.scratch.signal_out[slot], desk.scratch.signal_in[slot] = out, inside
+    desk.net["signal_out"][slot], desk.net["signal_in"][slot] = out, inside
 
 
 @pytest.mark.parametrize(
@@ -144,10 +184,10 @@ def test_signals_become_orders(cash: float, position: float, out: float, inside:
     desk = new_desk()
     desk.seat(0, cash, position, 1000.0)
     say(desk, 0, out, inside)
-    decide(desk, 1)
-    assert desk.agents.order[0] == order
+    decide(desk)
+    assert desk.account["order"][0] == order
     assert desk.books.tally[capital.OPEN_ORDERS] == int(order != 0.0)
-    assert desk.agents.last_signal[0] == near32(inside if position else out)
+    assert desk.net["last_signal"][0] == near32(inside if position else out)
     assert not desk.books.fence[[fences.EXIT_M9, fences.EXIT_C4]].any()
 
 
@@ -156,12 +196,12 @@ def test_orders_are_listed_by_slot_without_gaps() -> None:
     for slot, (position, inside) in enumerate(((0.0, 0.5), (0.0, 0.0), (3.0, 0.5), (3.0, -0.5), (0.0, -0.5))):
         desk.seat(slot, 100.0, position, 1000.0)
         say(desk, slot, 0.3, inside)
-    assert decision.deciding(desk.agents, desk.scratch, 5, CONFIG) == 4
+    assert wish(desk) == 4
     assert desk.scratch.ordering[:4].tolist() == [0, 1, 3, 4]  # slot 1 wants to enter, but will have no side
-    decide(desk, 5)
+    decide(desk)
     assert desk.books.tally[capital.OPEN_ORDERS] == 3
     assert desk.scratch.ordering[:3].tolist() == [0, 3, 4]
-    assert desk.agents.order[:5].tolist() == [9.0, 0.0, 0.0, -3.0, -9.0]
+    assert desk.account["order"][:5].tolist() == [9.0, 0.0, 0.0, -3.0, -9.0]
 
 
 @pytest.mark.parametrize(
@@ -196,9 +236,9 @@ def test_a_costly_agent_may_not_enter_where_m7_is_a_fence() -> None:
     for slot, m7 in enumerate((0.25, 0.5)):
         desk.seat(slot, 100.0)
         say(desk, slot, 0.3, 0.5)
-        desk.scratch.own[M7, slot] = m7
-    decide(desk, 2, CONFIG._replace(entry_m7_below=0.5))
-    assert desk.agents.order[:2].tolist() == [9.0, 0.0]
+        desk.net["own"][M7, slot] = m7
+    decide(desk, CONFIG._replace(entry_m7_below=0.5))
+    assert desk.account["order"][:2].tolist() == [9.0, 0.0]
 
 
 def test_the_exit_fence_of_m9_closes_what_the_signal_would_hold() -> None:
@@ -206,9 +246,9 @@ def test_the_exit_fence_of_m9_closes_what_the_signal_would_hold() -> None:
     for slot, (m9, inside) in enumerate(((5.0, 0.5), (6.0, 0.5), (6.0, 0.0), (6.0, -0.5))):
         desk.seat(slot, 100.0, 1.0, 1000.0)
         say(desk, slot, 0.0, inside)
-        desk.scratch.own[M9, slot] = m9
-    decide(desk, 4, CONFIG._replace(exit_m9_above=5.0))
-    assert desk.agents.order[:4].tolist() == [0.0, -1.0, -1.0, -1.0]
+        desk.net["own"][M9, slot] = m9
+    decide(desk, CONFIG._replace(exit_m9_above=5.0))
+    assert desk.account["order"][:4].tolist() == [0.0, -1.0, -1.0, -1.0]
     assert desk.fence(fences.EXIT_M9) == (0, 1, 0)  # the last two left by their own signal
     assert desk.fence(fences.EXIT_C4) == (0, 0, 0)
 
@@ -219,9 +259,9 @@ def test_the_exit_fence_of_c4_closes_everything(death_rate: float, order: float,
     desk.seat(0, 100.0, 1.0, 1000.0)
     say(desk, 0, 0.0, 0.5)
     desk.scratch.shared[C4] = death_rate
-    desk.scratch.own[M9, 0] = 5.0
-    decide(desk, 1, CONFIG._replace(exit_c4_above=0.25, exit_m9_above=5.0))
-    assert desk.agents.order[0] == order
+    desk.net["own"][M9, 0] = 5.0
+    decide(desk, CONFIG._replace(exit_c4_above=0.25, exit_m9_above=5.0))
+    assert desk.account["order"][0] == order
     assert desk.fence(fences.EXIT_C4) == (0, triggers, 0)
     assert desk.fence(fences.EXIT_M9) == (0, 0, 0)
 

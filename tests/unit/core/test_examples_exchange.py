@@ -98,12 +98,16 @@ def test_a_plain_entry_books_price_fee_slippage_and_experience() -> None:
     enter(desk, 4.0)
     fee = 0.04 * 1002.0 * 0.001  # BTC x USDT x rate
     agents, money = desk.agents, desk.books.money
-    assert (agents.position[0], agents.entry_price[0], agents.entry_tick[0]) == (4.0, near(BUY_4), 1)
-    assert agents.cash[0] == near(100.0 - fee)
+    assert (desk.account["position"][0], desk.account["entry_price"][0], desk.net["entry_tick"][0]) == (
+        4.0,
+        near(BUY_4),
+        1,
+    )
+    assert desk.account["cash"][0] == near(100.0 - fee)
     assert agents.costs[:, 0].tolist() == near([1.0 + fee, 2.0, 3.0 + 0.04 * 2.0])  # 2 USDT a BTC of slippage
     assert (money[capital.FEES], money[capital.SLIPPAGE]) == near((fee, 0.08))
     # All filled (0); the third tick of a reference of four (0.75); 7 USDT from the close of 995; impact 0.1 %.
-    assert agents.impedance[:, 0].tolist() == near32([0.0, 0.75, 7.0 / 995.0, 0.001])
+    assert desk.net["impedance"][:, 0].tolist() == near32([0.0, 0.75, 7.0 / 995.0, 0.001])
     assert agents.unfilled[0] == 0
     assert desk.fence(fences.MARGIN_CAP) == desk.fence(fences.PARTICIPATION_CAP) == (1, 0, 0)
     ids, values = desk.order_record(0)
@@ -116,7 +120,7 @@ def test_a_sell_of_one_lot_opens_a_short() -> None:
     desk.seat(0, cash=100.0)
     enter(desk, -1.0)
     # 0.01 BTC of 4: impact 0.5 x 0.02 x 0.05 = 0.0005, 0.5 USDT; 1000 - 1 - 0.5.
-    assert (desk.agents.position[0], desk.agents.entry_price[0]) == (-1.0, near(998.5))
+    assert (desk.account["position"][0], desk.account["entry_price"][0]) == (-1.0, near(998.5))
     assert desk.agents.costs[2, 0] == near(0.01 * 1.5)
     assert desk.order_record(0)[1][:2] == [-1.0, -1.0]
 
@@ -125,7 +129,7 @@ def test_a_buy_of_one_lot_opens_a_long() -> None:
     desk = new_desk()
     desk.seat(0, cash=100.0)
     enter(desk, 1.0)
-    assert (desk.agents.position[0], desk.agents.entry_price[0]) == (1.0, near(1001.5))
+    assert (desk.account["position"][0], desk.account["entry_price"][0]) == (1.0, near(1001.5))
 
 
 @pytest.mark.parametrize(
@@ -148,13 +152,13 @@ def test_margin_and_volume_cap_an_entry(
     desk = new_desk()
     desk.seat(0, cash)
     enter(desk, wanted, TERMS._replace(most_lots=most))
-    assert desk.agents.position[0] == filled
+    assert desk.account["position"][0] == filled
     assert desk.fence(fences.MARGIN_CAP) == margin
     assert desk.fence(fences.PARTICIPATION_CAP) == volume
     ids, values = desk.order_record(0)
     assert ids == [1, 100, exchange.ENTRY, flags, 0]
     assert values[:2] == [wanted, filled]
-    assert desk.agents.impedance[0, 0] == near32(1.0 - filled / wanted)
+    assert desk.net["impedance"][0, 0] == near32(1.0 - filled / wanted)
 
 
 def test_a_refused_order_costs_nothing_but_time() -> None:
@@ -163,8 +167,12 @@ def test_a_refused_order_costs_nothing_but_time() -> None:
     desk.agents.unfilled[0] = 1
     enter(desk, 5.0)
     agents = desk.agents
-    assert (agents.cash[0], agents.position[0], agents.costs[:, 0].tolist()) == (5.0, 0.0, [0.0, 0.0, 0.0])
-    assert agents.impedance[:, 0].tolist() == [1.0, 0.5, 0.0, 0.0]  # nothing filled; the second tick of four
+    assert (desk.account["cash"][0], desk.account["position"][0], agents.costs[:, 0].tolist()) == (
+        5.0,
+        0.0,
+        [0.0, 0.0, 0.0],
+    )
+    assert desk.net["impedance"][:, 0].tolist() == [1.0, 0.5, 0.0, 0.0]  # nothing filled; the second tick of four
     assert agents.unfilled[0] == 2
     assert desk.order_record(0)[1] == [5.0, 0.0, 0.0, 995.0, 0.0, 0.0, 0.0, 0.0]
 
@@ -180,10 +188,10 @@ def test_a_long_leaves_by_a_sale() -> None:
     desk.seat(0, cash=50.0, position=4.0, entry=990.0)
     leave(desk, -4.0)
     realised, fee = 0.04 * (998.0 - 990.0), 0.04 * 998.0 * 0.001
-    agents, money = desk.agents, desk.books.money
-    assert (agents.position[0], agents.cash[0]) == (0.0, near(50.0 + realised - fee))
+    money = desk.books.money
+    assert (desk.account["position"][0], desk.account["cash"][0]) == (0.0, near(50.0 + realised - fee))
     assert (money[capital.REALISED], money[capital.FEES]) == near((realised, fee))
-    assert agents.impedance[:, 0].tolist() == near32([0.0, 0.25, 3.0 / 995.0, 0.001])
+    assert desk.net["impedance"][:, 0].tolist() == near32([0.0, 0.25, 3.0 / 995.0, 0.001])
     ids, values = desk.order_record(0)
     assert ids == [1, 100, exchange.EXIT, 0, 0]
     assert values == near([-4.0, -4.0, 998.0, 995.0, fee, 0.001, realised, 0.0])
@@ -193,7 +201,7 @@ def test_a_short_leaves_by_a_purchase() -> None:
     desk = new_desk()
     desk.seat(0, cash=50.0, position=-4.0, entry=1010.0)
     leave(desk, 4.0)
-    assert desk.agents.cash[0] == near(50.0 + 0.04 * 8.0 - 0.04 * 1002.0 * 0.001)
+    assert desk.account["cash"][0] == near(50.0 + 0.04 * 8.0 - 0.04 * 1002.0 * 0.001)
     assert desk.order_record(0)[1][:3] == near([4.0, 4.0, BUY_4])
 
 
@@ -209,8 +217,8 @@ def test_the_rest_of_a_partial_exit_stays_and_waits(most: float, filled: float) 
     desk = new_desk()
     desk.seat(0, cash=50.0, position=7.0, entry=1000.0)
     leave(desk, -7.0, TERMS._replace(most_lots=most))
-    assert (desk.agents.position[0], desk.agents.unfilled[0], desk.agents.trades[0]) == (7.0 - filled, 1, 0)
-    assert desk.agents.impedance[0, 0] == near32(1.0 - filled / 7.0)
+    assert (desk.account["position"][0], desk.agents.unfilled[0], desk.agents.trades[0]) == (7.0 - filled, 1, 0)
+    assert desk.net["impedance"][0, 0] == near32(1.0 - filled / 7.0)
     assert desk.order_record(0)[0] == [1, 100, exchange.EXIT, exchange.FLAG_PARTIAL, 0]
 
 
@@ -218,7 +226,7 @@ def test_an_exit_without_volume_is_refused() -> None:
     desk = new_desk()
     desk.seat(0, cash=50.0, position=7.0, entry=1000.0)
     leave(desk, -7.0, TERMS._replace(most_lots=0.0))
-    assert (desk.agents.position[0], desk.agents.unfilled[0], desk.agents.cash[0]) == (7.0, 1, 50.0)
+    assert (desk.account["position"][0], desk.agents.unfilled[0], desk.account["cash"][0]) == (7.0, 1, 50.0)
     ids, values = desk.order_record(0)
     assert ids == [1, 100, exchange.EXIT, 3, 0]
     assert values == [-7.0, 0.0, 0.0, 995.0, 0.0, 0.0, 0.0, 7.0]
@@ -246,11 +254,11 @@ def test_closing_books_profit_fee_and_the_round_trip(
     side = position / abs(position)
     profit, fee = side * lots * 0.01 * (price - 1000.0), lots * 0.01 * price * rate
     assert realised == near(profit)
-    assert desk.agents.cash[0] == near(50.0 + profit - fee)
+    assert desk.account["cash"][0] == near(50.0 + profit - fee)
     assert desk.agents.costs[:, 0].tolist() == near([fee, 0.0, 0.0])
     assert (desk.books.money[capital.REALISED], desk.books.money[capital.FEES]) == near((profit, fee))
-    assert desk.agents.position[0] == left
-    assert copysign(1.0, desk.agents.position[0]) == copysign(1.0, left)  # flat is +0, after a short too
+    assert desk.account["position"][0] == left
+    assert copysign(1.0, desk.account["position"][0]) == copysign(1.0, left)  # flat is +0, after a short too
     assert (desk.agents.trades[0], desk.agents.wins[0]) == (trades, wins)
     assert desk.books.tally[capital.ROUND_TRIPS] == trades
     assert desk.agents.unfilled[0] == (0 if trades else 3)
@@ -258,18 +266,18 @@ def test_closing_books_profit_fee_and_the_round_trip(
 
 def test_an_average_starts_at_its_first_sample_and_then_moves_by_alpha() -> None:
     desk = new_desk()
-    desk.agents.impedance[:, 0] = (0.0, 0.0, 0.3, 0.2)  # a delay of 0 says that there was no sample yet
+    desk.net["impedance"][:, 0] = (0.0, 0.0, 0.3, 0.2)  # a delay of 0 says that there was no sample yet
     exchange.note_fill(desk.agents, 0, 0.5, 0.25, 0.01, 0.002, 0.25)
-    assert desk.agents.impedance[:, 0].tolist() == near32([0.5, 0.25, 0.01, 0.002])
+    assert desk.net["impedance"][:, 0].tolist() == near32([0.5, 0.25, 0.01, 0.002])
     exchange.note_fill(desk.agents, 0, 0.1, 0.75, 0.03, 0.006, 0.25)
     # A quarter of the way from the average to the sample.
-    assert desk.agents.impedance[:, 0].tolist() == near32([0.4, 0.375, 0.015, 0.003])
+    assert desk.net["impedance"][:, 0].tolist() == near32([0.4, 0.375, 0.015, 0.003])
 
 
 def test_the_dying_are_listed_in_order() -> None:
     desk = new_desk()
-    exchange.doom(desk.books, desk.scratch, 7, exchange.DEAD_LIQUIDATION)
-    exchange.doom(desk.books, desk.scratch, 4, exchange.DEAD_DEPLETED)
+    exchange.add_death(desk.books, desk.scratch, 7, exchange.DEAD_LIQUIDATION)
+    exchange.add_death(desk.books, desk.scratch, 4, exchange.DEAD_DEPLETED)
     assert desk.dying == [(7, 2), (4, 1)]
 
 
@@ -301,9 +309,9 @@ def test_orders_of_a_close_fill_at_the_next_open_and_the_depleted_die() -> None:
     exchange.fill_orders(
         1, market, known([0.02, 0.9], [4.0, 9.0], [2.0, 9.0]), *desk[:2], desk.log, desk.scratch, CONFIG
     )
-    assert desk.agents.position[:5].tolist() == [4.0, 0.0, 0.0, 0.0, 4.0]
-    assert desk.agents.order[:5].tolist() == [0.0] * 5
-    assert desk.agents.cash[2] == near(5.5 + 0.01 * (998.5 - 1000.0) - 0.01 * 998.5 * 0.001)
+    assert desk.account["position"][:5].tolist() == [4.0, 0.0, 0.0, 0.0, 4.0]
+    assert desk.account["order"][:5].tolist() == [0.0] * 5
+    assert desk.account["cash"][2] == near(5.5 + 0.01 * (998.5 - 1000.0) - 0.01 * 998.5 * 0.001)
     assert desk.fence(fences.CAPITAL_DEPLETED) == (2, 1, 1)  # two were flat, one of them is depleted
     assert desk.dying == [(3, exchange.DEAD_DEPLETED)]
     assert desk.scratch.side[:5].tolist() == [9.0, 9.0, 9.0, 0.0, 9.0]

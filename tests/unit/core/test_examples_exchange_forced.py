@@ -11,8 +11,8 @@ from prometheus.v10.core.state import Market
 from .desk import CONFIG, LOT, Desk, bars, known, near, new_desk
 
 
-def liquidate(desk: Desk, market: Market, n: int) -> None:
-    exchange.liquidate(0, market, desk.agents, desk.books, desk.log, desk.scratch, n, CONFIG)
+def liquidate(desk: Desk, market: Market) -> None:
+    exchange.liquidate(0, market, desk.agents, desk.books, desk.log, desk.scratch, CONFIG)
 
 
 def test_longs_pay_positive_funding_and_shorts_receive_it() -> None:
@@ -22,9 +22,9 @@ def test_longs_pay_positive_funding_and_shorts_receive_it() -> None:
     desk.seat(2, cash=50.0)
     desk.agents.costs[1, :3] = 1.0
     desk.books.money[capital.FUNDING] = 2.0
-    exchange.pay_funding(1000.0, 0.0002, desk.agents, desk.books, 3, LOT)
+    exchange.pay_funding(1000.0, 0.0002, desk.agents, desk.books, LOT)
     # Notional 30 and -10 USDT, times 0.0002.
-    assert desk.agents.cash[:3].tolist() == near([50.0 - 0.006, 50.0 + 0.002, 50.0])
+    assert desk.account["cash"][:3].tolist() == near([50.0 - 0.006, 50.0 + 0.002, 50.0])
     assert desk.agents.costs[1, :3].tolist() == near([1.006, 0.998, 1.0])
     assert desk.books.money[capital.FUNDING] == near(2.004)
 
@@ -66,11 +66,11 @@ def test_a_position_closes_where_its_margin_gave_out(
 ) -> None:
     desk = new_desk()
     desk.seat(0, cash, position, 1000.0)
-    liquidate(desk, bars(bar), 1)
+    liquidate(desk, bars(bar))
     realised = position * 0.01 * (price - 1000.0)
     fee = abs(position) * 0.01 * price * 0.002  # the liquidation fee
-    assert desk.agents.cash[0] == near(cash + realised - fee)
-    assert desk.agents.position[0] == 0.0
+    assert desk.account["cash"][0] == near(cash + realised - fee)
+    assert desk.account["position"][0] == 0.0
     assert desk.scratch.side[0] == (1.0 if position > 0 else -1.0)
     assert desk.dying == [(0, exchange.DEAD_LIQUIDATION)]
     assert desk.fence(fences.LIQUIDATION) == (1, 1, 1)
@@ -83,8 +83,8 @@ def test_the_reserve_pays_the_debt_of_the_liquidated() -> None:
     desk = new_desk()
     desk.seat(0, cash=13.0, position=4.0, entry=1000.0)
     desk.books.money[capital.RESERVE] = 20.0
-    liquidate(desk, bars((600, 950, 590, 900, 1)), 1)
-    capital.bury(desk.agents, desk.books, 0)
+    liquidate(desk, bars((600, 950, 590, 900, 1)))
+    capital.remove_agent(desk.agents, desk.books, 0)
     # 13 - 0.04 x 400 of loss - 0.04 x 600 x 0.002 of fee = -3.048 USDT.
     assert desk.books.money[capital.RESERVE] == near(20.0 - 3.048)
 
@@ -95,19 +95,19 @@ def test_the_sound_and_the_flat_are_left_alone() -> None:
     desk.seat(1, cash=0.0)  # flat and broke: not a matter of margin
     desk.seat(2, cash=13.0, position=4.0, entry=1000.0)  # exactly 0 at 750: gone
     desk.seat(3, cash=13.0, position=4.0, entry=1000.0)
-    liquidate(desk, bars((900, 950, 750, 900, 1)), 4)
+    liquidate(desk, bars((900, 950, 750, 900, 1)))
     assert desk.dying == [(2, 2), (3, 2)]
-    assert desk.scratch.margin[:4].tolist() == near([1.0, 1.0, 0.0, 0.0])
-    assert desk.agents.position[:4].tolist() == [4.0, 0.0, 0.0, 0.0]
+    assert desk.account["margin"][:4].tolist() == near([1.0, 1.0, 0.0, 0.0])
+    assert desk.account["position"][:4].tolist() == [4.0, 0.0, 0.0, 0.0]
 
 
 def test_nobody_dies_while_every_margin_holds() -> None:
     desk = new_desk()
     desk.seat(0, cash=13.5, position=4.0, entry=1000.0)  # 0.5 USDT of excess
-    liquidate(desk, bars((900, 950, 750, 900, 1)), 1)
+    liquidate(desk, bars((900, 950, 750, 900, 1)))
     assert desk.dying == []
     assert desk.fence(fences.LIQUIDATION) == (0, 0, 0)
-    assert desk.agents.position[0] == 4.0
+    assert desk.account["position"][0] == 4.0
 
 
 def test_a_review_flattens_at_the_close_as_taker_and_drops_open_orders() -> None:
@@ -119,15 +119,15 @@ def test_a_review_flattens_at_the_close_as_taker_and_drops_open_orders() -> None
     desk.agents.costs[2, 0] = 1.0
     market = bars((1, 1, 1, 1, 1), (900, 1100, 890, 1000, 0.0001))
     exchange.flatten_all(
-        1, market, known([9.0, 0.02], [9.0, 4.0], [9.0, 2.0]), desk.agents, desk.books, desk.log, 4,
+        1, market, known([9.0, 0.02], [9.0, 4.0], [9.0, 2.0]), desk.agents, desk.books, desk.log,
         exchange.REVIEW_FLATTEN, CONFIG,
     )  # fmt: skip
     # Half the spread 1 USDT, impact of 0.04 BTC 1 USDT, of 0.01 BTC 0.5 USDT. The bar's volume is no limit here.
     fees = [0.04 * 998.0 * 0.001, 0.04 * 1002.0 * 0.001, 0.01 * 998.5 * 0.001]
-    assert desk.agents.cash[:4].tolist() == near(
+    assert desk.account["cash"][:4].tolist() == near(
         [50.0 + 0.04 * 8.0 - fees[0], 50.0 - 0.04 * 12.0 - fees[1], 50.0, 50.0 + 0.01 * 8.5 - fees[2]]
     )
-    assert desk.agents.position[:4].tolist() == desk.agents.order[:4].tolist() == [0.0] * 4
+    assert desk.account["position"][:4].tolist() == desk.account["order"][:4].tolist() == [0.0] * 4
     assert desk.agents.costs[2, :4].tolist() == near([1.08, 0.08, 0.0, 0.015])
     assert desk.books.money[capital.SLIPPAGE] == near(0.08 + 0.08 + 0.015)
     assert desk.order_record(0)[0] == [1, 100, exchange.REVIEW_FLATTEN, 0, 0]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from prometheus.v10.core import capital, features, fences
+from prometheus.v10.core import capital, community, features, fences
 from prometheus.v10.core.config import WorldConfig
+from prometheus.v10.core.state import Environment
 
 from .desk import CONFIG, Desk, bars, known, near32, new_desk
 
@@ -25,17 +26,21 @@ def three_agents() -> Desk:
     desk.seat(LONG, cash=19.6, position=4.0, entry=990.0)  # +0.04 x 10 = +0.4 USDT
     desk.seat(SHORT, cash=20.4, position=-4.0, entry=990.0)  # -0.4 USDT
     desk.seat(FLAT, cash=20.0)
-    desk.agents.equity[:3] = 20.0
-    desk.agents.entry_tick[:3] = (4, 7, 0)
-    desk.agents.last_signal[:3] = (-0.5, 0.25, 0.0)
-    desk.agents.impedance[:, LONG] = (0.1, 0.2, 0.003, 0.002)
-    desk.agents.impedance[:, SHORT] = (0.4, 0.3, 0.5, 0.6)
+    desk.account["equity"][:3] = 20.0
+    desk.net["entry_tick"][:3] = (4, 7, 0)
+    desk.net["last_signal"][:3] = (-0.5, 0.25, 0.0)
+    desk.net["impedance"][:, LONG] = (0.1, 0.2, 0.003, 0.002)
+    desk.net["impedance"][:, SHORT] = (0.4, 0.3, 0.5, 0.6)
     return desk
 
 
-def feel(desk: Desk, mask: np.ndarray = ALL, n: int = 3, config: WorldConfig = CONFIG) -> np.ndarray:
-    features.own_features(TICK, MARKET, KNOWN, desk.agents, desk.books, desk.scratch.own, n, config, mask)
-    return desk.scratch.own
+def feel(
+    desk: Desk, mask: np.ndarray = ALL, known_then: Environment = KNOWN, config: WorldConfig = CONFIG
+) -> np.ndarray:
+    bar = features.bar_at(TICK, MARKET, known_then, config)
+    features.narrow_all(desk.agents, bar)
+    desk.books.fence[fences.FEATURE_CLIP, fences.TRIGGERS] += features.own_features(desk.net, bar, mask)
+    return desk.net["own"]
 
 
 @pytest.mark.parametrize(
@@ -68,7 +73,7 @@ def test_a_position_of_one_lot_is_a_position() -> None:
     desk = new_desk()
     desk.seat(0, cash=20.0, position=1.0, entry=1000.0)
     desk.seat(1, cash=20.0, position=-1.0, entry=1000.0)
-    own = feel(desk, n=2)
+    own = feel(desk)
     assert own[:3, :2].tolist() == [[1.0, 1.0], [1.0, -1.0], [1.0, 1.0]]
     # One lot of long is 10 USDT; slope (0.01 - 0.001) x 1000 = 9 over an excess of 20 - 1 = 19.
     assert own[ROWS["M9"], :2].tolist() == near32([9 / 19, 11 / 19])
@@ -81,7 +86,7 @@ def test_caps_hold_and_each_clip_is_counted() -> None:
     desk.seat(2, cash=4.1, position=4.0, entry=1000.0)  # 0.1 USDT above the maintenance margin, 0.8 of volatility
     desk.seat(3, cash=-5.0, position=4.0, entry=1000.0)  # a debt
     desk.seat(4, cash=20.0, position=4.0, entry=3000.0)  # an unrealised loss of 80 USDT on an equity of 20
-    own = feel(desk, n=5)
+    own = feel(desk)
     assert own[ROWS["M3"], :5].tolist() == near32([1.0, 1.0, 2 * 4.1 / 80, 0.0, 0.5])
     assert own[ROWS["M9"], 3] == near32(100.0)  # no distance left: 1 / 0.01
     assert own[ROWS["M10"], :4].tolist() == [0.0, 0.0, 1.0, 1.0]
@@ -95,12 +100,12 @@ def test_the_nearest_liquidation_counts_as_one_percent_away() -> None:
     # 0.18 USDT of excess over a slope of 36 is 0.5 %; 0.72 is 2 %.
     desk.seat(0, cash=4.18, position=4.0, entry=1000.0)
     desk.seat(1, cash=4.72, position=4.0, entry=1000.0)
-    assert feel(desk, n=2)[ROWS["M9"], :2].tolist() == pytest.approx([100.0, 50.0], rel=1e-5)
+    assert feel(desk)[ROWS["M9"], :2].tolist() == pytest.approx([100.0, 50.0], rel=1e-5)
 
 
 def test_the_quality_of_a_profit_is_capped_at_one() -> None:
     desk = three_agents()
-    desk.agents.entry_price[SHORT] = 200.0  # a loss of 32 USDT in the tick it was opened, on an equity of 20
+    desk.account["entry_price"][SHORT] = 200.0  # a loss of 32 USDT in the tick it was opened, on an equity of 20
     assert feel(desk)[ROWS["M11"], SHORT] == 1.0
 
 
@@ -108,8 +113,7 @@ def test_no_volume_makes_no_depth_and_every_order_too_large() -> None:
     desk = new_desk()
     desk.seat(0, cash=0.25)  # were the depth 1 USDT, 2 x 0.25 would be half of it
     dry = known([0.02] * 8, [0.0] * 8, [1.0] * 8)
-    features.own_features(TICK, MARKET, dry, desk.agents, desk.books, desk.scratch.own, 1, CONFIG, ALL)
-    assert desk.scratch.own[ROWS["M3"], 0] == 1.0
+    assert feel(desk, known_then=dry)[ROWS["M3"], 0] == 1.0
 
 
 @pytest.mark.parametrize("feature", [12, 16, 27])
@@ -132,14 +136,15 @@ def four_in_company() -> Desk:
         (4, 0.0, 4.0, 0.5),
     ):
         desk.seat(slot, equity * 100, position, 1000.0)
-        desk.agents.period_capital[slot] = 100.0
-        desk.agents.last_signal[slot] = signal
+        desk.account["period_capital"][slot] = 100.0
+        desk.net["last_signal"][slot] = signal
     desk.books.tally[capital.RECENT_DEATHS] = 1
     return desk
 
 
 def gather(desk: Desk, mask: np.ndarray = ALL, config: WorldConfig = CONFIG) -> list[float]:
-    features.community(desk.agents, desk.books, desk.scratch, 6, config, mask)
+    features.narrow_all(desk.agents, features.bar_at(TICK, MARKET, KNOWN, config))
+    community.community(desk.agents, desk.books, desk.scratch, config, mask)
     result: list[float] = desk.scratch.shared.tolist()
     return result
 
@@ -192,11 +197,11 @@ def test_everybody_dead_lately_is_a_death_rate_of_one() -> None:
 def test_averages_are_rounded_to_the_grid_of_two_to_the_twentieth() -> None:
     desk = new_desk()
     desk.seat(0, 100.0)
-    desk.agents.period_capital[0] = 100.0
-    desk.agents.last_signal[0] = 0.3  # 314572.8 steps: 314573
+    desk.account["period_capital"][0] = 100.0
+    desk.net["last_signal"][0] = 0.3  # 314572.8 steps: 314573
     assert gather(desk)[32] == np.float32(314573 / 1048576)
-    desk.agents.last_signal[0] = 0.1  # 104857.6 steps: 104858
-    desk.agents.equity[0] = 130.0
+    desk.net["last_signal"][0] = 0.1  # 104857.6 steps: 104858
+    desk.account["equity"][0] = 130.0
     shared = gather(desk)
     assert shared[32] == np.float32(104858 / 1048576)
     assert shared[30] == np.float32(314573 / 1048576)
@@ -213,8 +218,8 @@ def test_an_ablated_feature_of_the_community_is_zero_alone() -> None:
 
 def test_everyone_at_the_threshold_is_among_the_best() -> None:
     desk = four_in_company()
-    desk.agents.equity[[0, 1]] = 150.0
-    desk.agents.equity[[3, 4]] = 100.0
+    desk.account["equity"][[0, 1]] = 150.0
+    desk.account["equity"][[3, 4]] = 100.0
     # The best quarter would be one of four; two share its ROI: (-1 - 0.25) / 2.
     assert gather(desk, config=CONFIG._replace(top_share=0.25))[32] == near32(-0.625)
 
@@ -222,33 +227,60 @@ def test_everyone_at_the_threshold_is_among_the_best() -> None:
 def test_at_least_one_is_the_best_and_the_dead_are_not() -> None:
     desk = four_in_company()
     assert gather(desk, config=CONFIG._replace(top_share=0.1))[32] == near32(0.5)  # 0.4 of an agent: one
-    desk.agents.last_signal[2] = 1.0  # a dead slot; its ROI is -1
-    desk.agents.equity[0] = 0.0  # and so is that of one of the living
+    desk.net["last_signal"][2] = 1.0  # a dead slot; its ROI is -1
+    desk.account["equity"][0] = 0.0  # and so is that of one of the living
     assert gather(desk, config=CONFIG._replace(top_share=1.0))[32] == near32((-1.0 - 0.25 + 0.75 + 0.5) / 4)
 
 
+@pytest.mark.parametrize(
+    ("least", "most"),
+    [(-np.inf, -1.5), (-1.5, -1.0), (-1.0, -1e-9), (-1e-9, 0.0), (0.0, 1e-30), (1e-30, 2.0), (2.0, np.inf)],
+)
+def test_ranks_have_the_order_of_the_numbers(least: float, most: float) -> None:
+    assert community.rank_of(np.float32(least)) < community.rank_of(np.float32(most))
+
+
+def test_equal_numbers_have_one_rank() -> None:
+    assert community.rank_of(np.float32(0.25)) == community.rank_of(np.float32(0.5) - np.float32(0.25))
+
+
+@pytest.mark.parametrize("start", range(7))
 @pytest.mark.parametrize("k", range(1, 8))
-@pytest.mark.parametrize("given", [(3, 1, 4, 1, 5, 9, 2), (1, 2, 3, 4, 5, 6, 7), (7, 6, 5, 4, 3, 2, 1), (2,) * 7])
-def test_the_kth_largest_of_seven(given: tuple[int, ...], k: int) -> None:
-    values = np.array([*given, 99.0], dtype=np.float32)  # the eighth is not asked about
-    assert features.kth_largest(values, 7, k) == sorted(given, reverse=True)[k - 1]
+@pytest.mark.parametrize(
+    "given",
+    [
+        (3, 1, 4, 1, 5, 9, 2), (1, 2, 3, 4, 5, 6, 7), (7, 6, 5, 4, 3, 2, 1), (2,) * 7,
+        (2**31 - 2, -(2**31), 0, -1, 1, 2**31 - 2, -(2**31)),
+    ],
+)  # fmt: skip
+def test_the_kth_largest_of_seven_wherever_the_search_begins(given: tuple[int, ...], k: int, start: int) -> None:
+    assert community.kth_largest(np.array(given, dtype=np.int32), k, start) == sorted(given, reverse=True)[k - 1]
 
 
-def test_the_third_largest_where_two_are_equal() -> None:
-    values = np.array([2.0, 1.0, 0.0, 1.0, 99.0], dtype=np.float32)
-    assert features.kth_largest(values, 4, 3) == 1.0  # 2, 1, 1, 0
+@pytest.mark.parametrize("start", [0, 50, 99])
+@pytest.mark.parametrize("k", [1, 30, 34, 67, 100])
+def test_the_kth_largest_is_found_where_the_walk_would_be_too_long(k: int, start: int) -> None:
+    ranks = np.arange(-5000, 5000, 100, dtype=np.int32)
+    assert community.kth_largest(ranks, k, start) == 5000 - 100 * k
 
 
-def test_the_cut_of_the_best_moves_and_has_no_say_in_the_result() -> None:
-    roi = np.arange(1, 9, dtype=np.float32)  # 1 .. 8
-    ranked, cut = np.zeros(8, dtype=np.float32), np.array([np.inf], dtype=np.float32)
-    assert features.threshold_of_the_best(roi, ranked, cut, 8, 2) == 7.0
-    assert cut[0] == 5.0  # nobody reached infinity, so all eight were ranked, more than 3 x 2: the fourth largest
-    assert features.threshold_of_the_best(roi, ranked, cut, 8, 2) == 7.0
-    assert cut[0] == 5.0  # four reached it: neither too few nor too many
-    cut[0] = 7.0  # two reach it, just enough
-    assert features.threshold_of_the_best(roi, ranked, cut, 8, 2) == 7.0
-    assert cut[0] == 7.0
-    cut[0] = 3.0  # six reach it, just not too many
-    assert features.threshold_of_the_best(roi, ranked, cut, 8, 2) == 7.0
-    assert cut[0] == 3.0
+@pytest.mark.parametrize(
+    ("here", "way", "there"), [(4, 1, 7), (4, -1, -3), (7, -1, 4), (-3, 1, 4), (5, 1, 7), (5, -1, 4)]
+)
+def test_the_next_rank_either_way(here: int, way: int, there: int) -> None:
+    ranks = np.array([7, -3, 4, 4], dtype=np.int32)
+    assert community.next_rank(ranks, np.int32(here), way) == there
+
+
+def test_how_many_reach_a_rank() -> None:
+    ranks = np.array([7, -3, 4, 4], dtype=np.int32)
+    assert [community.how_many_reach(ranks, rank) for rank in (-3, -2, 4, 5, 7, 8)] == [4, 3, 3, 1, 1, 0]
+
+
+def test_where_the_search_begins_is_kept_and_has_no_say_in_the_result() -> None:
+    desk = four_in_company()
+    first = gather(desk)
+    assert desk.scratch.last_best[0] == 1  # the second best of four: +25 %
+    desk.scratch.last_best[0] = 5  # an empty slot
+    assert gather(desk) == first
+    assert desk.scratch.last_best[0] == 1

@@ -25,7 +25,7 @@ def test_a_review_falls_at_the_close_of_every_fourth_tick() -> None:
 def test_period_roi_counts_from_birth_or_the_last_breeding() -> None:
     desk = new_desk()
     desk.seat(1, cash=110.0)
-    desk.agents.period_capital[1], desk.agents.birth_capital[1] = 88.0, 50.0
+    desk.account["period_capital"][1], desk.agents.birth_capital[1] = 88.0, 50.0
     assert lifecycle.period_roi(desk.agents, 1) == near(0.25)  # 110 / 88 - 1
 
 
@@ -42,9 +42,9 @@ def test_period_roi_counts_from_birth_or_the_last_breeding() -> None:
 def test_who_dies_who_stays_and_who_breeds(cash: float, verdict: int) -> None:
     desk = new_desk()
     desk.seat(0, cash)
-    desk.agents.period_capital[0] = 100.0
+    desk.account["period_capital"][0] = 100.0
     verdicts = np.full(1, 9)
-    breeders = lifecycle.judge(desk.agents, desk.books, desk.scratch, verdicts, 1, CONFIG)
+    breeders = lifecycle.judge(desk.agents, desk.books, desk.scratch, verdicts, CONFIG)
     assert (verdicts[0], breeders) == (verdict, int(verdict == lifecycle.BREEDS))
 
 
@@ -53,11 +53,11 @@ def test_a_review_judges_the_living_and_both_thresholds_are_inclusive() -> None:
     desk = new_desk()
     for slot, cash in enumerate((125.0, 150.0, 124.0, 0.0, 200.0, 100.0)):
         desk.seat(slot, cash)
-        desk.agents.period_capital[slot] = 100.0
-    desk.agents.alive[3] = 0  # dead before
+        desk.account["period_capital"][slot] = 100.0
+    desk.net["alive"][3] = 0  # dead before
     desk.scratch.side[:] = 9.0
     verdicts = np.full(6, 9)
-    assert lifecycle.judge(desk.agents, desk.books, desk.scratch, verdicts, 6, config) == 2
+    assert lifecycle.judge(desk.agents, desk.books, desk.scratch, verdicts, config) == 2
     assert verdicts.tolist() == [
         lifecycle.KEEP, lifecycle.BREEDS, lifecycle.DIES, lifecycle.KEEP, lifecycle.BREEDS, lifecycle.DIES,
     ]  # fmt: skip
@@ -71,11 +71,11 @@ def test_a_review_judges_the_living_and_both_thresholds_are_inclusive() -> None:
 def test_a_parent_halves_its_cash_and_counts_anew(cash: float) -> None:
     desk = new_desk()
     desk.seat(0, cash)
-    desk.agents.period_capital[0] = 80.0
+    desk.account["period_capital"][0] = 80.0
     child = lifecycle.split_capital(desk.agents, 0)
     assert child == near(cash / 2)
-    assert child + desk.agents.cash[0] == cash  # nothing is lost to rounding
-    assert desk.agents.period_capital[0] == desk.agents.cash[0]
+    assert child + desk.account["cash"][0] == cash  # nothing is lost to rounding
+    assert desk.account["period_capital"][0] == desk.account["cash"][0]
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from prometheus.v10.core import world
+from prometheus.v10.core import decision, world
 from prometheus.v10.core.numeric import tanh32
+from prometheus.v10.core.state import DRIVE_TICKS, by_slot
 
 from .conftest import make_market, small, wild
 
@@ -97,10 +98,16 @@ def test_a_decision_is_the_plain_sum_in_feature_order() -> None:
     x[:12] = experiment.environment.features[69]
     x[28:] = experiment.scratch.shared[28:]
     zero = np.float32(0.0)
-    for slot in np.flatnonzero(experiment.agents.alive):
-        x[12:28] = experiment.scratch.own[:, slot]
+    nets = experiment.agents.nets
+    own, lots, told = by_slot(nets["own"]), by_slot(nets["lots"]), by_slot(nets["signal_out"])
+    decision.everyones_out_signals(nets, 69 % DRIVE_TICKS, experiment.scratch.shared)
+    out, inside = by_slot(nets["signal_out"]), by_slot(nets["signal_in"])
+    assert (told == out)[lots == 0.0].all()
+    assert (lots != 0.0).any()
+    for slot in np.flatnonzero(by_slot(nets["alive"])):
+        x[12:28] = own[:, slot]
         genes = experiment.genomes[experiment.agents.genome_index[slot]]
-        for base, signal in ((0, experiment.scratch.signal_out), (170, experiment.scratch.signal_in)):
+        for base, signal in ((0, out), (170, inside)):
             total = zero
             for hidden in range(5):
                 drive = zero

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from prometheus.v10.core import capital, decision, features, fences, genome, lifecycle
-from prometheus.v10.core.state import Market
+from prometheus.v10.core.state import Market, by_slot
 from prometheus.v10.core.world import Experiment
 
 from .conftest import arrays, digest, make_market, run, small, wild
@@ -146,7 +146,7 @@ def test_ablated_channels_read_zero(market: Market) -> None:
     mask[features.M_FIRST : features.C_FIRST] = 0.0
     experiment = Experiment(market, small(), 1, mask=mask)
     experiment.step(100)
-    assert not experiment.scratch.own[4:].any()
+    assert not experiment.agents.nets["own"][:, 4:].any()
     founding = genome.founders(1, 12)
     founding[:, [decision.locus(u, f) for u in range(10) for f in range(features.M_FIRST, features.C_FIRST)]] = 5.0
     assert digest(run(market, small(), mask=mask)._replace(lives=0)) == digest(  # type: ignore[arg-type]
@@ -169,7 +169,7 @@ def test_every_feature_keeps_its_range(market: Market) -> None:
     low, high = np.full(33, np.inf), np.full(33, -np.inf)
     while not experiment.done:
         experiment.step(1)
-        own = experiment.scratch.own[:, experiment.agents.alive == 1]
+        own = by_slot(experiment.agents.nets["own"])[:, by_slot(experiment.agents.nets["alive"]) == 1]
         seen = np.concatenate(
             [
                 experiment.environment.features[min(experiment.tick, 399)],

@@ -93,9 +93,9 @@ def test_profit_before_costs_is_net_profit_and_every_cost(runs):
 
 def test_the_buried_are_split_into_profit_and_costs(runs):
     one = read_ecology(runs[0])
-    buried = [e for e in events(runs[0], "death_events.jsonl") if e["death_reason"] == "quarterly_review"]
+    removed = [e for e in events(runs[0], "death_events.jsonl") if e["death_reason"] == "quarterly_review"]
     parents = {(e["experiment"], e["parent_id"]) for e in events(runs[0], "birth_events.jsonl")}
-    never = [e for e in buried if (e["experiment"], e["agent_id"]) not in parents]
+    never = [e for e in removed if (e["experiment"], e["agent_id"]) not in parents]
     assert one.reviewed is not None
     assert one.reviewed.count == len(never)
     free = sum(
@@ -179,7 +179,7 @@ def test_report_prints_every_table(runs, capsys):
         "reviews",
         "deaths by reason",
         "collapses",
-        "buried by a review",
+        "removed by a review",
         "Cliff's delta",
     ):
         assert title in out

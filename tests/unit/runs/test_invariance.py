@@ -18,6 +18,20 @@ def test_the_core_is_the_locked_one() -> None:
     assert invariance.check_core() == invariance.core_hash()
 
 
+def test_a_core_repeats_itself_and_what_it_is_known_to_repeat() -> None:
+    here = invariance.core_hash()
+    assert list(invariance.SAME_BITS) in ([], [here])  # an entry holds for one core
+    assert all(invariance.repeats(core) for core in (here, *invariance.SAME_BITS.get(here, ())))
+    assert not invariance.repeats("0" * 64)
+
+
+def test_another_core_repeats_nothing_but_itself(copied: Path) -> None:
+    before = invariance.core_hash()
+    (copied / "config.py").write_text((copied / "config.py").read_text() + "\n")
+    assert invariance.repeats(invariance.core_hash())
+    assert not any(invariance.repeats(core) for core in (before, *invariance.SAME_BITS.get(before, ())))
+
+
 @pytest.fixture
 def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     core = tmp_path / "core"

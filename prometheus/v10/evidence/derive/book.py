@@ -1,7 +1,8 @@
 """The book of one experiment: every birth, death and survivor in the order of time, and what follows from them.
 
-The core buries in groups: at one tick first those whom the exchange took, then, at a review, those whom the review
-judged; births close a review. The reserve takes what each leaves, one by one in that order, so its chain is exact.
+The core removes the dead in groups: at one tick first those whom the exchange took, then, at a review, those whom the
+review judged; births close a review. The reserve takes what each leaves, one by one in that order, so its chain is
+exact.
 Standard library only.
 """
 
@@ -125,7 +126,7 @@ class Book:
             self.say(where, line, f"tick {tick} is outside the window of {self.setting.ticks} ticks")
         by_review = [rows[0].judged for rows in groups]
         if by_review not in ([], [False], [True], [False, True]):
-            self.say(where, line, f"tick {tick}: what a review judged is buried after all others, in one go")
+            self.say(where, line, f"tick {tick}: what a review judged is removed after all others, in one go")
         if (True in by_review or batch) and not due:
             self.say(where, line, f"there is no review at tick {tick}")
         reviewed = 0

@@ -105,13 +105,13 @@ def _parents(candidates: Candidates, order: Ints, table: FoundingTable, children
 
 def _below(seed: int, count: int, end: int) -> Ints:
     """``count`` whole numbers from 0 to ``end`` - 1."""
-    return np.minimum((uniforms(seed, STREAM, max(count, 1))[:count] * end).astype(np.int64), end - 1)
+    return np.minimum((uniforms(seed, [STREAM], max(count, 1))[0, :count] * end).astype(np.int64), end - 1)
 
 
 def _lexicase(candidates: Candidates, kept: Ints, children: int, seed: int) -> Ints:
     values = np.nan_to_num(candidates.by_era[kept], nan=0.0)
     cases = values.shape[1]
-    draws = uniforms(seed, STREAM, max(children * (cases + 1), 1))[: children * (cases + 1)]
+    draws = uniforms(seed, [STREAM], max(children * (cases + 1), 1))[0, : children * (cases + 1)]
     spread = np.median(np.abs(values - np.median(values, axis=0)), axis=0)
     chosen = []
     for row in draws.reshape(children, cases + 1):

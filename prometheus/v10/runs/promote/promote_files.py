@@ -23,6 +23,7 @@ from attrs import frozen
 from prometheus.v10.base.names import Artifact
 from prometheus.v10.core import exchange, lifecycle
 from prometheus.v10.core.records import Result
+from prometheus.v10.core.state import by_slot, of_slots
 from prometheus.v10.core.world import Experiment
 from prometheus.v10.evidence.records.canonical import canonical_bytes
 from prometheus.v10.evidence.records.codec import to_json_bytes, to_plain
@@ -63,9 +64,9 @@ def open_positions(experiment: Experiment) -> OpenPositions:
     """The positions now, before `Experiment.result` settles them."""
     agents, count = experiment.agents, len(experiment.genomes)
     lots, entry = np.zeros(count), np.zeros(count)
-    held = (agents.alive != 0) & (agents.position != 0.0)
+    held = np.flatnonzero(by_slot(agents.accounts["position"]))  # a dead slot holds nothing
     who = agents.genome_index[held]
-    lots[who], entry[who] = agents.position[held], agents.entry_price[held]
+    lots[who], entry[who] = (of_slots(agents.accounts[name], held) for name in ("position", "entry_price"))
     tick = max(experiment.tick - 1, 0)
     return OpenPositions(tick=tick, mark=float(experiment.market.close[tick]), lots=lots, entry=entry)
 

@@ -14,6 +14,8 @@ import hashlib
 import numpy as np
 
 from prometheus.v10.core import features
+from prometheus.v10.core.decision import everyones_out_signals
+from prometheus.v10.core.state import DRIVE_TICKS, by_slot, of_slots
 from prometheus.v10.core.world import Experiment
 from prometheus.v10.evidence.records.codec import to_line
 from prometheus.v10.evidence.records.events import agent_id
@@ -34,9 +36,11 @@ def trace_line(experiment: Experiment, run_id: str, number: int, symbol: str, ts
     """
     tick = experiment.tick - 1
     agents, scratch = experiment.agents, experiment.scratch
-    living = np.flatnonzero(agents.alive)
-    order, position = agents.order[living], agents.position[living]
-    signals = np.stack([scratch.signal_out[living], scratch.signal_in[living]], axis=1).astype("<f4")
+    accounts, nets = agents.accounts, agents.nets
+    living = np.flatnonzero(by_slot(nets["alive"]))
+    order, position = of_slots(accounts["order"], living), of_slots(accounts["position"], living)
+    everyones_out_signals(nets, tick % DRIVE_TICKS, scratch.shared)  # a tick asks OUT of the flat alone
+    signals = np.stack([of_slots(nets[name], living) for name in ("signal_out", "signal_in")], axis=1).astype("<f4")
     acting = np.flatnonzero(order)
     seen = experiment.environment.features[tick].astype("<f4")
     detail = [

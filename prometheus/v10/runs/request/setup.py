@@ -6,14 +6,16 @@ from typing import Any
 
 import attrs
 import numpy as np
+import numpy.typing as npt
 from attrs import frozen
 
 from prometheus.v10.base.errors import ConfigError
 from prometheus.v10.base.modes import Arm
 from prometheus.v10.base.paths import Layout
+from prometheus.v10.core import features
 from prometheus.v10.core.config import WorldConfig, for_timeframe
 from prometheus.v10.core.exchange import funding_by_tick
-from prometheus.v10.core.state import Market
+from prometheus.v10.core.state import Environment, Market
 from prometheus.v10.evidence.derive.derived_world import outside_contract
 from prometheus.v10.evidence.pools.exposure import Interval, MarketSpan, market_key, stretch
 from prometheus.v10.evidence.records.manifest_parts import MarketSource
@@ -205,6 +207,30 @@ def market_arrays(bars: Bars, config: WorldConfig) -> tuple[Market, int]:
         column(bars.volume), funding,
     )  # fmt: skip
     return market, defaulted
+
+
+@frozen(eq=False)
+class KnownMarket:
+    """Bars as the core takes them, and what is known of them at each close."""
+
+    bars: Bars
+    config: WorldConfig
+    mask: npt.NDArray[np.float32]
+    market: Market
+    environment: Environment
+
+
+_latest: list[KnownMarket] = []
+
+
+def known_market(bars: Bars, config: WorldConfig, mask: npt.NDArray[np.float32]) -> KnownMarket:
+    """What experiments with the same bars, physics and mask share; the latest is kept, for they follow one another."""
+    for known in _latest:
+        if known.bars is bars and known.config == config and np.array_equal(known.mask, mask):
+            return known
+    market, _ = market_arrays(bars, config)
+    _latest[:] = [KnownMarket(bars, config, mask, market, features.environment(market, config, mask))]
+    return _latest[0]
 
 
 def arm_bars(world: World, arm: Arm, seed: int) -> Bars:

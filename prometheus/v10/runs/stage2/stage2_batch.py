@@ -23,10 +23,10 @@ from attrs import evolve, frozen
 
 from prometheus.v10.base.errors import ConfigError
 from prometheus.v10.base.modes import Arm
-from prometheus.v10.core import genome
+from prometheus.v10.core import features, genome
 from prometheus.v10.core.config import WorldConfig
 from prometheus.v10.core.records import Result
-from prometheus.v10.core.state import DRIVE_TICKS
+from prometheus.v10.core.state import DRIVE_TICKS, by_slot, of_slots
 from prometheus.v10.core.world import Experiment
 from prometheus.v10.evidence.derive.judged import cell_rules as cells
 from prometheus.v10.evidence.derive.judged.cell_rules import ALONE, CROWD, CROWD_STREAM, DELAY_STREAM
@@ -245,6 +245,7 @@ def judge_cell(job: CellJob) -> CellResult:
     market, _ = setup.market_arrays(job.bars, job.config)
     if job.funding_factor != 1.0:
         market = market._replace(funding=market.funding * job.funding_factor)
+    environment = features.environment(market, job.config, job.mask)  # how many agents there are changes nothing of it
     figures = np.zeros((len(job.genomes), len(FIGURES)))
     harvests = []
     for who, rows in zip(job.who, job.groups, strict=True):
@@ -252,8 +253,9 @@ def judge_cell(job: CellJob) -> CellResult:
         config = for_count(job.config, job.stake, len(rows))
         founding: genome.Genomes = job.genomes[rows]
         experiment = Experiment(
-            market, config, who.seed, mask=job.mask, keep_orders_one_in=job.keep_orders_one_in, founding=founding
-        )
+            market, config, who.seed, mask=job.mask, keep_orders_one_in=job.keep_orders_one_in, founding=founding,
+            environment=environment,
+        )  # fmt: skip
         peak, worst = watch(experiment, job.marks)
         result = experiment.result()
         figures[rows] = figures_of(result, peak, worst)
@@ -281,8 +283,9 @@ def watch(experiment: Experiment, marks: int) -> tuple[Array, Array]:
     if step >= DRIVE_TICKS // 2:  # what the core computes ahead for so many ticks is used up before it is asked again
         step = (step + DRIVE_TICKS // 2) // DRIVE_TICKS * DRIVE_TICKS
     while experiment.step(step):
-        alive = experiment.agents.alive != 0
-        who, equity = experiment.agents.genome_index[alive], experiment.agents.equity[alive]
+        agents = experiment.agents
+        alive = np.flatnonzero(by_slot(agents.nets["alive"]))
+        who, equity = agents.genome_index[alive], of_slots(agents.accounts["equity"], alive)
         peak[who] = np.maximum(peak[who], equity)
         worst[who] = np.maximum(worst[who], 1.0 - equity / peak[who])
     return peak, worst

@@ -66,7 +66,7 @@ class Work:
 
     def __init__(
         self, profile: Profile, layout: Layout, progress: Progress | None = None, *, before: int | None = None,
-        chosen: Collection[int] | None = None,
+        chosen: Collection[int] | None = None, core: str | None = None,
     ) -> None:  # fmt: skip
         """Settle it; ``progress`` hears how many bytes of evidence were looked at since its last call.
 
@@ -76,6 +76,7 @@ class Work:
             progress: see above.
             before: verdicts from this record of the stage-2 pool on do not count (a replay is of a moment).
             chosen: just these batches; None takes those with a genome that has no verdict.
+            core: hash of the core that ran, for a replay on one that repeats it; None is the core here.
 
         Raises:
             PrometheusError: for a snapshot, a market or a window that cannot be judged, or judged on.
@@ -83,7 +84,8 @@ class Work:
         if profile.stage2 is None:
             raise ConfigError("the profile has no [stage2]", hint="profile STAGE2 of the package is an example")
         self.profile, self.table = profile, profile.stage2
-        self.core = check_core()
+        here = check_core()
+        self.core = here if core is None else core
         self.snapshot: SnapshotInfo = choose_snapshot(layout, self.table.snapshot, progress)
         bars = resolve_market(setup.market_spec(profile.market), layout.market)
         self.market = setup.market_source(bars)
@@ -122,7 +124,7 @@ class Work:
             raise EvidenceError(f"{manifest.run_id}: its manifest does not say which snapshot it judged")
         profile = evolve(profile, stage2=evolve(profile.stage2, snapshot=str(said.get("id"))))
         before = appends.first_n if appends.before is None else appends.before.records
-        made = cls(profile, layout, before=before, chosen=set(said.get("batches", ())))
+        made = cls(profile, layout, before=before, chosen=set(said.get("batches", ())), core=manifest.core_hash)
         if made.evaluation != said.get("evaluation"):
             raise ConfigError(
                 f"{manifest.run_id} judged under evaluation {said.get('evaluation')}, this is {made.evaluation}",

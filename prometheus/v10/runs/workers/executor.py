@@ -26,7 +26,7 @@ from prometheus.v10.runs.founding.populations import Plan
 from prometheus.v10.runs.harvest import Harvest, harvest
 from prometheus.v10.runs.observe import Scene
 from prometheus.v10.runs.request.ablation import mask
-from prometheus.v10.runs.request.setup import World, arm_bars, market_arrays
+from prometheus.v10.runs.request.setup import World, arm_bars, known_market
 from prometheus.v10.runs.who import Identity
 from prometheus.v10.runs.workers.cluster import begin_worker, in_order, open_executor
 from prometheus.v10.runs.workers.fork_server import PRELOAD, end_fork_server, start_fork_server
@@ -89,10 +89,11 @@ def run_job(world: World, job: Job, table: ProgressTable, look: Callable[[], Non
     """
     started = time.monotonic()
     bars = arm_bars(world, Arm(job.who.arm), job.who.seed)
-    market, _ = market_arrays(bars, world.config)
+    known = known_market(bars, world.config, mask(world.ablation))
     experiment = Experiment(
-        market, world.config, job.who.seed, mask=mask(world.ablation), keep_orders_one_in=job.keep_orders_one_in,
+        known.market, world.config, job.who.seed, mask=known.mask, keep_orders_one_in=job.keep_orders_one_in,
         founding=None if job.plan is None else job.plan.genomes(world.config, job.who.seed),
+        environment=known.environment,
     )  # fmt: skip
     last = experiment.total_ticks if job.stop_after is None else job.stop_after
     row = table.rows[job.who.experiment]
@@ -107,7 +108,7 @@ def run_job(world: World, job: Job, table: ProgressTable, look: Callable[[], Non
     scene = Scene(
         symbol=world.market.symbol,
         environment=experiment.environment,
-        close=market.close,
+        close=known.market.close,
         config=world.config,
         keep_orders_one_in=job.keep_orders_one_in,
         interesting=job.interesting,

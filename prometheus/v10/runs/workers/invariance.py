@@ -30,6 +30,13 @@ from prometheus.v10.runs.workers.machine_code import check_machine_code
 CORE = Path(core.__file__).parent
 LOCK = CORE / "CORE.lock"
 
+SAME_BITS: dict[str, tuple[str, ...]] = {
+    "aa4d8831b743d88ba9d2e8eff2127420549b97f016b59e73558341ba45fe5624": (
+        "7158bd905c779e24a256d38c3687794aeeb7c48ded1563aa2b4b3e7bfda7cd6f",  # until ADR 0066
+    ),
+}
+"""A core's hash to those of earlier cores whose every result it gives to the bit, as a decision record says."""
+
 
 def core_files() -> list[Path]:
     """Source files of the core, sorted by name."""
@@ -44,6 +51,12 @@ def lock_text() -> str:
 def core_hash() -> str:
     """sha256 of what CORE.lock must say: one hash for the whole core."""
     return hashlib.sha256(lock_text().encode()).hexdigest()
+
+
+def repeats(core: str) -> bool:
+    """Whether this core gives the bits of the core with that hash: it is that core, or is known to."""
+    here = core_hash()
+    return core == here or core in SAME_BITS.get(here, ())
 
 
 def write_lock() -> str:
