@@ -72,16 +72,24 @@ def said(place: Path, commands: list[str]) -> list[list[str]]:
 
 @pytest.fixture(scope="module")
 def first_run(tmp_path_factory) -> tuple[Path, str]:
-    """The tree that `make run` leaves, and what was printed."""
+    """The tree that one run leaves, and what was printed."""
     place = tmp_path_factory.mktemp("first_run")
     ((*lines,),) = said(place, ["prometheus-quant run --root var"])
     return place / "var", "\n".join(lines)
 
 
-def test_the_readme_shows_the_figures_of_make_run(first_run):
+def of_make_run() -> list[str]:
+    """What `make run` types, behind its set-up."""
+    target = (REPOSITORY / "Makefile").read_text().partition("\nrun: $(STAMP)\n")[2].partition("\n\n")[0]
+    return [line.strip().removeprefix("$(BIN)/") for line in target.splitlines()]
+
+
+def test_the_readme_shows_the_figures_of_make_run(tmp_path):
     shown = re.search(r"^```text\n(run .*?)^```", (REPOSITORY / "README.md").read_text(), re.MULTILINE | re.DOTALL)
     assert shown is not None
-    printed = {alike(line) for line in first_run[1].splitlines()}
+    commands = of_make_run()
+    assert [command.split()[1] for command in commands] == ["run", "progress"]
+    printed = {alike(line) for lines in said(tmp_path, commands) for line in lines}
     lines = [alike(line) for line in shown[1].splitlines()]
     assert len(lines) > 10
     assert [line for line in lines if line not in {"", "..."} and line not in printed] == []
