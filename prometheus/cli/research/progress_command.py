@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,14 +13,13 @@ from rich.console import RenderableType
 
 from prometheus.cli.options import DEFAULT_ROOT, AsJson, Root, examples
 from prometheus.cli.report import Report, table
-from prometheus.v10.base.errors import UsageError
+from prometheus.cli.research.looking import chosen, left_out_lines, refuse_picture, some
 from prometheus.v10.base.files import write_new
-from prometheus.v10.base.names import Artifact, is_instance
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.base.text import printable
 from prometheus.v10.evidence.pools.descent import Line
 from prometheus.v10.report.betting import FALSE_ALARM, THRESHOLD
-from prometheus.v10.report.eras import Histories, History, LeftOut, read_histories
+from prometheus.v10.report.eras import Histories, History, read_histories
 from prometheus.v10.report.gain import Comparison, Point, Verdict, gains
 from prometheus.v10.report.gain_picture import draw_gains
 
@@ -45,8 +43,6 @@ NOTES = (
     f"e-value: a gain is shown when it reaches {THRESHOLD:g}; where there is none, the probability of that is at most "
     f"{FALSE_ALARM * 100:g} %, however often one looks",
 )
-MOST_NAMED = 5
-"""Eras or runs that one line names before it only counts the rest."""
 MOST_E = 300.0
 """The largest power of ten that ``e_value`` takes; ``log10_e_value`` goes on."""
 
@@ -63,7 +59,7 @@ def progress(layout: Layout, instance: str | None, picture: Path | None) -> Repo
     asked = [(history, gains(history.eras)) for history in _asked(layout, histories, instance)]
     found = [(history, comparisons) for history, comparisons in asked if history.found]
     if picture is not None:
-        _refuse_picture(picture, [history.instance for history, _ in found])
+        refuse_picture(picture, [history.instance for history, _ in found])
     data: dict[str, Any] = {
         "threshold": THRESHOLD,
         "false_alarm": FALSE_ALARM,
@@ -73,8 +69,8 @@ def progress(layout: Layout, instance: str | None, picture: Path | None) -> Repo
     shown: list[RenderableType] = [] if found else [_nothing_yet(layout, [one for one, _ in asked], instance)]
     for history, comparisons in asked:
         shown += [_table(history, comparisons), *_said(comparisons)] if history.found else []
-        shown += _left_out(history.left_out)
-    shown += [*_left_out(histories.unknown), *(NOTES if found else ())]
+        shown += left_out_lines(history.left_out)
+    shown += [*left_out_lines(histories.unknown), *(NOTES if found else ())]
     if picture is not None and found:
         [(history, comparisons)] = found
         titles = {one: TITLES[one.second] for one in comparisons}
@@ -86,23 +82,8 @@ def progress(layout: Layout, instance: str | None, picture: Path | None) -> Repo
 
 def _asked(layout: Layout, histories: Histories, instance: str | None) -> list[History]:
     """The history of the instance that was named, or every one that there is."""
-    known = histories.by_instance
-    if instance is None:
-        return [known[name] for name in sorted(known)]
-    if instance in known:
-        return [known[instance]]
-    if known and not _is_set_up(layout, instance):
-        raise UsageError(
-            f"no instance {printable(instance)} has run in {layout.lib}", hint=f"there are: {', '.join(sorted(known))}"
-        )
-    return []
-
-
-def _is_set_up(layout: Layout, instance: str) -> bool:
-    """Whether an instance that has no run yet has state or a profile."""
-    return is_instance(instance) and any(
-        place.exists() for place in (layout.state / instance, layout.profiles / f"{instance}.toml")
-    )
+    names = chosen(layout, sorted(histories.by_instance), instance)
+    return [histories.by_instance[name] for name in names]
 
 
 def _nothing_yet(layout: Layout, asked: Sequence[History], instance: str | None) -> str:
@@ -110,18 +91,6 @@ def _nothing_yet(layout: Layout, asked: Sequence[History], instance: str | None)
     without = sum(history.without for history in asked)
     runs = f" (runs that are no eras: {without:,})" if without else ""
     return f"no era {whose}in {layout.lib} yet{runs}"
-
-
-def _refuse_picture(picture: Path, instances: Sequence[str]) -> None:
-    if picture.suffix != ".png":
-        raise UsageError(f"--plot {picture}: expected a name that ends in .png")
-    if len(instances) > 1:
-        raise UsageError("--plot draws one instance", hint=f"name one of {', '.join(instances)}")
-    if os.path.lexists(picture):
-        raise UsageError(f"{picture} exists", hint="choose another name, or remove it")
-    for folder in (picture.parent.resolve() / picture.name).parents:
-        if os.path.lexists(folder / Artifact.SHA256SUMS):
-            raise UsageError(f"{picture} would lie in the sealed run {folder}", hint="name a place outside")
 
 
 # ---- what is said ----------------------------------------------------------------------------------------------------
@@ -163,25 +132,10 @@ def _row(one: Comparison) -> tuple[object, ...]:
 def _said(comparisons: Sequence[Comparison]) -> list[str]:
     return [f"{TITLES[one.second]}: {words_of(one)}" for one in comparisons] + [
         f"left out of {TITLES[one.second]}, without a completed experiment of both: "
-        f"{_some(f'era {number}' for number in one.missing)}"
+        f"{some(f'era {number}' for number in one.missing)}"
         for one in comparisons
         if one.missing and one.path
     ]
-
-
-def _left_out(left_out: Iterable[LeftOut]) -> list[str]:
-    """One line a reason."""
-    by_reason: dict[str, list[str]] = {}
-    for one in left_out:
-        name = one.run_id if one.era is None else f"era {one.era} ({one.run_id})"
-        by_reason.setdefault(one.why, []).append(name)
-    return [f"left out, {why}: {_some(names)}" for why, names in by_reason.items()]
-
-
-def _some(names: Iterable[str]) -> str:
-    names = list(names)
-    rest = len(names) - MOST_NAMED
-    return ", ".join(names[:MOST_NAMED]) + (f" and {rest:,} more" if rest > 0 else "")
 
 
 # ---- what scripts get ------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ Nothing is verified here beyond what the figures need (`prometheus-quant verify`
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from attrs import define, field, frozen
@@ -107,6 +107,21 @@ def read_histories(layout: Layout) -> Histories:
         HostError: when the directory of runs cannot be listed.
     """
     found = Histories({}, [])
+    for place, name, manifest in runs_of_instances(layout, found.unknown):
+        found.by_instance.setdefault(name, History(name)).take(place, manifest)
+    return found
+
+
+def runs_of_instances(layout: Layout, unknown: list[LeftOut]) -> Iterator[tuple[RunPlace, str, dict[str, Any]]]:
+    """Every Tier-1 run with its instance and its manifest, in the order in which they were begun.
+
+    Args:
+        layout: of the installation.
+        unknown: gets the runs that do not say whose they are.
+
+    Raises:
+        HostError: when the directory of runs cannot be listed.
+    """
     for place in reversed(list(runs(layout, Tier.TIER1_HF))):  # the oldest first
         try:
             manifest = manifest_of(place.path)
@@ -114,10 +129,9 @@ def read_histories(layout: Layout) -> Histories:
             if manifest is None or not isinstance(name, str):
                 raise EvidenceError("there is no manifest" if manifest is None else "its manifest names no instance")
         except PrometheusError as error:
-            found.unknown.append(LeftOut(place.run_id, None, f"{UNREADABLE}: {error}"))
+            unknown.append(LeftOut(place.run_id, None, f"{UNREADABLE}: {error}"))
         else:
-            found.by_instance.setdefault(name, History(name)).take(place, manifest)
-    return found
+            yield place, name, manifest
 
 
 def era_number(manifest: Mapping[str, Any]) -> int:
@@ -143,18 +157,39 @@ def era_results(manifest: Mapping[str, Any], summary: Mapping[str, Any] | None) 
     Raises:
         EvidenceError: when they do not fit each other, or are not what they should be.
     """
-    lines, rows = manifest.get("lines"), None if summary is None else summary.get("all_stats")
-    if not isinstance(lines, list) or not all(isinstance(line, str) and line in set(Line) for line in lines):
-        raise EvidenceError(f"its lines are not all of {', '.join(Line)}")
-    if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):
-        raise EvidenceError("its summary has no experiments")
-    if [row.get("experiment") for row in rows] != [*range(len(lines))]:
-        raise EvidenceError(f"its summary does not have the {len(lines)} experiments that its lines name")
+    lines = experiment_lines(manifest)
+    rows = experiment_rows(summary, len(lines), "its lines")
     found: dict[Line, list[float]] = {}
     for line, row in zip(lines, rows, strict=True):
         roi, completed = row.get("system_roi"), row.get("completed")
         if not isinstance(roi, float) or not math.isfinite(roi) or not isinstance(completed, bool):
             raise EvidenceError("an experiment of its summary has no return")
         if completed:
-            found.setdefault(Line(line), []).append(roi)
+            found.setdefault(line, []).append(roi)
     return {line: tuple(values) for line, values in found.items()}
+
+
+def experiment_lines(manifest: Mapping[str, Any]) -> list[Line]:
+    """The line of each experiment of a run that is an era.
+
+    Raises:
+        EvidenceError: when the manifest does not name them.
+    """
+    lines = manifest.get("lines")
+    if not isinstance(lines, list) or not all(isinstance(line, str) and line in set(Line) for line in lines):
+        raise EvidenceError(f"its lines are not all of {', '.join(Line)}")
+    return [Line(line) for line in lines]
+
+
+def experiment_rows(summary: Mapping[str, Any] | None, count: int, named: str) -> list[Mapping[str, Any]]:
+    """The summary's row of each of ``count`` experiments, in order; ``named`` says what names so many.
+
+    Raises:
+        EvidenceError: when the summary has others, or none.
+    """
+    rows = None if summary is None else summary.get("all_stats")
+    if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):
+        raise EvidenceError("its summary has no experiments")
+    if [row.get("experiment") for row in rows] != [*range(count)]:
+        raise EvidenceError(f"its summary does not have the {count} experiments that {named} name")
+    return rows
