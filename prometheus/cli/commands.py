@@ -67,6 +67,8 @@ COMMANDS = (
             "research.ecology_command", "report_command", "REPORT_EXAMPLES"),
     Command("progress", "Show whether evolution gains anything from era to era; look as often as you like.",
             "research.progress_command", "progress_command", "PROGRESS_EXAMPLES"),
+    Command("kpi", "Show how long populations live before they collapse, and whether that grows.",
+            "research.kpi_command", "kpi_command", "KPI_EXAMPLES"),
     Command("replay", "Do a run again from its manifest and compare; exit 0 only if every byte agrees.",
             "research.replays_command", "replay_command", "REPLAY_EXAMPLES", evolves=True),
     Command("promote",

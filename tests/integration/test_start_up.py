@@ -21,7 +21,8 @@ from prometheus.cli.operate.evidence_command import bytes_bar
 HEAVY = ("numba", "numpy", "scipy", "matplotlib")
 LIGHT = (
     "--version", "--help", "status --help", "stop --help", "doctor --help", "verify --help", "ledger --help",
-    "custodian --help", "release --help", "progress --root /nonexistent", "no-such-command",
+    "custodian --help", "release --help", "progress --root /nonexistent",
+    "kpi --root /nonexistent", "no-such-command",
 )  # fmt: skip
 
 
