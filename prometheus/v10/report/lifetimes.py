@@ -16,11 +16,12 @@ The clock is ticks lived. Nothing here knows a wall clock.
    Reliability and Biometry, 1974, 379-410; MIL-HDBK-189, Reliability growth management, 1981, appendix C.
 4. **Clusters.** Experiments of one run share their bars. The residual of an experiment is its collapses (0 or 1) less
    those that the curve of 3 expects while it lived (below five collapses: the rate). The dispersion is the sum over
-   runs of (sum of residuals)^2 / experiments, over the variance of all residuals and the runs less one. Were
-   experiments dealt to runs by chance, it would be about 1: it is the between-groups part of a one-way analysis of
-   variance. Where it is beyond the 99 % quantile of chi-square / degrees, the intervals above would be too narrow. They
-   are made from the collapses and ticks divided by the dispersion then, an approximation (quasi-likelihood:
-   P. McCullagh and J. A. Nelder, Generalized linear models, 1989, section 6.2.3).
+   runs of (sum of residuals)^2 / experiments, over the variance of all residuals and the runs less one. Where lives
+   are more even than a constant rate makes them, the variance is that of a constant rate, collapses / experiments.
+   Were experiments dealt to runs by chance, the dispersion would be about 1: it is the between-groups part of a one-way
+   analysis of variance. Where it is beyond the 99 % quantile of chi-square / degrees, the intervals above would be too
+   narrow. They are made from the collapses and ticks divided by the dispersion then, an approximation
+   (quasi-likelihood: P. McCullagh and J. A. Nelder, Generalized linear models, 1989, section 6.2.3).
 
 Standard library only; pure functions.
 """
@@ -243,8 +244,8 @@ def dispersion(lives: Sequence[Life], trend: Trend | None) -> tuple[float | None
         runs.setdefault(life.run, []).append(life.collapsed - (after - before))
     degrees = len(runs) - 1
     squares = math.fsum(residual**2 for residuals in runs.values() for residual in residuals)
-    if not degrees or not squares > 0.0:
+    if not degrees:
         return None, False
-    between = math.fsum(math.fsum(residuals) ** 2 / len(residuals) for residuals in runs.values())
-    gone = between * (len(lives) - 1) / squares
+    variance = max(squares / (len(lives) - 1), count / len(lives))
+    gone = math.fsum(math.fsum(residuals) ** 2 / len(residuals) for residuals in runs.values()) / variance
     return gone / degrees, count >= FEWEST and gone > chi_square_quantile(CLUSTER_SHARE, degrees)

@@ -171,6 +171,35 @@ def test_eras_of_one_line_are_one_stratum_whatever_their_bars(root, place, told)
     assert {(stratum.bars, stratum.policy) for stratum in census.strata} == {(None, "walk")}
 
 
+ERAS = """
+[window]
+name = "W"
+start = 0
+len = 130
+policy = "walk"
+[founding]
+policy = "inherit"
+fresh = 2
+null = 2
+"""
+
+
+def test_eras_that_the_product_wrote_are_a_stratum_for_each_line(tmp_path, ask):
+    profile = tmp_path / "eras.toml"
+    profile.write_text(PROFILE.format(seed=1, founders=6) + ERAS)
+    for _ in range(3):
+        assert cli.main(["run", "--root", str(tmp_path), "--profile", str(profile)]) == 0
+    code, out, _ = ask("--root", tmp_path, "--json")
+    said = json.loads(out)
+    assert code == 0
+    assert [(one["line"], one["arm"], one["policy"], one["runs"], one["experiments"]) for one in said["strata"]] == [
+        ("inherit", "A_real", "walk", 3, 12),
+        ("fresh", "A_real", "walk", 3, 6),
+        ("null", "B2_shuffle_returns", "walk", 3, 6),
+    ]
+    assert said["left_out"] == {"local": []}
+
+
 def test_an_era_that_a_stop_cut_and_that_was_done_again_counts_once(root, place, told):
     lines = ["inherit"] * 8
     cut = {7: {"completed": False, "ticks": 3, "collapse": {"detected": False, "tick": None}}}

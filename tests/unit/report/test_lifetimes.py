@@ -260,3 +260,25 @@ def test_the_dispersion_by_hand():
     assert not clustered  # fewer than five collapses
     assert dispersion([life(5, True, "a")] * 5, None) == (None, False)
     assert dispersion([life(5, False, "a"), life(5, False, "b")], None) == (None, False)
+
+
+def test_weak_clusters_are_not_always_seen():
+    """What the document admits: rates of runs spread by a factor of 1.6, and nothing lengthens."""
+    rng, trends = random.Random(3), 0
+    for _ in range(400):
+        lives = []
+        for run in range(20):
+            mean = 3000.0 * math.exp(rng.gauss(0.0, 0.5))
+            for number in range(10):
+                ticks = 1 + int(rng.expovariate(1.0 / mean))
+                lives.append(Life(f"{run}", number, min(ticks, 1000), ticks <= 1000))
+        trends += figures_of(lives).word in {Word.LENGTHENING, Word.SHORTENING}
+    assert 0.05 < trends / 400 <= 0.14
+
+
+def test_lives_that_are_all_alike_are_no_clusters():
+    """What little varies among them is how the curve fits, and that differs from run to run."""
+    found = figures_of([life(60, True, f"{n // 4}") for n in range(40)])
+    assert not found.clustered
+    assert found.dispersion is not None
+    assert found.dispersion < 0.5
