@@ -27,8 +27,8 @@ def test_the_table_of_exit_codes_is_the_code(name):
 @BOTH
 def test_every_file_of_a_tier_1_run_is_explained_and_no_other(name):
     told = set(re.findall(r"^\| `([\w.]+\.\w+)` \|", (DOCS / name).read_text(), re.MULTILINE))
-    more = (Artifact.EXECUTION_RAW_INDEX, Artifact.INTERRUPTED, Artifact.FILELIST, Artifact.SHA256SUMS)
-    known = {str(one) for one in (*required(Tier.TIER1_HF), *EVENT_STREAMS, *more)}
+    more = (Artifact.FOUNDERS, Artifact.EXECUTION_RAW_INDEX, Artifact.INTERRUPTED, Artifact.FILELIST)
+    known = {str(one) for one in (*required(Tier.TIER1_HF), *EVENT_STREAMS, *more, Artifact.SHA256SUMS)}
     assert told == known | {Artifact.EXECUTION_RAW.file_name(part=1)}
 
 
