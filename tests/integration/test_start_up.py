@@ -129,3 +129,28 @@ def test_the_bar_of_a_verification_is_drawn_without_a_thread():
             progress(10)
             time.sleep(0.03)
     assert "/100 bytes" in shown.getvalue()
+
+
+def test_a_program_that_needs_no_worker_leaves_no_server_behind():
+    """The server would hold standard error open, and load or compile the world's code for nobody."""
+    code = (
+        "from multiprocessing import forkserver\n"
+        "from prometheus.v10.runs.workers import fork_server\n"
+        "fork_server.start_early('prometheus.v10.base.modes')\n"
+        "print(forkserver._forkserver._forkserver_pid)"
+    )
+    assert not Path(f"/proc/{int(said_by(code))}").exists()
+
+
+def test_a_server_that_workers_came_from_ends_by_itself():
+    code = (
+        "import os\n"
+        "from concurrent.futures import ProcessPoolExecutor\n"
+        "from prometheus.v10.runs.workers import fork_server\n"
+        "fork_server.start_early('prometheus.v10.base.modes')\n"
+        "with ProcessPoolExecutor(1, mp_context=fork_server.start_fork_server(())) as pool:\n"
+        "    pool.submit(os.getpid).result()\n"
+        "fork_server.end_unused_server()\n"
+        "print(fork_server._unused)"
+    )
+    assert said_by(code) == "False"

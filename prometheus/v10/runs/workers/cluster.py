@@ -29,7 +29,7 @@ from typing import Any, TypeVar
 from attrs import define
 
 from prometheus.v10.base.errors import ConfigError, HostError, PrometheusError
-from prometheus.v10.runs.workers.fork_server import PRELOAD, end_fork_server, start_fork_server
+from prometheus.v10.runs.workers.fork_server import PRELOAD, end_unused_server, start_fork_server
 from prometheus.v10.runs.workers.invariance import check_core
 
 POLL_SECONDS = 0.1
@@ -123,7 +123,7 @@ def open_executor(workers: int, cluster: str | None = None, *, preload: Sequence
         return
     count = workers or len(os.sched_getaffinity(0))
     if count == 1:
-        end_fork_server()
+        end_unused_server()
     local = Here() if count == 1 else Processes(count, preload)
     try:
         yield local

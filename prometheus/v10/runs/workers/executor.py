@@ -29,7 +29,7 @@ from prometheus.v10.runs.request.ablation import mask
 from prometheus.v10.runs.request.setup import World, arm_bars, known_market
 from prometheus.v10.runs.who import Identity
 from prometheus.v10.runs.workers.cluster import begin_worker, in_order, open_executor
-from prometheus.v10.runs.workers.fork_server import PRELOAD, end_fork_server, start_fork_server
+from prometheus.v10.runs.workers.fork_server import PRELOAD, end_unused_server, start_fork_server
 from prometheus.v10.runs.workers.known_answer import require_known_answer
 
 POLL_SECONDS = 0.1
@@ -182,7 +182,7 @@ def run_jobs(
         HostError: when a worker process dies.
     """
     if workers == 1:
-        end_fork_server()
+        end_unused_server()
         for job in jobs:
             if table.stopped:
                 return

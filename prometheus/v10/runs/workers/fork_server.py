@@ -6,6 +6,7 @@ world's code at the same time, and the first tick waits for one of the two loads
 
 from __future__ import annotations
 
+import atexit
 import multiprocessing
 import os
 import signal
@@ -22,6 +23,9 @@ from prometheus.v10.base.errors import HostError
 PRELOAD = ("prometheus.v10.runs.workers.executor", "prometheus.v10.runs.workers.preload")
 """Modules that the fork server imports once, so that workers are born with the world's compiled code."""
 OURS = "prometheus."
+
+_unused = False
+"""Whether the server was started early, and nobody has needed it yet."""
 
 
 def to_preload(modules: Sequence[str] = PRELOAD) -> list[str]:
@@ -43,6 +47,8 @@ def start_fork_server(preload: Sequence[str]) -> BaseContext:
     Raises:
         HostError: when the machine refuses: no more processes or files, no directory to work in, a path too long.
     """
+    global _unused  # noqa: PLW0603  (one a process, like the server itself)
+    _unused = False
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(to_preload(preload))
     before = signal.pthread_sigmask(signal.SIG_BLOCK, HEARD)
@@ -64,15 +70,25 @@ def start_fork_server(preload: Sequence[str]) -> BaseContext:
 def start_early(program: str) -> None:
     """Start the server, if there is a processor for it, while this process imports the module ``program``.
 
-    What stands in the way is left to whoever needs workers: they start the server again and say why it cannot be.
+    What stands in the way is left to whoever needs workers: they start the server again and say why it cannot be. A
+    server that nobody came to need ends with the program: a mistyped command leaves nothing at work behind it.
     """
+    global _unused  # noqa: PLW0603  (see `start_fork_server`)
     if len(os.sched_getaffinity(0)) > 1:
         with suppress(HostError):
             start_fork_server((*PRELOAD, program))
+            _unused = True
+            atexit.register(end_unused_server)
 
 
-def end_fork_server() -> None:
-    """End the server: a run with one worker works in its own process, and the server's memory is not for nothing."""
+def end_unused_server() -> None:
+    """End a server that was started early and has no worker; a run with one worker works in its own process."""
+    global _unused  # noqa: PLW0603  (see `start_fork_server`)
+    if not _unused:
+        return
+    _unused = False
     server: Any = forkserver.__dict__["_forkserver"]
     with suppress(OSError):
-        server._stop()  # noqa: SLF001  (the standard library has no public name for it)
+        # It may be loading code for a long time yet, deaf to all other signals; nobody depends on it.
+        os.kill(server._forkserver_pid, signal.SIGKILL)  # noqa: SLF001  (the standard library has no public name for it)
+        server._stop()  # noqa: SLF001  (likewise)
