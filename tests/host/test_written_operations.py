@@ -17,8 +17,9 @@ from lab.stage import STATE, Stage, passes_the_audit, wait_until
 pytestmark = pytest.mark.full
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs/operations.md"
 PLACE = "/srv/operations"
-ENDS = {"prometheus-quant doctor": (1, 0)}
-"""Codes of commands that the document says end otherwise the first time, in the order in which they are typed."""
+ENDS = {"prometheus-quant doctor": (1, 0), "systemctl status prometheus-preflight@HF": (3,)}
+"""Codes of commands that do not end with 0, in the order in which they are typed: the document says that doctor ends
+otherwise the first time; a preflight that let its instance start is over, which is systemctl's 3."""
 
 
 def typed() -> list[str]:
