@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from prometheus.v10.base.modes import Arm, Stage
 from prometheus.v10.base.names import SNAPSHOT_PREFIX
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.evidence.chains.chain import Link
-from prometheus.v10.evidence.derive.eras.founded import ERA, FOUNDING, OF_EACH
+from prometheus.v10.evidence.derive.eras.founded import ERA, FOUNDING, OF_EACH, era_number
 from prometheus.v10.evidence.pools.descent import FRESH, INHERIT, NULL
 from prometheus.v10.evidence.pools.pool_claims import place_of
 from prometheus.v10.evidence.pools.snapshot import snapshot_id
@@ -163,11 +163,9 @@ def founder_of(manifest: RunManifest) -> str:
     return str(manifest.extra.get(ERA, {}).get("instance", manifest.instance))
 
 
-def era_of(manifest: Mapping[str, Any] | RunManifest) -> int | None:
+def era_of(manifest: RunManifest) -> int | None:
     """The number of the era that a run is; None where it is none."""
-    said = manifest.extra.get(ERA) if isinstance(manifest, RunManifest) else manifest.get(ERA)
-    number = said.get("number") if isinstance(said, Mapping) else None
-    return number if type(number) is int else None
+    return era_number(manifest.extra)
 
 
 def inherits(manifest: RunManifest) -> bool:
