@@ -149,7 +149,8 @@ install_project() {
 }
 
 main() {
-    local asked=(--group dev --extra analysis --extra arrow --extra dask) tools
+    local asked=(--group dev --extra analysis --extra arrow --extra dask
+        --extra exchange --extra pages --extra postgres --extra venue) tools
     case "${1:-}" in
     "" | bench) ;;
     *) die "unknown argument $1" "usage: packaging/setup.sh [bench]" ;;
