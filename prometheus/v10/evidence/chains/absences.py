@@ -4,8 +4,9 @@ A seal never changes, so what retention does to a sealed run stands in the ledge
 
 1. **Deleted**: a tombstone names the path and the sealed sha256. A policy may delete the parts of a Tier-1 run's raw
    samples, and no other file of it; a Tier-2 run goes as a whole, for an operator's reason.
-2. **Compressed**: ``NAME.zst`` stands in for ``NAME``. An entry names the sha256 of both. Unpacked it must give the
-   sealed bytes; where nothing here can unpack it, its own sha256 is checked, and the verdict is "could not check".
+2. **Compressed**: ``NAME.zst`` stands in for ``NAME``. The seal names the sha256 of both where the run was sealed so;
+   otherwise an entry of the ledger does. Unpacked it must give the sealed bytes; where nothing here can unpack it, its
+   own sha256 is checked, and the verdict is "could not check".
 
 Standard library only: zstd is asked for by name where it happens to be installed.
 """
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -22,6 +24,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from prometheus.v10.base.errors import EvidenceError, host_error
 from prometheus.v10.base.names import Artifact
+from prometheus.v10.base.reading import open_regular, read_if_there
 from prometheus.v10.evidence.chains.chain import BLOCK
 
 PACKED_SUFFIX = ".zst"
@@ -142,3 +145,32 @@ def open_evidence(path: Path) -> BinaryIO:
         return codec.open(packed, "rb")
     except OSError as error:
         raise host_error(error, f"cannot read {path}") from error
+
+
+def read_evidence(path: Path, *, at_most: int) -> bytes | None:
+    """A file of a run as a whole, or what its compressed form holds; None where neither is there.
+
+    Args:
+        path: the file's own name.
+        at_most: bytes that are read.
+
+    Raises:
+        EvidenceError: when it holds more, is no regular file, or is compressed and nothing here can read it.
+        HostError: when it cannot be read.
+    """
+    packed = path.with_name(path.name + PACKED_SUFFIX)
+    if (plain := read_if_there(path, at_most=at_most)) is not None or not packed.exists():
+        return plain
+    os.close(open_regular(packed))  # refuses what is no regular file
+    pieces: list[bytes] = []
+    codec = find_codec()
+    if codec is None:
+        raise EvidenceError(f"{path} is compressed, and nothing here reads zstd", hint="install zstandard")
+    try:
+        for block in _blocks(packed, codec):
+            pieces.append(block)
+            if (at_most := at_most - len(block)) < 0:
+                raise EvidenceError(f"{packed} holds too many bytes", hint="no file of this kind is that large")
+    except ValueError as error:
+        raise EvidenceError(f"{packed}: {error}", hint="verify the run") from error
+    return b"".join(pieces)

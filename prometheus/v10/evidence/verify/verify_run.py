@@ -183,11 +183,11 @@ class _Run:
             self.report.fail(self.dir / name, GONE)
 
     def _check_packed(self, name: str, digest: str, ledger: LedgerView | None) -> None:
-        """What stands in for a compressed file: as the ledger names it, and the sealed bytes when unpacked."""
+        """What stands in for a compressed file: as seal or ledger names it, and the sealed bytes when unpacked."""
         place = self.dir / (name + PACKED_SUFFIX)
         self.explained.add(name)
-        known = False
-        if ledger is not None:
+        known = at_the_seal = place.name in self.sums
+        if ledger is not None and not at_the_seal:
             found = file_sha256(place, progress=self.progress)
             entries = ledger.packed.get(self._ledger_name(name), [])
             known = any((entry.sha256, entry.packed_sha256) == (digest, found) for entry in entries)
@@ -195,7 +195,8 @@ class _Run:
                 self.report.fail(place, "the ledger does not know this compression of it")
         codec = find_codec()
         if codec is None:
-            held = "its own sha256 is the one in the ledger" if known else "no ledger vouches for it"
+            where = "seal" if at_the_seal else "ledger"
+            held = f"its own sha256 is the one in the {where}" if known else "no ledger vouches for it"
             self.report.error(place, f"could not look inside: nothing here reads zstd; {held}")
             return
         self.unpacked[name] = self._aside() / str(len(self.unpacked))

@@ -22,7 +22,7 @@ from prometheus.v10.base.modes import Stage, Tier
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.evidence.catalog import manifest_texts
 from prometheus.v10.evidence.chains.absences import PACKED_SUFFIX, is_raw_part
-from prometheus.v10.ops.retention.compression import may_be_packed
+from prometheus.v10.evidence.writing.packing import may_be_packed
 from prometheus.v10.ops.retention.history import (
     History,
     SealedFiles,

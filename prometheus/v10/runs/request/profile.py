@@ -103,10 +103,15 @@ class PoolTable:
 
 @frozen(kw_only=True)
 class EvidenceTable:
-    """``[evidence]``: raw orders: one in N of the plain ones is kept, all of the eventful ones, under a budget."""
+    """``[evidence]``: raw orders: one in N of the plain ones is kept, all of the eventful ones, under a budget.
+
+    Attributes:
+        compress: event files stay only in their compressed form, ``NAME.zst``, once a run is sealed (None: yes).
+    """
 
     order_sample_one_in: int = field(default=1000, validator=validators.ge(0))
     raw_budget_bytes: int = field(default=64 * MIB, validator=validators.ge(0))
+    compress: bool | None = None
 
 
 @frozen(kw_only=True)
