@@ -383,6 +383,7 @@ review_ticks = 100
 death_roi = -0.05
 [evidence]
 order_sample_one_in = 20
+compress = false
 """
 
 

@@ -8,17 +8,20 @@ A seal never changes, so what retention does to a sealed run stands in the ledge
    otherwise an entry of the ledger does. Unpacked it must give the sealed bytes; where nothing here can unpack it, its
    own sha256 is checked, and the verdict is "could not check".
 
-Standard library only: zstd is asked for by name where it happens to be installed.
+Standard library only: zstd is asked for by name where it happens to be installed, as a module or as the command.
 """
 
 from __future__ import annotations
 
 import hashlib
 import importlib
+import io
 import os
 import re
+import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -29,6 +32,7 @@ from prometheus.v10.evidence.chains.chain import BLOCK
 
 PACKED_SUFFIX = ".zst"
 _ZSTD_MODULES = ("compression.zstd", "zstandard")  # Python's own from 3.14 on, and the package
+_ZSTD_COMMANDS = ("/usr/bin/zstd", "/bin/zstd")  # Debian's; never what a PATH leads to
 _RAW_PART = re.compile(re.escape(str(Artifact.EXECUTION_RAW)).replace(re.escape("{part:04d}"), r"\d{4,}"))
 
 
@@ -79,7 +83,38 @@ def find_codec() -> Codec | None:
         except ImportError:
             continue
         return Codec(module.open, module.ZstdError)
-    return None
+    command = next((name for name in _ZSTD_COMMANDS if os.access(name, os.X_OK)), None)
+    return None if command is None else Codec(partial(_Unpacking, command), ValueError)
+
+
+class _Unpacking(io.RawIOBase, BinaryIO):
+    """What ``zstd -dc`` says to a file; it is at its end only when the command says that all was well."""
+
+    def __init__(self, command: str, path: Path, mode: str) -> None:
+        super().__init__()
+        with path.open(mode) as source:
+            self._child = subprocess.Popen(
+                [command, "-dcq"], stdin=source, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={}
+            )
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        source = self._child.stdout
+        block = source.read(len(buffer)) if source is not None else b""
+        buffer[: len(block)] = block
+        if not block and len(buffer) and (code := self._child.wait()) != 0:
+            raise ValueError(f"zstd ended with {code}")
+        return len(block)
+
+    def close(self) -> None:
+        if not self.closed:
+            if self._child.stdout is not None:
+                self._child.stdout.close()
+            self._child.kill()
+            self._child.wait()
+        super().close()
 
 
 def unpack(packed: Path, size: int, take: Callable[[bytes], object], codec: Codec) -> str:

@@ -17,7 +17,7 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -99,11 +99,9 @@ def seal_run(
     if (run_dir / Artifact.SHA256SUMS).exists():
         raise EvidenceError(f"{run_dir} is sealed already", hint="a sealed run is never changed; verify it")
     # A process that was killed while it sealed may have had our process id, as the first of every container has: what
-    # it left aside under our names goes when we write there. What it had compressed is made again, or goes.
+    # it left aside under our names goes when we write there.
     passing = {aside_name(run_dir / name).name for name in SEAL_FILES} | {Artifact.FILELIST.value}
-    present = list_files(run_dir)
-    _drop([run_dir / name for name in _halves({item.name for item in present})], files)
-    digests = {} if pack is None else _packed(run_dir, present, pack, files, on_file)
+    digests = {} if pack is None else _packed(run_dir, pack, files, on_file)
     covered = [listed for listed in list_files(run_dir) if listed.name not in passing]
     text = "".join(f"{item.mode} {item.size:>12} {item.name}\n" for item in covered)
     write_atomic(run_dir / Artifact.FILELIST, text.encode("ascii"), files=files)
@@ -123,12 +121,10 @@ def seal_run(
     return Seal(run_dir.name, hashlib.sha256(data).hexdigest(), len(names), size)
 
 
-def _packed(
-    run_dir: Path, present: list[Listed], pack: Pack, files: Files, on_file: Callable[[str], None] | None
-) -> dict[str, str]:
+def _packed(run_dir: Path, pack: Pack, files: Files, on_file: Callable[[str], None] | None) -> dict[str, str]:
     """Compress what is to be compressed; the sha256 of each such file, by its name."""
     digests = {}
-    for item in present:
+    for item in list_files(run_dir):
         if on_file is not None:
             on_file(item.name)
         if (digest := pack(run_dir, item, files)) is not None:
@@ -141,9 +137,15 @@ def packed_at_the_seal(sums: Mapping[str, str]) -> list[str]:
     return [name for name in sums if name + PACKED_SUFFIX in sums]
 
 
-def _halves(names: Set[str]) -> list[str]:
-    """Compressed forms beside their files in a run that is not sealed: a seal was cut off while it made them."""
-    return sorted(name for name in names if name.removesuffix(PACKED_SUFFIX) in names - {name})
+def undo_packing(run_dir: Path, *, files: Files = FILES) -> None:
+    """Remove compressed forms beside their files in a run that is not sealed: its seal was cut off at making them.
+
+    Raises:
+        EvidenceError: as `list_files`.
+        HostError: when the disk refuses.
+    """
+    names = {item.name for item in list_files(run_dir)}
+    _drop([run_dir / name for name in sorted(names) if name.removesuffix(PACKED_SUFFIX) in names - {name}], files)
 
 
 def _drop(places: Iterable[Path], files: Files) -> None:
