@@ -19,6 +19,7 @@ from prometheus.v10.evidence.derive.judged.judged_run import check_batches, chec
 from prometheus.v10.evidence.derive.judged.judging import Judging
 from prometheus.v10.evidence.derive.lives import Lives, read_lives
 from prometheus.v10.evidence.derive.orders import Orders
+from prometheus.v10.evidence.derive.rows import FILES
 from prometheus.v10.evidence.derive.setting import Setting
 from prometheus.v10.evidence.derive.typed import is_count
 from prometheus.v10.evidence.records.canonical import pretty_bytes
@@ -63,7 +64,7 @@ def derive(
         run_dir: the run.
         setting: of its experiments.
         documents: its JSON artifacts.
-        paths: where its event files lie.
+        paths: where its event files lie, ``founders.jsonl`` among them: unpacked where they are compressed.
         report: where findings go.
         unfinished: the run was cut off, or failed: its last experiment may be filed in part.
 
@@ -73,7 +74,7 @@ def derive(
     """
     manifest = documents.manifest
     rows = rows_of(documents.summary, report, run_dir / Artifact.SUMMARY)
-    lives = read_lives(setting, paths, rows, unfinished=unfinished)
+    lives = read_lives(setting, {name: paths[name] for name in FILES if name in paths}, rows, unfinished=unfinished)
     for where, line, what in lives.findings:
         report.fail(run_dir / where, what if line is None else f"line {line + 1}: {what}")
     for name, count in lives.hidden.items():
@@ -89,9 +90,9 @@ def derive(
         check_reference(setting, lives.told, run_dir, say)
     else:
         check_plan(manifest, say)
-        if (run_dir / Artifact.FOUNDERS).exists() and ERA in manifest:
+        if Artifact.FOUNDERS in paths and ERA in manifest:
             told = _Sayer(report, run_dir / Artifact.FOUNDERS)
-            check_founders(run_dir / Artifact.FOUNDERS, manifest, setting, lives.told, told, unfinished=unfinished)
+            check_founders(paths[Artifact.FOUNDERS], manifest, setting, lives.told, told, unfinished=unfinished)
     whole = not lives.findings and not lives.too_much
     if manifest.get("status") != "running" and not unfinished and whole:
         _check_results(run_dir, setting, documents, lives, report, say, rows=rows is not None)

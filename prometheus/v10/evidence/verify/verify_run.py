@@ -321,7 +321,7 @@ class _Run:
         """Everything that the run's files imply of each other."""
         paths = {
             artifact: self.unpacked.get(artifact, self.dir / artifact)
-            for artifact in FILES
+            for artifact in (*FILES, Artifact.FOUNDERS)
             if artifact in self.present or artifact in self.unpacked
         }
         failed = documents.manifest.get("status") == "failed" and documents.summary is None
