@@ -19,6 +19,7 @@ from prometheus.v10.evidence.derive.judged.judged_run import check_batches, chec
 from prometheus.v10.evidence.derive.judged.judging import Judging
 from prometheus.v10.evidence.derive.lives import Lives, read_lives
 from prometheus.v10.evidence.derive.orders import Orders
+from prometheus.v10.evidence.derive.series.series_findings import check_series
 from prometheus.v10.evidence.derive.setting import Setting
 from prometheus.v10.evidence.derive.typed import is_count
 from prometheus.v10.evidence.records.canonical import pretty_bytes
@@ -33,12 +34,17 @@ MOST_SAID = 40
 
 @dataclass
 class Documents:
-    """The JSON artifacts that were read; None where one is missing or no object."""
+    """The JSON artifacts that were read; None where one is missing or no object.
+
+    Attributes:
+        series: where ``population_series.jsonl`` lies, or was unpacked.
+    """
 
     manifest: dict[str, Any]
     summary: dict[str, Any] | None = None
     telemetry: dict[str, Any] | None = None
     fingerprint: dict[str, Any] | None = None
+    series: Path | None = None
 
 
 @dataclass
@@ -92,6 +98,9 @@ def derive(
         if (run_dir / Artifact.FOUNDERS).exists() and ERA in manifest:
             told = _Sayer(report, run_dir / Artifact.FOUNDERS)
             check_founders(run_dir / Artifact.FOUNDERS, manifest, setting, lives.told, told, unfinished=unfinished)
+    if documents.series is not None:
+        sayer = _Sayer(report, run_dir / Artifact.POPULATION_SERIES)
+        check_series(documents.series, setting, lives.told, rows, sayer, unfinished=unfinished)
     whole = not lives.findings and not lives.too_much
     if manifest.get("status") != "running" and not unfinished and whole:
         _check_results(run_dir, setting, documents, lives, report, say, rows=rows is not None)

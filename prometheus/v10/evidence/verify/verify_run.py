@@ -37,6 +37,7 @@ from prometheus.v10.evidence.derive.setting import Setting, setting_of
 from prometheus.v10.evidence.records.canonical import strict_loads
 from prometheus.v10.evidence.records.findings import Progress, VerifyReport
 from prometheus.v10.evidence.records.nulls import violations
+from prometheus.v10.evidence.records.series.moments import SERIES
 from prometheus.v10.evidence.records.verify_manifest import check_manifest
 from prometheus.v10.evidence.schemas.schema_file import schema_of
 from prometheus.v10.evidence.verify.verify_derived import Documents, as_written, derive, excused_files, is_stage2
@@ -251,6 +252,7 @@ class _Run:
         elif found.get("status") in {"completed", "interrupted"}:
             owed |= {Artifact.INTERESTING_DEATHS.value, Artifact.EXECUTION_RAW_INDEX.value}
             owed |= {Artifact.FOUNDERS.value} if ERA in found else set()
+            owed |= {Artifact.POPULATION_SERIES.value} if SERIES in found else set()
         missing = owed - self.present.keys() - self.explained
         excused = excused_files(found, self.dir.name)
         for name in sorted(missing):
@@ -285,7 +287,9 @@ class _Run:
         telemetry = self._object(Artifact.TELEMETRY, Schema.TELEMETRY)
         setting = None if manifest is None else self._setting(manifest)
         if manifest is not None and setting is not None:
-            self._derive(setting, Documents(manifest, summary, telemetry, fingerprint))
+            series = Artifact.POPULATION_SERIES
+            place = self.unpacked.get(series, self.dir / series if series in self.present else None)
+            self._derive(setting, Documents(manifest, summary, telemetry, fingerprint, place))
         if setting is None or not setting.survivors:
             self._read_streams()
             if summary is not None:
