@@ -35,6 +35,7 @@ def moments_of(window: int, review: int, moments: int, lived: int) -> list[int]:
         moments: how many there shall be in a whole window, about; at least 1.
         lived: ticks that the experiment lived, at least 1.
     """
+    review = min(review, window)
     reviews = window // review
     if reviews > moments:
         each = review * -(-reviews // moments)
