@@ -27,7 +27,7 @@ from prometheus.v10.evidence.verify.verify_run import verify_run
 from prometheus.v10.evidence.writing.packing import pack
 from prometheus.v10.evidence.writing.seal import Listed, seal_run
 
-STREAMS = (*EVENT_STREAMS, Artifact.FOUNDERS)
+STREAMS = (*EVENT_STREAMS, Artifact.FOUNDERS, Artifact.POPULATION_SERIES)
 DOCUMENTS = (Artifact.MANIFEST, Artifact.SUMMARY, Artifact.TELEMETRY, Artifact.FINGERPRINT)
 Path_ = tuple[str | int, ...]
 

@@ -167,7 +167,10 @@ def _comparison(first: Ecology, second: Ecology, deltas: Any) -> RenderableType:
 
 # ---- on the command line ---------------------------------------------------------------------------------------------
 
-REPORT_EXAMPLES = examples("report RUN_DIR", "report RUN_DIR OTHER_RUN_DIR --svg roi.svg", "report RUN_DIR --json")
+REPORT_EXAMPLES = examples(
+    "report RUN_DIR", "report RUN_DIR OTHER_RUN_DIR --svg roi.svg", "report RUN_DIR --html run.html --lang zh",
+    "report RUN_DIR --json",
+)  # fmt: skip
 
 
 def report_command(
@@ -178,7 +181,18 @@ def report_command(
     svg: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Draw the ROI of every experiment into this new file.")
     ] = None,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write one run as a self-contained page into this new file.")
+    ] = None,
+    lang: Annotated[str, typer.Option(metavar="en|zh", help="Language of the page.")] = "en",
+    check: Annotated[bool, typer.Option("--check", help="Build the page again and compare it with the file.")] = False,
     as_json: AsJson = False,
 ) -> Report:
     """Report what happened to a run's population: trades, deaths, births, costs; compare two runs."""
+    if html is not None:
+        from prometheus.cli.research.page_command import page_options, report_page  # noqa: PLC0415  (an extra's)
+
+        return report_page(*page_options(runs, html, lang, svg), check=check).asked(as_json=as_json)
+    if check or lang != "en":
+        raise UsageError("--check and --lang are of a page", hint="name it: --html FILE")
     return report_runs(runs, svg).asked(as_json=as_json)

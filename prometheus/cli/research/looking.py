@@ -7,11 +7,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from prometheus.v10.base.errors import UsageError
-from prometheus.v10.base.names import Artifact, is_instance
+from prometheus.v10.base.modes import Tier
+from prometheus.v10.base.names import LEDGER_FILE, Artifact, is_instance
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.base.text import printable
 from prometheus.v10.report.eras import LeftOut
 
+OF_RECORD = frozenset(["state", "pools", "market", "gates", *(tier.root_name for tier in Tier)])
+"""Directories of an installation that hold evidence and nothing else."""
 MOST_NAMED = 5
 """Eras or runs that one line names before it only counts the rest."""
 
@@ -52,9 +55,20 @@ def refuse_picture(picture: Path, instances: Sequence[str]) -> None:
         raise UsageError("--plot draws one instance", hint=f"name one of {', '.join(instances)}")
     if os.path.lexists(picture):
         raise UsageError(f"{picture} exists", hint="choose another name, or remove it")
-    for folder in (picture.parent.resolve() / picture.name).parents:
-        if os.path.lexists(folder / Artifact.SHA256SUMS):
-            raise UsageError(f"{picture} would lie in the sealed run {folder}", hint="name a place outside")
+    refuse_sealed_place(picture)
+
+
+def refuse_sealed_place(place: Path) -> None:
+    """Refuse to write a derived file into a run, a gate, or beside an installation's records.
+
+    Raises:
+        UsageError: naming what would be broken.
+    """
+    for folder in (place.parent.resolve() / place.name).parents:
+        if any(os.path.lexists(folder / name) for name in (Artifact.SHA256SUMS, Artifact.MANIFEST)):
+            raise UsageError(f"{place} would lie in the sealed run {folder}", hint="name a place outside")
+        if folder.name in OF_RECORD and os.path.lexists(folder.parent / "state" / LEDGER_FILE):
+            raise UsageError(f"{place} would lie in {folder}, among the evidence", hint="name a place outside")
 
 
 def left_out_lines(left_out: Iterable[LeftOut]) -> list[str]:

@@ -211,8 +211,9 @@ class Run:
             directory.append(Artifact.BIRTHS, harvest.births)
             directory.append(Artifact.SURVIVORS, harvest.survivors)
             directory.append(Artifact.COLLAPSES, harvest.collapses)
-            if harvest.founders:
-                directory.append(Artifact.FOUNDERS, harvest.founders)
+            for artifact, line in ((Artifact.FOUNDERS, harvest.founders), (Artifact.POPULATION_SERIES, harvest.series)):
+                if line:
+                    directory.append(artifact, line)
         directory.commit()
         for number, entry in zip(self._pool.append(entries), entries, strict=True):
             self.claim.add(number, entry.id)

@@ -20,6 +20,7 @@ from prometheus.v10.evidence.derive.judged.judging import Judging
 from prometheus.v10.evidence.derive.lives import Lives, read_lives
 from prometheus.v10.evidence.derive.orders import Orders
 from prometheus.v10.evidence.derive.rows import FILES
+from prometheus.v10.evidence.derive.series.series_findings import check_series
 from prometheus.v10.evidence.derive.setting import Setting
 from prometheus.v10.evidence.derive.typed import is_count
 from prometheus.v10.evidence.records.canonical import pretty_bytes
@@ -64,7 +65,7 @@ def derive(
         run_dir: the run.
         setting: of its experiments.
         documents: its JSON artifacts.
-        paths: where its event files lie, ``founders.jsonl`` among them: unpacked where they are compressed.
+        paths: where its files of lines lie: unpacked where they are compressed.
         report: where findings go.
         unfinished: the run was cut off, or failed: its last experiment may be filed in part.
 
@@ -93,6 +94,10 @@ def derive(
         if Artifact.FOUNDERS in paths and ERA in manifest:
             told = _Sayer(report, run_dir / Artifact.FOUNDERS)
             check_founders(paths[Artifact.FOUNDERS], manifest, setting, lives.told, told, unfinished=unfinished)
+    if Artifact.POPULATION_SERIES in paths:
+        told = _Sayer(report, run_dir / Artifact.POPULATION_SERIES)
+        series = paths[Artifact.POPULATION_SERIES]
+        check_series(series, setting, lives.told, rows, told, unfinished=unfinished)
     whole = not lives.findings and not lives.too_much
     if manifest.get("status") != "running" and not unfinished and whole:
         _check_results(run_dir, setting, documents, lives, report, say, rows=rows is not None)

@@ -37,6 +37,7 @@ from prometheus.v10.evidence.derive.setting import Setting, setting_of
 from prometheus.v10.evidence.records.canonical import strict_loads
 from prometheus.v10.evidence.records.findings import Progress, VerifyReport
 from prometheus.v10.evidence.records.nulls import violations
+from prometheus.v10.evidence.records.series.moments import SERIES
 from prometheus.v10.evidence.records.verify_manifest import check_manifest
 from prometheus.v10.evidence.schemas.schema_file import schema_of
 from prometheus.v10.evidence.verify.verify_derived import Documents, as_written, derive, excused_files, is_stage2
@@ -252,6 +253,7 @@ class _Run:
         elif found.get("status") in {"completed", "interrupted"}:
             owed |= {Artifact.INTERESTING_DEATHS.value, Artifact.EXECUTION_RAW_INDEX.value}
             owed |= {Artifact.FOUNDERS.value} if ERA in found else set()
+            owed |= {Artifact.POPULATION_SERIES.value} if SERIES in found else set()
         missing = owed - self.present.keys() - self.explained
         excused = excused_files(found, self.dir.name)
         for name in sorted(missing):
@@ -321,7 +323,7 @@ class _Run:
         """Everything that the run's files imply of each other."""
         paths = {
             artifact: self.unpacked.get(artifact, self.dir / artifact)
-            for artifact in (*FILES, Artifact.FOUNDERS)
+            for artifact in (*FILES, Artifact.FOUNDERS, Artifact.POPULATION_SERIES)
             if artifact in self.present or artifact in self.unpacked
         }
         failed = documents.manifest.get("status") == "failed" and documents.summary is None
