@@ -2,8 +2,9 @@
 
 A seal never changes, so what retention does to a sealed run stands in the ledger, before it is done:
 
-1. **Deleted**: a tombstone names the path and the sealed sha256. A policy may delete the parts of a Tier-1 run's raw
-   samples, and no other file of it; a Tier-2 run goes as a whole, for an operator's reason.
+1. **Deleted**: a tombstone names the path and the sealed sha256. Of a Tier-1 run a policy may delete the parts of the
+   raw samples, and the lines of births, deaths and survivors where the run's sealed series says what they came to; no
+   other file. A tombstone of lines stands for both their forms. A Tier-2 run goes as a whole, for an operator's reason.
 2. **Compressed**: ``NAME.zst`` stands in for ``NAME``. The seal names the sha256 of both where the run was sealed so;
    otherwise an entry of the ledger does. Unpacked it must give the sealed bytes; where nothing here can unpack it, its
    own sha256 is checked, and the verdict is "could not check".
@@ -19,7 +20,7 @@ import io
 import os
 import re
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -63,6 +64,15 @@ class Codec(NamedTuple):
 def is_raw_part(name: str) -> bool:
     """Whether a file of a run is a part of its raw samples: the only thing that a policy may delete of a Tier-1 run."""
     return _RAW_PART.fullmatch(name) is not None
+
+
+EVENT_LINES = (Artifact.DEATHS.value, Artifact.BIRTHS.value, Artifact.SURVIVORS.value)
+"""Files of lines that a policy may delete of a Tier-1 run that has its series."""
+
+
+def lines_may_go(sealed: Container[str]) -> bool:
+    """Whether a run's seal covers what stands for its event lines (`Artifact.POPULATION_SERIES`)."""
+    return Artifact.POPULATION_SERIES.value in sealed
 
 
 def packing_of(payload: Mapping[str, Any]) -> Packing | None:
