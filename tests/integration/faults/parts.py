@@ -383,7 +383,6 @@ review_ticks = 100
 death_roi = -0.05
 [evidence]
 order_sample_one_in = 20
-compress = false
 """
 
 
