@@ -65,6 +65,8 @@ COMMANDS = (
             "research.runs_command", "run", "RUN_EXAMPLES", evolves=True),
     Command("report", "Report what happened to a run's population: trades, deaths, births, costs; compare two runs.",
             "research.ecology_command", "report_command", "REPORT_EXAMPLES"),
+    Command("site", "The site: static pages over all runs of an installation; no server, no script.",
+            "research.site_command"),
     Command("progress", "Show whether evolution gains anything from era to era; look as often as you like.",
             "research.progress_command", "progress_command", "PROGRESS_EXAMPLES"),
     Command("kpi", "Show how long populations live before they collapse, and whether that grows.",

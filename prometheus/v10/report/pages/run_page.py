@@ -72,7 +72,7 @@ def run_page(run: RunRead, verified: Verified, _: Phrases, *, home: str = "", ve
         sections=parts,
         made_from=made_from,
         home=home,
-        menu=[(one.name, one.title) for one in parts],
+        menu=[(f"#{one.name}", one.title) for one in parts],
     )
 
 
