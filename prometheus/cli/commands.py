@@ -88,6 +88,8 @@ COMMANDS = (
             "research.fences_command", "fences"),
     Command("status", "Show what runs, since when, on which image, and its state; needs neither root nor systemd.",
             "operate.status_command", "status_command", "STATUS_EXAMPLES"),
+    Command("watch", "Watch what runs: instances, populations, evidence, disk and journal; it only reads.",
+            "operate.watch_command", "watch_command", "WATCH_EXAMPLES"),
     Command("doctor",
             "Check this host and say how to mend what is wrong; exit 0 fit, 1 something fails, 2 could not check.",
             "operate.doctor_command", "doctor_command", "DOCTOR_EXAMPLES"),

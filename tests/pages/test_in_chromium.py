@@ -182,7 +182,7 @@ def test_a_site_is_readable_everywhere(browser, shots, kinds, tmp_path, name):
     for language in Language if name == "walk" else [Language.ENGLISH]:
         out = tmp_path / language
         assert cli.main(["site", "build", "--root", str(root), "--out", str(out), "--lang", language]) == ExitCode.DONE
-        for page in sorted(out.glob("*.html")) + [out / "runs" / "index.html"]:
+        for page in [*sorted(out.glob("*.html")), out / "runs" / "index.html"]:
             for scheme, size in OTHERS:
                 look = opened(browser, page, scheme, WIDTHS[size])
                 look.hold(least=5)
