@@ -12,7 +12,7 @@ from prometheus import __version__
 from prometheus.cli.options import DEFAULT_ROOT, AsJson, Root, examples, group
 from prometheus.cli.report import Report, facts
 from prometheus.cli.research.looking import refuse_sealed_place
-from prometheus.cli.research.page_command import language_of
+from prometheus.cli.research.page_command import language_of, report_page
 from prometheus.v10.base.clock import SystemClock
 from prometheus.v10.base.errors import UsageError
 from prometheus.v10.base.paths import Layout
@@ -78,6 +78,19 @@ class At(SystemClock):
     def now(self) -> datetime:
         """The moment."""
         return self._moment
+
+
+@app.command(epilog=examples("site page RUN_DIR --out run.html --lang zh"))
+def page(
+    run: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="Directory of a run.")],
+    *,
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="New file to write.")],
+    lang: Annotated[str, typer.Option(metavar="en|zh", help="Language of the page.")] = "en",
+    check: Annotated[bool, typer.Option("--check", help="Build the page again and compare it with the file.")] = False,
+    as_json: AsJson = False,
+) -> Report:
+    """Write one run as a self-contained page; the same as ``report RUN --html FILE``."""
+    return report_page(run, out, language_of(lang), check=check).asked(as_json=as_json)
 
 
 @app.command(epilog=examples("site where --root var"))
