@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from prometheus.cli import main as cli
-from prometheus.cli.research.page_command import page_of
+from prometheus.cli.research.views.page_command import page_of
 from prometheus.v10.base.errors import ExitCode
 from prometheus.v10.report.pages.phrases import Language
 

@@ -14,7 +14,7 @@ import pytest
 from attrs import evolve
 
 from prometheus.cli import main as cli
-from prometheus.cli.research.page_command import page_of
+from prometheus.cli.research.views.page_command import page_of
 from prometheus.v10.base.errors import ExitCode
 from prometheus.v10.report.pages.phrases import Language, Phrases
 from prometheus.v10.report.pages.run_page import run_page

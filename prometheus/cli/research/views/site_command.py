@@ -12,7 +12,7 @@ from prometheus import __version__
 from prometheus.cli.options import DEFAULT_ROOT, AsJson, Root, examples, group
 from prometheus.cli.report import Report, facts
 from prometheus.cli.research.looking import refuse_sealed_place
-from prometheus.cli.research.page_command import language_of, report_page
+from prometheus.cli.research.views.page_command import language_of, report_page
 from prometheus.v10.base.clock import SystemClock
 from prometheus.v10.base.errors import UsageError
 from prometheus.v10.base.paths import Layout
