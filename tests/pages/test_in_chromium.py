@@ -159,7 +159,7 @@ def opened(browser: BrowserContext, place: Path, scheme: Any, width: int) -> Ope
 
 EVERY = (("light", "wide"), ("light", "phone"), ("dark", "wide"), ("dark", "phone"))
 OTHERS = (("dark", "wide"), ("light", "phone"))
-LOOKED_AT = ("plain", "walk", "stopped", "no death", "stage 2", "tier 2", "cut off", "damaged")
+LOOKED_AT = ("plain", "walk", "stage 2", "tier 2", "cut off", "damaged")
 
 
 @pytest.mark.parametrize("name", LOOKED_AT)

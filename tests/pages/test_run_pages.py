@@ -171,7 +171,7 @@ def test_nothing_in_a_run_can_act_in_its_page(kinds: dict[str, Path], tmp_path: 
     assert "{{7*7}}" in text_of(data)
 
 
-@pytest.mark.parametrize("wrong", [None, "x", [1], {"a": None}, 10**30, -5])
+@pytest.mark.parametrize("wrong", [None, [{"a": "x"}], 10**30])
 def test_a_manifest_of_any_shape_gives_a_page(kinds, tmp_path, wrong):
     copy = Path(shutil.copytree(kinds["plain"], tmp_path / kinds["plain"].name))
     place = copy / "run_manifest.json"

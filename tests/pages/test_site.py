@@ -13,6 +13,9 @@ import pytest
 from prometheus.cli import main as cli
 from prometheus.v10.base.errors import ExitCode
 from prometheus.v10.base.paths import Layout
+from prometheus.v10.evidence.catalog import RunPlace
+from prometheus.v10.report.site import site_build
+from prometheus.v10.report.site.run_lines import RunLine, run_line
 from prometheus.v10.report.site.site_place import SYSTEM_SITE, site_place
 from tests.pages.test_run_pages import text_of, well_formed
 
@@ -120,7 +123,13 @@ def test_a_run_that_is_gone_takes_its_page_along(root: Path, capsys):
 def test_what_was_remembered_may_be_anything(root: Path, capsys):
     build(root, capsys=capsys)
     made = files(root / "site")
-    for data in (b"", b"[]", b'{"runs": {"../../x": ["a", "b"]}, "basis": {}}', b'{"runs": [], "basis": 3}', b"\xff"):
+    for data in (
+        b"",
+        b"[]",
+        b'{"runs": {"../../x": {}}, "basis": {}, "slow": ""}',
+        b'{"runs": [], "basis": 3}',
+        b"\xff",
+    ):
         (root / "site" / "made.json").write_bytes(data)
         build(root, capsys=capsys)
         assert files(root / "site") == made
@@ -134,6 +143,39 @@ def test_every_kind_of_installation_has_a_site_in_both_languages(kinds, tmp_path
         for page in PAGES:
             well_formed((tmp_path / lang / page).read_bytes())
     assert not (root / "site").exists()
+
+
+def test_pages_that_read_every_run_wait_where_there_are_many(root: Path, monkeypatch, capsys):
+    """With more runs than are few, survival and evolution are built once an hour of the ledger's time."""
+    monkeypatch.setattr(site_build, "FEW", 2)
+    build(root, capsys=capsys)
+    place = root / "site"
+    run = sorted((root / "runs_hf").iterdir())[0]
+    with (run / "death_events.jsonl").open("ab") as stream:
+        stream.write(b"{}\n")
+    (place / "kpi.html").write_text("kept")
+    assert "kpi.html" not in build(root, capsys=capsys)["written"]  # type: ignore[operator]
+    made = json.loads((place / "made.json").read_text())
+    made["slow"] = "2020-01-01T00:00:00.000000Z"
+    (place / "made.json").write_text(json.dumps(made))
+    with (run / "death_events.jsonl").open("ab") as stream:
+        stream.write(b"{}\n")
+    assert "kpi.html" in build(root, capsys=capsys)["written"]  # type: ignore[operator]
+
+
+def test_a_build_reads_only_runs_that_are_new(root: Path, monkeypatch, capsys):
+    build(root, capsys=capsys)
+    read: list[str] = []
+
+    def noted(place: RunPlace) -> RunLine:
+        read.append(place.run_id)
+        return run_line(place)
+
+    monkeypatch.setattr(site_build, "run_line", noted)
+    newest = max(one.name for one in (root / "runs_hf").iterdir())
+    (root / "site" / "runs" / f"{newest}.html").unlink()
+    build(root, capsys=capsys)
+    assert read == [newest]
 
 
 def test_an_empty_installation_has_a_site(tmp_path, capsys):

@@ -26,9 +26,7 @@ from prometheus.cli import main as cli
 from prometheus.cli.operate.watch_scene import Said, Scene, Watcher, said_of
 from prometheus.cli.operate.watch_screen import frame, spark
 from prometheus.v10.base.errors import ExitCode
-from prometheus.v10.base.modes import Tier
 from prometheus.v10.base.paths import Layout
-from prometheus.v10.evidence.catalog import RunPlace
 from prometheus.v10.ops.host.runner import Ended
 from prometheus.v10.ops.host.systemd import Systemd
 from prometheus.v10.ops.instance.progress_record import ProgressRecord
@@ -55,9 +53,9 @@ def record(name: str, ago: float = 1.0, **more: Any) -> ProgressRecord:
 
 
 def line(number: int, **more: Any) -> RunLine:
-    place = RunPlace(Path(f"/x/runs_hf/HF_20260301T1100{number:02d}Z_abcdef0_4b53"), Tier.TIER1_HF)
+    run_id = f"HF_20260301T1100{number:02d}Z_abcdef0_4b53"
     said: dict[str, Any] = {
-        "place": place, "instance": "HF", "stage": "stage1", "status": "completed", "started": utc(60), "alive": 12.0,
+        "run_id": run_id, "instance": "HF", "stage": "stage1", "status": "completed", "started": utc(60), "alive": 12.0,
         "experiments": 24, "collapses": 0, "deaths": 2000, "roi": -0.046 + number / 1000,
     }  # fmt: skip
     return RunLine(**{**said, **more})

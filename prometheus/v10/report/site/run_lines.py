@@ -24,7 +24,7 @@ class RunLine:
         alive: median over its experiments at their end; ``roi`` likewise, a fraction.
     """
 
-    place: RunPlace
+    run_id: str
     instance: str
     stage: str
     status: str
@@ -34,11 +34,6 @@ class RunLine:
     deaths: int | None
     alive: float | None
     roi: float | None
-
-    @property
-    def run_id(self) -> str:
-        """Its id."""
-        return self.place.run_id
 
 
 def run_lines(layout: Layout, most: int) -> Iterator[RunLine]:
@@ -62,7 +57,7 @@ def run_line(place: RunPlace) -> RunLine:
     counts = _table(manifest, "counts")
     figures = _table(summary, "summary_stats")
     return RunLine(
-        place=place,
+        run_id=place.run_id,
         instance=_text(manifest, "instance"),
         stage=_text(manifest, "stage"),
         status=status,
@@ -73,6 +68,19 @@ def run_line(place: RunPlace) -> RunLine:
         alive=_real(_table(figures, "alive_agents"), "median"),
         roi=_real(_table(figures, "system_roi"), "median"),
     )
+
+
+def line_again(said: Mapping[str, Any]) -> RunLine | None:
+    """A line from its plain values; None where they are none."""
+    texts = ("run_id", "instance", "stage", "status", "started")
+    counts, reals = ("experiments", "collapses", "deaths"), ("alive", "roi")
+    if set(said) != {*texts, *counts, *reals} or not all(isinstance(said[name], str) for name in texts):
+        return None
+    if not all(said[name] is None or type(said[name]) is int for name in counts):
+        return None
+    if not all(said[name] is None or type(said[name]) is float for name in reals):
+        return None
+    return RunLine(**said)
 
 
 def status_said(status: str, _: Phrases) -> str:

@@ -3,7 +3,9 @@
 1. A page that follows from the same basis (the ledger's last line, version, language) is not built again.
 2. The page of a run is built when the run is sealed, and again when its seal or its files change. One build makes a
    bounded number of them, the newest first; later builds make the rest.
-3. Nothing is written but below the site's directory, and nothing there is read back as truth.
+3. What was read of a run stands in ``made.json``, so that a build reads only runs that are new. The pages over all
+   lives and eras read every summary: where there are many runs, they are built once an hour, by the ledger's own time.
+4. Nothing is written but below the site's directory, and nothing there is read back as truth.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +37,15 @@ from prometheus.v10.report.pages.templating import render
 from prometheus.v10.report.site.evolution_page import evolution_page
 from prometheus.v10.report.site.index_page import index_page
 from prometheus.v10.report.site.record_pages import evidence_page, gates_page, markets_page, runs_page
-from prometheus.v10.report.site.run_lines import run_lines
-from prometheus.v10.report.site.site_place import Made, read_made, write_made
+from prometheus.v10.report.site.run_lines import RunLine, run_line
+from prometheus.v10.report.site.site_place import Known, Made, read_made, write_made
 from prometheus.v10.report.site.survival_page import Named, survival_page
 from prometheus.v10.report.strata import read_census
 
-MOST_LINES = 2000
 LAST = 200
+FEW = 100
+"""Runs up to which every page is built each time."""
+SLOW_SECONDS = 3600.0
 TAIL = 1 << 16
 BEFORE = "1970-01-01T00:00:00.000000Z"
 
@@ -93,14 +98,19 @@ def build_site(wish: Wish, status: Callable[[str], Mapping[str, Any]]) -> Built:
         built.unchanged = True
         return built
     make_directories(out / "runs")
-    made = Made(basis=None, runs={name: entry for name, entry in before.runs.items() if name in owed})
+    known = {name: entry for name, entry in before.runs.items() if name in owed}
     for place in stale[: wish.most]:
-        made.runs[place.run_id] = [owed[place.run_id], _run(place, wish, built)]
+        word = _run(place, wish, built)
+        known[place.run_id] = Known(key=owed[place.run_id], word=word, line=run_line(place))
     built.waiting = len(stale[wish.most :])
     for name in sorted(before.runs.keys() - owed.keys()):  # its run is gone
         (out / "runs" / f"{os.path.basename(name)}.html").unlink(missing_ok=True)  # noqa: PTH119  (a name of ours)
-    _lists(wish, made, status(basis["moment"]), basis["moment"], built)
-    write_made(out, Made(basis=basis, runs=dict(sorted(made.runs.items()))))
+    lines = [known[one.run_id].line if one.run_id in known else run_line(one) for one in there]
+    site = _Site(wish, basis["moment"], lines, {name: entry.word for name, entry in known.items()}, built)
+    slow = wish.again or len(lines) <= FEW or _hour_past(before.slow, basis["moment"]) or not site.is_whole()
+    site.build(status(basis["moment"]), slow=slow)
+    moment = basis["moment"] if slow else before.slow
+    write_made(out, Made(basis=basis, slow=moment, runs=dict(sorted(known.items()))))
     return built
 
 
@@ -146,8 +156,8 @@ def key_of(place: RunPlace, wish: Wish) -> str | None:
 
 def _is_stale(place: RunPlace, owed: Mapping[str, str], before: Made, wish: Wish) -> bool:
     entry = before.runs.get(place.run_id)
-    known = entry is not None and entry[0] == owed[place.run_id]
-    return wish.again or not known or not (wish.out / "runs" / f"{place.run_id}.html").is_file()
+    same = entry is not None and entry.key == owed[place.run_id]
+    return wish.again or not same or not (wish.out / "runs" / f"{place.run_id}.html").is_file()
 
 
 def _run(place: RunPlace, wish: Wish, built: Built) -> str:
@@ -158,32 +168,55 @@ def _run(place: RunPlace, wish: Wish, built: Built) -> str:
     return said.word
 
 
-def _lists(wish: Wish, made: Made, status: Mapping[str, Any], moment: str, built: Built) -> None:
-    """The pages over all runs."""
-    layout, words = wish.layout, wish.words
-    lines = list(run_lines(layout, MOST_LINES))
-    said = {name: entry[1] for name, entry in made.runs.items()}
-    view = ledger_now(layout.ledger)
-    as_of = words("as of ledger entry {count}, {moment}", count=f"{view.entries:,}", moment=moment[:19])
-    histories = [
-        (name, gains(history.eras)) for name, history in sorted(read_histories(layout).by_instance.items())
-        if history.found
-    ]  # fmt: skip
-    strata = read_census(layout).strata
-    named = [
-        Named(place, one, figures_of(list(lives.values()))) for place, (one, lives) in enumerate(strata.items(), 1)
-    ]
-    pages = {
-        "index.html": index_page(status, lines[:LAST], said, as_of, words),
-        "kpi.html": survival_page(named, as_of, words),
-        "progress.html": evolution_page(histories, as_of, words),
-        "runs/index.html": runs_page(lines, said, as_of, words),
-        "gates.html": gates_page(layout, as_of, words),
-        "markets.html": markets_page(layout, as_of, words),
-        "evidence.html": evidence_page(layout, view, status, lines, said, as_of, words),
-    }
-    for name, page in pages.items():
-        _write(wish, name, page, built)
+def _hour_past(before: str, now: str) -> bool:
+    """Whether an hour of the ledger's time lies between two moments; also where one of them is none."""
+    try:
+        first, last = (datetime.fromisoformat(one.removesuffix("Z") + "+00:00") for one in (before, now))
+    except ValueError:
+        return True
+    return (last - first).total_seconds() >= SLOW_SECONDS
+
+
+@frozen
+class _Site:
+    """The pages over all runs, as of one moment of the ledger."""
+
+    wish: Wish
+    moment: str
+    lines: list[RunLine]
+    said: Mapping[str, str]
+    built: Built
+
+    def is_whole(self) -> bool:
+        """Whether the pages that read every run are there."""
+        return all((self.wish.out / name).is_file() for name in ("kpi.html", "progress.html"))
+
+    def build(self, status: Mapping[str, Any], *, slow: bool) -> None:
+        """Build them; ``slow``: also those that read every run."""
+        layout, words = self.wish.layout, self.wish.words
+        view = ledger_now(layout.ledger)
+        as_of = words("as of ledger entry {count}, {moment}", count=f"{view.entries:,}", moment=self.moment[:19])
+        lines, said = self.lines, self.said
+        pages = {
+            "index.html": index_page(status, lines[:LAST], said, as_of, words),
+            "runs/index.html": runs_page(lines, said, as_of, words),
+            "gates.html": gates_page(layout, as_of, words),
+            "markets.html": markets_page(layout, as_of, words),
+            "evidence.html": evidence_page(layout, view, status, lines, said, as_of, words),
+        }
+        for name, page in (pages | (self._slow(as_of) if slow else {})).items():
+            _write(self.wish, name, page, self.built)
+
+    def _slow(self, as_of: str) -> dict[str, Page]:
+        layout, words = self.wish.layout, self.wish.words
+        found = sorted(read_histories(layout).by_instance.items())
+        histories = [(name, gains(history.eras)) for name, history in found if history.found]
+        strata = enumerate(read_census(layout).strata.items(), 1)
+        named = [Named(place, one, figures_of(list(lives.values()))) for place, (one, lives) in strata]
+        return {
+            "kpi.html": survival_page(named, as_of, words),
+            "progress.html": evolution_page(histories, as_of, words),
+        }
 
 
 def _write(wish: Wish, name: str, page: Page, built: Built) -> None:

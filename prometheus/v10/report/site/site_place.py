@@ -10,9 +10,11 @@ from attrs import asdict, field, frozen
 
 from prometheus.v10.base.errors import PrometheusError
 from prometheus.v10.base.files import write_atomic
+from prometheus.v10.base.names import is_run_id
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.base.reading import LARGE, read_if_there
 from prometheus.v10.evidence.records.canonical import strict_loads
+from prometheus.v10.report.site.run_lines import RunLine, line_again
 
 SYSTEM_SITE = Path("/var/lib/prometheus-quant-site")
 MADE = "made.json"
@@ -24,16 +26,27 @@ def site_place(layout: Layout) -> Path:
 
 
 @frozen(kw_only=True)
+class Known:
+    """A run that has a page: what it follows from, the word of `verify` then, and the run's line."""
+
+    key: str
+    word: str
+    line: RunLine
+
+
+@frozen(kw_only=True)
 class Made:
     """What a site was made from: derived, and safe to delete.
 
     Attributes:
         basis: what all pages follow from (`basis_of`); None before the first build.
-        runs: by run id, what its page follows from, and the word of `verify` then.
+        slow: the moment of the ledger at which the pages were built that read every run.
+        runs: what is known of the runs that have a page.
     """
 
     basis: dict[str, Any] | None = None
-    runs: dict[str, list[str]] = field(factory=dict)
+    slow: str = ""
+    runs: dict[str, Known] = field(factory=dict)
 
 
 def read_made(out: Path) -> Made:
@@ -41,16 +54,23 @@ def read_made(out: Path) -> Made:
     try:
         data = read_if_there(out / MADE, at_most=LARGE)
         said = {} if data is None else strict_loads(data)
-        runs, basis = said.get("runs"), said.get("basis")
+        runs, basis, slow = said.get("runs"), said.get("basis"), said.get("slow")
     except (PrometheusError, ValueError, AttributeError):
         return Made()
-    if not isinstance(runs, dict) or not isinstance(basis, dict | None):
+    if not isinstance(runs, dict) or not isinstance(basis, dict | None) or not isinstance(slow, str):
         return Made()
-    return Made(basis=basis, runs={key: value for key, value in runs.items() if _is_entry(value)})
+    known = {name: found for name, value in runs.items() if (found := _known(name, value)) is not None}
+    return Made(basis=basis, slow=slow, runs=known)
 
 
-def _is_entry(value: object) -> bool:
-    return isinstance(value, list) and len(value) == 2 and all(isinstance(one, str) for one in value)
+def _known(name: str, value: object) -> Known | None:
+    if not is_run_id(name) or not isinstance(value, dict) or set(value) != {"key", "word", "line"}:
+        return None
+    key, word, line = value["key"], value["word"], value["line"]
+    if not (isinstance(key, str) and isinstance(word, str) and isinstance(line, dict)):
+        return None
+    again = line_again(line)
+    return None if again is None or again.run_id != name else Known(key=key, word=word, line=again)
 
 
 def write_made(out: Path, made: Made) -> None:
