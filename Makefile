@@ -39,6 +39,7 @@ run: $(STAMP)
 # The host (a real systemd with rootless Podman) comes second and alone: it promises seconds. Where it cannot run, its
 # tests are skipped and say why. `make torture` and `make host-test` do the same for as long as it takes.
 test: $(STAMP)
+	tests/pages/prerequisites.sh || echo "the tests of pages in a browser will be skipped"
 	$(BIN)/pytest -n 2 --ignore tests/host --ignore tests/torture/test_soak.py
 	tests/host/prerequisites.sh || echo "the tests of a real host will be skipped"
 	$(BIN)/pytest -p no:xdist tests/host

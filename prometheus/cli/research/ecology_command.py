@@ -190,7 +190,7 @@ def report_command(
 ) -> Report:
     """Report what happened to a run's population: trades, deaths, births, costs; compare two runs."""
     if html is not None:
-        from prometheus.cli.research.page_command import page_options, report_page  # noqa: PLC0415  (an extra's)
+        from prometheus.cli.research.views.page_command import page_options, report_page  # noqa: PLC0415  (an extra's)
 
         return report_page(*page_options(runs, html, lang, svg), check=check).asked(as_json=as_json)
     if check or lang != "en":

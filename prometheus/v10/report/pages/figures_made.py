@@ -8,6 +8,18 @@ from attrs import field, frozen
 from markupsafe import Markup
 
 
+@frozen
+class Cell:
+    """A cell of a table that is a link, or has a tone (``good``, ``bad``, ``warn``)."""
+
+    text: str
+    href: str = ""
+    tone: str = ""
+
+    def __str__(self) -> str:
+        return self.text
+
+
 @frozen(kw_only=True)
 class Grid:
     """A table; ``left`` are the columns whose cells are words and stand to the left."""
@@ -66,6 +78,7 @@ class Page:
         verdict: sentences, the first one large.
         chips: words with a tone (``good``, ``bad``, ``warn``, or nothing).
         made_from: what it was made from, for whoever archives it.
+        menu: addresses with their titles.
         home: address of the site's first page, where there is a site.
     """
 

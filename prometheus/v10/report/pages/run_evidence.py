@@ -88,7 +88,7 @@ def _end(run: RunRead, _: Phrases) -> list[tuple[str, Any]]:
         found.append((_("failure"), failure.get("error")))
     if run.cut_off is not None:
         missing = run.cut_off.get("missing")
-        found.append((_("closed by"), run.cut_off.get("closed_by")))
+        found.append((_("closed by"), f"{run.cut_off.get('closed_by_instance')}, {run.cut_off.get('detected_at')}"))
         found.append((_("missing"), ", ".join(map(str, missing)) if isinstance(missing, list) else None))
     return found
 

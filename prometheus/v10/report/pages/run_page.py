@@ -56,10 +56,9 @@ def run_page(run: RunRead, verified: Verified, _: Phrases, *, home: str = "", ve
         made_section(run, _),
         evidence_section(run, verified.findings, _),
     ]
-    seal = next((one.sha256 for one in run.listed if one.name == "FILELIST.ls.txt"), None)
     made_from = [
         _("run {run_id}", run_id=run.run_id),
-        _("FILELIST sha256 {sha256}", sha256=seal or "–"),
+        _("seal {sha256}", sha256=run.seal or "–"),
         _("verify said {word}", word=verified.word),
         f"prometheus-quant {version}",
     ]
@@ -72,7 +71,7 @@ def run_page(run: RunRead, verified: Verified, _: Phrases, *, home: str = "", ve
         sections=parts,
         made_from=made_from,
         home=home,
-        menu=[(one.name, one.title) for one in parts],
+        menu=[(f"#{one.name}", one.title) for one in parts],
     )
 
 

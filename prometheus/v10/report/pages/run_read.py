@@ -6,6 +6,7 @@ counted, so that a damaged run has a page that says so.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -96,6 +97,7 @@ class RunRead:
         rows: of the summary, one an experiment; empty where there is no summary.
         series: of the population, by experiment.
         listed: the sealed files; empty where there is no seal.
+        seal: sha256 of ``SHA256SUMS.txt``, as the ledger names it; None where there is no seal.
         odd: sentences about what could not be read.
     """
 
@@ -112,6 +114,7 @@ class RunRead:
     invariants: list[Plain]
     cut_off: Plain | None
     listed: list[Listed]
+    seal: str | None = None
     odd: list[str] = field(factory=list)
 
     def world(self, name: str) -> Any:
@@ -155,6 +158,7 @@ def read_run(run: Path) -> RunRead:
         invariants=[one for one in invariants if isinstance(one, dict)] if isinstance(invariants, list) else [],
         cut_off=_document(run, Artifact.INTERRUPTED, odd) or None,
         listed=_listed(run, odd),
+        seal=_seal(run),
         odd=odd,
     )
 
@@ -259,6 +263,14 @@ def _is_row(row: object) -> bool:
     costs, triplet, _, _ = tables
     money = [*map(costs.get, ("fees", "slippage", "funding")), triplet.get("current_total")]  # type: ignore[union-attr]
     return all(type(value) in {int, float} for value in money)
+
+
+def _seal(run: Path) -> str | None:
+    try:
+        sums = read_if_there(run / Artifact.SHA256SUMS, at_most=SMALL)
+    except PrometheusError:
+        return None
+    return None if sums is None else hashlib.sha256(sums).hexdigest()
 
 
 def _listed(run: Path, odd: list[str]) -> list[Listed]:

@@ -66,7 +66,7 @@ def scale(low: float, high: float, most: int = 5, *, whole: bool = False, wide: 
         low, high = low - (0.0 if low == 0 else abs(low) * 0.1), high + (1.0 if high == 0 else abs(high) * 0.1)
     step = _round_step((high - low) / most)
     if whole:
-        step = max(1.0, step)
+        step = next(one for one in (step, 2.0 * step, 4.0 * step) if one == int(one)) if step > 1.0 else 1.0
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     if wide:
         low, high = first * step, last * step
@@ -91,4 +91,6 @@ def plain(value: float) -> str:
     """A number on an axis."""
     if value and abs(value) >= 1_000_000:
         return f"{number(value / 1_000_000, 3)} M"
+    if abs(value) >= 100_000:
+        return f"{number(value / 1_000, 3)} k"
     return number(value)
