@@ -34,6 +34,8 @@ Root = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+RUN_HELP = "Run: its id, the beginning of one, its directory, latest, latest~2 or HF/latest."
+AsCsv = Annotated[bool, typer.Option("--csv", help="Print the first table as CSV instead of text.")]
 StageOption = Annotated[Stage, typer.Option("--stage", help="Stage whose pool is used.")]
 InstanceOption = Annotated[str, typer.Option("--instance", help="Instance recorded in the ledger entry.")]
 
@@ -44,5 +46,5 @@ def examples(*lines: str, command: str = COMMAND) -> str:
 
 
 def group(text: str) -> typer.Typer:
-    """A group of commands that shows its help when it is called bare."""
-    return typer.Typer(help=text, no_args_is_help=True, rich_markup_mode="rich")
+    """A group of commands; called bare it is a mistake that is told the commands."""
+    return typer.Typer(help=text, rich_markup_mode="rich")
