@@ -7,14 +7,11 @@ from typing import Annotated
 
 import typer
 
+from prometheus.cli.places import COMMAND, DEFAULT_ROOT
 from prometheus.v10.base.errors import UsageError
 from prometheus.v10.base.modes import Stage
 
-COMMAND = "prometheus-quant"
-INSTALLED = Path("/usr/lib/prometheus-quant")
-BUILT = (Path(__file__).parents[1] / "_build.json").is_file()
-DEFAULT_ROOT = Path("/") if BUILT or INSTALLED in Path(__file__).parents else Path("var")
-"""An installed command, and an image's, is about its host, a checkout's about its own tree."""
+__all__ = ["COMMAND", "DEFAULT_ROOT", "AsCsv", "AsJson", "InstanceOption", "Root", "StageOption", "examples", "group"]
 
 
 def _root(text: str | Path) -> Path:
