@@ -76,6 +76,8 @@ class Command:
 COMMANDS = (
     Command("run", "Do one run in the foreground, seal it, verify it, and print the verdicts.",
             "research.runs_command", "run", "RUN_EXAMPLES", evolves=True),
+    Command("runs", "Runs: list and find them, look at one, compare two.", "operate.catalogue_command"),
+    Command("index", "The index: rows made from the files, for questions over many runs.", "operate.index_command"),
     Command("report", "Report what happened to a run's population: trades, deaths, births, costs; compare two runs.",
             "research.ecology_command", "report_command", "REPORT_EXAMPLES"),
     Command("progress", "Show whether evolution gains anything from era to era; look as often as you like.",

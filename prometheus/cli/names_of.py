@@ -16,8 +16,8 @@ what is there.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from itertools import islice
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -136,9 +136,9 @@ def _directory(place: Path) -> RunPlace:
 
 
 def _latest(layout: Layout, whose: str | None, back: int, text: str) -> RunPlace:
-    found = runs(existing(layout))
+    found = _newest_first(existing(layout))
     if whose is not None:
-        found = (run for run in found if run.run_id.partition("_")[0] == whose or _instance(run) == whose)
+        found = (run for run in found if run.run_id.partition("_")[0] == whose or _said(run, "instance") == whose)
     hit = next(islice(found, back, None), None)
     if hit is None:
         of = f" of {whose}" if whose else ""
@@ -146,11 +146,21 @@ def _latest(layout: Layout, whose: str | None, back: int, text: str) -> RunPlace
     return hit
 
 
-def _instance(run: RunPlace) -> str | None:
+def _newest_first(layout: Layout) -> Iterator[RunPlace]:
+    """Runs by the time in their names; those of one second by the times of their manifests."""
+    for _, of_a_second in groupby(runs(layout), key=lambda run: run.begun[0]):
+        together = list(of_a_second)
+        if len(together) > 1:
+            together.sort(key=lambda run: (_said(run, "start_time") or "", run.begun), reverse=True)
+        yield from together
+
+
+def _said(run: RunPlace, key: str) -> str | None:
+    """What a run's manifest says under a key; None where it cannot be read."""
     try:
-        return str((manifest_of(run.path) or {}).get("instance"))
+        return str((manifest_of(run.path) or {}).get(key))
     except EvidenceError:
-        return None  # a damaged run has no name to go by; others do
+        return None
 
 
 def _there(layout: Layout) -> str:

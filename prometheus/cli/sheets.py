@@ -22,7 +22,7 @@ from rich.text import Text
 
 from prometheus.v10.base.text import printable
 
-GAPS = (3, 2)
+GAPS = (3, 2, 1)
 """Spaces between columns: as many as there is room for."""
 TEXT_LEAST = 16
 """Columns of the screen that a column of text keeps before a table is printed as blocks."""
@@ -87,12 +87,15 @@ class Sheet:
         columns: headers.
         rows: values as they are; `cell` makes them text.
         kinds: one for each column.
+        optional: columns that are left out, the first one first, where the table does not fit otherwise; the line below
+            it names them.
     """
 
     title: str
     columns: Sequence[str]
     rows: Sequence[Sequence[object]]
     kinds: Sequence[Kind]
+    optional: Sequence[str] = ()
 
     def csv(self) -> str:
         """Header and rows as CSV: numbers without separators, unknown as nothing, lines end with a line feed."""
@@ -103,63 +106,101 @@ class Sheet:
         return made.getvalue()
 
     def __rich_console__(self, _console: Console, options: ConsoleOptions) -> RenderResult:
-        """The table, or its records as blocks where it does not fit."""
+        """The table, if need be without its optional columns, or its records as blocks."""
+        width = options.max_width
         if self.title:
-            yield from _folded(self.title, options.max_width, style="bold")
-        cells = [[cell(value) for value in row] for row in self.rows]
-        for gap in GAPS:
-            widths = self._widths(cells, options.max_width - gap * (len(self.columns) - 1) - 1)
-            if widths is not None:
-                yield from self._grid(cells, widths, gap)
+            yield from _folded(self.title, width, style="bold")
+        for left_out in range(len(self.optional) + 1):
+            kept = self.without(self.optional[:left_out])
+            frame = frame_of(kept, width, dense=left_out == len(self.optional))
+            if frame is not None:
+                yield from _grid(kept, frame)
+                if left_out:
+                    hidden = ", ".join(self.optional[:left_out])
+                    yield from _folded(f"not shown: {hidden} (a wider terminal, --csv and --json have them)", width)
                 return
-        for row in cells:
+        for row in self.rows:
             yield Text("")
-            yield from _named(list(zip(self.columns, row, strict=True)), options.max_width)
+            yield from _named([(name, cell(value)) for name, value in zip(self.columns, row, strict=True)], width)
         yield Text("")
 
-    def _widths(self, cells: Sequence[Sequence[str]], room: int) -> list[int] | None:
-        """Width of each column within ``room``; None where the table does not fit."""
-        whole, widths = [], []
-        for at, (name, kind) in enumerate(zip(self.columns, self.kinds, strict=True)):
-            longest = max((_width(row[at]) for row in cells), default=0)
-            header = _longest_word(name)
-            word = max((_longest_word(row[at]) for row in cells), default=0)
-            whole.append(max(longest, cell_len(name)))
-            least = max(min(longest, TEXT_LEAST), min(word, WORD_MOST)) if kind is Kind.TEXT else longest
-            widths.append(max(header, least))
-        spare = room - sum(widths)
-        if spare < 0:
-            return None
-        for texts in (True, False):  # texts first: a folded header costs one line, a folded text one in each row
-            for at, kind in enumerate(self.kinds):
-                if (kind is Kind.TEXT) is texts:
-                    more = min(spare, whole[at] - widths[at])
-                    widths[at] += more
-                    spare -= more
-        return widths
+    def without(self, names: Sequence[str]) -> Sheet:
+        """The table without some of its columns, and without its title."""
+        keep = [at for at, name in enumerate(self.columns) if name not in names]
+        rows = [[row[at] for at in keep] for row in self.rows]
+        return Sheet("", [self.columns[at] for at in keep], rows, [self.kinds[at] for at in keep])
 
-    def _grid(self, cells: Sequence[Sequence[str]], widths: Sequence[int], gap: int) -> Iterator[Text]:
-        right = [kind is Kind.NUMBER for kind in self.kinds]
-        headers = [wrapped(name, width) for name, width in zip(self.columns, widths, strict=True)]
-        deep = max(map(len, headers))
-        headers = [[""] * (deep - len(lines)) + lines for lines in headers]
-        yield from _lines(headers, widths, right, gap, style="bold")
-        yield _line(" " + "─" * (sum(widths) + gap * (len(widths) - 1)))
-        for row in cells:
-            yield from _lines(
-                [wrapped(text, width) for text, width in zip(row, widths, strict=True)], widths, right, gap
-            )
-        yield Text("")
+
+@frozen
+class Frame:
+    """How a table is laid out: the width of each column, which stand to the right, and what is between them."""
+
+    widths: Sequence[int]
+    right: Sequence[bool]
+    gap: int
+    edge: str
+
+
+def frame_of(sheet: Sheet, width: int, *, dense: bool) -> Frame | None:
+    """The layout of a table within ``width`` columns of the screen; None where it does not fit.
+
+    Args:
+        sheet: the table.
+        width: of the screen.
+        dense: whether one space between columns is enough.
+    """
+    cells = [[cell(value) for value in row] for row in sheet.rows]
+    for gap in GAPS if dense else GAPS[:-1]:
+        edge = " " if gap > 1 else ""
+        widths = _widths(sheet, cells, width - gap * (len(sheet.columns) - 1) - len(edge))
+        if widths is not None:
+            return Frame(widths, [kind is Kind.NUMBER for kind in sheet.kinds], gap, edge)
+    return None
+
+
+def _widths(sheet: Sheet, cells: Sequence[Sequence[str]], room: int) -> list[int] | None:
+    whole, widths = [], []
+    for at, (name, kind) in enumerate(zip(sheet.columns, sheet.kinds, strict=True)):
+        longest = max((_width(row[at]) for row in cells), default=0)
+        word = max((_longest_word(row[at]) for row in cells), default=0)
+        least = max(min(longest, TEXT_LEAST), min(word, WORD_MOST)) if kind is Kind.TEXT else longest
+        whole.append(max(longest, cell_len(name)))
+        widths.append(max(_longest_word(name), least))
+    spare = room - sum(widths)
+    if spare < 0:
+        return None
+    for texts in (True, False):  # texts first: a folded header costs one line, a folded text one in each row
+        for at, kind in enumerate(sheet.kinds):
+            if (kind is Kind.TEXT) is texts:
+                more = min(spare, whole[at] - widths[at])
+                widths[at] += more
+                spare -= more
+    return widths
+
+
+def _grid(sheet: Sheet, frame: Frame) -> Iterator[Text]:
+    headers = [wrapped(name, width) for name, width in zip(sheet.columns, frame.widths, strict=True)]
+    deep = max(map(len, headers))
+    yield from _lines([[""] * (deep - len(lines)) + lines for lines in headers], frame, style="bold")
+    yield _line(frame.edge + "─" * (sum(frame.widths) + frame.gap * (len(frame.widths) - 1)))
+    for row in sheet.rows:
+        folded = [wrapped(cell(value), width) for value, width in zip(row, frame.widths, strict=True)]
+        yield from _lines(folded, frame)
+    yield Text("")
 
 
 def table(
-    title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], kinds: Mapping[str, Kind] | None = None
+    title: str,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    kinds: Mapping[str, Kind] | None = None,
+    optional: Sequence[str] = (),
 ) -> Sheet:
     """A table; what a column holds is seen from its values unless ``kinds`` says it."""
     rows = [list(row) for row in rows]
     given = kinds or {}
     found = [given.get(name) or _kind([row[at] for row in rows]) for at, name in enumerate(columns)]
-    return Sheet(title, list(columns), rows, found)
+    return Sheet(title, list(columns), rows, found, optional)
 
 
 def _kind(values: Sequence[object]) -> Kind:
@@ -229,20 +270,17 @@ def _named(pairs: Sequence[tuple[str, str]], width: int) -> Iterator[Text]:
 # ---- lines -----------------------------------------------------------------------------------------------------------
 
 
-def _lines(
-    columns: Sequence[Sequence[str]], widths: Sequence[int], right: Sequence[bool], gap: int, *, style: str = ""
-) -> Iterator[Text]:
+def _lines(columns: Sequence[Sequence[str]], frame: Frame, style: str = "") -> Iterator[Text]:
     """The lines of one row: as many as its deepest cell has."""
     for at in range(max(map(len, columns))):
-        made = _line(" ")
-        for number, (lines, width) in enumerate(zip(columns, widths, strict=True)):
+        made = _line(frame.edge)
+        for number, (lines, width) in enumerate(zip(columns, frame.widths, strict=True)):
             text = lines[at] if at < len(lines) else ""
             pad = " " * (width - cell_len(text))
-            shown = Text(text, style=style) if style or at else toned(text)
-            made.append(" " * (gap if number else 0))
-            made.append(pad if right[number] else "")
-            made.append_text(shown)
-            made.append("" if right[number] else pad)
+            made.append(" " * (frame.gap if number else 0))
+            made.append(pad if frame.right[number] else "")
+            made.append_text(Text(text, style=style) if style or at else toned(text))
+            made.append("" if frame.right[number] else pad)
         made.rstrip()
         yield made
 
@@ -260,7 +298,7 @@ def _toned_line(indent: str, text: str, *, first: bool) -> Text:
     return _joined(Text(indent), toned(text) if first else Text(text))
 
 
-def _folded(text: str, width: int, style: str) -> Iterator[Text]:
+def _folded(text: str, width: int, style: str = "") -> Iterator[Text]:
     return (_line(line, style) for line in wrapped(text, width))
 
 

@@ -11,6 +11,7 @@ from attrs import asdict
 from rich.console import RenderableType
 
 from prometheus.cli.names_of import run_of
+from prometheus.cli.operate.catalogue_command import REASONS
 from prometheus.cli.options import DEFAULT_ROOT, AsCsv, AsJson, Root, examples
 from prometheus.cli.report import Report, facts, table
 from prometheus.v10.base.errors import UsageError
@@ -53,8 +54,6 @@ RETURNS = frozenset(
     ["system_roi", "max_drawdown", "never_traded", "liquidated_share", "roi_q05", "roi_median", "roi_q95"]
 )
 """Figures that are fractions, and are shown as percentages."""
-REASONS = {"quarterly_review": "review", "capital_depleted": "depleted", "liquidation": "liquidated"}
-"""Reasons of death as a person reads them; data keep their own words."""
 
 
 def short(value: float | None) -> float | None:

@@ -21,6 +21,7 @@ from rich.text import Text
 from prometheus.cli.names_of import genome_of
 from prometheus.cli.options import DEFAULT_ROOT, AsJson, Root, StageOption, examples, group
 from prometheus.cli.report import Report, facts, table
+from prometheus.cli.research.pool_best import find_command
 from prometheus.v10.base.errors import UsageError
 from prometheus.v10.base.extras import analysis_module
 from prometheus.v10.base.modes import Stage
@@ -153,6 +154,7 @@ def plot(vector: Vector, title: str) -> bytes:
 # ---- on the command line ---------------------------------------------------------------------------------------------
 
 app = group("Genomes: 342 numbers that make two nets.")
+app.command("find", epilog=examples("genome find 6efef585", "genome find 010e037a --stage stage2"))(find_command)
 
 
 @app.command(

@@ -22,6 +22,7 @@ from prometheus.cli.names_of import existing
 from prometheus.cli.operate.evidence_command import verify_all
 from prometheus.cli.options import DEFAULT_ROOT, AsCsv, AsJson, Root, StageOption, examples, group
 from prometheus.cli.report import Report, facts, table
+from prometheus.cli.research.pool_best import best_command
 from prometheus.v10.base.errors import HostError, UsageError, host_error
 from prometheus.v10.base.modes import Stage
 from prometheus.v10.base.outputs import refuse_output
@@ -350,6 +351,9 @@ def _write_parquet(pool: Path, part: Path) -> int:
 # ---- on the command line ---------------------------------------------------------------------------------------------
 
 app = group("Gene pools: append-only, hash-chained, one genome in each line.")
+app.command("best", epilog=examples("pool best", "pool best --one-each line --where survived=1 --limit 5"))(
+    best_command
+)
 PoolFile = Annotated[
     Path | None, typer.Argument(metavar="[FILE]", help="Pool or snapshot file; by default the stage's pool.")
 ]
