@@ -179,7 +179,8 @@ def _failed(error: Exception, command: Any, words: Sequence[str], name: str) -> 
         complaint = complaint_of(error, command, words, name)
         if complaint is not None:
             return _fail(complaint, as_json=as_json)
-        error.show()  # type: ignore[attr-defined]  # the command alone: its help is the answer
+        if help_text := str(error).strip():  # the command alone: its help is the answer; some versions print it before
+            typer.echo(help_text)
         return ExitCode.USAGE
     if isinstance(error, PrometheusError):
         return _fail(error, as_json=as_json)

@@ -52,7 +52,7 @@ def complaint_of(error: Any, command: Any, words: Sequence[str], name: str) -> U
     """Typer's complaint in our words; None for the command alone, whose help is the answer."""
     context = getattr(error, "ctx", None)
     asked = context.command if context is not None else command
-    where = str(context.command_path) if context is not None else name
+    where = str(context.command_path) if context is not None else " ".join([name, *path_of(command, words)])
     if type(error).__name__ == "NoArgsIsHelpError":
         return None
     return _unknown(error, asked, words, where, name) or _unfit(error, asked, words, where, name)
@@ -160,9 +160,8 @@ def _too_much(extra: str, command: Any, called: str, where: str) -> UsageError:
 
 
 def _bad_value(error: Any, said: str, words: Sequence[str], where: str) -> UsageError:
-    name = _name(error.param)
-    typed = _typed(words, error.param)
-    shown = f"{name} {printable(typed)}" if typed is not None else name
+    name, typed = _typed(words, error.param) or (_name(error.param), None)
+    shown = name if typed is None else f"{name} {printable(typed)}"
     return UsageError(f"{shown}: {_expected(said)}", hint=f"{where} --help")
 
 
@@ -182,14 +181,14 @@ def _expected(said: str) -> str:
     return "expected a number" if re.search(r"valid (number|float)", said) else said
 
 
-def _typed(words: Sequence[str], param: Any) -> str | None:
-    """What was typed for an option."""
+def _typed(words: Sequence[str], param: Any) -> tuple[str, str] | None:
+    """An option as it was typed, and what was typed for it."""
     for at, word in enumerate(words):
         for name in param.opts:
             if word == name and at + 1 < len(words):
-                return words[at + 1]
+                return name, words[at + 1]
             if name.startswith("--") and word.startswith(f"{name}="):
-                return word.partition("=")[2]
+                return name, word.partition("=")[2]
     return None
 
 

@@ -44,7 +44,7 @@ TONES = {
 }
 """What a word always says, wherever it begins a cell or a line."""
 _FIRST = re.compile(rf"(?:{'|'.join(map(re.escape, sorted(TONES, key=len, reverse=True)))})(?=$|[\s:;,.])")
-_NUMBER = re.compile(r"[+-]?(?:[\d,]*\d(?:\.\d+)?(?:e[+-]?\d+)?|nan|inf)(?: ?(?:%|pp|s|[kMGT]i?B|bytes))?")
+_NUMBER = re.compile(r"[+-]?(?:[\d,]*\d(?:\.\d+)?(?:e[+-]?\d+)?|nan|inf)(?: ?(?:%|pp|s|[kKMGTP]?i?B|bytes))?")
 
 
 class Kind(Enum):

@@ -172,7 +172,7 @@ def retention(
         raise UsageError("retention needs one of --dry-run and --apply", hint="look first: --dry-run")
     layout, clock = Layout.under(root), SystemClock()
     table_of = load_profile(profile, layout)
-    if run_id is not None and not is_run_id(run_id):
+    if run_id is not None and reason is not None and not is_run_id(run_id):
         run_id = run_in(run_id, layout).run_id
     if dry:
         return dry_run(layout, table_of, clock.now(), run_id=run_id, reason=reason).asked(as_json=as_json)

@@ -60,11 +60,15 @@ def figures_of_both(first: Path, second: Path) -> tuple[list[Figure], str | None
         deltas = compare(one, other)
     except PrometheusError as error:
         return [], error.message
-    rows = []
+    rows: list[Figure] = []
     for name in one.figures:
-        medians = (float(f"{quantiles(run.figures[name])['median']:.6g}") for run in (one, other))
-        rows.append((name, *medians, round(deltas[name], 3)))
+        first_median, second_median = (quantiles(run.figures[name])["median"] for run in (one, other))
+        rows.append((name, _short(first_median), _short(second_median), round(deltas[name], 3)))
     return rows, None
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.6g}")
 
 
 def _of_trees(first: Any, second: Any) -> Iterator[tuple[str, str, str]]:

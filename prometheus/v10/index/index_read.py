@@ -32,7 +32,9 @@ from prometheus.v10.index.index_tables import POOL_RECORDS, RUNS
 
 MOST_MANIFESTS = 200
 """Runs that are read from their own files where no index has them."""
-NUMBERS = frozenset(name for name, kind in RUNS.columns if kind in {"INTEGER", "REAL"})
+NUMBERS = frozenset(
+    name for table in (RUNS, POOL_RECORDS) for name, kind in table.columns if kind in {"INTEGER", "REAL"}
+)
 _SIGNS: Mapping[str, Callable[[float, float], bool]] = {
     ">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt,
 }  # fmt: skip
