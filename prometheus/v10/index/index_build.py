@@ -148,6 +148,9 @@ class _Work:
         runs = dict.fromkeys([*(run for (run,) in running), *touched])
         for run_id in runs:
             self._run(run_id)
+        if any(told.said["deleted"] for told in self.told.values()):
+            used = f"SELECT config_hash FROM {RUNS.name} WHERE deleted = 0 AND config_hash IS NOT NULL"
+            self.db.execute(f"DELETE FROM {CONFIGS.name} WHERE config_hash NOT IN ({used})")
         self._markets()
         self._curves()
         self._set("built_at", utc_text(clock.now()))
@@ -169,7 +172,7 @@ class _Work:
         link, end, last = self.link, self.offset, int(self.known.get("ledger_last", "0"))
         goes_on = link.n > 0
         for at, line, following in new_lines(self.layout.ledger, LEDGER_LINE, self.offset, link):
-            entry = strict_loads(line)
+            entry = parsed(line, self.layout.ledger, at)
             run_id = run_named(entry)
             rows.append(
                 (entry["n"], entry["ts_utc"], entry["type"], entry["instance"], run_id, following.prev, at, len(line))
@@ -313,6 +316,21 @@ def new_lines(path: Path, form: LineFormat, offset: int, link: Link) -> Iterator
         raise host_error(error, f"cannot read {path}") from error
     finally:
         os.close(fd)
+
+
+def parsed(line: bytes, path: Path, at: int) -> dict[str, Any]:
+    """A line of the ledger as its entry.
+
+    Raises:
+        EvidenceError: when it is none.
+    """
+    try:
+        found = strict_loads(line)
+    except ValueError as error:
+        raise EvidenceError(f"{path}: damaged at byte {at}: {error}", hint="verify the file") from error
+    if not isinstance(found, dict) or not isinstance(found.get("payload"), dict):
+        raise EvidenceError(f"{path}: damaged at byte {at}: no entry of a ledger", hint="verify the file")
+    return found
 
 
 def read_line(path: Path, start: int, end: int) -> bytes | None:

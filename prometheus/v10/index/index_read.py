@@ -24,8 +24,7 @@ from prometheus.v10.base.text import printable
 from prometheus.v10.evidence.catalog import RunPlace, manifest_of, runs
 from prometheus.v10.evidence.chains.chain import START, Link
 from prometheus.v10.evidence.chains.ledger_line import LEDGER_LINE
-from prometheus.v10.evidence.records.canonical import strict_loads
-from prometheus.v10.index.index_build import new_lines
+from prometheus.v10.index.index_build import new_lines, parsed
 from prometheus.v10.index.index_file import meta, reading
 from prometheus.v10.index.index_rows import OF_RUNS, Told, rows_of
 from prometheus.v10.index.index_tables import POOL_RECORDS, RUNS
@@ -83,7 +82,7 @@ class Wanted:
                 return _SIGNS[self.sign](float(found), float(self.value))
             compare: Any = _SIGNS[self.sign]
             return bool(compare(str(found), self.value))
-        text = str(found)
+        text = str(int(found) if isinstance(found, bool) else found)
         return {
             "=": text == self.value,
             "!=": text != self.value,
@@ -222,8 +221,8 @@ def _newer(layout: Layout, said: Mapping[str, str]) -> dict[str, Record]:
     told: dict[str, list[dict[str, Any]]] = {}
     link = Link(int(said.get("ledger_n", "0")), said.get("ledger_hash", START.prev))
     try:
-        for _, line, _ in new_lines(layout.ledger, LEDGER_LINE, int(said.get("ledger_bytes", "0")), link):
-            entry = strict_loads(line)
+        for at, line, _ in new_lines(layout.ledger, LEDGER_LINE, int(said.get("ledger_bytes", "0")), link):
+            entry = parsed(line, layout.ledger, at)
             if entry["type"] in OF_RUNS:
                 told.setdefault(entry["payload"]["run_id"], []).append(entry)
     except EvidenceError:
@@ -310,18 +309,20 @@ def find_records(layout: Layout, stage: Stage, digits: str, limit: int) -> Answe
     with reading(layout, pool_file(stage)) as db:
         if db is None:
             return None
-        low, high = _range(digits)
+        ids, genomes = _range(digits, 32), _range(digits, 64)
         query = (
             f"SELECT * FROM {POOL_RECORDS.name} WHERE id BETWEEN ? AND ? "
             f"UNION SELECT * FROM {POOL_RECORDS.name} WHERE genome BETWEEN ? AND ? ORDER BY n LIMIT ?"
         )
-        rows = [record_of_row(found) for found in db.execute(query, (low, high, low, high, limit))]
+        rows = [record_of_row(found) for found in db.execute(query, (*ids, *genomes, limit))]
         return Answer(rows, _pool_as_of(meta(db)), indexed=True)
 
 
-def _range(digits: str) -> tuple[bytes, bytes]:
-    """The least and the greatest bytes that begin with some hexadecimal digits."""
-    return bytes.fromhex(digits.ljust(64, "0")), bytes.fromhex(digits.ljust(64, "f"))
+def _range(digits: str, size: int) -> tuple[bytes, bytes]:
+    """The least and the greatest bytes of ``size`` hexadecimal digits that begin with some; more digits begin none."""
+    if len(digits) > size:
+        return b"\xff", b""
+    return bytes.fromhex(digits.ljust(size, "0")), bytes.fromhex(digits.ljust(size, "f"))
 
 
 def record_of_row(values: Sequence[Any]) -> Record:
