@@ -24,6 +24,12 @@ def _plain(meta: MarketMeta) -> dict[str, Any]:
     return asdict(meta)
 
 
+def _data(meta: MarketMeta) -> dict[str, Any]:
+    """The record of one market; the schema of a command's output is another one than the record's."""
+    plain = _plain(meta)
+    return {**plain, "record_schema": plain["schema"]}
+
+
 def _shown(meta: MarketMeta) -> dict[str, object]:
     hidden = {"decisions", "findings", "null_reasons", "bars_null_reasons"}
     return {name: value for name, value in _plain(meta).items() if name not in hidden}
@@ -45,7 +51,7 @@ def import_market(
         clock=clock,
         reading=reading,
     )
-    return Report(_plain(meta), [facts(f"imported {name}", _shown(meta)), *(f"- {said}" for said in meta.decisions)])
+    return Report(_data(meta), [facts(f"imported {name}", _shown(meta)), *(f"- {said}" for said in meta.decisions)])
 
 
 def list_all(layout: Layout) -> Report:
@@ -70,7 +76,7 @@ def show(layout: Layout, name: str) -> Report:
         "mean_volume": float(bars.volume.mean()),
     }
     return Report(
-        {**_plain(meta), "figures": figures},
+        {**_data(meta), "figures": figures},
         [facts(name, {**_shown(meta), **figures}), *(f"- {said}" for said in meta.decisions)],
     )
 

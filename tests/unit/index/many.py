@@ -182,7 +182,8 @@ class Many:
                 "null_reasons": NULLS, "schema": "pool_record/2",
                 "source": {
                     "ablation": {"detail": "all 33 channels are live", "name": "none"}, "arm": arm,
-                    "docker_image": None, "experiment": n % 24, "genome_index": n % 200, "git_commit": COMMIT, "lineage": {
+                    "docker_image": None, "experiment": n % 24, "genome_index": n % 200, "git_commit": COMMIT,
+                    "lineage": {
                         "era": 0, "exposure": [["synthetic/1 seed=20260101", 1704067200, 1706486400]],
                         "instance": "local", "line": ("inherit", "fresh", "null")[n % 3],
                     },
