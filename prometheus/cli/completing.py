@@ -155,7 +155,8 @@ READERS: Mapping[str, Callable[[Layout], Iterable[str]]] = {
 
 def _bash_words(environ: Mapping[str, str]) -> tuple[list[str], str]:
     words = _split(environ.get("COMP_WORDS", ""))
-    at = int(environ.get("COMP_CWORD", "0") or 0)
+    said = environ.get("COMP_CWORD", "")
+    at = int(said) if said.isdecimal() else len(words)
     return words[1:at], words[at] if at < len(words) else ""
 
 

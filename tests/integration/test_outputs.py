@@ -1,7 +1,7 @@
 """What commands give to scripts: every ``--json`` against its shipped schema, ``--csv``, and no file in a sealed place.
 
 The schemas lie in ``prometheus/cli/outputs/``, one a command. Those of commands that can be tried here are made from
-what the commands print (``PQ_WRITE_OUTPUTS=1 .venv/bin/pytest tests/integration/test_outputs.py``); read the difference.
+what the commands print (``PQ_WRITE_OUTPUTS=1 .venv/bin/pytest tests/integration/test_outputs.py``).
 The others (a gate, releases of a host, the lock of the core) are written by hand.
 """
 
