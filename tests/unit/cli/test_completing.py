@@ -98,7 +98,6 @@ def test_a_tree_that_is_not_there_has_no_names_and_is_no_fault(tmp_path, kind):
     [
         ({KEY: "complete_bash", "COMP_WORDS": "prometheus-quant pool sh", "COMP_CWORD": "2"}, "show"),
         ({KEY: "complete_bash", "COMP_WORDS": "prometheus-quant 'unclosed", "COMP_CWORD": "1"}, ""),
-        ({KEY: "complete_bash", "COMP_WORDS": "", "COMP_CWORD": "x"}, ""),
         ({KEY: "complete_zsh", "_TYPER_COMPLETE_ARGS": "prometheus-quant nothing-like-it"}, "_files"),
         (
             {KEY: "complete_fish", "_TYPER_COMPLETE_ARGS": "prometheus-quant pool sta"},
