@@ -176,6 +176,5 @@ def verify_command(
     found = verify_file(place)
     data = {"file": str(place), "entries": found.entries, "last_hash": found.last, "kinds": found.kinds}
     rows = sorted(found.kinds.items())
-    shown = [facts(f"{place}: the chain holds", {"entries": found.entries, "last hash": found.last}),
-             table("entries", ("kind", "count"), rows)]  # fmt: skip
-    return Report(data, shown).asked(as_json=as_json)
+    head = facts(f"{place}: the chain holds", {"entries": found.entries, "last hash": found.last})
+    return Report(data, [head, table("entries", ("kind", "count"), rows)]).asked(as_json=as_json)

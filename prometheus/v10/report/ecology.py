@@ -113,6 +113,11 @@ class Ecology:
     collapse_ticks: tuple[int, ...]
     reviewed: Reviewed | None
 
+    @property
+    def label(self) -> str:
+        """What tells it from another run in a table or a picture: the arm, and the digits that end its id."""
+        return f"{self.arm} {self.run_id[-4:]}"
+
 
 def read_ecology(run: Path) -> Ecology:
     """Read one finished run.

@@ -8,6 +8,7 @@ is not set is the core's own default for the market's timeframe.
 from __future__ import annotations
 
 import math
+from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -268,7 +269,9 @@ def find_profile(name: str, layout: Layout) -> Path:
         if candidate.is_file():
             return candidate
     known = sorted({path.stem for place in places if place.is_dir() for path in place.glob("*.toml")})
+    alike = [one for one in known if one.lower() == name.lower()] or get_close_matches(name, known, n=1)
+    meant = f"did you mean {alike[0]}? " if alike else ""
     raise ConfigError(
         f"no profile {name!r} in {layout.profiles} or in the package",
-        hint=f"there are: {', '.join(known)}; or give a path",
+        hint=f"{meant}there are: {', '.join(known)}; or give a path",
     )
