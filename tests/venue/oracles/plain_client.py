@@ -56,24 +56,41 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
+Transport = Callable[[str, str, str, Mapping[str, str]], Answer]
+"""Method, path with query, body and headers to what came back."""
+
+
 def _directly(work: Callable[[], Answer]) -> Answer:
     return work()
 
 
+def over_http(url: str, within: Callable[[Callable[[], Answer]], Answer] = _directly) -> Transport:
+    """Requests to ``url``; ``within`` runs each where the venue can be reached (in a network namespace)."""
+    place = urlsplit(url)
+
+    def send(method: str, path: str, body: str, headers: Mapping[str, str]) -> Answer:
+        def work() -> Answer:
+            with closing(http.client.HTTPConnection(place.hostname or "", place.port, timeout=30)) as connection:
+                connection.request(method, path, body.encode() if body else None, dict(headers))
+                reply = connection.getresponse()
+                names = {name.lower(): value for name, value in reply.getheaders()}
+                return Answer(reply.status, names, reply.read())
+
+        return within(work)
+
+    return send
+
+
 @define
 class PlainClient:
-    """One key at one venue.
+    """One key at one venue; without a key it asks what is public."""
 
-    ``within`` runs a request where the venue can be reached (in its network namespace, in a thread of its own).
-    """
-
-    url: str
+    raw: Transport
     key: str = ""
     secret: str = ""
     passphrase: str = ""
     demo: bool = True
     now: Callable[[], datetime] = field(default=_now)
-    within: Callable[[Callable[[], Answer]], Answer] = field(default=_directly)
 
     def signed(self, method: str, path: str, body: str) -> dict[str, str]:
         """The headers of a private request."""
@@ -84,19 +101,6 @@ class PlainClient:
             "OK-ACCESS-TIMESTAMP": moment,
             "OK-ACCESS-PASSPHRASE": self.passphrase,
         }
-
-    def raw(self, method: str, path: str, body: str, headers: Mapping[str, str]) -> Answer:
-        """Send exactly this."""
-
-        def work() -> Answer:
-            place = urlsplit(self.url)
-            with closing(http.client.HTTPConnection(place.hostname or "", place.port, timeout=30)) as connection:
-                connection.request(method, path, body.encode() if body else None, dict(headers))
-                reply = connection.getresponse()
-                names = {name.lower(): value for name, value in reply.getheaders()}
-                return Answer(reply.status, names, reply.read())
-
-        return self.within(work)
 
     def _send(self, method: str, path: str, body: str, more: Mapping[str, str]) -> Answer:
         headers = self.signed(method, path, body) if self.key else {}

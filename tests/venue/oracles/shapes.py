@@ -12,6 +12,8 @@ FILE = Path(__file__).resolve().parent / "recorded_shapes.toml"
 KINDS = {"strings": "string", "booleans": "boolean", "lists": "list", "objects": "object", "integers": "integer"}
 MAY_BE_NULL = frozenset({"instIdCode"})
 IDENTITIES = frozenset({"ordId", "tradeId", "billId", "posId"})
+NUMBERS = frozenset({"instIdCode", "code", "seqId"})
+"""Keys whose values are numbers in JSON."""
 PLAIN = re.compile(r"-?\d+(\.\d+)?")
 
 
@@ -74,7 +76,7 @@ def forms(answer: dict[str, Any]) -> list[str]:
     wrong = []
     for place, value in _walk(answer, ""):
         key = place.rpartition(".")[2]
-        if kind(value) in {"float", "integer"} and key not in {"instIdCode", "code"}:
+        if kind(value) in {"float", "integer"} and key not in NUMBERS:
             wrong.append(f"{place}: a JSON number ({value})")
         if isinstance(value, str) and value and NUMERIC.search(place) and not PLAIN.fullmatch(value):
             wrong.append(f"{place}: {value!r} is no plain decimal")

@@ -68,7 +68,8 @@ def drive(asked: dict[str, str], place: Path) -> dict[str, Any]:
         market = exchange.markets[pair]
         contract, lot = market["contractSize"], market["precision"]["amount"]
         seen["markets"] = sorted(exchange.markets)
-        seen["tiers"] = exchange.get_leverage_tiers()[pair][:2]
+        seen["leverage"] = exchange.get_max_leverage(pair, 1.0)
+        seen["maintenance"] = exchange.get_maintenance_ratio_and_amt(pair, 100.0)
         seen["balances"] = exchange.get_balances()[quote]
         book = exchange.fetch_l2_order_book(pair, 5)
         bid, ask = book["bids"][0][0], book["asks"][0][0]

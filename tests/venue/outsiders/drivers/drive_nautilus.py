@@ -69,7 +69,6 @@ async def drive(asked: dict[str, str]) -> dict[str, Any]:
     bids = [level.price for level in levels if level.side == nautilus.OrderSide.BUY]
     bars = nautilus.BarType.from_str(f"{identity}-1-MINUTE-LAST-EXTERNAL")
     seen["bars"] = len(await http.request_bars(bars, limit=5))
-    seen["trades"] = len(await http.request_trades(identity, limit=5))
     who = (nautilus.TraderId("TRADER-001"), nautilus.StrategyId("S-001"), identity, nautilus.OKXTradeMode.CROSS)
     low = nautilus.Price(float(max(bids)) * 0.99, instrument.price_precision)
     lot = float(instrument.size_increment)

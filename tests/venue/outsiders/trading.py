@@ -1,0 +1,89 @@
+"""One client's day at the venue: served where there is the loopback alone, driven, compared with the books."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from attrs import define
+from tests.venue.served import serving
+
+from tests.venue.outsiders import environments
+from tests.venue.outsiders.comparisons import COMPARISONS, Books
+from tests.venue.outsiders.loopback import Loopback, loopback_alone
+
+DRIVERS = Path(__file__).resolve().parent / "drivers"
+IN_THE_PRODUCT = "python-okx"
+"""The client that the product's own environment has."""
+LARGE = ("nautilus", "freqtrade")
+"""Clients whose environments are too large to be built for the tests alone."""
+PRODUCTION = ("freqtrade",)
+"""Clients that know no demo mode for this exchange."""
+SECONDS = 300
+LIBRARIES = ("PYTHONPATH", "PYTHONHOME", "PYTHONWARNINGS")
+
+
+@define(frozen=True)
+class Outcome:
+    """What became of a client's day: its version, claims that hold, and those that do not."""
+
+    client: str
+    version: str
+    held: int
+    broken: list[str]
+
+
+def missing(client: str) -> str | None:
+    """Why the client cannot run here; None where it can."""
+    return None if client == IN_THE_PRODUCT else environments.missing(client)
+
+
+def version_of(client: str) -> str:
+    """The version of the client that is installed, or locked."""
+    return version(client) if client == IN_THE_PRODUCT else environments.version_of(client)
+
+
+def interpreter(client: str) -> str:
+    """The interpreter of the client's environment."""
+    return sys.executable if client == IN_THE_PRODUCT else str(environments.python_of(client))
+
+
+def drive(client: str, asked: dict[str, str], loopback: Loopback) -> dict[str, Any]:
+    """Run the client's driver inside; returns the record that it printed.
+
+    Raises:
+        RuntimeError: when the driver ended with an error, with the last of what it said.
+    """
+    driver = DRIVERS / f"drive_{client.replace('-', '_')}.py"
+    command = loopback.command([interpreter(client), "-I", str(driver)])
+    environment = {name: value for name, value in os.environ.items() if name not in LIBRARIES}
+    ended = subprocess.run(
+        command, input=json.dumps(asked), capture_output=True, text=True, check=False, timeout=SECONDS, env=environment
+    )
+    if ended.returncode != 0:
+        raise RuntimeError(f"{client}: {ended.stderr[-2500:]}")
+    record: dict[str, Any] = json.loads(ended.stdout)
+    return record
+
+
+def trade(client: str, place: Path) -> Outcome:
+    """Serve a venue, let the client trade on it, and compare what both say."""
+    environment = "live" if client in PRODUCTION else "demo"
+    with loopback_alone() as loopback, serving(place, loopback) as venue:
+        assert loopback.interfaces() == ["lo"]
+        key = venue.key(environment, "sub1")
+        asked = {"url": venue.url, "demo": "1" if environment == "demo" else "0", "instrument": "BTC-USDT-SWAP", **key}
+        seen = drive(client, asked, loopback)
+        books = Books.of(venue.client(environment, "sub1"))
+        held, broken = 0, []
+        for claim, theirs, ours in COMPARISONS[client](seen, books):
+            if theirs == ours:
+                held += 1
+            else:
+                broken.append(f"{claim}: the client says {theirs!r}, the books {ours!r}")
+    return Outcome(client, str(seen["version"]), held, broken)
