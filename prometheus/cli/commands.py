@@ -114,6 +114,8 @@ COMMANDS = (
     Command("gate",
             "Test whether evolution used the order of returns: A against its null, by a design locked before the run.",
             "research.gate_command"),
+    Command("venue", "An exchange of our own on the loopback, to practise on and to test against.",
+            "research.venue_command"),
 )
 # fmt: on
 
