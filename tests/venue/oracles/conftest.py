@@ -8,13 +8,13 @@ from functools import cache
 
 import pytest
 from attrs import define, field
+
+from prometheus.v10.market.bars import Bars
+from prometheus.v10.market.synthetic import synthetic
 from prometheus.venue.exchange_world import World, WorldPlan, open_world
 from prometheus.venue.gateway.exchange_messages import Asked
 from prometheus.venue.gateway.http_gate import Gate
 from prometheus.venue.quanta import USDT
-
-from prometheus.v10.market.bars import Bars
-from prometheus.v10.market.synthetic import synthetic
 from tests.venue.oracles.plain_client import Answer, PlainClient
 from tests.venue.oracles.trader import Trader
 

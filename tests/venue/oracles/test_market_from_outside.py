@@ -5,8 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from prometheus.venue.quanta import RATE
 
+from prometheus.venue.quanta import RATE
 from tests.venue.oracles.conftest import WARM_UP, minutes, opened
 
 

@@ -6,21 +6,24 @@ All other rules of admission stand: streams keep to sizes and prices that they a
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from attrs import define, field
-from prometheus.venue.accounts.conservation import check
-from prometheus.venue.accounts.entries import Books
-from prometheus.venue.accounts.holdings import Account
-from prometheus.venue.error_codes import Refused
-from prometheus.venue.exchange_world import WorldPlan, open_world
-from prometheus.venue.matching.ladder import Ladder
-from prometheus.venue.matching.order_changes import amend, cancel
-from prometheus.venue.matching.order_entry import Wish, place
-from prometheus.venue.matching.tickets import Kind, Stp
-from prometheus.venue.matching.tickets import Order as VenueOrder
-from prometheus.venue.quanta import USDT
-from prometheus.venue.trading import Market, Trading
 
 from prometheus.v10.market.synthetic import synthetic
+from prometheus.venue.accounts.entries import Books
+from prometheus.venue.accounts.holdings import Account
+from prometheus.venue.accounts.tickets import Kind, Stp
+from prometheus.venue.accounts.tickets import Order as VenueOrder
+from prometheus.venue.error_codes import Refused
+from prometheus.venue.exchange_world import WorldPlan, open_world
+from prometheus.venue.floor.conservation import check
+from prometheus.venue.floor.ladder import Ladder
+from prometheus.venue.floor.trading import Market, Trading
+from prometheus.venue.gateway.calls.order_records import fill_row
+from prometheus.venue.matching.order_changes import amend, cancel
+from prometheus.venue.matching.order_entry import Wish, place
+from prometheus.venue.quanta import USDT
 from tests.venue.oracles.order_streams import MIDDLE, Amend, Cancel, Place, Step
 
 OWNERS, SUBS = 3, 2
@@ -111,15 +114,18 @@ class VenueCore:
 
     def trades(self) -> list[tuple[int, int, int, int]]:
         """Every trade in order: maker's uid and taker's uid as numbers, price and lots of the stream."""
-        sides: dict[int, dict[bool, tuple[int, int, int]]] = {}
+        instrument = self.market.instrument
+        lot, tick = Decimal(instrument.sz(instrument.lot)), Decimal(instrument.px(instrument.tick))
+        middle = Decimal(instrument.px(self.middle))
+        sides: dict[int, dict[str, tuple[int, int, int]]] = {}
         for account in self.state.accounts.values():
-            for fill in account.fills:
-                ticks = MIDDLE + (fill.px - self.middle) // self.market.instrument.tick
-                side = (int(account.uid), ticks, fill.sz // self.market.instrument.lot)
-                sides.setdefault(fill.trade_id, {})[fill.taker] = side
+            for row in map(fill_row, account.fills):
+                ticks = MIDDLE + int((Decimal(row["fillPx"]) - middle) / tick)
+                side = (int(account.uid), ticks, int(Decimal(row["fillSz"]) / lot))
+                sides.setdefault(int(row["tradeId"]), {})[row["execType"]] = side
         found = []
         for _, both in sorted(sides.items()):
-            maker, taker = both[False], both[True]
+            maker, taker = both["M"], both["T"]
             assert maker[1:] == taker[1:], "the two sides of a trade differ"
             found.append((maker[0], taker[0], *maker[1:]))
         return found
