@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from attrs import frozen
+from attrs import asdict, frozen
 
 from prometheus.cli.options import DEFAULT_ROOT, AsJson, Root, examples, group
 from prometheus.cli.report import Report, facts, table
@@ -19,7 +19,10 @@ from prometheus.v10.base.paths import Layout
 from prometheus.v10.market.bars import Bars
 from prometheus.v10.market.resolve import SYNTHETIC, MarketSpec, resolve_market
 from prometheus.venue.exchange_world import World, WorldPlan, open_world
+from prometheus.venue.faults.fault_catalogue import FAULTS
+from prometheus.venue.faults.mischief_maker import MischiefMaker
 from prometheus.venue.gateway.http_gate import Gate
+from prometheus.venue.server.admin_server import Admin, serve_admin
 from prometheus.venue.server.loopback_server import LoopbackServer, loopback
 from prometheus.venue.server.venue_pace import Pace
 from prometheus.venue.venue_journal import verify_file
@@ -70,17 +73,24 @@ def described(world: World, address: str) -> dict[str, Any]:
 
 async def serve(world: World, how: Serving) -> None:
     """Serve until the process is told to stop; prints where, once it listens."""
-    gate = Gate(world)
-    server = LoopbackServer(gate, Pace(world, how.speed), how.host, how.port)
+    mischief = MischiefMaker(world)
+    gate = Gate(world, mischief)
+    pace = Pace(world, how.speed)
+    server = LoopbackServer(gate, pace, how.host, how.port)
     port = await server.start()
     stopped = asyncio.Event()
+    admin = None
     loop = asyncio.get_running_loop()
     for one in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(one, stopped.set)
     try:
+        if how.admin is not None:
+            admin = await serve_admin(Admin(gate, mischief, pace, stopped.set), how.admin)
         _announce(world, f"http://{loopback(how.host)}:{port}", as_json=how.as_json)
         await stopped.wait()
     finally:
+        if admin is not None:
+            admin.close()
         await server.stop()
 
 
@@ -145,6 +155,15 @@ def serve_command(
             stream.write(line)
         world.journal.stream = stream
         asyncio.run(serve(world, how))
+
+
+@app.command("faults", epilog=examples("venue faults --json"))
+def faults_command(*, as_json: AsJson = False) -> Report:
+    """List everything that the venue can do wrong on purpose; the admin socket injects it."""
+    rows = [(one.id, one.stage, " ".join(f"{key}={value}" for key, value in one.arguments.items()), one.about)
+            for one in FAULTS]  # fmt: skip
+    data = {"faults": [asdict(one) for one in FAULTS]}
+    return Report(data, [table("faults", ("id", "stage", "arguments", "what happens"), rows)]).asked(as_json=as_json)
 
 
 @journals.command("verify", epilog=examples("venue journal verify venue.jsonl"))
