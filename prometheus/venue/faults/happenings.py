@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 from attrs import evolve
 
 from prometheus.v10.base.errors import UsageError
-from prometheus.venue.accounts.holdings import Account
+from prometheus.venue.accounts.holdings import NET, Account
 from prometheus.venue.accounts.tickets import CancelSource, Kind
 from prometheus.venue.error_codes import Refused
 from prometheus.venue.exchange_world import World
@@ -139,8 +139,9 @@ def by_hand(world: World, one: Injection) -> None:
     state, account = account_of(world, one.target.uid)
     market = next(iter(state.markets.values()))
     side = 1 if one.arguments["side"] == "buy" else -1
-    wish = Wish(instrument=market.instrument, side=side, kind=Kind.OPTIMAL,
-                sz=_units(one, "sz", market.instrument.sz_dp), pos_side="net" if account.pos_mode == "net_mode" else ("long" if side > 0 else "short"))  # fmt: skip
+    pos_side = "net" if account.pos_mode == NET else ("long" if side > 0 else "short")
+    sz = _units(one, "sz", market.instrument.sz_dp)
+    wish = Wish(instrument=market.instrument, side=side, kind=Kind.OPTIMAL, sz=sz, pos_side=pos_side)
     try:
         place(state, account, wish)
     except Refused as refused:
