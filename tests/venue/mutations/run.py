@@ -17,8 +17,10 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -77,17 +79,20 @@ def main() -> int:
     if first != SURVIVED:
         sys.stdout.write(f"the checks fail on the venue itself: {first}\n")
         return 2
-    survivors = 0
+    noticed: Counter[str] = Counter()
     with ThreadPoolExecutor(AT_ONCE) as pool:
         try:
             for mutation, by in zip(chosen, pool.map(examine, chosen), strict=True):
-                survivors += by == SURVIVED
+                noticed[by.partition("::")[0]] += 1
                 sys.stdout.write(f"{'survived' if by == SURVIVED else 'killed':9}{mutation.name:60} {by}\n")
                 sys.stdout.flush()
         except LookupError as error:
             sys.stdout.write(f"{error}\n")
             return 2
-    sys.stdout.write(f"{len(chosen)} wrong versions, {len(chosen) - survivors} killed, {survivors} survived\n")
+    survivors = noticed.pop(SURVIVED, 0)
+    sys.stdout.writelines(f"{count:4} by {check}\n" for check, count in sorted(noticed.items()))
+    day = datetime.now(UTC).date().isoformat()
+    sys.stdout.write(f"{len(chosen)} wrong versions, {len(chosen) - survivors} killed, {survivors} survived, {day}\n")
     return 1 if survivors else 0
 
 

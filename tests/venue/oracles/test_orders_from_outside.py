@@ -220,3 +220,58 @@ def test_new_orders_beyond_the_rate_are_refused_and_not_placed(limited):
     assert codes == ["0"] * 60 + ["50011"] * 3
     limited.step(3)
     assert len(who.client.get("trade/orders-pending", instType="SWAP").data) == 60
+
+
+def test_a_size_below_a_minimum_of_several_lots_is_refused(one, venue):
+    """An announced change makes the smallest size larger than it was; a lot less is then too little."""
+    venue.world.environments["demo"].markets[one.instrument].instrument.min_sz *= 5
+    assert one.refusal("buy", "limit", 4, one.far_below()) == "51020"
+    assert one.request("buy", "limit", 5, one.far_below()).item["sCode"] == "0"
+
+
+def test_a_client_id_is_unique_within_one_request(one):
+    order = {"instId": one.instrument, "tdMode": "cross", "side": "buy", "ordType": "post_only", "sz": str(one.lot)}
+    order |= {"px": str(one.far_below()), "clOrdId": "twice1"}
+    answer = one.client.post("trade/batch-orders", [order, order])
+    assert answer.json["code"] == "2"
+    assert answer.json["data"][0]["sCode"] == "0"
+    assert answer.json["data"][1]["sCode"] in {"51016", "50071"}
+
+
+def test_the_order_id_wins_over_the_client_id(one):
+    first = one.place("buy", "limit", 1, one.far_below(), clOrdId="wins1")
+    second = one.place("buy", "limit", 1, one.far_below(), clOrdId="wins2")
+    (found,) = one.client.get("trade/order", instId=one.instrument, ordId=first, clOrdId="wins2").data
+    assert found["ordId"] == first
+    one.client.post("trade/cancel-order", {"instId": one.instrument, "ordId": first, "clOrdId": "wins2"})
+    assert (one.order(first)["state"], one.order(second)["state"]) == ("canceled", "live")
+
+
+def test_a_batch_fails_item_by_item_and_keeps_its_order(one):
+    order = {"instId": one.instrument, "tdMode": "cross", "side": "buy", "ordType": "post_only", "sz": str(one.lot)}
+    price = str(one.far_below())
+    batch = [order | {"px": price, "clOrdId": "b1"}, order | {"clOrdId": "b2"}, order | {"px": price, "clOrdId": "b3"}]
+    answer = one.client.post("trade/batch-orders", batch)
+    assert [item["clOrdId"] for item in answer.json["data"]] == ["b1", "b2", "b3"]
+    assert [item["sCode"] == "0" for item in answer.json["data"]] == [True, False, True]
+    pending = one.client.get("trade/orders-pending", instType="SWAP").data
+    assert {record["clOrdId"] for record in pending} == {"b1", "b3"}
+
+
+def test_another_s_order_may_be_taken(one, stranger):
+    """Two masters trade with each other: a trade has two sides of one size, price and tradeId."""
+    _, ask = one.top()
+    offered = one.place("sell", "post_only", 10, ask)
+    shown = dict(one.levels("asks", 3))[ask]
+    taken = stranger.place("buy", "ioc", str(shown), ask)
+    made = one.fills(offered)
+    assert sum(Decimal(fill["fillSz"]) for fill in made) == one.lot * 10
+    assert {fill["execType"] for fill in made} == {"M"}
+    others = {fill["tradeId"]: fill for fill in stranger.fills(taken)}
+    for fill in made:
+        assert (others[fill["tradeId"]]["fillPx"], others[fill["tradeId"]]["fillSz"]) == (
+            fill["fillPx"],
+            fill["fillSz"],
+        )
+    assert one.order(offered)["state"] == "filled"
+    assert one.position() == -one.lot * 10

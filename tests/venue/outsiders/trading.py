@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from attrs import define
-from tests.venue.served import serving
 
 from tests.venue.outsiders import environments
 from tests.venue.outsiders.comparisons import COMPARISONS, Books
 from tests.venue.outsiders.loopback import Loopback, loopback_alone
+from tests.venue.outsiders.served import serving
 
 DRIVERS = Path(__file__).resolve().parent / "drivers"
 IN_THE_PRODUCT = "python-okx"
