@@ -49,16 +49,22 @@ def stream(seed: int, steps: int = 80, owners: int = 3) -> Iterator[Step]:
     """The stream of a seed; identities count from 1."""
     dice = random.Random(seed)
     known = 0
+    prices: dict[int, int] = {}
     for _ in range(steps):
         chance = dice.random()
         if known and chance < 0.12:
             yield Cancel(_recent(dice, known))
         elif known and chance < 0.27:
-            yield Amend(_recent(dice, known), dice.randint(1, 9), MIDDLE + dice.randint(-WIDTH, WIDTH))
+            identity, price = _recent(dice, known), MIDDLE + dice.randint(-WIDTH, WIDTH)
+            if dice.random() < 0.6:
+                price = prices[identity]
+            prices[identity] = price
+            yield Amend(identity, dice.randint(1, 9), price)
         else:
             known += 1
             kind, mode = dice.choice(KINDS), dice.choice(MODES)
             price = None if kind == "optimal_limit_ioc" else MIDDLE + dice.randint(-WIDTH, WIDTH)
             stp = "cancel_maker" if kind == "fok" and mode == "cancel_both" else mode
+            prices[known] = price or MIDDLE
             side, size = dice.choice((BUY, SELL)), dice.randint(1, 9)
             yield Place(Order(known, dice.randrange(owners), side, kind, price, size, stp))

@@ -38,8 +38,8 @@ class Served:
 
     def client(self, environment: str, label: str) -> PlainClient:
         """A plain client that asks from inside the namespace."""
-        raw = over_http(self.url, self.loopback.run)
-        return PlainClient(raw, **self.key(environment, label), demo=environment == "demo")
+        raw, said = over_http(self.url, self.loopback.run), self.key(environment, label)
+        return PlainClient(raw, said["key"], said["secret"], said["passphrase"], environment == "demo")
 
 
 @contextmanager

@@ -57,7 +57,7 @@ def drive(client: str, asked: dict[str, str], loopback: Loopback) -> dict[str, A
     """Run the client's driver inside; returns the record that it printed.
 
     Raises:
-        RuntimeError: when the driver ended with an error, with the last of what it said.
+        RuntimeError: when the driver ended with an error, with the last line that it said.
     """
     driver = DRIVERS / f"drive_{client.replace('-', '_')}.py"
     command = loopback.command([interpreter(client), "-I", str(driver)])
@@ -66,7 +66,8 @@ def drive(client: str, asked: dict[str, str], loopback: Loopback) -> dict[str, A
         command, input=json.dumps(asked), capture_output=True, text=True, check=False, timeout=SECONDS, env=environment
     )
     if ended.returncode != 0:
-        raise RuntimeError(f"{client}: {ended.stderr[-2500:]}")
+        said = ended.stderr.strip().splitlines() or [f"ended {ended.returncode}"]
+        raise RuntimeError(f"the driver failed: {said[-1][-500:]}")
     record: dict[str, Any] = json.loads(ended.stdout)
     return record
 
@@ -78,7 +79,10 @@ def trade(client: str, place: Path) -> Outcome:
         assert loopback.interfaces() == ["lo"]
         key = venue.key(environment, "sub1")
         asked = {"url": venue.url, "demo": "1" if environment == "demo" else "0", "instrument": "BTC-USDT-SWAP", **key}
-        seen = drive(client, asked, loopback)
+        try:
+            seen = drive(client, asked, loopback)
+        except RuntimeError as error:
+            return Outcome(client, version_of(client), 0, [str(error)])
         books = Books.of(venue.client(environment, "sub1"))
         held, broken = 0, []
         for claim, theirs, ours in COMPARISONS[client](seen, books):
