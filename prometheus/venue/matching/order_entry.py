@@ -83,6 +83,8 @@ def _enter(state: Trading, account: Account, order: Order, *, displaced: bool) -
 def run(state: Trading, order: Order) -> None:
     """Let an order trade, then hold everyone's shrinking orders to their positions."""
     execute(state, order)
+    if order.closes:
+        state.touched[order.account.uid] = order.account
     tidy(state, order.instrument)
 
 
