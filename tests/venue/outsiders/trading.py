@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from typing import Any
 from attrs import define
 
 from tests.venue.outsiders import environments
-from tests.venue.outsiders.comparisons import COMPARISONS, Books
+from tests.venue.outsiders.comparisons import COMPARISONS, Books, Claim
+from tests.venue.outsiders.journal_reader import asked, entries, traded
 from tests.venue.outsiders.loopback import Loopback, loopback_alone
 from tests.venue.outsiders.served import serving
 
@@ -24,6 +26,8 @@ LARGE = ("nautilus", "freqtrade")
 """Clients whose environments are too large to be built for the tests alone."""
 PRODUCTION = ("freqtrade",)
 """Clients that know no demo mode for this exchange."""
+BATCHES = ("ccxt", "freqtrade")
+"""Clients that send each order as a batch of one."""
 SECONDS = 300
 LIBRARIES = ("PYTHONPATH", "PYTHONHOME", "PYTHONWARNINGS")
 
@@ -72,22 +76,31 @@ def drive(client: str, asked: dict[str, str], loopback: Loopback) -> dict[str, A
     return record
 
 
+def _journal_claims(client: str, books: Books, uid: str, journal: Path) -> Iterator[Claim]:
+    """The venue's journal, whole after it has ended, beside the books."""
+    found = entries(journal)
+    yield "the journal's trades are the books'", traded(found, set(books.orders)), {f["tradeId"] for f in books.fills}
+    path = "/api/v5/trade/batch-orders" if client in BATCHES else "/api/v5/trade/order"
+    placed = sum(bool(order["clOrdId"]) for order in books.orders.values())
+    yield "the journal has every order that was sent", asked(found, uid, "POST", path) >= placed > 0, True
+
+
 def trade(client: str, place: Path) -> Outcome:
     """Serve a venue, let the client trade on it, and compare what both say."""
     environment = "live" if client in PRODUCTION else "demo"
     with loopback_alone() as loopback, serving(place, loopback) as venue:
         assert loopback.interfaces() == ["lo"]
         key = venue.key(environment, "sub1")
-        asked = {"url": venue.url, "demo": "1" if environment == "demo" else "0", "instrument": "BTC-USDT-SWAP", **key}
+        asking = {"url": venue.url, "demo": "1" if environment == "demo" else "0", "instrument": "BTC-USDT-SWAP", **key}
         try:
-            seen = drive(client, asked, loopback)
+            seen = drive(client, asking, loopback)
         except RuntimeError as error:
             return Outcome(client, version_of(client), 0, [str(error)])
         books = Books.of(venue.client(environment, "sub1"))
-        held, broken = 0, []
-        for claim, theirs, ours in COMPARISONS[client](seen, books):
-            if theirs == ours:
-                held += 1
-            else:
-                broken.append(f"{claim}: the client says {theirs!r}, the books {ours!r}")
-    return Outcome(client, str(seen["version"]), held, broken)
+        claims = list(COMPARISONS[client](seen, books))
+        uid = books.trader.client.get("account/config").data[0]["uid"]
+    claims += _journal_claims(client, books, uid, venue.journal)
+    broken = [
+        f"{claim}: {theirs!r} was said, {ours!r} is on the books" for claim, theirs, ours in claims if theirs != ours
+    ]
+    return Outcome(client, str(seen["version"]), len(claims) - len(broken), broken)
