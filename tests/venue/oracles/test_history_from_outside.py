@@ -117,6 +117,11 @@ READS: dict[str, dict[str, str]] = {
     "trade/orders-history": {"instType": "SWAP"},
     "trade/fills": {"instType": "SWAP"},
     "trade/account-rate-limit": {},
+    "account/instruments": {"instType": "SWAP"},
+    "market/tickers": {"instType": "SWAP"},
+    "account/bills-archive": {},
+    "trade/orders-history-archive": {"instType": "SWAP"},
+    "trade/fills-history": {"instType": "SWAP"},
 }
 """A question to each call whose records are recorded; trade/order is asked with an order of the test's own."""
 
@@ -151,12 +156,19 @@ def test_every_recorded_key_of_a_result_is_there_with_its_type(one):
         ("trade/order", order | {"clOrdId": "shape1"}),
         ("trade/batch-orders", [order, order | {"sz": "0.0000001"}]),
         ("trade/amend-order", named | {"newSz": str(one.lot * 2)}),
+        ("trade/amend-batch-orders", [named | {"newSz": str(one.lot)}]),
         ("trade/cancel-order", named),
+        ("trade/cancel-batch-orders", [named]),
         ("trade/cancel-all-after", {"timeOut": "0"}),
     ]
-    wrong = []
+    wrong: list[str] = []
     for call, body in posts:
         answer = one.client.post(call, body)
         assert answer.json["data"], call
         wrong += misfits(f"POST /api/v5/{call}", answer.json) + forms(answer.json)
+    one.place("buy", "optimal_limit_ioc", 1)
+    closed = one.client.post("trade/close-position", {"instId": one.instrument, "mgnMode": "cross"})
+    wrong += misfits("POST /api/v5/trade/close-position", closed.json) + forms(closed.json)
     assert wrong == []
+    asked = {f"POST /api/v5/{call}" for call, _ in posts} | {"POST /api/v5/trade/close-position"}
+    assert asked == {call for call, _ in recorded() if call.startswith("POST")}

@@ -1,7 +1,7 @@
 """The venue's matching behind the steps of a stream: its orders by three owners with two sub-accounts each.
 
-The market's own liquidity is replaced by none, so that the orders of a stream meet each other alone; accounts are rich.
-All other rules of admission stand: streams keep to sizes and prices that they allow.
+The market's own liquidity is replaced by none, or made so thin that the orders of a stream reach through it; accounts
+are rich. All other rules of admission stand: streams keep to sizes and prices that they allow.
 """
 
 from __future__ import annotations
@@ -21,12 +21,14 @@ from prometheus.venue.floor.conservation import check
 from prometheus.venue.floor.ladder import Ladder
 from prometheus.venue.floor.trading import Market, Trading
 from prometheus.venue.gateway.calls.order_records import fill_row
+from prometheus.venue.market.depth import BUY, SELL, Depth
 from prometheus.venue.matching.order_changes import amend, cancel
 from prometheus.venue.matching.order_entry import Wish, place
-from prometheus.venue.quanta import USDT
+from prometheus.venue.quanta import RATE, USDT
 from tests.venue.oracles.order_streams import MIDDLE, Amend, Cancel, Place, Step
 
 OWNERS, SUBS = 3, 2
+STRANGERS = -1
 
 
 class Nobody:
@@ -58,9 +60,13 @@ def one_market() -> Trading:
 
 @define
 class VenueCore:
-    """The venue's matching for one stream, which may share its market with earlier ones."""
+    """The venue's matching for one stream, which may share its market with earlier ones.
+
+    ``crowded``: strangers show a few lots at each price; else there are none.
+    """
 
     state: Trading
+    crowded: bool = False
     market: Market = field(init=False)
     orders: dict[int, VenueOrder] = field(factory=dict)
     middle: int = field(init=False)
@@ -69,7 +75,8 @@ class VenueCore:
         (self.market,) = self.state.markets.values()
         tick = self.market.instrument.tick
         self.middle = self.market.reference.mark // tick * tick
-        self.market.ladder = Ladder(Nobody(), lambda: tick)
+        strangers: Nobody | Depth = self._thin() if self.crowded else Nobody()
+        self.market.ladder = Ladder(strangers, lambda: tick)
         self.state.books = Books()
         self.state.accounts = {}
         self.state.touched.clear()
@@ -78,6 +85,25 @@ class VenueCore:
                 account = Account(uid=f"{owner}{sub}", main_uid=str(owner), label="")
                 self.state.accounts[account.uid] = account
                 self.state.books.deposit(account, self.state.now, 10**9 * USDT)
+
+    def _thin(self) -> Depth:
+        """The market's liquidity as it was at first, a tick apart and about six lots at the best price."""
+        depth, lot = self.market.depth, self.market.instrument.lot
+        self.market.tape.quote.range = 0
+        depth.eaten.clear()
+        depth.scale = RATE
+        depth.scale = RATE * 6 * lot // depth.level(BUY, depth.best(BUY))
+        self.middle = depth.best(BUY)
+        return depth
+
+    def crowd(self) -> list[tuple[int, int, int]]:
+        """What strangers show: side, price and lots of the stream; the hundred best prices of each side."""
+        tick, lot = self.market.instrument.tick, self.market.instrument.lot
+        return [
+            (side, MIDDLE + (px - self.middle) // tick, sz // lot)
+            for side in (BUY, SELL)
+            for px, sz in self.market.depth.levels(side, 100)
+        ]
 
     def price(self, price: int) -> int:
         """A price of a stream in the venue's units."""
@@ -113,7 +139,7 @@ class VenueCore:
         return str(order.state), filled, "" if order.cancel_source is None else str(order.cancel_source)
 
     def trades(self) -> list[tuple[int, int, int, int]]:
-        """Every trade in order: maker's uid and taker's uid as numbers, price and lots of the stream."""
+        """Every trade in order: maker's uid and taker's uid as numbers, price and lots; strangers are -1."""
         instrument = self.market.instrument
         lot, tick = Decimal(instrument.sz(instrument.lot)), Decimal(instrument.px(instrument.tick))
         middle = Decimal(instrument.px(self.middle))
@@ -125,7 +151,8 @@ class VenueCore:
                 sides.setdefault(int(row["tradeId"]), {})[row["execType"]] = side
         found = []
         for _, both in sorted(sides.items()):
-            maker, taker = both["M"], both["T"]
+            taker = both["T"]
+            maker = both.get("M", (STRANGERS, *taker[1:]))
             assert maker[1:] == taker[1:], "the two sides of a trade differ"
             found.append((maker[0], taker[0], *maker[1:]))
         return found
