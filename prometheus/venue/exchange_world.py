@@ -22,7 +22,7 @@ from prometheus.venue.matching.execution_steps import pass_by
 from prometheus.venue.matching.order_changes import fire_switches, next_switch
 from prometheus.venue.matching.order_entry import tidy
 from prometheus.venue.quanta import RATE, USDT
-from prometheus.venue.venue_journal import Journal
+from prometheus.venue.venue_journal import SCHEMA, Journal
 
 MINUTE_MS: Final = 60_000
 DEPOSIT: Final = 100_000 * USDT
@@ -183,6 +183,10 @@ def open_world(plan: WorldPlan) -> World:
     world = World(plan, start, bar_ms // STEPS, start + bar_ms // STEPS, environments, journal=journal)
     for state in environments.values():
         _people(world, state)
+    journal.write(start, "opened", {
+        "schema": SCHEMA, "seed": plan.seed, "bars": [one.sha256() for one in plan.bars], "warm_up": warm_up,
+        "deposit": plan.deposit, "limits": plan.limits,
+    })  # fmt: skip
     return world
 
 

@@ -1,4 +1,4 @@
-"""What tests of the venue share: small markets, a venue without sockets, and a client that signs as the interface asks."""
+"""What tests of the venue share: small markets, a venue without sockets, and a client that signs its requests."""
 
 from __future__ import annotations
 
@@ -99,7 +99,9 @@ class Client:
     def order(self, side: str, sz: str, px: str | None = None, **more: Any) -> dict[str, Any]:
         """Place an order, a limit order where it has a price; returns the item's result."""
         kind = {"ordType": "limit", "px": px} if px is not None else {"ordType": "optimal_limit_ioc"}
-        return self.post("trade/order", {"instId": BTC, "tdMode": "cross", "side": side, "sz": sz, **kind, **more})["data"][0]
+        return self.post("trade/order", {"instId": BTC, "tdMode": "cross", "side": side, "sz": sz, **kind, **more})[
+            "data"
+        ][0]
 
     def placed(self, side: str, sz: str, px: str | None = None, **more: Any) -> str:
         """Place an order that must be accepted; returns its id."""

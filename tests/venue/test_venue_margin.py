@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from itertools import pairwise
 
 import pytest
 
@@ -77,7 +78,9 @@ def test_pending_orders_bind_margin(one):
     client.placed("buy", "30", "49000")
     detail = client.rows("account/balance")[0]["details"][0]
     notional = Decimal(30) * Decimal("0.01") * 49_000
-    assert number(detail, "ordFrozen") == pytest.approx(notional / 3 + notional * Decimal("0.0005"), abs=Decimal("1e-9"))
+    assert number(detail, "ordFrozen") == pytest.approx(
+        notional / 3 + notional * Decimal("0.0005"), abs=Decimal("1e-9")
+    )
 
 
 def test_an_order_against_the_position_binds_nothing(one):
@@ -223,7 +226,7 @@ def funded(rate=0.0001, side="buy"):
 
 @pytest.mark.parametrize(("side", "sub_type", "sign"), [("buy", "173", -1), ("sell", "174", 1)])
 def test_funding_is_position_value_times_rate_and_longs_pay_a_positive_rate(side, sub_type, sign):
-    one, client = funded(side=side)
+    _, client = funded(side=side)
     (bill,) = client.rows("account/bills", type="8")
     value = 5 * Decimal("0.01") * number(bill, "px") * Decimal("0.0001")
     assert bill["subType"] == sub_type
@@ -233,7 +236,7 @@ def test_funding_is_position_value_times_rate_and_longs_pay_a_positive_rate(side
 
 
 def test_the_history_has_the_forecast_and_the_realised_rate():
-    one, client = funded()
+    _, client = funded()
     (row,) = client.rows("public/funding-rate-history", instId=BTC)
     assert row["realizedRate"] == "0.0001"
     assert abs(Decimal(row["fundingRate"]) - Decimal("0.0001")) <= Decimal("0.000001")
@@ -282,7 +285,7 @@ def crashed(mode, side="buy", to=40_000):
     ("isolated", "buy", 40_000), ("isolated", "sell", 60_000), ("cross", "buy", 40_000), ("cross", "sell", 60_000),
 ])  # fmt: skip
 def test_a_position_is_liquidated_when_the_margin_ratio_falls_to_one(mode, side, to):
-    one, client = crashed(mode, side, to)
+    _, client = crashed(mode, side, to)
     assert client.rows("account/positions") == []
     (row,) = client.rows("account/positions-history")
     assert (row["type"], row["direction"]) == ("3", "long" if side == "buy" else "short")
@@ -295,14 +298,14 @@ def test_a_position_is_liquidated_when_the_margin_ratio_falls_to_one(mode, side,
 
 def test_a_liquidated_account_owes_nothing():
     for mode in ("isolated", "cross"):
-        one, client = crashed(mode)
+        _, client = crashed(mode)
         cash = client.account.cash
         assert cash >= 0
         assert (cash < 10**10) == (mode == "cross")
 
 
 def test_isolated_liquidation_takes_its_margin_only():
-    one, client = crashed("isolated")
+    _, client = crashed("isolated")
     row = client.rows("account/positions-history")[0]
     margin = Decimal("0.05") * Decimal(row["openAvgPx"]) / 10
     lost = 1_000 - number(client.rows("account/balance")[0]["details"][0], "cashBal")
@@ -381,12 +384,12 @@ def test_adl_has_its_category_its_bills_and_cancels_orders(one):
 
 
 def test_bills_add_up_to_the_cash():
-    one, client = crashed("isolated")
+    _, client = crashed("isolated")
     client.placed("buy", "1", tdMode="isolated")
     client.placed("sell", "1", tdMode="isolated")
     rows = client.rows("account/bills")
     assert sum(number(row, "balChg") for row in rows) == Decimal(client.account.cash) / USDT
-    for newer, older in zip(rows, rows[1:], strict=False):
+    for newer, older in pairwise(rows):
         assert number(newer, "bal") == number(older, "bal") + number(newer, "balChg")
 
 

@@ -10,50 +10,73 @@ from prometheus.v10.market.synthetic import synthetic
 from tests.venue.desk import BTC, bars, desk, flat
 
 KEYS = {
-    "public/instruments": "instId instType instIdCode instFamily uly groupId ctType ctVal ctMult ctValCcy settleCcy lever "
-    "tickSz lotSz minSz maxLmtSz maxMktSz maxLmtAmt maxTwapSz maxIcebergSz maxTriggerSz maxStopSz state ruleType listTime "
-    "expTime futureSettlement initPxLmtPct floatPxLmtPct maxPxLmtPct instCategory upcChg alias auctionEndTime baseCcy "
-    "category contTdSwTime maxMktAmt openType optType quoteCcy stk tradeQuoteCcyList preMktSwTime posLmtAmt posLmtPct "
-    "maxPlatOILmt",
-    "public/price-limit": "instId buyLmt sellLmt ts enabled",
-    "public/mark-price": "instId markPx ts instType",
-    "public/funding-rate": "fundingRate fundingTime nextFundingTime settFundingRate settState minFundingRate "
-    "maxFundingRate interestRate impactValue premium method formulaType nextFundingRate ts instId instType",
-    "public/position-tiers": "tier minSz maxSz imr mmr maxLever optMgnFactor uly instFamily instId quoteMaxLoan "
-    "baseMaxLoan",
-    "market/books": "asks bids ts seqId",
-    "market/ticker": "last lastSz askPx askSz bidPx bidSz open24h high24h low24h volCcy24h vol24h sodUtc0 sodUtc8 ts "
-    "instId instType",
-    "account/config": "uid mainUid acctLv acctStpMode posMode feeType level perm ip type ctIsoMode mgnIsoMode settleCcy "
-    "settleCcyList label kycLv opAuth stgyType autoLoan greeksType levelTmp liquidationGear roleType spotOffsetType "
-    "spotRoleType spotTraderInsts traderInsts enableSpotBorrow spotBorrowAutoRepay",
-    "account/balance": "totalEq isoEq adjEq ordFroz imr mmr mgnRatio notionalUsd upl uTime details borrowFroz "
-    "notionalUsdForBorrow notionalUsdForFutures notionalUsdForOption notionalUsdForSwap",
-    "account/positions": "instId posSide pos posId mgnMode avgPx markPx liqPx lever margin imr mmr mgnRatio upl uplRatio "
-    "uplLastPx notionalUsd adl tradeId realizedPnl pnl fee fundingFee liqPenalty last idxPx bePx ccy closeOrderAlgo cTime "
-    "uTime instType baseBal interest availPos optVal pendingCloseOrdLiabVal posCcy quoteBal quoteBorrowed quoteInterest "
-    "spotInUseAmt spotInUseCcy usdPx uplRatioLastPx",
-    "account/positions-history": "type openAvgPx closeAvgPx closeTotalPos realizedPnl fee fundingFee liqPenalty triggerPx "
-    "instId instType mgnMode posId posSide lever direction cTime uTime pnl pnlRatio openMaxPos uly ccy",
-    "account/leverage-info": "lever mgnMode instId posSide",
-    "account/trade-fee": "level ruleType ts feeGroup taker maker takerU makerU takerUSDC makerUSDC category delivery "
-    "exercise fiat instType",
-    "account/max-size": "maxBuy maxSell instId",
-    "account/bills": "billId type subType ts balChg bal posBalChg posBal sz px ccy pnl fee mgnMode instId ordId execType "
-    "clOrdId tradeId tag fillTime interest notes from to instType",
-    "trade/order": "instType instId ordId clOrdId tag px sz ordType side posSide tdMode lever state accFillSz avgPx fillPx "
-    "fillSz fillTime tradeId fee feeCcy rebate rebateCcy pnl source category reduceOnly cancelSource cancelSourceReason "
-    "stpMode stpId algoId algoClOrdId attachAlgoOrds linkedAlgoOrd isTpLimit ccy quickMgnType tgtCcy tradeQuoteCcy pxType "
-    "pxUsd pxVol tpTriggerPx tpTriggerPxType tpOrdPx slTriggerPx slTriggerPxType slOrdPx attachAlgoClOrdId cTime uTime",
-    "trade/fills": "instId tradeId ordId clOrdId billId subType tag fillPx fillSz fillPnl fillIdxPx fillMarkPx side "
-    "posSide execType feeCcy fee ts fillTime instType",
-    "trade/account-rate-limit": "accRateLimit nextAccRateLimit fillRatio mainFillRatio ts",
+    "public/instruments": (
+        "instId instType instIdCode instFamily uly groupId ctType ctVal ctMult ctValCcy settleCcy lever "
+        "tickSz lotSz minSz maxLmtSz maxMktSz maxLmtAmt maxTwapSz maxIcebergSz maxTriggerSz maxStopSz state "
+        "ruleType listTime expTime futureSettlement initPxLmtPct floatPxLmtPct maxPxLmtPct instCategory "
+        "upcChg alias auctionEndTime baseCcy category contTdSwTime maxMktAmt openType optType quoteCcy stk "
+        "tradeQuoteCcyList preMktSwTime posLmtAmt posLmtPct maxPlatOILmt"
+    ),
+    "public/price-limit": ("instId buyLmt sellLmt ts enabled"),
+    "public/mark-price": ("instId markPx ts instType"),
+    "public/funding-rate": (
+        "fundingRate fundingTime nextFundingTime settFundingRate settState minFundingRate maxFundingRate "
+        "interestRate impactValue premium method formulaType nextFundingRate ts instId instType"
+    ),
+    "public/position-tiers": (
+        "tier minSz maxSz imr mmr maxLever optMgnFactor uly instFamily instId quoteMaxLoan baseMaxLoan"
+    ),
+    "market/books": ("asks bids ts seqId"),
+    "market/ticker": (
+        "last lastSz askPx askSz bidPx bidSz open24h high24h low24h volCcy24h vol24h sodUtc0 sodUtc8 ts instId instType"
+    ),
+    "account/config": (
+        "uid mainUid acctLv acctStpMode posMode feeType level perm ip type ctIsoMode mgnIsoMode settleCcy "
+        "settleCcyList label kycLv opAuth stgyType autoLoan greeksType levelTmp liquidationGear roleType "
+        "spotOffsetType spotRoleType spotTraderInsts traderInsts enableSpotBorrow spotBorrowAutoRepay"
+    ),
+    "account/balance": (
+        "totalEq isoEq adjEq ordFroz imr mmr mgnRatio notionalUsd upl uTime details borrowFroz "
+        "notionalUsdForBorrow notionalUsdForFutures notionalUsdForOption notionalUsdForSwap"
+    ),
+    "account/positions": (
+        "instId posSide pos posId mgnMode avgPx markPx liqPx lever margin imr mmr mgnRatio upl uplRatio "
+        "uplLastPx notionalUsd adl tradeId realizedPnl pnl fee fundingFee liqPenalty last idxPx bePx ccy "
+        "closeOrderAlgo cTime uTime instType baseBal interest availPos optVal pendingCloseOrdLiabVal posCcy "
+        "quoteBal quoteBorrowed quoteInterest spotInUseAmt spotInUseCcy usdPx uplRatioLastPx"
+    ),
+    "account/positions-history": (
+        "type openAvgPx closeAvgPx closeTotalPos realizedPnl fee fundingFee liqPenalty triggerPx instId "
+        "instType mgnMode posId posSide lever direction cTime uTime pnl pnlRatio openMaxPos uly ccy"
+    ),
+    "account/leverage-info": ("lever mgnMode instId posSide"),
+    "account/trade-fee": (
+        "level ruleType ts feeGroup taker maker takerU makerU takerUSDC makerUSDC category delivery exercise "
+        "fiat instType"
+    ),
+    "account/max-size": ("maxBuy maxSell instId"),
+    "account/bills": (
+        "billId type subType ts balChg bal posBalChg posBal sz px ccy pnl fee mgnMode instId ordId execType "
+        "clOrdId tradeId tag fillTime interest notes from to instType"
+    ),
+    "trade/order": (
+        "instType instId ordId clOrdId tag px sz ordType side posSide tdMode lever state accFillSz avgPx "
+        "fillPx fillSz fillTime tradeId fee feeCcy rebate rebateCcy pnl source category reduceOnly "
+        "cancelSource cancelSourceReason stpMode stpId algoId algoClOrdId attachAlgoOrds linkedAlgoOrd "
+        "isTpLimit ccy quickMgnType tgtCcy tradeQuoteCcy pxType pxUsd pxVol tpTriggerPx tpTriggerPxType "
+        "tpOrdPx slTriggerPx slTriggerPxType slOrdPx attachAlgoClOrdId cTime uTime"
+    ),
+    "trade/fills": (
+        "instId tradeId ordId clOrdId billId subType tag fillPx fillSz fillPnl fillIdxPx fillMarkPx side "
+        "posSide execType feeCcy fee ts fillTime instType"
+    ),
+    "trade/account-rate-limit": ("accRateLimit nextAccRateLimit fillRatio mainFillRatio ts"),
 }
 DETAILS = (
-    "ccy eq cashBal availBal availEq frozenBal ordFrozen upl isoEq isoUpl disEq eqUsd liab crossLiab isoLiab interest "
-    "borrowFroz twap maxLoan mgnRatio imr mmr notionalLever stgyEq fixedBal uTime smtSyncEq spotCopyTradingEq rewardBal "
-    "spotInUseAmt clSpotInUseAmt maxSpotInUseAmt spotIsoBal uplLiab spotBal openAvgPx accAvgPx spotUpl spotUplRatio "
-    "totalPnl totalPnlRatio collateralEnabled"
+    "ccy eq cashBal availBal availEq frozenBal ordFrozen upl isoEq isoUpl disEq eqUsd liab crossLiab "
+    "isoLiab interest borrowFroz twap maxLoan mgnRatio imr mmr notionalLever stgyEq fixedBal uTime "
+    "smtSyncEq spotCopyTradingEq rewardBal spotInUseAmt clSpotInUseAmt maxSpotInUseAmt spotIsoBal uplLiab "
+    "spotBal openAvgPx accAvgPx spotUpl spotUplRatio totalPnl totalPnlRatio collateralEnabled"
 )
 QUERIES = {
     "public/instruments": {"instType": "SWAP"}, "public/price-limit": {"instId": BTC},

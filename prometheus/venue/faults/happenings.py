@@ -11,7 +11,7 @@ from attrs import evolve
 from prometheus.v10.base.errors import UsageError
 from prometheus.venue.accounts.holdings import NET, Account
 from prometheus.venue.accounts.tickets import CancelSource, Kind
-from prometheus.venue.error_codes import Refused
+from prometheus.venue.error_codes import CODES, Refused
 from prometheus.venue.exchange_world import World
 from prometheus.venue.faults.injections import Injection
 from prometheus.venue.floor.trading import Market, Trading
@@ -110,7 +110,10 @@ def _cool_off(world: World, one: Injection) -> None:
 
 
 def _frozen(world: World, one: Injection) -> None:
-    account_of(world, one.target.uid)[1].frozen = str(one.arguments["code"])
+    code = str(one.arguments["code"])
+    if code and code not in CODES:
+        raise UsageError(f"venue.frozen: no error code {code}", hint="for example 50022; empty ends it")
+    account_of(world, one.target.uid)[1].frozen = code
 
 
 def _revoked(world: World, one: Injection) -> None:

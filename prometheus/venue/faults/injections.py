@@ -102,7 +102,7 @@ def _like(fault: str, key: str, usual: str | float, given: Any) -> str | float:
             if isinstance(usual, bool) and isinstance(given, bool):
                 return given
         elif isinstance(usual, str):
-            if _number(usual):
+            if key != "code" and _number(usual):
                 Decimal(str(given))
             return str(given)
         else:

@@ -54,6 +54,8 @@ class Depth:
     eaten: dict[tuple[int, int], tuple[int, int]] = field(factory=dict)
     """By side and price: size that is gone, and when."""
     version: int = 0
+    shown: dict[int, tuple[tuple[int, int], list[int], list[list[str]]]] = field(factory=dict)
+    """By side: what the interface made of the levels, and of which version and moment."""
 
     def spread(self) -> int:
         """Ask less bid, on the tick."""

@@ -122,6 +122,7 @@ class Admin:
         if amount is None or account.cash + amount[0] < 0:
             raise UsageError(f"deposit: usdt is {asked.get('usdt')!r}", hint="a number; negative takes money out")
         state.books.deposit(account, self.gate.world.now, amount[0])
+        state.note("deposit", uid=account.uid, amount=amount[0])
         return {"uid": account.uid, "cash": money(account.cash)}
 
     def _stop(self, asked: dict[str, Any]) -> dict[str, Any]:

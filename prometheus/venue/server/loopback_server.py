@@ -27,6 +27,8 @@ from prometheus.venue.server.venue_pace import Pace
 
 BODY_TIMEOUT_S: Final = 10.0
 SILENCE_S: Final = 60.0
+LINGER_S: Final = 0.5
+"""How long a client may go on sending what is no longer read, and a request may go on when the venue ends."""
 TICK_S: Final = 0.02
 LARGEST_HEADER: Final = 16_384
 
@@ -68,8 +70,11 @@ class LoopbackServer:
         """
         web = aiohttp_web()
         host = loopback(self.host)
-        server = web.Server(self._handle, access_log=None, max_line_size=LARGEST_HEADER, max_field_size=LARGEST_HEADER)
-        self._runner = web.ServerRunner(server)
+        server = web.Server(
+            self._handle, access_log=None, max_line_size=LARGEST_HEADER, max_field_size=LARGEST_HEADER,
+            handler_cancellation=True, lingering_time=LINGER_S,
+        )  # fmt: skip
+        self._runner = web.ServerRunner(server, shutdown_timeout=LINGER_S)
         await self._runner.setup()
         site = web.TCPSite(self._runner, host, self.port, backlog=1024)
         try:

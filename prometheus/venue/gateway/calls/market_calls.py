@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any, Final
@@ -11,7 +12,7 @@ from prometheus.venue.error_codes import Refused
 from prometheus.venue.floor.trading import Market
 from prometheus.venue.gateway.exchange_messages import Call
 from prometheus.venue.market.depth import BUY, LEVELS, SELL
-from prometheus.venue.quanta import mixed, text
+from prometheus.venue.quanta import text
 
 MINUTE: Final = 60_000
 _MINUTES: Final = {"m": 1, "H": 60, "D": 1440, "W": 10080}
@@ -112,15 +113,37 @@ def mark_candles(call: Call) -> list[list[str]]:
             for row, over in _candles(call, market.reference.mark_candles, MINUTE, 100)]  # fmt: skip
 
 
+def _strangers(market: Market, side: int) -> tuple[list[int], list[list[str]]]:
+    """Prices and rows of strangers on one side; kept until the book or, with something eaten, the clock moves."""
+    depth, inst = market.depth, market.instrument
+    stamp = (depth.version, depth.now_ms if depth.eaten else 0)
+    kept = depth.shown.get(side)
+    if kept is None or kept[0] != stamp:
+        levels = depth.levels(side)
+        rows = [[inst.px(px), inst.sz(sz), "0", str(1 + (px ^ sz) % 7)] for px, sz in levels]
+        kept = depth.shown[side] = (stamp, [px for px, _ in levels], rows)
+    return kept[1], kept[2]
+
+
 def _side(market: Market, side: int, count: int) -> list[list[str]]:
     """One side of the book: strangers and clients together."""
     inst, resting = market.instrument, market.ladder.sides[side]
-    shown = {px: (sz, 1 + mixed(px, sz) % 7) for px, sz in market.depth.levels(side)}
-    for px, queue in resting.queues.items():
-        sz, orders = shown.get(px, (0, 0))
-        shown[px] = (sz + sum(order.left for order in queue), orders + len(queue))
-    best = sorted(shown, reverse=side == BUY)[:count]
-    return [[inst.px(px), inst.sz(shown[px][0]), "0", str(shown[px][1])] for px in best]
+    prices, rows = _strangers(market, side)
+    if not resting.keys:
+        return rows[:count]
+    own = {-side * key: resting.queues[-side * key] for key in resting.keys[:count]}
+    keys = [-side * px for px in prices[:count]]
+    found = rows[:count]
+    for px, queue in own.items():
+        at = bisect_left(keys, -side * px)
+        size = sum(order.left for order in queue)
+        if at < len(keys) and keys[at] == -side * px:
+            shown = found[at]
+            found[at] = [shown[0], inst.sz(size + market.depth.level(side, px)), "0", str(int(shown[3]) + len(queue))]
+        else:
+            keys.insert(at, -side * px)
+            found.insert(at, [inst.px(px), inst.sz(size), "0", str(len(queue))])
+    return found[:count]
 
 
 def books(call: Call) -> list[dict[str, Any]]:
