@@ -19,7 +19,7 @@ from prometheus.venue.server.venue_pace import Pace
 from tests.venue.mutations.versions import mutations
 from tests.venue.outsiders.environments import CLIENTS, version_of
 
-DOCS = Path(__file__).resolve().parents[3] / "docs"
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGES = ["venue.md", "venue.zh-CN.md"]
 
 
