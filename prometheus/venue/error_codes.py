@@ -151,10 +151,12 @@ _TABLE: Final[dict[str, tuple[int, str]]] = {
     "60009": (200, "Login failed."),
     "60011": (200, "Please log in"),
     "60012": (200, "Invalid request: {0}"),
+    "60014": (200, "Requests too frequent"),
     "60018": (200, "Invalid channel: {0}"),
     "60024": (200, "Wrong passphrase"),
     "60031": (200, "The WebSocket endpoint does not allow multiple or repeated logins"),
     "60032": (200, "API key doesn't exist"),
+    "64003": (200, "Your trading fee tier doesn't meet the requirement to access this channel"),
     "64008": (200, "The connection closes soon for a service upgrade. Please reconnect."),
 }  # fmt: skip
 CODES: Final = {code: Code(*row) for code, row in _TABLE.items()}

@@ -62,6 +62,7 @@ class Books:
         """Change cash by ``change`` and write the bill that says so."""
         account.cash += change
         account.u_time = now
+        account.version += 1
         made = Bill(
             bill_id=self.ids.next(now), ts=now, kind=kind, sub_type=sub_type, bal_chg=change, bal=account.cash, **more
         )

@@ -190,6 +190,8 @@ class Account:
     switches: dict[str, tuple[int, int]] = field(factory=dict)
     """cancel-all-after: trigger time and set time by tag."""
     u_time: int = 0
+    version: int = 0
+    """Grows with every bill and every order that begins or ends."""
 
     @property
     def is_main(self) -> bool:

@@ -1,7 +1,7 @@
 """The closed catalogue of what the venue can do wrong on purpose. A fault that is not here cannot be injected.
 
 Stages: ``refuse`` answers in place of the work, ``lose`` works and then loses or delays the answer, ``lie`` changes
-what is answered, ``world`` changes the venue itself once.
+what is answered, ``world`` changes the venue itself once, ``stream`` disturbs what is pushed over WebSocket.
 """
 
 from __future__ import annotations
@@ -90,6 +90,11 @@ FAULTS: Final = (
     Fault("market.limits_off", "world", "Price limits do not hold.", {"on": False}),
     Fault("market.liquidation", "world", "The mark moves until the account's position is liquidated, then back."),
     Fault("market.adl", "world", "A part of the account's position is auto-deleveraged.", {"sz": "0.01"}),
+    Fault("stream.silence", "stream", "Nothing is pushed."),
+    Fault("stream.cut", "stream", "The connection is cut."),
+    Fault("stream.twice", "stream", "A push comes twice."),
+    Fault("stream.gap", "stream", "A push is left out, so that sequence numbers do not join."),
+    Fault("stream.notice", "stream", "A notice (64008), and the connection ends."),
     Fault("load.50011", "refuse", "Too many requests (429)."),
     Fault("load.50011_200", "refuse", "Too many requests, with status 200."),
     Fault("load.50013", "refuse", "Systems are busy (429)."),

@@ -142,6 +142,13 @@ class MischiefMaker:
             return face(name.partition(".")[2], reply)
         return reply
 
+    def of_stream(self, call: Call) -> list[str]:
+        """What is done to a push that ``call`` stands for: ids of faults."""
+        acting = [one for one in self.active if one.fault.stage == "stream" and one.acts(call, self.world.plan.seed)]
+        for one in acting:
+            self._note(one, "acted", call.asked.path)
+        return [one.fault.id for one in acting]
+
     def _note(self, one: Injection, what: str, path: str) -> None:
         self.world.journal.write(self.world.now, "fault", {
             "fault": one.fault.id, "number": one.number, "what": what, "path": path, "seen": one.seen,

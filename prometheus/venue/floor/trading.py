@@ -8,7 +8,8 @@ from typing import Any, Final
 from attrs import define, field
 
 from prometheus.venue.accounts.entries import Books
-from prometheus.venue.accounts.holdings import Account
+from prometheus.venue.accounts.holdings import Account, Fill
+from prometheus.venue.accounts.tickets import Order
 from prometheus.venue.floor.ladder import Ladder
 from prometheus.venue.market.depth import Depth
 from prometheus.venue.market.instruments import Instrument
@@ -23,6 +24,10 @@ SETTLING_MS: Final = 1000
 
 def _silent(kind: str, /, **said: Any) -> None:
     """Write nothing."""
+
+
+def _deaf(order: Order, fill: Fill | None) -> None:
+    """Tell nobody."""
 
 
 @define
@@ -54,6 +59,8 @@ class Trading:
     touched: dict[str, Account] = field(factory=dict)
     """Who traded since shrinking orders were last held to positions."""
     note: Callable[..., None] = _silent
+    heard: Callable[[Order, Fill | None], None] = _deaf
+    """Hears of every change of an order, with its fill where it traded."""
 
     @property
     def demo(self) -> bool:

@@ -110,9 +110,10 @@ def forced(state: Trading, account: Account, position: Position, sz: int, px: in
         trade_id=market.trade_id, px=px, sz=sz, ts=state.now, fee=fee, taker=True, mark=market.reference.mark,
         index=market.reference.index, kind=kind, sub_types=sub_types,
     )  # fmt: skip
-    state.books.fill(order, done)
+    filled = state.books.fill(order, done)
     state.books.other.trade(inst, px, -side * sz)
     order.state = State.FILLED
+    state.heard(order, filled)
     account.done.append(order)
     while account.done[0].u_time < state.now - DONE_MS:
         account.done.popleft()

@@ -37,6 +37,10 @@ class Mischief(Protocol):
         """The reply as it shall be."""
         ...
 
+    def of_stream(self, call: Call) -> list[str]:
+        """Ids of the faults that act on a push."""
+        ...
+
 
 class NoMischief:
     """An honest venue."""
@@ -50,6 +54,11 @@ class NoMischief:
         """Change nothing."""
         del call
         return reply
+
+    def of_stream(self, call: Call) -> list[str]:
+        """Let it pass."""
+        del call
+        return []
 
 
 @define
@@ -83,7 +92,7 @@ class Gate:
                 _permitted(endpoint, key)
             reply = self.mischief.before(call)
             if reply is None:
-                self._limited(endpoint, call)
+                self.limited(endpoint, call)
                 _in_time(endpoint, call)
                 answer = endpoint.answer(call)
                 envelope = answer if isinstance(answer, Envelope) else Envelope(answer)
@@ -130,7 +139,7 @@ class Gate:
         else:
             raise Refused("50002")
 
-    def _limited(self, endpoint: Endpoint, call: Call) -> None:
+    def limited(self, endpoint: Endpoint, call: Call) -> None:
         """Count the request.
 
         Raises:

@@ -29,12 +29,14 @@ def execute(state: Trading, order: Order) -> None:
         if missing is not None:
             end(state, order, missing)
             return
+    if order.amend_source != "1":
+        state.heard(order, None)
     for px, size, maker in ladder.offers(order.side, order.limit):
         if maker is None or _meets(state, order, maker):
             trade(state, order, maker, px, min(size, order.left))
         if order.over or order.left == 0:
             break
-    if order.over:
+    if order.state is State.CANCELED:
         return
     if order.left == 0:
         _settle(state, order)
@@ -80,8 +82,9 @@ def trade(state: Trading, taker: Order, maker: Order | None, px: int, sz: int) -
     value = taker.instrument.value(px, sz)
     fee = -charge(value, taker.account.taker)
     state.touched[taker.account.uid] = taker.account
-    state.books.fill(taker, _done(state, market, px, sz, fee, taker=True))
-    taker.state = State.PARTIALLY_FILLED
+    filled = state.books.fill(taker, _done(state, market, px, sz, fee, taker=True))
+    taker.state = State.FILLED if taker.left == 0 else State.PARTIALLY_FILLED
+    state.heard(taker, filled)
     if maker is None:
         market.ladder.ate(-taker.side, px, sz)
         state.books.other.trade(taker.instrument, px, -taker.side * sz)
@@ -103,8 +106,9 @@ def _made(state: Trading, maker: Order, px: int, sz: int) -> None:
     market = state.market(maker.instrument)
     fee = -charge(maker.instrument.value(px, sz), maker.account.maker)
     state.touched[maker.account.uid] = maker.account
-    state.books.fill(maker, _done(state, market, px, sz, fee, taker=False))
-    maker.state = State.PARTIALLY_FILLED
+    filled = state.books.fill(maker, _done(state, market, px, sz, fee, taker=False))
+    maker.state = State.FILLED if maker.left == 0 else State.PARTIALLY_FILLED
+    state.heard(maker, filled)
     if maker.left == 0:
         market.ladder.remove(maker)
         _settle(state, maker)
@@ -133,6 +137,7 @@ def end(state: Trading, order: Order, source: CancelSource) -> None:
         state.market(order.instrument).ladder.remove(order)
     order.state, order.cancel_source, order.u_time = State.CANCELED, source, state.now
     _file(state, order)
+    state.heard(order, None)
     state.note("cancel", order=order.ord_id, source=source.value, left=order.left)
 
 
@@ -141,11 +146,13 @@ def complete(state: Trading, order: Order) -> None:
     state.market(order.instrument).ladder.remove(order)
     order.u_time = state.now
     _settle(state, order)
+    state.heard(order, None)
 
 
 def _file(state: Trading, order: Order) -> None:
     """Move an order from the pending ones to the records."""
     account = order.account
+    account.version += 1
     account.pending.pop(order.ord_id, None)
     if account.by_client.get(order.cl_ord_id) is order:
         del account.by_client[order.cl_ord_id]

@@ -75,6 +75,7 @@ def amend(state: Trading, account: Account, order: Order, new_sz: int | None, ne
     if moves:
         market.ladder.remove(order)
     order.sz, order.px, order.limit = sz, px if order.px else 0, limit
+    state.heard(order, None)
     if moves:
         run(state, order)
     else:

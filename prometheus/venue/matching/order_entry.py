@@ -70,6 +70,7 @@ def place(state: Trading, account: Account, wish: Wish) -> Order:
 
 def _enter(state: Trading, account: Account, order: Order, *, displaced: bool) -> None:
     account.pending[order.ord_id] = order
+    account.version += 1
     if order.cl_ord_id:
         account.by_client[order.cl_ord_id] = order
     state.note("order", uid=account.uid, order=order.ord_id, inst=order.instrument.inst_id, side=order.side,

@@ -23,6 +23,7 @@ from prometheus.venue.error_codes import Refused
 from prometheus.venue.gateway.exchange_messages import Asked, Reply, refusal
 from prometheus.venue.gateway.http_gate import LARGEST_BODY, Gate
 from prometheus.venue.server.need_aiohttp import aiohttp_web
+from prometheus.venue.server.stream_server import PATHS, Streams
 from prometheus.venue.server.venue_pace import Pace
 
 BODY_TIMEOUT_S: Final = 10.0
@@ -57,8 +58,13 @@ class LoopbackServer:
     pace: Pace
     host: str
     port: int
+    streams: Streams = field(init=False)
     _runner: Any = field(init=False, default=None)
     _ticking: asyncio.Task[None] | None = field(init=False, default=None)
+
+    def __attrs_post_init__(self) -> None:
+        """Begin without connections."""
+        self.streams = Streams(self.gate, self.pace)
 
     async def start(self) -> int:
         """Listen; returns the port.
@@ -101,6 +107,8 @@ class LoopbackServer:
 
     async def _handle(self, request: Any) -> Any:
         web = aiohttp_web()
+        if request.path in PATHS and request.headers.get("Upgrade", "").lower() == "websocket":
+            return await self.streams.serve(request)
         body = await self._body(request)
         if isinstance(body, Reply):
             return web.Response(body=body.body, status=body.status, headers={"Content-Type": body.content_type})

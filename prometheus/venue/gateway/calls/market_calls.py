@@ -125,7 +125,7 @@ def _strangers(market: Market, side: int) -> tuple[list[int], list[list[str]]]:
     return kept[1], kept[2]
 
 
-def _side(market: Market, side: int, count: int) -> list[list[str]]:
+def side_of(market: Market, side: int, count: int) -> list[list[str]]:
     """One side of the book: strangers and clients together."""
     inst, resting = market.instrument, market.ladder.sides[side]
     prices, rows = _strangers(market, side)
@@ -151,7 +151,7 @@ def books(call: Call) -> list[dict[str, Any]]:
     market = call.market()
     size = call.integer("sz", 1) or 1
     count = min(size, LEVELS)
-    return [{"asks": _side(market, SELL, count), "bids": _side(market, BUY, count), "ts": str(call.now),
+    return [{"asks": side_of(market, SELL, count), "bids": side_of(market, BUY, count), "ts": str(call.now),
              "seqId": sequence(market)}]  # fmt: skip
 
 
@@ -168,7 +168,7 @@ def _ticker(call: Call, market: Market) -> dict[str, Any]:
     row: dict[str, Any] = {"instType": "SWAP", "instId": inst.inst_id, "last": inst.px(quote.last),
                            "lastSz": inst.sz(quote.volume)}  # fmt: skip
     for side, word in ((SELL, "ask"), (BUY, "bid")):
-        best = _side(market, side, 1)
+        best = side_of(market, side, 1)
         row |= {f"{word}Px": best[0][0] if best else "", f"{word}Sz": best[0][1] if best else ""}
     opened = inst.px(day[0][1]) if day else ""
     return row | {
