@@ -14,6 +14,9 @@ from typing import Any
 import ccxt
 import ccxt.pro
 
+PATIENCE = 120
+"""Seconds; a busy machine is no fault of the venue."""
+
 
 def refusal(work: Callable[[], Any]) -> list[str]:
     """The name and text of the library's error; empty where there was none."""
@@ -33,7 +36,7 @@ def settings(asked: dict[str, str], **more: str) -> dict[str, Any]:
     """Key and address, for REST and for pushes."""
     place = {"rest": asked["url"], "ws": asked["url"].replace("http", "ws", 1) + "/ws/v5"}
     named = {"apiKey": asked["key"], "secret": asked["secret"], "password": asked["passphrase"]}
-    return {**named, "urls": {"api": place, "test": place}, **more}
+    return {**named, "urls": {"api": place, "test": place}, "timeout": PATIENCE * 1000, **more}
 
 
 def exchange(asked: dict[str, str], **more: str) -> ccxt.okx:
@@ -50,7 +53,7 @@ async def heard(venue: ccxt.pro.okx, watch: Awaitable[Any], act: Awaitable[Any])
     waiting = asyncio.ensure_future(watch)
     await asyncio.sleep(2)
     answer = await act
-    return await asyncio.wait_for(waiting, 20), answer
+    return await asyncio.wait_for(waiting, PATIENCE), answer
 
 
 async def listen(asked: dict[str, str], symbol: str, lot: float) -> dict[str, Any]:
@@ -61,7 +64,7 @@ async def listen(asked: dict[str, str], symbol: str, lot: float) -> dict[str, An
     seen: dict[str, Any] = {}
     try:
         await venue.load_markets()
-        book = await asyncio.wait_for(venue.watch_order_book(symbol), 20)
+        book = await asyncio.wait_for(venue.watch_order_book(symbol), PATIENCE)
         seen["top"] = [book["bids"][0][0], book["asks"][0][0]]
         low, post_only = book["bids"][0][0] * 0.99, {"postOnly": True, "clientOrderId": "ccxtHeard"}
         rest = venue.create_order(symbol, "limit", "buy", lot, low, post_only)
