@@ -52,7 +52,7 @@ class WorldPlan:
     checked: bool = True
 
 
-@define
+@define(repr=False)
 class World:
     """The venue's state. ``now`` is its clock in ms; only `advance` moves it."""
 

@@ -50,7 +50,7 @@ def walk(prices: Sequence[float], volume: float = 6.0) -> Bars:
     return bars(rows)
 
 
-@define
+@define(repr=False)
 class Client:
     """A client with a key. ``demo`` says whether it sends the header of the demo environment."""
 
@@ -130,7 +130,7 @@ class Client:
         return row
 
 
-@define
+@define(repr=False)
 class Desk:
     """A venue without sockets."""
 

@@ -136,12 +136,12 @@ class Call:
             Refused: 51000.
         """
         value = self.params.get(name, False)
-        if value in {"", None}:
+        if isinstance(value, bool):
+            return value
+        if value in (None, "", "false"):  # a tuple: what came may not be hashable
             return False
-        if value in {True, "true"}:
+        if value == "true":
             return True
-        if value in {False, "false"}:
-            return False
         raise Refused("51000", name)
 
     def market(self, name: str = "instId") -> Market:

@@ -79,7 +79,7 @@ class Session:
             self._error(refused, body)
 
     def _do(self, body: dict[str, Any]) -> None:
-        op = body.get("op")
+        op = str(body.get("op"))
         if op in OPS:
             self._order(body, f"/api/v5/trade/{OPS[op]}")
             return
@@ -91,12 +91,12 @@ class Session:
         self._asked.append(now)
         work: Callable[[dict[str, Any], dict[str, Any]], None] | None = {
             "login": self._login, "subscribe": self._subscribe, "unsubscribe": self._unsubscribe,
-        }.get(str(op))  # fmt: skip
+        }.get(op)  # fmt: skip
         if work is None:
-            raise Refused("60012", str(op))
+            raise Refused("60012", op)
         for arg in body["args"]:
-            if not isinstance(arg, dict):
-                raise Refused("60012", str(arg))
+            if not isinstance(arg, dict) or not all(isinstance(value, str | int | float) for value in arg.values()):
+                raise Refused("60012", str(arg)[:200])
             work(arg, body)
 
     def _send(self, body: dict[str, Any]) -> None:

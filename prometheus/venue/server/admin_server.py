@@ -51,7 +51,7 @@ class Admin:
         except PrometheusError as error:
             return {"error": error.message, "hint": error.hint or ""}
         except (TypeError, ValueError) as error:
-            return {"error": f"{asked['do']}: {error}", "hint": "see docs/venue.md"}
+            return {"error": f"{asked['do']}: {error}", "hint": 'for example {"do": "step", "ms": 1000}'}
 
     def _state(self, asked: dict[str, Any]) -> dict[str, Any]:
         del asked

@@ -60,7 +60,7 @@ def _detail(call: Call, account: Account) -> dict[str, Any]:
         "disEq": money(at.equity), "eq": money(at.equity), "eqUsd": money(at.equity), "fixedBal": "0",
         "frozenBal": money(frozen), "frpType": "0", "imr": money(at.cross_imr) if crossed else "0", "interest": "",
         "isoEq": money(iso_eq), "isoLiab": "", "isoUpl": money(at.iso_upl), "liab": "", "maxLoan": "",
-        "maxSpotInUse": "", "maxSpotInUseAmt": "", "mgnRatio": ratio(at.cross_equity, at.cross_mmr) if crossed else "",
+        "maxSpotInUseAmt": "", "mgnRatio": ratio(at.cross_equity, at.cross_mmr) if crossed else "",
         "mmr": money(at.cross_mmr) if crossed else "0",
         "notionalLever": ratio(at.cross_notional, at.cross_equity) if crossed else "0", "openAvgPx": "",
         "ordFrozen": money(at.ordered), "rewardBal": "0", "smtSyncEq": "0", "spotBal": "", "spotCopyTradingEq": "0",
@@ -197,6 +197,8 @@ def _largest(call: Call, account: Account, market: Market, mode: str, side: int)
     if found is None or found[0] <= 0:
         raise Refused("51000", "px")
     lever_said = parsed(call.text("leverage"), 2) if call.text("leverage") else None
+    if lever_said is not None and lever_said[0] <= 0:
+        raise Refused("51000", "leverage")
     lever = lever_said[0] if lever_said else account.lever(inst.inst_id, mode, "long" if side > 0 else "short")
     marks = {name: call.state.mark(name) for name in call.state.markets}
     position = account.positions.get((inst.inst_id, mode, "net"))
