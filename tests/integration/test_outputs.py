@@ -391,3 +391,44 @@ def test_two_runs_are_told_apart_by_more_than_their_arm(lived, ask, tmp_path):
         assert f"A_real {run.name[-4:]}" in out.replace("\n", " ")
     code, out, _ = ask("runs", "diff", first, second, "--root", lived.root)
     assert "different seeds" in out or "different config" in out
+
+
+# ---- words of a person -----------------------------------------------------------------------------------------------
+
+
+def test_returns_are_percentages_and_reasons_are_words(lived, ask):
+    out = ask("report", "latest", "--root", lived.root)[1]
+    line = next(line for line in out.splitlines() if line.strip().startswith("system ROI"))
+    assert line.count(" %") == 6
+    assert "quarterly_review" not in out
+    assert "review" in out
+    shown = ask("runs", "show", "latest", "--root", lived.root)[1]
+    assert shown.splitlines()[0].endswith("%)")
+    assert "quarterly_review" not in shown
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [(0, "0 B"), (1023, "1,023 B"), (1024, "1.0 KiB"), (74_667_331_584, "69.5 GiB"), (42_949_672_960, "40.0 GiB"),
+     (5 * 1024**5, "5,120.0 TiB")],
+)  # fmt: skip
+def test_bytes_have_one_rule(number, said):
+    from prometheus.v10.ops.storage.sizes import sized
+
+    assert sized(number) == said
+
+
+def test_a_pulled_switch_says_how_it_is_released_and_what_starts_again(tree, ask):
+    assert ask("stop", "--wait", 0, "--root", tree.root)[0] == 0
+    code, _, err = ask("run", "--root", tree.root)
+    assert (code, "prometheus-quant clear-stop" in err) == (64, True)
+    code, out, _ = ask("clear-stop", "--root", tree.root)
+    assert (code, "systemctl" in out, "prometheus-quant run starts a run" in out) == (0, False, True)
+
+
+def test_shipped_profiles_are_no_fault_of_a_tree_without_its_own(tree, ask):
+    for place in tree.layout.profiles.iterdir():
+        place.unlink()
+    findings = json.loads(ask("doctor", "--root", tree.root, "--json")[1])["findings"]
+    (found,) = [one for one in findings if one["check"] == "profiles"]
+    assert (found["level"], "the shipped ones are used" in found["what"]) == ("ok", True)
