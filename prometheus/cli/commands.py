@@ -21,8 +21,21 @@ HELP = frozenset(["-h", "--help"])
 
 LOOK = "Look: what is and what was"
 PANELS = {
-    LOOK: ("status", "runs", "report", "progress", "kpi", "pool", "genome", "index", "fences"),
-    "Run: evolve, replay, promote": ("run", "replay", "promote", "gate", "market", "profile", "snapshot"),
+    LOOK: (
+        "status",
+        "runs",
+        "report",
+        "progress",
+        "kpi",
+        "pool",
+        "genome",
+        "index",
+        "fences",
+        "watch",
+        "site",
+        "phylogeny",
+    ),
+    "Run: evolve, replay, promote": ("run", "replay", "promote", "gate", "market", "profile", "snapshot", "venue"),
     "Prove: evidence and its ledger": ("verify", "audit", "ledger", "incident", "core"),
     "Host: keep it in order": ("doctor", "stop", "clear-stop", "release", "retention", "custodian"),
 }
@@ -80,6 +93,11 @@ COMMANDS = (
     Command("index", "The index: rows made from the files, for questions over many runs.", "operate.index_command"),
     Command("report", "Report what happened to a run's population: trades, deaths, births, costs; compare two runs.",
             "research.ecology_command", "report_command", "REPORT_EXAMPLES"),
+    Command("site", "The site: static pages over all runs of an installation; no server, no script.",
+            "research.views.site_command"),
+    Command("phylogeny",
+            "Write who descends from whom in a run, as a CSV file in the ALife data standard for phylogenies.",
+            "research.views.phylogeny_command", "phylogeny_command", "PHYLOGENY_EXAMPLES"),
     Command("progress", "Show whether evolution gains anything from era to era; look as often as you like.",
             "research.progress_command", "progress_command", "PROGRESS_EXAMPLES"),
     Command("kpi", "Show how long populations live before they collapse, and whether that grows.",
@@ -101,6 +119,8 @@ COMMANDS = (
             "research.fences_command", "fences"),
     Command("status", "Show what runs, since when, on which image, and its state; needs neither root nor systemd.",
             "operate.status_command", "status_command", "STATUS_EXAMPLES"),
+    Command("watch", "Watch what runs: instances, populations, evidence, disk and journal; it only reads.",
+            "operate.watch_command", "watch_command", "WATCH_EXAMPLES"),
     Command("doctor",
             "Check this host and say how to mend what is wrong; exit 0 fit, 1 something fails, 2 could not check.",
             "operate.doctor_command", "doctor_command", "DOCTOR_EXAMPLES"),
@@ -129,6 +149,8 @@ COMMANDS = (
     Command("gate",
             "Test whether evolution used the order of returns: A against its null, by a design locked before the run.",
             "research.gate_command"),
+    Command("venue", "An exchange of our own on the loopback, to practise on and to test against.",
+            "research.venue_command"),
 )
 # fmt: on
 

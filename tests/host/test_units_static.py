@@ -55,6 +55,7 @@ def test_systemd_finds_nothing_wrong(installed):
         ("prometheus-retention.service", 22),
         ("prometheus-audit.service", 3),  # a plain process
         ("prometheus-checkpoint.service", 3),
+        ("prometheus-site.service", 3),
         ("prometheus-custodian@stage1-HF.service", 3),
         ("prometheus-preflight@HF.service", 3),
     ],
@@ -144,6 +145,15 @@ def test_the_nightly_audit_ends_before_systemd_ends_it_and_passes_an_unused_host
     assert minutes is not None
     assert budget * 1.2 <= 60 * int(minutes[1])
     assert "--unused-ok" in words
+
+
+def test_the_site_is_built_beside_evidence_that_it_cannot_write():
+    said = directives(text_of("prometheus-site"))
+    assert ("ReadOnlyPaths", "/var/lib/prometheus-quant") in said
+    assert ("StateDirectory", "prometheus-quant-site") in said
+    assert not any(name in {"ReadWritePaths", "ListenStream", "Sockets"} for name, _ in said)
+    assert ("PrivateNetwork", "yes") in said
+    assert value("prometheus-site", "ExecStart") == "/usr/bin/prometheus-quant site build --root /"
 
 
 def test_no_stage_waits_for_another_one_to_start_or_stop():

@@ -27,7 +27,7 @@ from tests.integration.conftest import Tree, small_profile
 OUTPUTS = Path(cli.__file__).with_name("outputs")
 BY_HAND = {
     "gate", "gate_planted", "gate_replay", "release_load", "release_use", "release_rollback", "core_lock", "index_push",
-    "promote", "replay", "error", "ledger_witness",
+    "promote", "replay", "error", "ledger_witness", "venue_serve", "venue_journal_verify",
 }  # fmt: skip
 """Commands that are too long for here, need a host or another server, or change what is shared."""
 MAPS = {
@@ -157,8 +157,13 @@ def tried(tree: Tree, place: Path) -> list[list[object]]:
         ["status"],
         ["clear-stop"],
         ["clear-stop"],
+        ["phylogeny", run, "--out", place / "p.csv"],
+        ["site", "where", "--out", place / "site"],
+        ["site", "build", "--out", place / "site"],
+        ["site", "page", run, "--out", place / "page.html"],
+        ["watch", "--once"],
     ]
-    return [[*words, "--root", tree.root] for words in here] + [["fences"], ["core", "check"]]
+    return [[*words, "--root", tree.root] for words in here] + [["fences"], ["core", "check"], ["venue", "faults"]]
 
 
 def name_of(words: list[object]) -> str:
@@ -355,6 +360,12 @@ WRITERS = [
     (["kpi", "--plot"], "x.png"),
     (["progress", "--plot"], "x.png"),
     (["ledger", "witness", "--to"], "witness"),
+    (["report", "latest", "--html"], "x.html"),
+    (["phylogeny", "latest", "--out"], "x.csv"),
+    (["site", "build", "--out"], "site"),
+    (["site", "page", "latest", "--out"], "x.html"),
+    (["venue", "serve", "--journal"], "x.jsonl"),
+    (["venue", "serve", "--admin"], "x.socket"),
 ]
 
 

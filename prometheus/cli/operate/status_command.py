@@ -86,7 +86,8 @@ def _disk(disk: Mapping[str, Any]) -> str:
     return (
         f"{size('used_bytes')} used of a budget of {size('budget_bytes')}; "
         f"{size('free_bytes')} free, {size('keep_free_bytes')} must stay free; "
-        f"{size('written_a_day')} a day now, {_full(disk)}"
+        f"{size('written_a_day')} a day now, {_full(disk)}; "
+        f"{_number(disk['agent_ticks_a_byte'])} agent-ticks for each byte"
     )
 
 

@@ -199,8 +199,9 @@ def _alike(first: Ecology, second: Ecology) -> list[tuple[str, bool]]:
 # ---- on the command line ---------------------------------------------------------------------------------------------
 
 REPORT_EXAMPLES = examples(
-    "report latest", "report HF/latest HF/latest~1 --svg roi.svg", "report HF_20260101T000000Z_1a2b3c4_5d6e --json"
-)
+    "report latest", "report HF/latest HF/latest~1 --svg roi.svg", "report latest --html run.html --lang zh",
+    "report HF_20260101T000000Z_1a2b3c4_5d6e --json",
+)  # fmt: skip
 
 
 def report_command(
@@ -213,10 +214,21 @@ def report_command(
     svg: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Draw the ROI of every experiment into this new file.")
     ] = None,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write one run as a self-contained page into this new file.")
+    ] = None,
+    lang: Annotated[str, typer.Option(metavar="en|zh", help="Language of the page.")] = "en",
+    check: Annotated[bool, typer.Option("--check", help="Build the page again and compare it with the file.")] = False,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> Report:
     """Report what happened to a run's population: trades, deaths, births, costs; compare two runs."""
     layout = Layout.under(root)
     places = [run_of(one, layout).path for one in runs]
+    if html is not None:
+        from prometheus.cli.research.views.page_command import page_options, report_page  # noqa: PLC0415  (an extra's)
+
+        return report_page(*page_options(places, html, lang, svg), check=check).asked(as_json=as_json)
+    if check or lang != "en":
+        raise UsageError("--check and --lang are of a page", hint="name it: --html FILE")
     return report_runs(places, svg).asked(as_json=as_json, as_csv=as_csv)

@@ -6,12 +6,15 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from prometheus.v10.base.errors import UsageError
+from prometheus.v10.base.modes import Tier
 from prometheus.v10.base.names import is_instance
 from prometheus.v10.base.outputs import refuse_output
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.base.text import printable
 from prometheus.v10.report.eras import LeftOut
 
+OF_RECORD = frozenset(["state", "pools", "market", "gates", *(tier.root_name for tier in Tier)])
+"""Directories of an installation that hold evidence and nothing else."""
 MOST_NAMED = 5
 """Eras or runs that one line names before it only counts the rest."""
 

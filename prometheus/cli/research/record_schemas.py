@@ -20,6 +20,7 @@ from prometheus.v10.evidence.records import events, tier2
 from prometheus.v10.evidence.records.fingerprint import ExecutionFingerprint
 from prometheus.v10.evidence.records.raw import RawIndex
 from prometheus.v10.evidence.records.raw_lines import RawOrder
+from prometheus.v10.evidence.records.series.population_series import PopulationSeries
 from prometheus.v10.evidence.records.summary import MultipleExperimentsSummary
 from prometheus.v10.evidence.records.telemetry import GatingTelemetry
 from prometheus.v10.evidence.schemas.json_schema import json_schema
@@ -58,6 +59,7 @@ RECORDS: dict[str, type] = {
     "promotion_request": Promotion,
     "promotion_claim": PromotionClaim,
     "founders": Founders,
+    "population_series": PopulationSeries,
     "pool_record": PoolRecord,
     "pool_snapshot": SnapshotIndex,
     "ledger_entry": LedgerEntry,

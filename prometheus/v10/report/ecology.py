@@ -28,13 +28,13 @@ from attrs import frozen
 from prometheus.v10.base.errors import EvidenceError, UsageError
 from prometheus.v10.base.names import Artifact
 from prometheus.v10.base.reading import LARGE, read_whole
-from prometheus.v10.evidence.chains.absences import open_evidence
 from prometheus.v10.evidence.records.canonical import strict_loads
 from prometheus.v10.evidence.records.codec import from_json_bytes
 from prometheus.v10.evidence.records.events import DeathReason
 from prometheus.v10.evidence.records.summary import ExperimentStats, MultipleExperimentsSummary, quantiles
 from prometheus.v10.evidence.writing.manifest import Status, read_manifest
 from prometheus.v10.report.cliff import cliffs_delta
+from prometheus.v10.report.run_events import event_lines, is_there
 
 Event = dict[str, Any]
 
@@ -141,7 +141,12 @@ def read_ecology(run: Path) -> Ecology:
     ).all_stats  # fmt: skip
     if not rows:
         raise UsageError(f"{run}: the run did no experiment")
-    deaths, births = list(_events(run / Artifact.DEATHS)), list(_events(run / Artifact.BIRTHS))
+    if not is_there(run, Artifact.DEATHS):
+        raise EvidenceError(
+            f"{run}: its event lines are gone",
+            hint="retention deletes them after events_days; population_series.jsonl has what they came to",
+        )
+    deaths, births = list(_events(run, Artifact.DEATHS)), list(_events(run, Artifact.BIRTHS))
     world = manifest.world
     collapsed = [row for row in rows if row.collapse.detected]
     try:
@@ -164,14 +169,12 @@ def read_ecology(run: Path) -> Ecology:
         raise EvidenceError(f"{run}: a record has no {error}", hint="verify the run's directory") from error
 
 
-def _events(path: Path) -> Iterator[Event]:
-    with open_evidence(path) as stream:
-        data = stream.read()
+def _events(run: Path, artifact: Artifact) -> Iterator[Event]:
     try:
-        for line in data.splitlines():
+        for line in event_lines(run, artifact):
             yield strict_loads(line)
     except ValueError as error:
-        raise EvidenceError(f"{path}: {error}", hint="verify the run's directory") from error
+        raise EvidenceError(f"{run / artifact}: {error}", hint="verify the run's directory") from error
 
 
 # ---- one value an experiment -----------------------------------------------------------------------------------------

@@ -68,6 +68,7 @@ class Harvest:
         founders: who founded it, where it has a line of descent; else empty.
         span: start and end of the experiment, seconds of its own machine's monotonic clock.
         residual: largest conservation gap seen, as a fraction of the total.
+        series: its line of ``population_series.jsonl``, where the run keeps that; else empty.
     """
 
     experiment: int
@@ -87,6 +88,7 @@ class Harvest:
     residual: float
     agent_ticks: int
     span: tuple[float, float]
+    series: bytes = b""
 
 
 def harvest(

@@ -211,8 +211,9 @@ class Run:
             directory.append(Artifact.BIRTHS, harvest.births)
             directory.append(Artifact.SURVIVORS, harvest.survivors)
             directory.append(Artifact.COLLAPSES, harvest.collapses)
-            if harvest.founders:
-                directory.append(Artifact.FOUNDERS, harvest.founders)
+            for artifact, line in ((Artifact.FOUNDERS, harvest.founders), (Artifact.POPULATION_SERIES, harvest.series)):
+                if line:
+                    directory.append(artifact, line)
         directory.commit()
         for number, entry in zip(self._pool.append(entries), entries, strict=True):
             self.claim.add(number, entry.id)
@@ -333,7 +334,11 @@ class Run:
         said = journal_state(self.journal, nulls)
         directory.write_manifest(finish(self.manifest, status, figures, said, nulls, self.clock))
         done = status is not Status.FAILED
-        seal = directory.seal(self.ledger, complete=done, on_file=self._sealing, status=status.value, pool=pool)
+        tier1 = self.manifest.meta.tier == Tier.TIER1_HF.value
+        seal = directory.seal(
+            self.ledger, complete=done, compress=tier1 and self.workload.profile.evidence.compress is not False,
+            on_file=self._sealing, status=status.value, pool=pool,
+        )  # fmt: skip
         self.journal.send(
             Event.RUN_SEALED, f"{self.manifest.run_id} is sealed: {seal.files} files",
             path=str(directory.path), files=seal.files, bytes=seal.bytes, seal=seal.sha256,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from prometheus.v10.evidence.records.manifest_parts import Window
+from prometheus.v10.evidence.records.series.moments import SERIES, TIER_1, moments_in
 from prometheus.v10.runs.control import RunOutcome
 from prometheus.v10.runs.founding.descents import RunDescent, descend
 from prometheus.v10.runs.harvest import Harvest
@@ -69,7 +70,7 @@ class Stage1Work(OfflineWorkload):
             core_hash=self.core,
             exchange=self.exchange,
             run_counter=self.counter,
-            extra={} if self.descent is None else self.descent.facts(),
+            extra={SERIES: {"moments": TIER_1}, **({} if self.descent is None else self.descent.facts())},
         )
 
     def work(self, run: Run) -> None:
@@ -80,6 +81,7 @@ class Stage1Work(OfflineWorkload):
                 keep_orders_one_in=self.profile.evidence.order_sample_one_in,
                 interesting=self.profile.interesting,
                 plan=None if self.descent is None else self.descent.plans[who.experiment],
+                moments=moments_in(run.manifest.extra),
                 stop_after=None if self.limits is None else self.limits[who.experiment],
             )
             for who in identities(run.manifest, self.world, self.profile.pool)

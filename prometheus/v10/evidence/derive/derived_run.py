@@ -23,6 +23,7 @@ from prometheus.v10.evidence.derive.typed import (
     shown,
     table,
 )
+from prometheus.v10.evidence.records.series.moments import SERIES, TIER_1, TIER_2
 from prometheus.v10.evidence.records.verify_manifest import moment
 
 Say = Callable[[str], None]
@@ -72,6 +73,9 @@ def check_plan(manifest: Mapping[str, Any], say: Say) -> None:
         return
     equal(say, "world", dict(world), world_of(table(config.get("world")), int(step)))
     check_era(manifest, say)
+    if SERIES in manifest:
+        promoted = table(manifest.get("meta")).get("tier") == Tier.TIER2_FULL.value
+        equal(say, SERIES, manifest[SERIES], {"moments": TIER_2 if promoted else TIER_1})
     cycle = _check_window(manifest, config, table(manifest.get("window")), market, say)
     check_market(config, market, int(step), say, cycle=cycle)
     _check_seeds(manifest, table(config.get("experiments")), say)

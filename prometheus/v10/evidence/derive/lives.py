@@ -17,6 +17,7 @@ from prometheus.v10.base.names import Artifact
 from prometheus.v10.evidence.derive.book import Book
 from prometheus.v10.evidence.derive.patterns import Patterns
 from prometheus.v10.evidence.derive.rows import FILES, collapse_findings, row_findings
+from prometheus.v10.evidence.derive.series.series_of import series_of
 from prometheus.v10.evidence.derive.setting import Heard, Setting
 from prometheus.v10.evidence.derive.sharing import MOST_SHARES, Share, can_share, cut, hashed, in_processes
 from prometheus.v10.evidence.derive.streams import EventFile, as_bytes, lines_between
@@ -39,6 +40,7 @@ class Told:
         liquidated: tick and side of the position of each liquidation, by genome_index.
         founders: digests of the founders' genomes (`Setting.founders_told`).
         figures: of each agent (`Setting.figures_told`).
+        series: what the population's series must say, where the run keeps one (`series_of`).
     """
 
     reasons: Counter[str]
@@ -57,6 +59,7 @@ class Told:
     liquidated: dict[int, tuple[int, str]]
     founders: tuple[bytes, ...] = ()
     figures: array[float] = field(default_factory=lambda: array("d"))
+    series: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -305,4 +308,5 @@ def _told(book: Book, ticks: int, *, completed: bool) -> Told:
         liquidated=book.liquidated,
         founders=book.setting.founders_told(book.sha256),
         figures=book.setting.figures_told(book),
+        series=series_of(book, ticks),
     )

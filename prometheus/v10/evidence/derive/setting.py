@@ -17,6 +17,7 @@ from prometheus.v10.evidence.derive.derived_world import outside_contract
 from prometheus.v10.evidence.derive.typed import is_count, is_int, is_real, is_text, table
 from prometheus.v10.evidence.pools.descent import NULL
 from prometheus.v10.evidence.pools.handed import EVERYONE, Handing
+from prometheus.v10.evidence.records.series.moments import moments_in
 
 MOST_TICKS = 1 << 26
 """A window with more bars is not looked at: half a century of minutes has fewer."""
@@ -89,6 +90,7 @@ class Setting:
         survivors: whether the run files its survivors (manifest version 2).
         handing: which survivors are handed to the pool.
         lines: of each experiment, where the run is an era (`prometheus.v10.evidence.pools.descent`).
+        moments: of the population's series; 0 where the run keeps none.
         shuffled: the setting of experiments of the line on shuffled returns; None where there is none.
     """
 
@@ -111,6 +113,7 @@ class Setting:
     interesting: Mapping[str, Any] = field(default_factory=dict)
     handing: Handing = EVERYONE
     lines: tuple[str, ...] = ()
+    moments: int = 0
     shuffled: Setting | None = None
 
     @property
@@ -208,6 +211,7 @@ def setting_of(manifest: Mapping[str, Any]) -> Setting | None:
         world=world,
         interesting=table(config.get("interesting")),
         handing=handing_of(table(config.get("pool"))),
+        moments=moments_in(manifest),
         lines=tuple(lines) if known and isinstance(lines, list) else (),
     )
     return replace(made, shuffled=replace(made, arm=Arm.B2_SHUFFLE_RETURNS.value)) if NULL in made.lines else made

@@ -36,6 +36,7 @@ from prometheus.v10.core.world import Experiment
 from prometheus.v10.evidence.records.codec import structure_config
 from prometheus.v10.evidence.records.event_lines import utc_texts
 from prometheus.v10.evidence.records.manifest_parts import Window
+from prometheus.v10.evidence.records.series.moments import SERIES, TIER_2, moments_in
 from prometheus.v10.evidence.records.tier2 import RebuiltPosition
 from prometheus.v10.evidence.schemas.shapes import A_RUN, COUNT, SHA256, absent, pattern, words
 from prometheus.v10.evidence.verify.verify_run import verify_run
@@ -55,6 +56,7 @@ from prometheus.v10.runs.request import setup
 from prometheus.v10.runs.request.ablation import mask
 from prometheus.v10.runs.request.profile import MIB, Profile
 from prometheus.v10.runs.run import Run, open_run
+from prometheus.v10.runs.sampling import Sampler
 from prometheus.v10.runs.workers.invariance import check_core
 from prometheus.v10.runs.workload import Facts, RunRequest, Surroundings
 
@@ -280,6 +282,7 @@ class Tier2Work(OfflineWorkload):
             core_hash=self.core,
             exchange=self.exchange,
             extra={
+                SERIES: {"moments": TIER_2},
                 **({} if self.descent is None else self.descent.facts()),
                 **({} if self.promotes is None else {"promotion": claim_of(self.promotes[0]).plain()}),
             },
@@ -298,7 +301,8 @@ class Tier2Work(OfflineWorkload):
             founding=None if plan is None else plan.genomes(world.config, who.seed),
         )  # fmt: skip
         times = utc_texts(bars.open_time + world.config.timeframe_s)
-        self._trace(run, experiment, times)
+        sampler = Sampler(who, world.config, market.close, moments_in(run.manifest.extra))
+        self._trace(run, experiment, times, sampler)
         held = made.open_positions(experiment)
         result = experiment.result()
         scene = Scene(
@@ -313,7 +317,7 @@ class Tier2Work(OfflineWorkload):
             result, who, bars.open_time, scene, (began, run.clock.monotonic()), for_pool=False,
             founders=b"" if plan is None else plan.record(run_id, 0, who.seed, who.arm, count),
         )  # fmt: skip
-        run.file([harvested], ())
+        run.file([evolve(harvested, series=sampler.line(result))], ())
         directory.write_bytes(Artifact.GENOMES, made.genomes_npy(result))
         directory.write_bytes(Artifact.BEHAVIORS, made.behaviors_json(result, run_id, 0))
         lots = world.config.lot_contracts, world.config.lot_btc
@@ -331,7 +335,7 @@ class Tier2Work(OfflineWorkload):
             )
             run.say("promotion", evolve(claim_of(promotion), proof=self.proof).plain())
 
-    def _trace(self, run: Run, experiment: Experiment, times: list[str]) -> None:
+    def _trace(self, run: Run, experiment: Experiment, times: list[str], sampler: Sampler) -> None:
         """Run the experiment to its end (or to the limit of a replay), tick by tick, and write its trace."""
         last = experiment.total_ticks if self.limits is None else self.limits.get(0, 0)
         row, symbol, run_id = run.table.rows[0], self.world.market.symbol, run.manifest.run_id
@@ -340,6 +344,7 @@ class Tier2Work(OfflineWorkload):
         while experiment.tick < last and not experiment.done and not (run.table.stopped and self.limits is None):
             before = experiment.tick
             experiment.step(1)
+            sampler.look(experiment)
             if experiment.tick > before:
                 lines.append(trace_line(experiment, run_id, 0, symbol, times[before]))
             if len(lines) == TICKS_A_PART:

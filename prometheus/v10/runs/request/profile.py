@@ -104,10 +104,15 @@ class PoolTable:
 
 @frozen(kw_only=True)
 class EvidenceTable:
-    """``[evidence]``: raw orders: one in N of the plain ones is kept, all of the eventful ones, under a budget."""
+    """``[evidence]``: raw orders: one in N of the plain ones is kept, all of the eventful ones, under a budget.
+
+    Attributes:
+        compress: event files stay only in their compressed form, ``NAME.zst``, once a run is sealed (None: yes).
+    """
 
     order_sample_one_in: int = field(default=1000, validator=validators.ge(0))
     raw_budget_bytes: int = field(default=64 * MIB, validator=validators.ge(0))
+    compress: bool | None = None
 
 
 @frozen(kw_only=True)
@@ -115,7 +120,7 @@ class RetentionTable:
     """``[retention]``: how long things are kept; what is not named is kept for ever (contracts, section 12).
 
     The bounds on raw samples of Tier-1 runs hold together: whichever is broken, the oldest go until none is. Manifests,
-    fingerprints, telemetry, summaries, events and pools are never deleted; neither is anything of a promoted run.
+    fingerprints, telemetry, summaries and pools are never deleted; neither is anything of a promoted run.
 
     Attributes:
         raw_days: age of raw samples, from the run's seal.
@@ -123,6 +128,8 @@ class RetentionTable:
         keep_free_bytes: to be left free on the disk (None: what ``[disk]`` says).
         tier2_days: Tier-2 runs older than this are named in the plan; each goes only with an operator's reason.
         snapshot_days: age of pool snapshots (None: for ever); the newest, and those that a run names, always stay.
+        events_days: age of the lines of births, deaths and survivors, from the run's seal, where the run's sealed
+            ``population_series.jsonl`` says what they came to (None: for ever).
         compress_days: age at which the event files of sealed runs are compressed (None: never).
     """
 
@@ -132,6 +139,7 @@ class RetentionTable:
     tier2_days: int | None = field(default=None, validator=validators.optional(validators.ge(1)))
     snapshot_days: int | None = field(default=None, validator=validators.optional(validators.ge(1)))
     compress_days: int | None = field(default=None, validator=validators.optional(validators.ge(1)))
+    events_days: int | None = field(default=None, validator=validators.optional(validators.ge(1)))
 
 
 @frozen(kw_only=True)

@@ -16,7 +16,7 @@ from multiprocessing.sharedctypes import RawArray
 from typing import Any
 
 import numpy as np
-from attrs import frozen
+from attrs import evolve, frozen
 
 from prometheus.v10.base.errors import HostError
 from prometheus.v10.base.modes import Arm
@@ -27,6 +27,7 @@ from prometheus.v10.runs.harvest import Harvest, harvest
 from prometheus.v10.runs.observe import Scene
 from prometheus.v10.runs.request.ablation import mask
 from prometheus.v10.runs.request.setup import World, arm_bars, known_market
+from prometheus.v10.runs.sampling import Sampler
 from prometheus.v10.runs.who import Identity
 from prometheus.v10.runs.workers.cluster import begin_worker, in_order, open_executor
 from prometheus.v10.runs.workers.fork_server import PRELOAD, end_unused_server, start_fork_server
@@ -52,6 +53,7 @@ class Job:
         keep_orders_one_in: sample of plain orders to keep.
         interesting: thresholds of the patterns among deaths.
         plan: who founds it; None draws all founders.
+        moments: at which its population is sampled, about so many in a whole window; 0 for none.
         stop_after: run only this many ticks (a replay of a stopped experiment); None runs the whole window.
     """
 
@@ -59,6 +61,7 @@ class Job:
     keep_orders_one_in: int
     interesting: InterestingTable
     plan: Plan | None = None
+    moments: int = 0
     stop_after: int | None = None
 
 
@@ -96,10 +99,12 @@ def run_job(world: World, job: Job, table: ProgressTable, look: Callable[[], Non
         environment=known.environment,
     )  # fmt: skip
     last = experiment.total_ticks if job.stop_after is None else job.stop_after
+    sampler = Sampler(job.who, world.config, known.market.close, job.moments)
     row = table.rows[job.who.experiment]
     while experiment.tick < last and not experiment.done and not (table.stopped and job.stop_after is None):
         step = min(MAX_STEP_TICKS, max(1, STEP_AGENT_TICKS // max(experiment.alive, 1)))
-        experiment.step(min(step, last - experiment.tick))
+        experiment.step(min(step, last - experiment.tick, sampler.until(experiment.tick)))
+        sampler.look(experiment)
         row[:] = experiment.figures()
         look()
     if experiment.tick == 0 and not experiment.done:
@@ -114,11 +119,12 @@ def run_job(world: World, job: Job, table: ProgressTable, look: Callable[[], Non
         interesting=job.interesting,
     )
     who, plan, count = job.who, job.plan, world.config.founders
-    return harvest(
+    harvested = harvest(
         result, who, bars.open_time, scene, (started, time.monotonic()), for_pool=not world.counterfactual,
         exposures=[] if plan is None else plan.exposures(count),
         founders=b"" if plan is None else plan.record(who.run_id, who.experiment, who.seed, who.arm, count),
     )  # fmt: skip
+    return evolve(harvested, series=sampler.line(result))
 
 
 # ---- worker processes

@@ -1,0 +1,1 @@
+"""Commands that write a view of runs into a file: pages, sites and phylogenies."""
