@@ -21,8 +21,21 @@ HELP = frozenset(["-h", "--help"])
 
 LOOK = "Look: what is and what was"
 PANELS = {
-    LOOK: ("status", "runs", "report", "progress", "kpi", "pool", "genome", "index", "fences"),
-    "Run: evolve, replay, promote": ("run", "replay", "promote", "gate", "market", "profile", "snapshot"),
+    LOOK: (
+        "status",
+        "runs",
+        "report",
+        "progress",
+        "kpi",
+        "pool",
+        "genome",
+        "index",
+        "fences",
+        "watch",
+        "site",
+        "phylogeny",
+    ),
+    "Run: evolve, replay, promote": ("run", "replay", "promote", "gate", "market", "profile", "snapshot", "venue"),
     "Prove: evidence and its ledger": ("verify", "audit", "ledger", "incident", "core"),
     "Host: keep it in order": ("doctor", "stop", "clear-stop", "release", "retention", "custodian"),
 }

@@ -27,7 +27,7 @@ from tests.integration.conftest import Tree, small_profile
 OUTPUTS = Path(cli.__file__).with_name("outputs")
 BY_HAND = {
     "gate", "gate_planted", "gate_replay", "release_load", "release_use", "release_rollback", "core_lock", "index_push",
-    "promote", "replay", "error", "ledger_witness",
+    "promote", "replay", "error", "ledger_witness", "venue_serve", "venue_journal_verify",
 }  # fmt: skip
 """Commands that are too long for here, need a host or another server, or change what is shared."""
 MAPS = {
@@ -157,8 +157,13 @@ def tried(tree: Tree, place: Path) -> list[list[object]]:
         ["status"],
         ["clear-stop"],
         ["clear-stop"],
+        ["phylogeny", run, "--out", place / "p.csv"],
+        ["site", "where", "--out", place / "site"],
+        ["site", "build", "--out", place / "site"],
+        ["site", "page", run, "--out", place / "page.html"],
+        ["watch", "--once"],
     ]
-    return [[*words, "--root", tree.root] for words in here] + [["fences"], ["core", "check"]]
+    return [[*words, "--root", tree.root] for words in here] + [["fences"], ["core", "check"], ["venue", "faults"]]
 
 
 def name_of(words: list[object]) -> str:
@@ -355,6 +360,12 @@ WRITERS = [
     (["kpi", "--plot"], "x.png"),
     (["progress", "--plot"], "x.png"),
     (["ledger", "witness", "--to"], "witness"),
+    (["report", "latest", "--html"], "x.html"),
+    (["phylogeny", "latest", "--out"], "x.csv"),
+    (["site", "build", "--out"], "site"),
+    (["site", "page", "latest", "--out"], "x.html"),
+    (["venue", "serve", "--journal"], "x.jsonl"),
+    (["venue", "serve", "--admin"], "x.socket"),
 ]
 
 
@@ -391,3 +402,44 @@ def test_two_runs_are_told_apart_by_more_than_their_arm(lived, ask, tmp_path):
         assert f"A_real {run.name[-4:]}" in out.replace("\n", " ")
     code, out, _ = ask("runs", "diff", first, second, "--root", lived.root)
     assert "different seeds" in out or "different config" in out
+
+
+# ---- words of a person -----------------------------------------------------------------------------------------------
+
+
+def test_returns_are_percentages_and_reasons_are_words(lived, ask):
+    out = ask("report", "latest", "--root", lived.root)[1]
+    line = next(line for line in out.splitlines() if line.strip().startswith("system ROI"))
+    assert line.count(" %") == 6
+    assert "quarterly_review" not in out
+    assert "review" in out
+    shown = ask("runs", "show", "latest", "--root", lived.root)[1]
+    assert shown.splitlines()[0].endswith("%)")
+    assert "quarterly_review" not in shown
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [(0, "0 B"), (1023, "1,023 B"), (1024, "1.0 KiB"), (74_667_331_584, "69.5 GiB"), (42_949_672_960, "40.0 GiB"),
+     (5 * 1024**5, "5,120.0 TiB")],
+)  # fmt: skip
+def test_bytes_have_one_rule(number, said):
+    from prometheus.v10.ops.storage.sizes import sized
+
+    assert sized(number) == said
+
+
+def test_a_pulled_switch_says_how_it_is_released_and_what_starts_again(tree, ask):
+    assert ask("stop", "--wait", 0, "--root", tree.root)[0] == 0
+    code, _, err = ask("run", "--root", tree.root)
+    assert (code, "prometheus-quant clear-stop" in err) == (64, True)
+    code, out, _ = ask("clear-stop", "--root", tree.root)
+    assert (code, "systemctl" in out, "prometheus-quant run starts a run" in out) == (0, False, True)
+
+
+def test_shipped_profiles_are_no_fault_of_a_tree_without_its_own(tree, ask):
+    for place in tree.layout.profiles.iterdir():
+        place.unlink()
+    findings = json.loads(ask("doctor", "--root", tree.root, "--json")[1])["findings"]
+    (found,) = [one for one in findings if one["check"] == "profiles"]
+    assert (found["level"], "the shipped ones are used" in found["what"]) == ("ok", True)

@@ -10,16 +10,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import jsonlines
-import numpy as np
 import typer
 from attrs import define, field, frozen
 from rich.console import RenderableType
 
 from prometheus.cli.names_of import existing
-from prometheus.cli.operate.evidence_command import verify_all
 from prometheus.cli.options import DEFAULT_ROOT, AsCsv, AsJson, Root, StageOption, examples, group
 from prometheus.cli.report import Report, facts, table
 from prometheus.cli.research.pool_best import best_command
@@ -29,8 +26,11 @@ from prometheus.v10.base.outputs import refuse_output
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.base.text import printable
 from prometheus.v10.evidence.chains.pool_line import LOCI
-from prometheus.v10.evidence.pools.pool import iter_records
-from prometheus.v10.evidence.pools.pool_record import PoolRecord
+
+if TYPE_CHECKING:
+    from prometheus.v10.evidence.pools.pool_record import PoolRecord
+
+# numpy and the verifier are imported where they are used: `pool best` answers from the index without them.
 
 PARQUET_ROWS = 1000
 PLACE = ("n", "id", "run_id", "experiment", "genome_index", "arm", "seed")
@@ -45,6 +45,13 @@ def flat(record: PoolRecord) -> dict[str, Any]:
     if isinstance(verdict := record.metrics_summary.get("verdict"), dict):
         row["labels"] = "+".join(verdict["labels"]) or "none"
     return {**row, "genome_sha256": record.genome_sha256}
+
+
+def iter_records(pool: Path) -> Iterator[PoolRecord]:
+    """The records of a pool, the chain checked on the way."""
+    from prometheus.v10.evidence.pools import pool as pools  # noqa: PLC0415
+
+    return pools.iter_records(pool)
 
 
 def existing_pool(pool: Path) -> Path:
@@ -291,6 +298,8 @@ def export(pool: Path, out: Path, layout: Layout) -> Report:
 
 
 def _write_npy(pool: Path, part: Path) -> int:
+    import numpy as np  # noqa: PLC0415
+
     count = sum(1 for _ in iter_records(pool))
     header = {"descr": "<f4", "fortran_order": False, "shape": (count, LOCI)}
     written = 0
@@ -304,6 +313,8 @@ def _write_npy(pool: Path, part: Path) -> int:
 
 
 def _write_jsonl(pool: Path, part: Path) -> int:
+    import jsonlines  # noqa: PLC0415
+
     count = 0
     with part.open("w", encoding="ascii") as file, jsonlines.Writer(file, sort_keys=True, compact=True) as writer:
         for record in iter_records(pool):
@@ -407,6 +418,8 @@ def verify_command(
     as_json: AsJson = False,
 ) -> Report:
     """Check every rule of every line; exit 0 pass, 1 fail, 2 could not check."""
+    from prometheus.cli.operate.evidence_command import verify_all  # noqa: PLC0415
+
     return verify_all([_chosen(file, root, stage)], context.obj).asked(as_json=as_json)
 
 

@@ -15,6 +15,7 @@ from attrs import asdict, frozen
 from prometheus.cli.options import DEFAULT_ROOT, AsJson, Root, examples, group
 from prometheus.cli.report import Report, facts, table
 from prometheus.v10.base.errors import UsageError, host_error
+from prometheus.v10.base.outputs import refuse_sealed_place
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.market.bars import Bars
 from prometheus.v10.market.resolve import SYNTHETIC, MarketSpec, resolve_market
@@ -97,7 +98,7 @@ async def serve(world: World, how: Serving) -> None:
 def _announce(world: World, address: str, *, as_json: bool) -> None:
     data = described(world, address)
     if as_json:
-        typer.echo(json.dumps(data, sort_keys=True))
+        typer.echo(json.dumps({**data, "schema": "venue_serve/1"}, sort_keys=True))
     else:
         typer.echo(f"venue at {address}; Ctrl-C ends it")
         for name in ("demo main", "live main"):
@@ -135,9 +136,13 @@ def serve_command(
 ) -> None:
     """Serve the exchange until Ctrl-C; print its address, a key pair for demo and one for live, and the book."""
     loopback(host)
+    layout = Layout.under(root)
+    for place in (admin, journal):
+        if place is not None:
+            refuse_sealed_place(place, layout=layout)
     if step and speed != 1.0:
         raise UsageError("--step and --speed exclude each other", hint="leave one out")
-    bars = bars_of(market, Layout.under(root), seed=seed, days=days)
+    bars = bars_of(market, layout, seed=seed, days=days)
     start = None if step else time.time_ns() // 1_000_000
     world = open_world(WorldPlan(bars=[bars], seed=seed, start_ms=start, limits=not unlimited))
     if not step:

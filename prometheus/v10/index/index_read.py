@@ -9,7 +9,7 @@ from __future__ import annotations
 import operator
 import re
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
@@ -29,6 +29,8 @@ from prometheus.v10.index.index_file import meta, reading
 from prometheus.v10.index.index_rows import OF_RUNS, Told, rows_of
 from prometheus.v10.index.index_tables import POOL_RECORDS, RUNS
 
+LOOK_AHEAD = 200
+"""Rows, for each one that is wanted, among which the best of each value are looked for before all rows are."""
 MOST_MANIFESTS = 200
 """Runs that are read from their own files where no index has them."""
 NUMBERS = frozenset(
@@ -242,11 +244,9 @@ def _rows(db: sqlite3.Connection, asked: Asked) -> list[Record]:
         text, given = one.sql()
         conditions.append(text)
         values += given
-    direction = "ASC" if asked.ascending else "DESC"
-    query = (
-        f"SELECT * FROM {RUNS.name} WHERE {' AND '.join(conditions)} "
-        f"ORDER BY {asked.sort} IS NULL, {asked.sort} {direction}, run_id {direction} LIMIT ?"
-    )
+    name = asked.sort  # null is the least to SQLite: last, as it should be, where the largest come first
+    order = f"{name} IS NULL, {name}, run_id" if asked.ascending else f"{name} DESC, run_id DESC"
+    query = f"SELECT * FROM {RUNS.name} WHERE {' AND '.join(conditions)} ORDER BY {order} LIMIT ?"
     return [_row(values) for values in db.execute(query, [*values, asked.limit + MOST_MANIFESTS])]
 
 
@@ -287,21 +287,36 @@ def best_records(
     with reading(layout, pool_file(stage)) as db:
         if db is None:
             return None
-        rows: list[Record] = []
-        seen: set[Any] = set()
         conditions = " AND ".join([f"{by} IS NOT NULL", *(one.sql()[0] for one in where)])
         values = [value for one in where for value in one.sql()[1]]
-        query = f"SELECT * FROM {POOL_RECORDS.name} WHERE {conditions} ORDER BY {by} DESC, n DESC"
-        for found in db.execute(query, values):
-            row = record_of_row(found)
-            if one_each is not None:
-                if row[one_each] in seen:
-                    continue
-                seen.add(row[one_each])
-            rows.append(row)
-            if len(rows) == limit:
-                break
+        query = f"SELECT * FROM {POOL_RECORDS.name} WHERE {conditions} ORDER BY {by} DESC, n DESC LIMIT ?"
+        found = map(record_of_row, db.execute(query, [*values, limit if one_each is None else limit * LOOK_AHEAD]))
+        rows = list(found) if one_each is None else _first_of_each(found, one_each, limit)
+        if len(rows) < limit and one_each is not None:
+            rows = _best_of_each(db, (conditions, values), by, one_each)[:limit]
         return Answer(rows, _pool_as_of(meta(db)), indexed=True)
+
+
+def _first_of_each(rows: Iterable[Record], name: str, limit: int) -> list[Record]:
+    """The first row of each value of a column, as far as some rows show them."""
+    found: dict[Any, Record] = {}
+    for row in rows:
+        found.setdefault(row[name], row)
+        if len(found) == limit:
+            break
+    return list(found.values())
+
+
+def _best_of_each(db: sqlite3.Connection, where: tuple[str, list[Any]], by: str, name: str) -> list[Record]:
+    """The best row of each value of a column, by a pass over all of them: there are few values, or few rows."""
+    best: dict[Any, tuple[float, int]] = {}
+    query = f"SELECT {name}, {by}, n FROM {POOL_RECORDS.name} WHERE {where[0]}"
+    for value, figure, n in db.execute(query, where[1]):
+        if value not in best or (figure, n) > best[value]:
+            best[value] = (figure, n)
+    numbers = [n for _, n in sorted(best.values(), reverse=True)]
+    one = f"SELECT * FROM {POOL_RECORDS.name} WHERE n = ?"
+    return [record_of_row(db.execute(one, (n,)).fetchone()) for n in numbers]
 
 
 def find_records(layout: Layout, stage: Stage, digits: str, limit: int) -> Answer | None:

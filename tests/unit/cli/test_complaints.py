@@ -10,7 +10,7 @@ from prometheus.cli.commands import COMMANDS
 from prometheus.cli.complaints import ACTING
 
 MISTAKES = [
-    ("reprot X", 64, "there is no command 'reprot'", "did you mean 'prometheus-quant report'?"),
+    ("rport X", 64, "there is no command 'rport'", "did you mean 'prometheus-quant report'?"),
     ("report", 64, "report needs the argument RUN", "report --help"),
     ("report HF_20260101T000000Z_1a2b3c4_0aaa", 64, "no run HF_20260101", "there are no runs yet"),
     ("report {root}/runs_hf", 64, "there is no run at", "runs list"),
@@ -109,8 +109,8 @@ def layout_stage():
 
 
 WORDS_OF_OTHERS = [
-    "top", "stat", "sto", "stp", "runn", "start", "kill", "ps", "list", "show", "rm", "clear", "use", "load", "delete",
-    "gc", "prune", "runs-list", "stpo", "help", "ls", "promo", "rell",
+    "top", "stat", "sto", "stp", "runx", "start", "kill", "ps", "list", "show", "rm", "clear", "use", "load", "delete",
+    "gc", "prune", "runs-list", "tpos", "help", "ls", "promo", "rell",
 ]  # fmt: skip
 
 
