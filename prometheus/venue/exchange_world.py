@@ -184,7 +184,8 @@ def open_world(plan: WorldPlan) -> World:
     for state in environments.values():
         _people(world, state)
     journal.write(start, "opened", {
-        "schema": SCHEMA, "seed": plan.seed, "bars": [one.sha256() for one in plan.bars], "warm_up": warm_up,
+        "schema": SCHEMA, "seed": plan.seed, "bars": [one.sha256() for one in plan.bars],
+        "rows": [len(one) for one in plan.bars], "warm_up": warm_up,
         "deposit": plan.deposit, "limits": plan.limits,
     })  # fmt: skip
     return world
