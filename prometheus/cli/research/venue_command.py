@@ -87,7 +87,8 @@ async def serve(world: World, how: Serving) -> None:
     try:
         if how.admin is not None:
             admin = await serve_admin(Admin(gate, mischief, pace, stopped.set), how.admin)
-        _announce(world, f"http://{loopback(how.host)}:{port}", as_json=how.as_json)
+        address = loopback(how.host)
+        _announce(world, f"http://{f'[{address}]' if ':' in address else address}:{port}", as_json=how.as_json)
         await stopped.wait()
     finally:
         if admin is not None:
