@@ -180,6 +180,8 @@ class Gate:
 
 
 def _permitted(endpoint: Endpoint, key: Key) -> None:
+    if endpoint.live_only and key.environment == "demo":
+        raise Refused("50038")
     if endpoint.trades and TRADE not in key.permissions:
         raise Refused("50120")
 
