@@ -19,7 +19,7 @@ from prometheus.v10.base.errors import EvidenceError, host_error
 
 SCHEMA: Final = "prometheus.venue-journal/1"
 BEGINNING: Final = "0" * 64
-TAIL: Final = 2_000
+TAIL: Final = 1_000
 """Lines that are kept in memory for who asks."""
 
 

@@ -20,7 +20,7 @@ from prometheus.venue.gateway.rate_buckets import SUB_ACCOUNT, Buckets
 from prometheus.venue.gateway.signatures import authenticated, is_demo
 from prometheus.venue.key_ring import TRADE, Key
 
-LARGEST_BODY: Final = 1 << 20
+LARGEST_BODY: Final = 1 << 16
 _NOT_FOUND: Final = {
     "code": 404, "data": {}, "detailMsg": "", "error_code": "404", "error_message": "Not Found", "msg": "Not Found",
 }  # fmt: skip
