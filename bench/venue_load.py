@@ -117,6 +117,7 @@ def a_million(orders: int) -> list[int]:
         _ask(gate, key, "POST", "/api/v5/trade/cancel-order", cancel)
         if (at + 1) % (orders // 10) == 0:
             seen.append(_resident())
+            print(f"  {at + 1:,} orders: {seen[-1]} MiB resident", flush=True)  # noqa: T201
     return seen
 
 
@@ -143,7 +144,7 @@ def main() -> None:
     print(f"a day of 1 m bars: {a_day():.1f} s of processor time")  # noqa: T201
     for name, rate in served().items():
         print(f"{name}: {rate:,.0f} signed requests/s on one core")  # noqa: T201
-    print(f"{orders:,} orders, resident MiB at each tenth: {a_million(orders)}")  # noqa: T201
+    a_million(orders)
 
 
 if __name__ == "__main__":

@@ -219,6 +219,21 @@ def test_a_silent_venue_keeps_the_connection_and_says_nothing(served):
     assert served.desk.client().account.by_client["w"].state == "live"
 
 
+def test_connections_are_refused_while_nobody_listens(served):
+    served.admin(do="inject", fault="load.refused", arguments={"seconds": 0.5})
+    refused = 0
+    for _ in range(3000):
+        try:
+            with socket.create_connection(("127.0.0.1", served.port), timeout=30):
+                if refused:
+                    break
+        except ConnectionRefusedError:
+            refused += 1
+        threading.Event().wait(0.005)
+    assert refused > 0
+    assert served.talk(TIME).startswith(b"HTTP/1.1 200")
+
+
 def test_a_slow_body_arrives_whole(served):
     served.desk.inject("load.slow_body", pause_s=0.01)
     answer = served.talk(signed(served, "GET", "/api/v5/account/balance"))

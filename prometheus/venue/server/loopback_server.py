@@ -27,6 +27,7 @@ from prometheus.venue.server.stream_server import PATHS, Streams
 from prometheus.venue.server.venue_pace import Pace
 
 BODY_TIMEOUT_S: Final = 10.0
+BACKLOG: Final = 1024
 SILENCE_S: Final = 60.0
 LINGER_S: Final = 0.5
 """How long a client may go on sending what is no longer read, and a request may go on when the venue ends."""
@@ -82,14 +83,15 @@ class LoopbackServer:
         )  # fmt: skip
         self._runner = web.ServerRunner(server, shutdown_timeout=LINGER_S)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, host, self.port, backlog=1024)
+        site = web.TCPSite(self._runner, host, self.port, backlog=BACKLOG)
         try:
             await site.start()
         except OSError as error:
             await self._runner.cleanup()
             raise host_error(error, f"cannot listen at {host}:{self.port}") from error
-        self._ticking = asyncio.create_task(self._tick())
-        return int(self._runner.addresses[0][1])
+        self.port = int(self._runner.addresses[0][1])
+        self._ticking = asyncio.create_task(self._tick(web, site, host))
+        return self.port
 
     async def stop(self) -> None:
         """Close every connection."""
@@ -100,10 +102,18 @@ class LoopbackServer:
         if self._runner is not None:
             await self._runner.cleanup()
 
-    async def _tick(self) -> None:
+    async def _tick(self, web: Any, site: Any, host: str) -> None:
+        """Follow the pace, and leave the port for as long as a fault wants it."""
+        world = self.gate.world
         while True:
             self.pace.follow()
             await asyncio.sleep(TICK_S)
+            if world.refusing_s:
+                seconds, world.refusing_s = world.refusing_s, 0.0
+                await site.stop()
+                await asyncio.sleep(seconds)
+                site = web.TCPSite(self._runner, host, self.port, backlog=BACKLOG)
+                await site.start()
 
     async def _handle(self, request: Any) -> Any:
         web = aiohttp_web()
