@@ -16,5 +16,5 @@ venue-outsiders: venue-outsiders-build
 	$(BIN)/python $(OUTSIDERS)/run.py
 	PQ_OUTSIDERS_ALL=1 PQ_ORDER_STREAMS=10000 $(BIN)/pytest -q -p no:cacheprovider -n 2 tests/venue/oracles
 
-venue-mutants: $(STAMP)
+venue-mutants: venue-outsiders-build
 	nice $(BIN)/python tests/venue/mutations/run.py

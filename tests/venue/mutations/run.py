@@ -4,8 +4,8 @@
 
 Each wrong version is a copy of the package in which one text of one file is replaced. The checks named with it run
 first, until one fails; where none does, all of them run. A check is a test below tests/venue: the reference matcher,
-the signature's formula, the recorded shapes, rules seen through the interface, python-okx; and ccxt where its
-environment is built. Exit codes: 0 when every wrong version was noticed, 1 when one survived, 2 when the checks fail on
+the signature's formula, the recorded shapes, rules seen through the interface, and clients of others whose environments
+are built. Exit codes: 0 when every wrong version was noticed, 1 when one survived, 2 when the checks fail on
 the venue itself or a text to be replaced is not there exactly once.
 """
 
@@ -40,7 +40,13 @@ AT_ONCE = 2
 
 def first_failure(package: Path, checks: Sequence[str]) -> str:
     """The first check that fails on a package, as file::test; `survived` where all pass."""
-    environment = {**os.environ, "PYTHONPATH": str(package), "PQ_ORDER_STREAMS": "80", "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(package),
+        "PQ_ORDER_STREAMS": "80",
+        "PQ_OUTSIDERS_ALL": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
     command = [
         str(Path(sys.executable).parent / "pytest"),
         "-x",

@@ -160,6 +160,13 @@ def ccxt(seen: dict[str, Any], books: Books) -> Iterator[Claim]:
     yield "cancelled orders", rest["ordId"] in {order["id"] for order in seen["canceled_orders"]}, True
     yield "the ledger", {e["id"] for e in seen["ledger"]} <= {b["billId"] for b in books.bills}, True
     yield "the balance", close(seen["balance_after"]["total"]), close(books.trader.usdt()["eq"])
+    pushed, heard = seen["pushed"], books.named("ccxtPushed")
+    yield "the pushed book is not crossed", pushed["top"][0] < pushed["top"][1], True
+    yield "an order's push when it rests", pushed["opened"], [[pushed["opened_id"], "open"]]
+    yield "an order's push when it is cancelled", pushed["closed"], [[pushed["opened_id"], "canceled"]]
+    yield "the order that was pushed", books.named("ccxtHeard")["ordId"], pushed["opened_id"]
+    sizes = {f["tradeId"]: [close(f["fillSz"]), close(f["fillPx"])] for f in books.fills_of(heard["ordId"])}
+    yield "the pushed trades", {one[0]: [close(one[1]), close(one[2])] for one in pushed["trades"]}, sizes
     yield "a wrong secret", seen["wrong_secret"][:1], ["AuthenticationError"]
     yield "an order that is not there", seen["not_found"][:1], ["OrderNotFound"]
     yield "five levels a side", [len(seen["book"]["bids"]), len(seen["book"]["asks"])], [5, 5]

@@ -28,7 +28,7 @@ PRODUCTION = ("freqtrade",)
 """Clients that know no demo mode for this exchange."""
 BATCHES = ("ccxt", "freqtrade")
 """Clients that send each order as a batch of one."""
-SECONDS = 300
+SECONDS = 900
 LIBRARIES = ("PYTHONPATH", "PYTHONHOME", "PYTHONWARNINGS")
 
 

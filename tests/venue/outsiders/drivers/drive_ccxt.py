@@ -5,12 +5,17 @@ Runs in the client's own environment; it imports nothing of this project.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import ccxt
+import ccxt.pro
+
+PATIENCE = 120
+"""Seconds; a busy machine is no fault of the venue."""
 
 
 def refusal(work: Callable[[], Any]) -> list[str]:
@@ -27,22 +32,54 @@ def reducing(name: str) -> dict[str, Any]:
     return {"reduceOnly": True, "clientOrderId": name}
 
 
+def settings(asked: dict[str, str], **more: str) -> dict[str, Any]:
+    """Key and address, for REST and for pushes."""
+    place = {"rest": asked["url"], "ws": asked["url"].replace("http", "ws", 1) + "/ws/v5"}
+    named = {"apiKey": asked["key"], "secret": asked["secret"], "password": asked["passphrase"]}
+    return {**named, "urls": {"api": place, "test": place}, "timeout": PATIENCE * 1000, **more}
+
+
 def exchange(asked: dict[str, str], **more: str) -> ccxt.okx:
     """The library's client at the asked address, in demo mode where asked."""
-    place = {"rest": asked["url"]}
-    made = ccxt.okx(
-        {
-            "apiKey": asked["key"],
-            "secret": asked["secret"],
-            "password": asked["passphrase"],
-            "urls": {"api": place, "test": place},
-            **more,
-        }
-    )
+    made = ccxt.okx(settings(asked, **more))
     if asked["demo"] == "1":
         made.set_sandbox_mode(True)
     assert made.urls["api"]["rest"] == asked["url"]
     return made
+
+
+async def heard(venue: ccxt.pro.okx, watch: Awaitable[Any], act: Awaitable[Any]) -> tuple[Any, Any]:
+    """What a push said after an act, and what the act's answer was; the subscription is given two seconds first."""
+    waiting = asyncio.ensure_future(watch)
+    await asyncio.sleep(2)
+    answer = await act
+    return await asyncio.wait_for(waiting, PATIENCE), answer
+
+
+async def listen(asked: dict[str, str], symbol: str, lot: float) -> dict[str, Any]:
+    """Pushes of a book, of an order that rests and is cancelled, and of a trade, each beside the request's answer."""
+    venue = ccxt.pro.okx(settings(asked))
+    if asked["demo"] == "1":
+        venue.set_sandbox_mode(True)
+    seen: dict[str, Any] = {}
+    try:
+        await venue.load_markets()
+        book = await asyncio.wait_for(venue.watch_order_book(symbol), PATIENCE)
+        seen["top"] = [book["bids"][0][0], book["asks"][0][0]]
+        low, post_only = book["bids"][0][0] * 0.99, {"postOnly": True, "clientOrderId": "ccxtHeard"}
+        rest = venue.create_order(symbol, "limit", "buy", lot, low, post_only)
+        orders, answer = await heard(venue, venue.watch_orders(symbol), rest)
+        seen["opened"] = [[one["id"], one["status"]] for one in orders]
+        seen["opened_id"] = answer["id"]
+        orders, _ = await heard(venue, venue.watch_orders(symbol), venue.cancel_order(answer["id"], symbol))
+        seen["closed"] = [[one["id"], one["status"]] for one in orders]
+        buy = venue.create_order(symbol, "market", "buy", lot * 3, None, {"clientOrderId": "ccxtPushed"})
+        trades, _ = await heard(venue, venue.watch_my_trades(symbol), buy)
+        seen["trades"] = [[one["id"], one["amount"], one["price"]] for one in trades]
+        await venue.create_order(symbol, "market", "sell", lot * 3, None, reducing("ccxtPushedBack"))
+    finally:
+        await venue.close()
+    return seen
 
 
 def drive(asked: dict[str, str]) -> dict[str, Any]:
@@ -78,6 +115,7 @@ def drive(asked: dict[str, str]) -> dict[str, Any]:
     closed = venue.create_order(symbol, "market", "sell", lot * 4, None, reducing("ccxtClose"))
     seen["closed"] = venue.fetch_order(closed["id"], symbol)
     seen["positions_after"] = venue.fetch_positions([symbol])
+    seen["pushed"] = asyncio.run(listen(asked, symbol, lot))
     seen["closed_orders"] = venue.fetch_closed_orders(symbol)
     seen["canceled_orders"] = venue.fetch_canceled_orders(symbol)
     seen["ledger"] = venue.fetch_ledger("USDT")

@@ -31,7 +31,7 @@ def refusal(work: Callable[[], Any]) -> list[str]:
 
 def configuration(asked: dict[str, str], place: Path, pair: str) -> dict[str, Any]:
     """What a user would write for a live bot, with the address changed."""
-    address = {"urls": {"api": {"rest": asked["url"]}, "test": {"rest": asked["url"]}}}
+    address = {"urls": {"api": {"rest": asked["url"]}, "test": {"rest": asked["url"]}}, "timeout": 120_000}
     return {
         "dry_run": False,
         "runmode": RunMode.LIVE,

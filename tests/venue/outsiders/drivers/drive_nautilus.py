@@ -40,7 +40,7 @@ def client(asked: dict[str, str], secret: str | None = None) -> nautilus.OKXHttp
         secret or asked["secret"],
         passphrase,
         asked["url"],
-        timeout_secs=20,
+        timeout_secs=120,
         max_retries=0,
         environment=environment,
     )

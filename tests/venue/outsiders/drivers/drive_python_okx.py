@@ -25,6 +25,8 @@ def drive(asked: dict[str, str]) -> dict[str, Any]:
     private = (asked["key"], asked["secret"], asked["passphrase"], None, asked["demo"], asked["url"])
     instrument = asked["instrument"]
     trade, account, public, market = (kind(*private) for kind in (TradeAPI, AccountAPI, PublicAPI, MarketAPI))
+    for api in (trade, account, public, market):
+        api.timeout = 120.0  # a busy machine is no fault of the venue
     seen: dict[str, Any] = {"client": "python-okx", "version": version("python-okx")}
     seen["time"] = public.get_system_time()
     seen["instruments"] = public.get_instruments(instType="SWAP", instId=instrument)
