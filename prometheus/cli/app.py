@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.color import ColorSystem
-from rich.console import Console
+from rich.console import Console, ConsoleDimensions
 
 from prometheus import __version__
 from prometheus.cli.complaints import BAD_COMMAND_LINE, complaint_of, path_of
@@ -29,7 +29,7 @@ from prometheus.v10.base.text import printable
 
 PIPE_WIDTH = 200
 """Columns of what goes into a file or a pipe, unless ``COLUMNS`` says otherwise; a terminal has its own width."""
-LEAST_WIDTH = 40
+LEAST_WIDTH, PIPE_HEIGHT = 40, 25
 JSON, CSV = "--json", "--csv"
 ERROR_SCHEMA = "error/1"
 LONGEST_LINE = 20_000  # characters of one line of a report: more is a file's fault, not a finding
@@ -76,7 +76,7 @@ class _Console(Console):
         if self.is_terminal and not self.is_dumb_terminal and not os.environ.get("NO_COLOR"):
             self._color_system = ColorSystem.STANDARD
         if not self.is_terminal:
-            self.width = pipe_width()
+            self.size = ConsoleDimensions(pipe_width(), PIPE_HEIGHT)  # of a dumb terminal rich would take 80 for both
 
     def on_broken_pipe(self) -> None:
         """Hand the error on: `run_app` knows what the command came to."""

@@ -315,6 +315,17 @@ def test_every_view_keeps_to_the_width_that_is_said(lived, ask, monkeypatch, wid
         assert [line for line in tables if len(line) > width] == [], words
 
 
+@pytest.mark.parametrize("term", ["dumb", "xterm", ""])
+def test_a_pipe_is_200_columns_wide_whatever_the_terminal_is(lived, term):
+    kept = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "TERM"}}
+    said = subprocess.run(
+        [sys.executable, "-m", "prometheus.cli", "runs", "list", "--root", str(lived.root)],
+        env={**kept, "TERM": term}, capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    assert "not shown:" not in said
+    assert "started" in said.splitlines()[1]
+
+
 def test_a_terminal_has_its_own_width_and_sixteen_colours(lived):
     """A pseudo-terminal of 80 columns, and what NO_COLOR and TERM=dumb do there."""
     program = (

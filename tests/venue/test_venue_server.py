@@ -187,6 +187,23 @@ def test_what_is_wrong_in_the_venue_is_50026_and_one_line(served, monkeypatch, c
     assert capfd.readouterr().err == "venue: GET /api/v5/public/time: ZeroDivisionError: division by zero\n"
 
 
+def test_a_venue_whose_clock_fails_does_not_go_on(monkeypatch):
+    one = desk()
+    pace = Pace(one.world, 1.0)
+    monkeypatch.setattr(type(one.world), "advance", lambda *_: 1 / 0)
+
+    async def run():
+        server = LoopbackServer(one.gate, pace, "127.0.0.1", 0)
+        await server.start()
+        try:
+            await server.until(asyncio.Event())
+        finally:
+            await server.stop()
+
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(run())
+
+
 # ---- faults on the wire ----------------------------------------------------------------------------------------------
 
 ORDER = json.dumps({"instId": BTC, "tdMode": "cross", "side": "buy", "ordType": "limit", "sz": "1", "px": "49000",

@@ -90,7 +90,7 @@ async def serve(world: World, how: Serving) -> None:
             admin = await serve_admin(Admin(gate, mischief, pace, stopped.set), how.admin)
         address = loopback(how.host)
         _announce(world, f"http://{f'[{address}]' if ':' in address else address}:{port}", as_json=how.as_json)
-        await stopped.wait()
+        await server.until(stopped)
     finally:
         if admin is not None:
             admin.close()

@@ -33,8 +33,7 @@ def execute(state: Trading, order: Order) -> None:
         state.heard(order, None)
     for px, size, maker in ladder.offers(order.side, order.limit):
         if maker is None or _meets(state, order, maker):
-            most = size if maker is None else min(size, room(maker))
-            trade(state, order, maker, px, min(most, order.left))
+            trade(state, order, maker, px, min(size, order.left))
         if order.over or order.left == 0:
             break
     if order.state is State.CANCELED:
@@ -55,7 +54,7 @@ def _meets(state: Trading, order: Order, maker: Order) -> bool:
         if order.stp is not Stp.CANCEL_MAKER:
             end(state, order, CancelSource.STP)
         return False
-    if room(maker) == 0:
+    if maker.room == 0:
         end(state, maker, CancelSource.ALREADY_CLOSED)
         return False
     order.makers += 1
@@ -63,16 +62,6 @@ def _meets(state: Trading, order: Order, maker: Order) -> bool:
         end(state, order, CancelSource.MANY_MAKERS)
         return False
     return True
-
-
-def room(order: Order) -> int:
-    """How much of a resting order may trade: one that shrinks a position, no more than the position."""
-    if not order.closes:
-        return order.left
-    position = order.account.positions.get((order.instrument.inst_id, order.td_mode, order.pos_side))
-    if position is None or position.pos * order.side >= 0:
-        return 0
-    return min(order.left, abs(position.pos))
 
 
 def _cannot_fill(state: Trading, order: Order) -> CancelSource | None:
@@ -83,7 +72,7 @@ def _cannot_fill(state: Trading, order: Order) -> CancelSource | None:
             if order.stp is Stp.CANCEL_TAKER:
                 return CancelSource.STP
             continue
-        left -= size if maker is None else min(size, room(maker))
+        left -= size
         if left <= 0:
             return None
     return CancelSource.FOK
@@ -133,7 +122,7 @@ def pass_by(state: Trading, inst_id: str) -> None:
     market = state.markets[inst_id]
     quote = market.tape.quote
     for order, reached in market.ladder.passed(quote.last, quote.volume):
-        sz = min(reached, room(order))
+        sz = min(reached, order.room)
         if sz == 0:
             end(state, order, CancelSource.ALREADY_CLOSED)
             continue

@@ -93,9 +93,24 @@ class LoopbackServer:
         self._ticking = asyncio.create_task(self._tick(web, site, host))
         return self.port
 
+    async def until(self, stopped: asyncio.Event) -> None:
+        """Wait until the venue is told to stop.
+
+        Raises:
+            Exception: what ended the venue's clock: then the venue itself is wrong, and must not go on as if it lived.
+        """
+        waiting = asyncio.create_task(stopped.wait())
+        ticking = self._ticking or waiting
+        try:
+            await asyncio.wait({waiting, ticking}, return_when=asyncio.FIRST_COMPLETED)
+            if ticking.done():
+                ticking.result()
+        finally:
+            waiting.cancel()
+
     async def stop(self) -> None:
         """Close every connection."""
-        if self._ticking is not None:
+        if self._ticking is not None and not self._ticking.done():
             self._ticking.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._ticking
