@@ -16,6 +16,7 @@ from bench import bench_kernel as kernel
 from bench import speed
 from bench.bench_kernel import FULL, QUICK, Scale
 from bench.durable import durable_rows
+from bench.eras import era_rows
 from bench.memory import memory_row
 from bench.verification import verification_rows
 from prometheus.cli.report import facts, table
@@ -34,6 +35,7 @@ class Part(StrEnum):
     MEMORY = "memory"
     DURABILITY = "durability"
     STAGE2 = "stage2"
+    ERAS = "eras"
 
 
 def steps(parts: Collection[Part], *, quick: bool) -> int:
@@ -71,6 +73,9 @@ def measure(
         elif part is Part.DURABILITY:
             said("appends, verification, audit, recovery")
             rows[part.value] = [_known(row) for row in durable_rows(place, quick=quick)]
+        elif part is Part.ERAS:
+            said("eras of HF")
+            rows[part.value] = era_rows(place, quick=quick)
         else:
             rows[part.value] = verification_rows(place, scale, said, quick=quick)
     return {
@@ -155,7 +160,7 @@ def shown(document: dict[str, Any], place: Path) -> list[RenderableType]:
     others = [row for part in Part if part is not Part.SPEED for row in document.get(part.value, [])]
     if others:
         columns = ("figure", "value", "ratio", "bar")
-        parts.append(table("memory, durability, stage 2", columns, [_other_cells(row) for row in others]))
+        parts.append(table("memory, durability, stage 2, eras", columns, [_other_cells(row) for row in others]))
     return [*parts, f"written to {place}"]
 
 

@@ -91,7 +91,7 @@ def pipe_width() -> int:
 
 def _show(report: Report, name: str) -> None:
     if report.as_json:
-        data = {**report.data, "schema": f"{name}/1"}
+        data = {**report.data, **({"schema": f"{name}/1"} if name else {})}  # the benchmark's document has its own
         typer.echo(json.dumps(data, indent=2, sort_keys=True, allow_nan=False))
         return
     if report.as_csv:
