@@ -13,7 +13,7 @@ from prometheus.v10.core.config import WorldConfig
 from prometheus.v10.core.records import Result
 from prometheus.v10.core.state import Market
 from prometheus.v10.core.world import Experiment
-from prometheus.v10.execution.session.fills_port import AgentFill, AgentOrder, FundingRate, Opening
+from prometheus.v10.execution.session.fills_port import AgentFill, AgentOrder, FundingRate, Opening, Succession
 from prometheus.v10.execution.session.simulated_fills import SimulatedFills
 from prometheus.v10.execution.session.world_session import WorldSession
 from tests.unit.core.conftest import arrays, digest, make_market, run, small, wild
@@ -99,6 +99,9 @@ class Bent:
 
     def flat(self, tick: int, orders: list[AgentOrder]) -> list[AgentFill]:
         return [self.bend(fill) for fill in self.inner.flat(tick, orders)]
+
+    def succession(self, tick: int, change: Succession) -> None:
+        self.inner.succession(tick, change)
 
     def bend(self, fill: AgentFill) -> AgentFill:
         return fill._replace(**{name: change(fill) for name, change in self.changes.items()})

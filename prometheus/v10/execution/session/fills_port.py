@@ -74,6 +74,18 @@ class FundingRate(NamedTuple):
     rate: float
 
 
+class Succession(NamedTuple):
+    """Who left and who came within a tick; the dead are flat, and what they leave or owe is the reserve's.
+
+    Attributes:
+        dead: genome indices.
+        born: parent, child and the child's half of the parent's cash, USDT.
+    """
+
+    dead: Sequence[int]
+    born: Sequence[tuple[int, int, float]]
+
+
 class Fills(Protocol):
     """Whoever fills. An order whose outcome is unknown has none: the method raises until the outcome is proved."""
 
@@ -91,4 +103,8 @@ class Fills(Protocol):
 
     def flat(self, tick: int, orders: Sequence[AgentOrder]) -> Sequence[AgentFill]:
         """Close, whole, every position at the close of ``tick``: for a review or at the end."""
+        ...
+
+    def succession(self, tick: int, change: Succession) -> None:
+        """Hear of deaths and births, so that accounts kept elsewhere can follow."""
         ...

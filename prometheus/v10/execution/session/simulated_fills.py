@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from prometheus.v10.core import exchange
 from prometheus.v10.core.config import WorldConfig
 from prometheus.v10.core.state import Environment, Market
-from prometheus.v10.execution.session.fills_port import AgentFill, AgentOrder, FundingRate, Opening
+from prometheus.v10.execution.session.fills_port import AgentFill, AgentOrder, FundingRate, Opening, Succession
 
 
 class SimulatedFills:
@@ -48,6 +48,9 @@ class SimulatedFills:
             slippage = abs(price - reference) * lots * self.lot_btc
             fills.append(self._fill(order, lots, price, reference, config.taker_fee, impact, slippage))
         return fills
+
+    def succession(self, tick: int, change: Succession) -> None:
+        """The core's own accounts are all that there are."""
 
     def _taken(self, order: AgentOrder, terms: exchange.Terms) -> AgentFill:
         wanted, config = float(abs(order.lots)), self.config

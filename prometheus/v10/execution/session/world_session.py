@@ -20,7 +20,7 @@ from prometheus.v10.core.records import Result
 from prometheus.v10.core.state import Array64, IntArray, by_slot, of_slots, order_log
 from prometheus.v10.core.world import ORDERS_A_TICK, Experiment, close_tick
 from prometheus.v10.execution.session import fill_booking
-from prometheus.v10.execution.session.fills_port import AgentFill, AgentOrder, Fills
+from prometheus.v10.execution.session.fills_port import AgentFill, AgentOrder, Fills, Succession
 
 
 class WorldSession:
@@ -38,6 +38,7 @@ class WorldSession:
         if experiment.tick != 0:
             raise ValueError(f"a session begins with a new experiment, not with one at tick {experiment.tick}")
         self.experiment, self.fills = experiment, fills
+        self._opened = False
 
     @property
     def done(self) -> bool:
@@ -53,12 +54,54 @@ class WorldSession:
         """
         if self.done:
             return False
+        self.open_bar()
+        return self.close_bar()
+
+    def open_bar(self) -> None:
+        """Step 1 of the next tick: what was decided at the last close is filled. Needs nothing of the tick's bar.
+
+        Raises:
+            ExchangeError: as `step`.
+            ValueError: when the tick was opened before, or there is none.
+        """
         world, tick = self.experiment, self.experiment.tick
+        if self._opened or self.done:
+            raise ValueError(f"tick {tick} cannot be opened: it is open, or the session is done")
         self._room_for(ORDERS_A_TICK * len(world.agents.trades))
-        self._open(tick)
+        world.books.tally[capital.DYING] = 0
+        if tick > 0:
+            orders = self.wishes()
+            slots = self._slots(orders)
+            opening = self.fills.at_open(tick, orders)
+            fill_booking.book_openings(
+                _batch(tick, slots, orders, opening.fills, whole=False),
+                exchange.lot_margin(opening.reference, world.config),
+                world.agents,
+                world.books,
+                world.scratch,
+                world.log,
+                world.config,
+            )
+        self._opened = True
+
+    def close_bar(self) -> bool:
+        """Steps 2 to 9 of the tick that is open, when its bar is complete; returns whether there is more to do.
+
+        Raises:
+            ExchangeError: as `step`.
+            ValueError: when the tick was not opened.
+        """
+        world, tick = self.experiment, self.experiment.tick
+        if not self._opened:
+            raise ValueError(f"tick {tick} cannot be closed before it is opened")
+        if (funding := self.fills.funding(tick)) is not None:
+            lot_btc = exchange.lot_quantity(world.config)
+            exchange.pay_funding(funding.price, funding.rate, world.agents, world.books, lot_btc)
+        self._liquidate(tick)
         if world.books.tally[capital.DYING] > 0 or lifecycle.review_due(tick, world.config):
             self._deaths_and_review(tick)
         world._take_orders()  # noqa: SLF001
+        self._opened = False
         if world.collapse == lifecycle.NO_COLLAPSE:
             decision.environment_drive(world.environment.features, tick, tick + 1, world.agents.nets)
             close_tick(
@@ -92,24 +135,7 @@ class WorldSession:
             self._flatten(tick, exchange.SETTLEMENT)
         return world.result()
 
-    # ------------------------------------------------------------------------------------------------ steps 1 to 3
-
-    def _open(self, tick: int) -> None:
-        world = self.experiment
-        world.books.tally[capital.DYING] = 0
-        if tick > 0:
-            orders = self.wishes()
-            slots = self._slots(orders)
-            opening = self.fills.at_open(tick, orders)
-            fill_booking.book_openings(
-                _batch(tick, slots, orders, opening.fills, whole=False),
-                exchange.lot_margin(opening.reference, world.config), world.agents, world.books, world.scratch,
-                world.log, world.config,
-            )  # fmt: skip
-        if (funding := self.fills.funding(tick)) is not None:
-            lot_btc = exchange.lot_quantity(world.config)
-            exchange.pay_funding(funding.price, funding.rate, world.agents, world.books, lot_btc)
-        self._liquidate(tick)
+    # ------------------------------------------------------------------------------------------------ step 3
 
     def _liquidate(self, tick: int) -> None:
         world = self.experiment
@@ -126,10 +152,14 @@ class WorldSession:
     def _deaths_and_review(self, tick: int) -> None:
         """`Experiment`'s own steps, with the positions closed before its review would close them by itself."""
         world = self.experiment
+        died, born = len(world.death_rows), len(world.birth_rows)
         world._remove_the_dead()  # noqa: SLF001
         if lifecycle.review_due(tick, world.config):
             self._flatten(tick, exchange.REVIEW_FLATTEN)
             world._review()  # noqa: SLF001
+        dead = [int(row[1]) for row in world.death_rows[died:]]  # type: ignore[call-overload]
+        births = [tuple(row[1:4]) for row in world.birth_rows[born:]]
+        self.fills.succession(tick, Succession(dead, births))  # type: ignore[arg-type]
         kind = lifecycle.collapse(world.books)
         if kind != lifecycle.NO_COLLAPSE:
             world.collapse, world.collapse_tick = kind, tick

@@ -15,6 +15,12 @@ SCHEMA = "netting_round/1"
 SETTLED, DEFERRED, UNPROVED = "settled", "deferred", "unproved"
 NAMES = ["position", "trades", "money", "price", "equity", "order", "limits"]
 
+OF_A_RESULT = (
+    "filled_lots", "mean_price", "buy_price", "sell_price", "allocation_sha256", "spread_quanta", "rounding_quanta",
+    "fees", "fee_due", "fee_paid", "surplus", "holds",
+)  # fmt: skip
+"""What a round does not have while its order is not proved."""
+
 Line = Mapping[str, Any]
 Row = Sequence[int]
 
@@ -37,7 +43,7 @@ def misfits(line: Line) -> list[str]:
     if (line["client_order_id"] is None) == (net != 0 and not small):
         found.append("an order is named where none was sent, or none where one was")
     if line["status"] == UNPROVED:
-        wanted |= {"fills": [], "shares": [], "residuals": [], "filled_lots": None, "holds": None}
+        wanted |= {"fills": [], "shares": [], "residuals": [], **dict.fromkeys(OF_A_RESULT)}
     else:
         wanted["status"] = DEFERRED if small else SETTLED
         sent = 0 if small else net
@@ -50,22 +56,26 @@ def misfits(line: Line) -> list[str]:
 def broken_order(lines: Iterable[Line]) -> list[str]:
     """Everything in which the lines of a run do not follow each other; empty when they do.
 
-    Ticks rise, a round whose order is not proved is settled before the next one, no trade comes twice, an agent holds
-    what its rounds left it with, and the sub-ledger is the sum of the surpluses. What the exchange closed by itself
-    between two rounds is not known here: such a run's positions are told by its bills.
+    Ticks do not fall, a round whose order is not proved is settled before the next one, no order is sent twice, no
+    trade comes twice, an agent holds what its rounds left it with, and the sub-ledger is the sum of the surpluses. What
+    the exchange closed by itself between two rounds is not known here: such a run's positions are told by its bills.
     """
     found: list[str] = []
     held: dict[int, int] = {}
     trades: set[str] = set()
-    tick, open_tick, surplus = -1, None, Fraction(0)
+    orders: set[str] = set()
+    tick, waiting, surplus = -1, None, Fraction(0)
     for number, line in enumerate(lines, 1):
         where = f"line {number}"
-        if open_tick is not None and line["tick"] != open_tick:
-            found.append(f"{where}: the order of tick {open_tick} was not proved before tick {line['tick']}")
-        if line["tick"] < tick or (line["tick"] == tick and open_tick is None):
+        order = line["client_order_id"]
+        if waiting is not None and (line["status"] == UNPROVED or order != waiting or line["tick"] != tick):
+            found.append(f"{where}: the order {waiting} of tick {tick} was not proved before")
+        if order in orders and order != waiting:
+            found.append(f"{where}: the order {order} was sent before")
+        if line["tick"] < tick:
             found.append(f"{where}: tick {line['tick']} comes after tick {tick}")
-        tick = line["tick"]
-        open_tick = tick if line["status"] == UNPROVED else None
+        tick, waiting = line["tick"], order if line["status"] == UNPROVED else None
+        orders |= {order} - {None}
         for agent, has, _, _ in line["wishes"]:
             if agent in held and held[agent] != has:
                 found.append(f"{where}: agent {agent} holds {has}, and was left with {held[agent]}")
