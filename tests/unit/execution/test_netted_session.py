@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from prometheus.v10.base.errors import ExchangeError
-from prometheus.v10.core import exchange
+from prometheus.v10.core import capital, exchange
 from prometheus.v10.core.config import WorldConfig
 from prometheus.v10.core.state import Market
 from prometheus.v10.core.world import Experiment
@@ -122,8 +122,12 @@ def test_a_population_trades_through_one_account_and_every_lot_and_quantum_is_ac
     assert (exchange.DEAD_LIQUIDATION in result.deaths.reason) == (factor > 1.0)
     assert len(result.deaths.tick) > 0
     assert len(result.births.child) > 0
-    # Everything ended at the same money on all three books: the core's, the exact ones, the exchange's.
     account = fills.account
+    assert [account.accounts[agent].cash(CONTRACT) for agent in result.deaths.genome_index.tolist()] == [
+        Decimal(0) for _ in result.deaths.genome_index
+    ]
+    assert float(account.house.deposits) == pytest.approx(result.money[capital.RESERVE], abs=1e-3)
+    # Everything ended at the same money on all three books: the core's, the exact ones, the exchange's.
     exact = sum((one.equity(CONTRACT, Decimal(0)) for one in account.accounts.values()), Decimal(0))
     with exactly():
         whole = exact + account.house.reserve(CONTRACT, with_surplus=True)

@@ -223,6 +223,22 @@ def test_a_close_by_the_exchange_is_shared_over_the_closed_side_and_halts() -> N
     book.open_round(9, TOUCH, {3: (3, Force.STOP)})
 
 
+@pytest.mark.parametrize(("side", "paid"), [(1, 103), (-1, 102)])
+def test_a_close_by_the_exchange_is_rounded_against_the_agents(side: int, paid: int) -> None:
+    book = account(a1="10", a2="10", a3="10")
+    book.open_round(7, TOUCH, dict.fromkeys((1, 2, 3), (-side, 0)))
+    book.settle([trade("a", 3, 100)])
+    # 3 lots for 307 quanta: 102 1/3 a lot, paid with 103 and received with 102. 1e-7 USDT of penalty in three parts:
+    # 3 1/3 units of 1e-8 each, charged as 4.
+    before, kept = book.accounts[1].flow, book.house.rounding
+    fills = [trade("x", 2, 102)._replace(fee=D(0)), trade("y", 1, 103)._replace(fee=D(0))]
+    book.venue_closed(8, 3 * side, fills, D("-0.0000001"), "liquidation")
+    assert book.accounts[1].flow - before == -side * paid
+    assert book.house.rounding - kept == side * (3 * paid - 307)
+    assert book.accounts[1].penalty == D("0.00000004")
+    assert book.house.penalty_rounding == D("0.00000002")
+
+
 def test_what_the_dead_leave_goes_to_the_reserve_and_a_birth_halves() -> None:
     book = account(a1="10", a2="10")
     book.move(1, 9, D("5"))
