@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import copy
 import json
+import sys
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 from attrs import evolve
 
+from prometheus.v10.evidence.derive.netted import rederived_round
 from prometheus.v10.evidence.derive.netted.rederived_round import broken_order, misfits
 from prometheus.v10.evidence.records.codec import to_line
 from prometheus.v10.execution.netting.net_round import RoundResult
@@ -194,3 +198,12 @@ def test_a_line_that_does_not_follow_is_named() -> None:
     assert any("the order one was sent before" in said for said in broken_order([one, one]))
     assert any("agent 1 holds 5, and was left with 0" in said for said in broken_order([one, two, three, two]))
     assert any("surplus_total is" in said for said in broken_order([one, {**two, "surplus_total": "0"}]))
+
+
+def test_the_check_of_lines_needs_the_standard_library_alone() -> None:
+    tree = ast.parse(Path(rederived_round.__file__).read_text(encoding="utf-8"))
+    imports = [node for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom))]
+    names = {alias.name for node in imports if isinstance(node, ast.Import) for alias in node.names}
+    names |= {str(node.module) for node in imports if isinstance(node, ast.ImportFrom)}
+    assert len(names) >= 4
+    assert {name.split(".")[0] for name in names} <= sys.stdlib_module_names
