@@ -27,6 +27,7 @@ from prometheus.v10.evidence.schemas.json_schema import json_schema
 from prometheus.v10.evidence.schemas.schema_file import SUFFIX
 from prometheus.v10.evidence.writing.ledger_payloads import PAYLOADS
 from prometheus.v10.evidence.writing.manifest import RunManifest
+from prometheus.v10.execution.netting.netting_record import NettingRound
 from prometheus.v10.gate.outcome import GateExperiment
 from prometheus.v10.gate.signs import GateSigns
 from prometheus.v10.gate.store import GateLock
@@ -72,6 +73,7 @@ RECORDS: dict[str, type] = {
     "gate_experiment": GateExperiment,
     "gate_signs": GateSigns,
     "gate_verdict": GateVerdict,
+    "netting_round": NettingRound,
 }
 """Name of the file, and the class that it is made from."""
 

@@ -37,6 +37,7 @@ class Artifact(StrEnum):
     POSITIONS_RAW_INDEX = "positions_reconstruction_raw_index.json"
     ALIGNMENT_REPORT = "alignment_report.json"
     ALIGNMENT_RAW_SAMPLES = "alignment_raw_samples.json"
+    NETTING_ROUNDS = "netting_rounds.jsonl"
     INTERRUPTED = "interrupted.json"
     FILELIST = "FILELIST.ls.txt"
     SHA256SUMS = "SHA256SUMS.txt"
@@ -133,6 +134,7 @@ class Schema(StrEnum):
     GATE_EXPERIMENT = "gate_experiment/1"
     GATE_SIGNS = "gate_signs/1"
     GATE_VERDICT = "gate_verdict/1"
+    NETTING_ROUND = "netting_round/1"
     GENOME = "genome_342_f32/1"
     FEATURES = "features_33/1"
 

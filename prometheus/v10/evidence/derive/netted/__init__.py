@@ -1,0 +1,1 @@
+"""What follows from the bytes of a netting round. Standard library only."""
