@@ -32,7 +32,7 @@ from tests.venue.mutations.versions import Mutation, copy, mutations  # noqa: E4
 CHECKS = ("tests/venue/oracles", "tests/venue/outsiders")
 SURVIVED = "survived"
 FIRST_FAILURE = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
-SECONDS = 200
+SECONDS = 100
 """Of processor time; the checks of one version take some twenty."""
 ENDLESS = "it does not end"
 AT_ONCE = 2
