@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from importlib import import_module
+from pathlib import Path
 
 import typer
 from attrs import frozen
@@ -85,8 +86,11 @@ class Command:
         app.command(self.name, rich_help_panel=self.panel)(announced)
 
 
+VENUE = Path(__file__).resolve().parents[1] / "venue"
+"""A checkout has this room; images and the host's package leave it out, and the command with it."""
+
 # fmt: off
-COMMANDS = (
+_ALL = (
     Command("run", "Do one run in the foreground, seal it, verify it, and print the verdicts.",
             "research.runs_command", "run", "RUN_EXAMPLES", evolves=True),
     Command("runs", "Runs: list and find them, look at one, compare two.", "operate.catalogue_command"),
@@ -155,6 +159,7 @@ COMMANDS = (
             "research.venue_command"),
 )
 # fmt: on
+COMMANDS = tuple(one for one in _ALL if one.name != "venue" or VENUE.is_dir())
 
 
 def command_line(about: str, commands: Iterable[Command], arguments: Sequence[str] | None = None) -> typer.Typer:

@@ -67,7 +67,8 @@ class World:
     """What a fault adds to the time that clients see, ms."""
     maintenance: dict[str, str] = field(factory=dict)
     """A status row while the venue is under maintenance; empty otherwise."""
-    frozen_market: bool = False
+    refusing_s: float = 0.0
+    """Real seconds for which the server shall not listen; it takes them up and sets them back."""
 
     def advance(self, to_ms: int) -> None:
         """Let time pass until ``to_ms``: steps of the market, settlements, liquidations and switches in their order."""
@@ -184,7 +185,8 @@ def open_world(plan: WorldPlan) -> World:
     for state in environments.values():
         _people(world, state)
     journal.write(start, "opened", {
-        "schema": SCHEMA, "seed": plan.seed, "bars": [one.sha256() for one in plan.bars], "warm_up": warm_up,
+        "schema": SCHEMA, "seed": plan.seed, "bars": [one.sha256() for one in plan.bars],
+        "rows": [len(one) for one in plan.bars], "warm_up": warm_up,
         "deposit": plan.deposit, "limits": plan.limits,
     })  # fmt: skip
     return world

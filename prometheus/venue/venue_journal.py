@@ -10,7 +10,7 @@ import hashlib
 from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final, Protocol
 
 import orjson
 from attrs import define, field, frozen
@@ -19,15 +19,23 @@ from prometheus.v10.base.errors import EvidenceError, host_error
 
 SCHEMA: Final = "prometheus.venue-journal/1"
 BEGINNING: Final = "0" * 64
-TAIL: Final = 2_000
+TAIL: Final = 1_000
 """Lines that are kept in memory for who asks."""
+
+
+class Sink(Protocol):
+    """Where lines go."""
+
+    def write(self, line: bytes, /) -> object:
+        """Take a line."""
+        ...
 
 
 @define
 class Journal:
     """Writes entries; with ``stream`` into a file, always into a tail in memory."""
 
-    stream: IO[bytes] | None = None
+    stream: Sink | None = None
     count: int = 0
     last: str = BEGINNING
     tail: deque[bytes] = field(factory=lambda: deque(maxlen=TAIL))

@@ -15,7 +15,7 @@ from typing import Any
 from prometheus.v10.base.errors import ExitCode
 from tests.forger.house import JUDGED, KINDS, do_judge, do_run
 
-PATIENCE = 60.0  # seconds until a test gives up waiting; no assertion depends on it
+PATIENCE = 300.0  # seconds until a test gives up waiting; no assertion depends on it
 LONG = """
 mode = "offline"
 stage = "stage1"

@@ -94,14 +94,14 @@ class Client:
 
     def post(self, path: str, body: Any) -> dict[str, Any]:
         """The body of a POST."""
-        return json.loads(self.raw("POST", f"/api/v5/{path}", json.dumps(body).encode()).body)
+        reply = self.raw("POST", f"/api/v5/{path}", json.dumps(body).encode())
+        return json.loads(reply.body) if "json" in reply.content_type else {"code": str(reply.status)}
 
     def order(self, side: str, sz: str, px: str | None = None, **more: Any) -> dict[str, Any]:
         """Place an order, a limit order where it has a price; returns the item's result."""
         kind = {"ordType": "limit", "px": px} if px is not None else {"ordType": "optimal_limit_ioc"}
-        return self.post("trade/order", {"instId": BTC, "tdMode": "cross", "side": side, "sz": sz, **kind, **more})[
-            "data"
-        ][0]
+        answer = self.post("trade/order", {"instId": BTC, "tdMode": "cross", "side": side, "sz": sz, **kind, **more})
+        return answer["data"][0] if answer.get("data") else {"sCode": answer["code"], "sMsg": "", "ordId": ""}
 
     def placed(self, side: str, sz: str, px: str | None = None, **more: Any) -> str:
         """Place an order that must be accepted; returns its id."""

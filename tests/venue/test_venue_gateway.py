@@ -116,6 +116,12 @@ def test_a_reading_key_may_read_and_not_trade(one):
     assert reader.rows("account/config")[0]["perm"] == "read_only"
 
 
+@pytest.mark.parametrize("path", ["asset/balances", "asset/currencies"])
+def test_functions_that_demo_lacks_are_50038(one, path):
+    assert one.client().get(path)["code"] == "50038"
+    assert one.client(environment="live").rows(path) == []
+
+
 def test_a_key_is_bound_to_its_addresses(one):
     client = one.client()
     client.key.ips = ("192.0.2.1",)

@@ -251,6 +251,31 @@ def test_reduce_only_orders_that_the_path_reaches_close_the_position():
     assert client.rows("account/positions") == []
 
 
+def test_a_step_that_reaches_a_plain_and_a_reduce_only_order_does_not_flip_the_position():
+    one = desk(walk([50_000, 50_200, 50_200]))
+    client = one.client()
+    client.placed("buy", "5")
+    shrinking = client.placed("sell", "5", "50150", reduceOnly=True)
+    client.placed("sell", "3", "50100")
+    one.market.tape.shift = 10**6
+    one.pass_time(1)
+    assert client.record(shrinking)["accFillSz"] == "2"
+    assert client.rows("account/positions") == []
+
+
+def test_a_taker_that_reaches_a_plain_and_a_reduce_only_order_does_not_flip_the_position():
+    one = desk()
+    client = one.client()
+    client.placed("buy", "5")
+    one.alone()
+    shrinking = client.placed("sell", "5", "50020", reduceOnly=True)
+    client.placed("sell", "5", "50010")
+    taker = one.client("other").placed("buy", "9", "50030")
+    assert client.state(shrinking) == ("canceled", "17")
+    assert client.rows("account/positions") == []
+    assert one.client("other").record(taker)["accFillSz"] == "5"
+
+
 def test_the_path_does_not_fill_a_quiet_market():
     one = desk(flat(volume=0))
     client = one.client()

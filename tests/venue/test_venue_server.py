@@ -187,6 +187,23 @@ def test_what_is_wrong_in_the_venue_is_50026_and_one_line(served, monkeypatch, c
     assert capfd.readouterr().err == "venue: GET /api/v5/public/time: ZeroDivisionError: division by zero\n"
 
 
+def test_a_venue_whose_clock_fails_does_not_go_on(monkeypatch):
+    one = desk()
+    pace = Pace(one.world, 1.0)
+    monkeypatch.setattr(type(one.world), "advance", lambda *_: 1 / 0)
+
+    async def run():
+        server = LoopbackServer(one.gate, pace, "127.0.0.1", 0)
+        await server.start()
+        try:
+            await server.until(asyncio.Event())
+        finally:
+            await server.stop()
+
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(run())
+
+
 # ---- faults on the wire ----------------------------------------------------------------------------------------------
 
 ORDER = json.dumps({"instId": BTC, "tdMode": "cross", "side": "buy", "ordType": "limit", "sz": "1", "px": "49000",
@@ -217,6 +234,21 @@ def test_a_silent_venue_keeps_the_connection_and_says_nothing(served):
     served.desk.inject("accepted.timeout")
     assert served.talk(signed(served, "POST", "/api/v5/trade/order", ORDER), wait=0.5) == b""
     assert served.desk.client().account.by_client["w"].state == "live"
+
+
+def test_connections_are_refused_while_nobody_listens(served):
+    served.admin(do="inject", fault="load.refused", arguments={"seconds": 0.5})
+    refused = 0
+    for _ in range(3000):
+        try:
+            with socket.create_connection(("127.0.0.1", served.port), timeout=30):
+                if refused:
+                    break
+        except ConnectionRefusedError:
+            refused += 1
+        threading.Event().wait(0.005)
+    assert refused > 0
+    assert served.talk(TIME).startswith(b"HTTP/1.1 200")
 
 
 def test_a_slow_body_arrives_whole(served):

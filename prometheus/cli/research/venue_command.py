@@ -23,6 +23,7 @@ from prometheus.venue.exchange_world import World, WorldPlan, open_world
 from prometheus.venue.faults.fault_catalogue import FAULTS
 from prometheus.venue.faults.mischief_maker import MischiefMaker
 from prometheus.venue.gateway.http_gate import Gate
+from prometheus.venue.journal_replay import Opening, opening_of, replay
 from prometheus.venue.server.admin_server import Admin, serve_admin
 from prometheus.venue.server.loopback_server import LoopbackServer, loopback
 from prometheus.venue.server.venue_pace import Pace
@@ -87,8 +88,9 @@ async def serve(world: World, how: Serving) -> None:
     try:
         if how.admin is not None:
             admin = await serve_admin(Admin(gate, mischief, pace, stopped.set), how.admin)
-        _announce(world, f"http://{loopback(how.host)}:{port}", as_json=how.as_json)
-        await stopped.wait()
+        address = loopback(how.host)
+        _announce(world, f"http://{f'[{address}]' if ':' in address else address}:{port}", as_json=how.as_json)
+        await server.until(stopped)
     finally:
         if admin is not None:
             admin.close()
@@ -171,15 +173,31 @@ def faults_command(*, as_json: AsJson = False) -> Report:
     return Report(data, [table("faults", ("id", "stage", "arguments", "what happens"), rows)]).asked(as_json=as_json)
 
 
-@journals.command("verify", epilog=examples("venue journal verify venue.jsonl"))
+def bars_again(market: str, layout: Layout, opening: Opening) -> Bars:
+    """The bars that a journal's venue played; of the synthetic market as its seed and length say."""
+    if market != SYNTHETIC:
+        return bars_of(market, layout, seed=0, days=0)
+    spec = MarketSpec(source=SYNTHETIC, timeframe_s=60, seed=opening.seed, bars=opening.rows[0])
+    return resolve_market(spec, layout.market)
+
+
+@journals.command(
+    "verify", epilog=examples("venue journal verify venue.jsonl", "venue journal verify a.jsonl --replay")
+)
 def verify_command(
     place: Annotated[Path, typer.Argument(metavar="FILE", help="A journal that serve wrote.")],
     *,
+    root: Root = DEFAULT_ROOT,
+    again: Annotated[bool, typer.Option("--replay", help="Do everything again and compare every line.")] = False,
+    market: Annotated[str, typer.Option(help="Market that the venue played, for --replay.")] = SYNTHETIC,
     as_json: AsJson = False,
 ) -> Report:
-    """Follow the hash chain of a journal; exit 0 only if every line follows the one before."""
+    """Follow the hash chain of a journal, and replay it if asked; exit 0 only if every line is as it should be."""
     found = verify_file(place)
     data = {"file": str(place), "entries": found.entries, "last_hash": found.last, "kinds": found.kinds}
+    if again:
+        data["replayed"] = replay(place, [bars_again(market, Layout.under(root), opening_of(place))])
     rows = sorted(found.kinds.items())
-    head = facts(f"{place}: the chain holds", {"entries": found.entries, "last hash": found.last})
+    said = f"{place}: the chain holds" + (", and every line comes out again" if again else "")
+    head = facts(said, {"entries": found.entries, "last hash": found.last})
     return Report(data, [head, table("entries", ("kind", "count"), rows)]).asked(as_json=as_json)

@@ -144,6 +144,16 @@ class Order:
         return self.sz - self.filled
 
     @property
+    def room(self) -> int:
+        """How much of it may trade: where it shrinks a position, no more than the position."""
+        if not self.closes:
+            return self.left
+        position = self.account.positions.get((self.instrument.inst_id, self.td_mode, self.pos_side))
+        if position is None or position.pos * self.side >= 0:
+            return 0
+        return min(self.left, abs(position.pos))
+
+    @property
     def over(self) -> bool:
         """Whether the state is terminal."""
         return self.state in {State.FILLED, State.CANCELED}

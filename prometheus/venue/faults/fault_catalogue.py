@@ -102,6 +102,7 @@ FAULTS: Final = (
     Fault("load.50001", "refuse", "Service unavailable (503)."),
     Fault("load.50061", "refuse", "The sub-account's order rate is exceeded."),
     Fault("load.latency", "lose", "Answers are late, lognormally.", {"median_s": 0.2, "sigma": 1.0}),
+    Fault("load.refused", "world", "Nobody listens for some real seconds: connections are refused.", {"seconds": 1.0}),
     Fault("load.slow_body", "lose", "The body comes in sixteen pieces.", {"pause_s": 0.2}),
 )  # fmt: skip
 BY_ID: Final = {fault.id: fault for fault in FAULTS}

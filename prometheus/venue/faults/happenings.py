@@ -222,6 +222,10 @@ def _adl(world: World, one: Injection) -> None:
     deleverage(state, account, position.instrument.inst_id, sz)
 
 
+def _refused(world: World, one: Injection) -> None:
+    world.refusing_s = min(600.0, max(0.0, float(one.arguments["seconds"])))
+
+
 HAPPENINGS: Final[dict[str, Happening]] = {
     "time.skew": _skew,
     "time.jump": _jump,
@@ -238,6 +242,7 @@ HAPPENINGS: Final[dict[str, Happening]] = {
     "venue.pos_mode": _pos_mode,
     "venue.manual_order": by_hand,
     "venue.manual_close": _close_by_hand,
+    "load.refused": _refused,
     "market.gap": _gap,
     "market.liquidity": _liquidity,
     "market.limit_hit": _limit_hit,

@@ -6,7 +6,7 @@ from random import Random
 from typing import Any, Final
 
 import orjson
-from attrs import define, field
+from attrs import asdict, define, field
 
 from prometheus.venue.error_codes import CODES, Refused
 from prometheus.venue.exchange_world import World
@@ -152,7 +152,7 @@ class MischiefMaker:
     def _note(self, one: Injection, what: str, path: str) -> None:
         self.world.journal.write(self.world.now, "fault", {
             "fault": one.fault.id, "number": one.number, "what": what, "path": path, "seen": one.seen,
-            "acted": one.acted, "uid": one.target.uid, "arguments": one.arguments,
+            "acted": one.acted, "target": asdict(one.target), "arguments": one.arguments,
         })  # fmt: skip
 
 

@@ -138,7 +138,7 @@ class Ladder:
                 yield px, chunk, None
                 passed += chunk
             if not order.over:
-                yield px, order.left, order
+                yield px, order.room, order
         if shown > passed:
             yield px, shown - passed, None
 

@@ -39,7 +39,8 @@ def _settle(state: Trading, account: Account, position: Position, mark: int, rat
         pnl=amount, pos_bal_chg=-from_margin, pos_bal=position.margin,
     )  # fmt: skip
     state.books.other.funding -= amount
-    if standing(account, state.mark).cross_equity < 0:
+    now = standing(account, state.mark)
+    if now.cross_equity - now.cross_imr - now.ordered < 0:
         for order in [one for one in account.pending.values() if not one.closes]:
             end(state, order, CancelSource.AFTER_FUNDING)
     return -amount

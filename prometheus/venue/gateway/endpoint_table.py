@@ -35,6 +35,8 @@ class Endpoint:
     """Needs the permission to trade."""
     orders: str = ""
     """``new``, ``amend`` or ``cancel``; expTime and the sub-account's rate hold for the first two."""
+    live_only: bool = False
+    """Missing in demo (50038)."""
     batch: bool = False
     """Its bucket counts orders; a batch of one counts in the bucket of the single call."""
 
@@ -43,8 +45,10 @@ def _public(path: str, limit: int, by: str, answer: Answer, window_ms: int = 200
     return Endpoint("GET", f"/api/v5/{path}", limit, window_ms, by, answer)
 
 
-def _private(path: str, limit: int, answer: Answer, by: str = "uid", window_ms: int = 2000) -> Endpoint:
-    return Endpoint("GET", f"/api/v5/{path}", limit, window_ms, by, answer, private=True)
+def _private(
+    path: str, limit: int, answer: Answer, by: str = "uid", window_ms: int = 2000, *, live_only: bool = False
+) -> Endpoint:
+    return Endpoint("GET", f"/api/v5/{path}", limit, window_ms, by, answer, private=True, live_only=live_only)
 
 
 def _post(path: str, limit: int, answer: Answer, by: str = "uid", **more: Any) -> Endpoint:
@@ -88,8 +92,8 @@ ENDPOINTS: Final = (
     _private("account/leverage-info", 20, _account.leverage_info),
     _post("account/set-leverage", 20, _account.set_leverage),
     _post("account/set-position-mode", 5, _account.set_position_mode),
-    _private("asset/balances", 6, _account.funding_balances, window_ms=1000),
-    _private("asset/currencies", 6, _account.currencies, window_ms=1000),
+    _private("asset/balances", 6, _account.funding_balances, window_ms=1000, live_only=True),
+    _private("asset/currencies", 6, _account.currencies, window_ms=1000, live_only=True),
     _post("trade/order", 60, order_calls.place_order, "uid+inst", orders="new"),
     _post("trade/batch-orders", 300, order_calls.place_batch, "uid+inst", orders="new", batch=True),
     _post("trade/amend-order", 60, order_calls.amend_order, "uid+inst", orders="amend"),

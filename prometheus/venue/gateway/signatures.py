@@ -10,7 +10,7 @@ import base64
 import hashlib
 import hmac
 import re
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 from prometheus.venue.error_codes import Refused
@@ -38,7 +38,7 @@ def moment_ms(timestamp: str) -> int | None:
     if found is None:
         return None
     try:
-        whole = datetime.strptime(found[1], "%Y-%m-%dT%H:%M:%S").replace(tzinfo=UTC)
+        whole = datetime.fromisoformat(f"{found[1]}+00:00")
     except ValueError:
         return None
     return int(whole.timestamp()) * 1000 + int(found[2])

@@ -194,7 +194,7 @@ class Session:
         sent = orjson.dumps(said)
         self.gate.world.journal.write(now, "request", {
             "env": self.key.environment, "key": self.key.label, "uid": self.key.uid, "method": "WS", "target": path,
-            "body": orjson.dumps(body)[:4000].decode(), "status": 200, "wire": "sent",
+            "body": orjson.dumps(body).decode(), "status": 200, "wire": "sent",
             "reply": hashlib.sha256(sent).hexdigest(),
         })  # fmt: skip
         self.outbox.append(sent)

@@ -54,6 +54,9 @@ def _meets(state: Trading, order: Order, maker: Order) -> bool:
         if order.stp is not Stp.CANCEL_MAKER:
             end(state, order, CancelSource.STP)
         return False
+    if maker.room == 0:
+        end(state, maker, CancelSource.ALREADY_CLOSED)
+        return False
     order.makers += 1
     if order.makers > MOST_MAKERS:
         end(state, order, CancelSource.MANY_MAKERS)
@@ -118,7 +121,11 @@ def pass_by(state: Trading, inst_id: str) -> None:
     """The path made a step: resting orders that it reached trade as makers."""
     market = state.markets[inst_id]
     quote = market.tape.quote
-    for order, sz in market.ladder.passed(quote.last, quote.volume):
+    for order, reached in market.ladder.passed(quote.last, quote.volume):
+        sz = min(reached, order.room)
+        if sz == 0:
+            end(state, order, CancelSource.ALREADY_CLOSED)
+            continue
         market.trade_id += 1
         _made(state, order, order.limit, sz)
         state.books.other.trade(order.instrument, order.limit, -order.side * sz)

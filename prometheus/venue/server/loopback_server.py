@@ -27,6 +27,7 @@ from prometheus.venue.server.stream_server import PATHS, Streams
 from prometheus.venue.server.venue_pace import Pace
 
 BODY_TIMEOUT_S: Final = 10.0
+BACKLOG: Final = 1024
 SILENCE_S: Final = 60.0
 LINGER_S: Final = 0.5
 """How long a client may go on sending what is no longer read, and a request may go on when the venue ends."""
@@ -82,28 +83,52 @@ class LoopbackServer:
         )  # fmt: skip
         self._runner = web.ServerRunner(server, shutdown_timeout=LINGER_S)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, host, self.port, backlog=1024)
+        site = web.TCPSite(self._runner, host, self.port, backlog=BACKLOG)
         try:
             await site.start()
         except OSError as error:
             await self._runner.cleanup()
             raise host_error(error, f"cannot listen at {host}:{self.port}") from error
-        self._ticking = asyncio.create_task(self._tick())
-        return int(self._runner.addresses[0][1])
+        self.port = int(self._runner.addresses[0][1])
+        self._ticking = asyncio.create_task(self._tick(web, site, host))
+        return self.port
+
+    async def until(self, stopped: asyncio.Event) -> None:
+        """Wait until the venue is told to stop.
+
+        Raises:
+            Exception: what ended the venue's clock: then the venue itself is wrong, and must not go on as if it lived.
+        """
+        waiting = asyncio.create_task(stopped.wait())
+        ticking = self._ticking or waiting
+        try:
+            await asyncio.wait({waiting, ticking}, return_when=asyncio.FIRST_COMPLETED)
+            if ticking.done():
+                ticking.result()
+        finally:
+            waiting.cancel()
 
     async def stop(self) -> None:
         """Close every connection."""
-        if self._ticking is not None:
+        if self._ticking is not None and not self._ticking.done():
             self._ticking.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._ticking
         if self._runner is not None:
             await self._runner.cleanup()
 
-    async def _tick(self) -> None:
+    async def _tick(self, web: Any, site: Any, host: str) -> None:
+        """Follow the pace, and leave the port for as long as a fault wants it."""
+        world = self.gate.world
         while True:
             self.pace.follow()
             await asyncio.sleep(TICK_S)
+            if world.refusing_s:
+                seconds, world.refusing_s = world.refusing_s, 0.0
+                await site.stop()
+                await asyncio.sleep(seconds)
+                site = web.TCPSite(self._runner, host, self.port, backlog=BACKLOG)
+                await site.start()
 
     async def _handle(self, request: Any) -> Any:
         web = aiohttp_web()

@@ -75,7 +75,7 @@ def _verdict(
         said.append(_("The kill switch is pulled: nothing starts."))
     if working:
         said.append(_("At work: {names}.", names=", ".join(working)))
-    elif not instances:
+    elif not instances and not lines:
         said.append(_("No instance has run here yet."))
     else:
         said.append(_("Nothing is at work."))
