@@ -123,7 +123,8 @@ _ALL = (
             "research.fences_command", "fences"),
     Command("status", "Show what runs, since when, on which image, and its state; needs neither root nor systemd.",
             "operate.status_command", "status_command", "STATUS_EXAMPLES"),
-    Command("watch", "Watch what runs: instances, populations, evidence, disk and journal; it only reads.",
+    Command("watch",
+            "Watch what runs: instances, populations, evidence, disk and journal; q quits, p pauses. It only reads.",
             "operate.watch_command", "watch_command", "WATCH_EXAMPLES"),
     Command("doctor",
             "Check this host and say how to mend what is wrong; exit 0 fit, 1 something fails, 2 could not check.",
@@ -153,7 +154,8 @@ _ALL = (
     Command("gate",
             "Test whether evolution used the order of returns: A against its null, by a design locked before the run.",
             "research.gate_command"),
-    Command("venue", "An exchange of our own on the loopback, to practise on and to test against.",
+    Command("venue",
+            "An exchange of our own on the loopback: OKX's v5 interface, demo and live, no key of yours needed.",
             "research.venue_command"),
 )
 # fmt: on

@@ -22,7 +22,8 @@ HEAVY = ("numba", "numpy", "scipy", "matplotlib")
 LIGHT = (
     "--version", "--help", "status --help", "stop --help", "doctor --help", "verify --help", "ledger --help",
     "custodian --help", "release --help", "progress --root /nonexistent",
-    "kpi --root /nonexistent", "no-such-command",
+    "kpi --root /nonexistent", "no-such-command", "runs list --root /nonexistent", "index build --root /nonexistent",
+    "index --help",
 )  # fmt: skip
 
 

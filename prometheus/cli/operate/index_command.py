@@ -70,12 +70,12 @@ def checked(layout: Layout, *, share: float, seed: int) -> Report:
 
 # ---- on the command line ---------------------------------------------------------------------------------------------
 
-app = group("The index: rows made from the files, for questions over many runs; it can be deleted at any time.")
+app = group("The index: rows made from the files, for questions over many runs.")
 
 
 @app.callback()
 def _group() -> None:
-    """The index: rows made from the files, for questions over many runs; it can be deleted at any time."""
+    """The index: rows made from the files, for questions over many runs."""
 
 
 @app.command("build", epilog=examples("index build", "index build --from-scratch"))
