@@ -8,6 +8,8 @@
 #   make lint    linters, types of package and tests, words, documents, helps: under a minute
 #   make matrix  the unit tests under each of Python 3.11, 3.12 and 3.13 that this machine has
 #   make test-bits  the golden digest of the world on aarch64, by qemu's user emulation, six minutes
+#   make venue-outsiders  clients of others trade on the venue over the loopback alone (root), and say whether it fits them
+#   make venue-mutants  deliberate faults in the venue: each must be noticed
 #   make bench   how fast the world runs, beside two yardsticks
 
 SHELL := /bin/bash
@@ -40,6 +42,7 @@ run: $(STAMP)
 # tests are skipped and say why. `make torture` and `make host-test` do the same for as long as it takes.
 test: $(STAMP)
 	tests/pages/prerequisites.sh || echo "the tests of pages in a browser will be skipped"
+	$(BIN)/python $(OUTSIDERS)/environments.py build ccxt || echo "ccxt will be skipped on the venue"
 	$(BIN)/pytest -n 2 --ignore tests/host --ignore tests/torture/test_soak.py
 	tests/host/prerequisites.sh || echo "the tests of a real host will be skipped"
 	$(BIN)/pytest -p no:xdist tests/host
@@ -77,4 +80,4 @@ clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
--include containers/targets.mk packaging/torture.mk packaging/deb.mk
+-include containers/targets.mk packaging/torture.mk packaging/deb.mk packaging/venue.mk

@@ -80,6 +80,7 @@ fi
 
 commit='' dirty=true epoch=$FALLBACK_EPOCH
 take_sources "$out" prometheus
+rm -r "$out/prometheus/venue" # no part of what a stage runs
 cp containers/Containerfile containers/warm_cache.py "$out/"
 
 created=$(date -u -d "@$epoch" +%Y-%m-%dT%H:%M:%SZ)

@@ -254,8 +254,8 @@ def test_every_function_of_a_walk_is_called_by_one_before_it(walk):
 
 # ---- who imports whom ------------------------------------------------------------------------------------------------
 
-ROOMS = ("base", "core", "market", "evidence", "runs", "gate", "execution", "report", "ops")
-BESIDE = ("cli", "entry")
+ROOMS = ("base", "core", "market", "evidence", "runs", "gate", "execution", "report", "index", "ops")
+BESIDE = ("cli", "entry", "venue")
 
 
 def room_of(module: str) -> str | None:

@@ -94,6 +94,7 @@ for wheel in "$work/wheels"/*.whl; do
 done
 rm -rf "$lib"/python/*.data "$lib"/python/bin
 cp -a prometheus "$lib/python/"
+rm -r "$lib/python/prometheus/venue" # a checkout has it, a host does not
 commit_json=null
 [ -z "$commit" ] || commit_json="\"$commit\""
 printf '{\n  "git_commit": %s,\n  "git_dirty": %s,\n  "source_date": "%s"\n}\n' "$commit_json" "$dirty" \

@@ -6,23 +6,32 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
+from rich.color import ColorSystem
+from rich.console import Console, ConsoleDimensions
 
 from prometheus import __version__
+from prometheus.cli.complaints import BAD_COMMAND_LINE, complaint_of, path_of
 from prometheus.cli.options import COMMAND
 from prometheus.cli.report import Report
-from prometheus.v10.base.error_lines import as_host_error, error_lines
-from prometheus.v10.base.errors import ExitCode, PrometheusError, UsageError
+from prometheus.cli.sheets import toned, wrapped
+from prometheus.v10.base.error_lines import as_host_error, error_lines, one_line
+from prometheus.v10.base.errors import ExitCode, PrometheusError
 from prometheus.v10.base.files import tighten_umask
 from prometheus.v10.base.output import closed_pipe, flush, silence
 from prometheus.v10.base.text import printable
 
-PIPE_WIDTH = 200  # a file or a pager is not as narrow as rich takes it to be
+PIPE_WIDTH = 200
+"""Columns of what goes into a file or a pipe, unless ``COLUMNS`` says otherwise; a terminal has its own width."""
+LEAST_WIDTH, PIPE_HEIGHT = 40, 25
+JSON, CSV = "--json", "--csv"
+ERROR_SCHEMA = "error/1"
 LONGEST_LINE = 20_000  # characters of one line of a report: more is a file's fault, not a finding
 
 
@@ -55,43 +64,64 @@ def _top(
     """Options of the command as a whole."""
 
 
-# The base of typer's own complaints about a command line; its place among typer's modules differs between versions.
-_BAD_COMMAND_LINE: type[Exception] = typer.BadParameter.__bases__[0]
-
-
 class _Console(Console):
-    """A console that leaves the exit code alone when the reader of its output goes away."""
+    """A console that leaves the exit code alone when the reader of its output goes away.
+
+    Colours are the terminal's own sixteen: truecolour does not survive ssh. A file, a pipe, ``TERM=dumb`` and
+    ``NO_COLOR`` get none.
+    """
+
+    def __init__(self, *, stderr: bool = False) -> None:
+        super().__init__(stderr=stderr, highlight=False, color_system=None)
+        if self.is_terminal and not self.is_dumb_terminal and not os.environ.get("NO_COLOR"):
+            self._color_system = ColorSystem.STANDARD
+        if not self.is_terminal:
+            self.size = ConsoleDimensions(pipe_width(), PIPE_HEIGHT)  # of a dumb terminal rich would take 80 for both
 
     def on_broken_pipe(self) -> None:
         """Hand the error on: `run_app` knows what the command came to."""
         raise BrokenPipeError
 
 
-def _show(report: Report) -> None:
+def pipe_width() -> int:
+    """Columns of output that goes to no terminal: ``COLUMNS``, or 200."""
+    said = os.environ.get("COLUMNS", "")
+    return max(LEAST_WIDTH, int(said)) if said.isdecimal() and len(said) < 6 and int(said) > 0 else PIPE_WIDTH
+
+
+def _show(report: Report, name: str) -> None:
     if report.as_json:
-        typer.echo(json.dumps(report.data, indent=2, sort_keys=True, allow_nan=False))
+        data = {**report.data, "schema": f"{name}/1"}
+        typer.echo(json.dumps(data, indent=2, sort_keys=True, allow_nan=False))
         return
-    console = _Console(highlight=False)
-    if not console.is_terminal:
-        console.width = PIPE_WIDTH
+    if report.as_csv:
+        typer.echo(report.csv(), nl=False)
+        return
+    console = _Console()
     for part in report.shown:
-        if isinstance(part, str):  # it may quote a file: whatever moves a terminal is shown, not sent
-            part = "\n".join(printable(line, longest=LONGEST_LINE) for line in part.split("\n"))  # noqa: PLW2901
-        console.print(part, markup=False, soft_wrap=isinstance(part, str))
+        if not isinstance(part, str):
+            console.print(part)
+            continue
+        for line in part.split("\n"):  # it may quote a file: whatever moves a terminal is shown, not sent
+            safe = printable(line, longest=LONGEST_LINE)
+            first, *rest = wrapped(safe, console.width) if console.is_terminal else [safe]
+            console.print(toned(first), *rest, sep="\n", markup=False, soft_wrap=True)
 
 
-def _complaint(error: Any, name: str) -> UsageError | None:
-    """Typer's complaint in our words; None when a bare group was called, whose help is the answer."""
-    if type(error).__name__ == "NoArgsIsHelpError":
-        error.show()
-        return None
-    where = error.ctx.command_path if getattr(error, "ctx", None) is not None else name
-    return UsageError(str(error.format_message()), hint=f"{where} --help")
-
-
-def _fail(error: PrometheusError) -> int:
+def _fail(error: PrometheusError, *, as_json: bool = False) -> int:
+    """Say an error on standard error: two lines, or one JSON object; returns its code."""
+    if as_json:
+        said = {
+            "schema": ERROR_SCHEMA,
+            "error": one_line(error.message),
+            "hint": one_line(error.hint) if error.hint else None,
+            "exit_code": int(error.exit_code),
+        }
+        typer.echo(json.dumps(said, sort_keys=True), err=True)
+        return error.exit_code
+    console = _Console(stderr=True)
     for line in error_lines(error):
-        typer.echo(line, err=True)
+        console.print(toned(line), markup=False, soft_wrap=True)
     return error.exit_code
 
 
@@ -120,9 +150,9 @@ def run_app(app: typer.Typer, arguments: Sequence[str] | None = None, *, command
     return code
 
 
-def _show_while_read(report: Report) -> None:
+def _show_while_read(report: Report, name: str) -> None:
     try:
-        _show(report)
+        _show(report, name)
         flush()
     except OSError as error:
         if not closed_pipe(error):
@@ -131,24 +161,33 @@ def _show_while_read(report: Report) -> None:
 
 
 def _run(app: typer.Typer, arguments: Sequence[str] | None, name: str) -> int:
-    command: Callable[..., Any] = typer.main.get_command(app).main
-    progress = _Console(stderr=True, highlight=False)
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    command: Any = typer.main.get_command(app)
     try:
-        outcome = command(args=arguments, prog_name=name, standalone_mode=False, obj=progress)
+        outcome = command.main(args=words, prog_name=name, standalone_mode=False, obj=_Console(stderr=True))
         if isinstance(outcome, Report):
-            _show_while_read(outcome)
+            _show_while_read(outcome, "_".join(path_of(command, words)).replace("-", "_"))
             return outcome.code
         return int(outcome or 0)
-    except PrometheusError as error:
-        return _fail(error)
-    except _BAD_COMMAND_LINE as error:
-        complaint = _complaint(error, name)
-        return ExitCode.USAGE if complaint is None else _fail(complaint)
-    except Exception as error:  # noqa: BLE001  (the last resort, and it says everything it knows)
-        fault = as_host_error(error) if isinstance(error, OSError) else None
-        if fault is not None:
-            code = _fail(fault)
-            silence()
-            return code
-        traceback.print_exc()
-        return ExitCode.BUG
+    except Exception as error:  # noqa: BLE001  (each ends as a line and a code; the last resort says all it knows)
+        return _failed(error, command, words, name)
+
+
+def _failed(error: Exception, command: Any, words: Sequence[str], name: str) -> int:
+    as_json = JSON in words
+    if isinstance(error, BAD_COMMAND_LINE):
+        complaint = complaint_of(error, command, words, name)
+        if complaint is not None:
+            return _fail(complaint, as_json=as_json)
+        if help_text := str(error).strip():  # the command alone: its help is the answer; some versions print it before
+            typer.echo(help_text)
+        return ExitCode.USAGE
+    if isinstance(error, PrometheusError):
+        return _fail(error, as_json=as_json)
+    fault = as_host_error(error) if isinstance(error, OSError) else None
+    if fault is not None:
+        code = _fail(fault, as_json=as_json)
+        silence()
+        return code
+    traceback.print_exception(error)
+    return ExitCode.BUG

@@ -8,17 +8,39 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from importlib import import_module
+from pathlib import Path
 
 import typer
 from attrs import frozen
 
 from prometheus.cli.app import new_app
-from prometheus.cli.options import COMMAND
+from prometheus.cli.places import COMPLETION
 from prometheus.v10.runs.workers.fork_server import start_early
 
-COMPLETION = f"_{COMMAND.upper().replace('-', '_')}_COMPLETE"
-"""Set by a shell that asks for completions; the words typed so far come in other variables."""
 HELP = frozenset(["-h", "--help"])
+
+
+LOOK = "Look: what is and what was"
+PANELS = {
+    LOOK: (
+        "status",
+        "runs",
+        "report",
+        "progress",
+        "kpi",
+        "pool",
+        "genome",
+        "index",
+        "fences",
+        "watch",
+        "site",
+        "phylogeny",
+    ),
+    "Run: evolve, replay, promote": ("run", "replay", "promote", "gate", "market", "profile", "snapshot", "venue"),
+    "Prove: evidence and its ledger": ("verify", "audit", "ledger", "incident", "core"),
+    "Host: keep it in order": ("doctor", "stop", "clear-stop", "release", "retention", "custodian"),
+}
+"""Groups of the help, and what stands in each; what no group names stands in the first."""
 
 
 @frozen
@@ -36,6 +58,11 @@ class Command:
     evolves: bool = False
     """Whether it needs worker processes, which load the world's code while this process does."""
 
+    @property
+    def panel(self) -> str:
+        """The group of the help in which it stands."""
+        return next((panel for panel, names in PANELS.items() if self.name in names), LOOK)
+
     def add_to(self, app: typer.Typer, *, to_run: bool = False) -> None:
         """Import the command and register it; ``to_run`` tells that it is about to be called."""
         name = f"prometheus.cli.{self.module}"
@@ -44,10 +71,10 @@ class Command:
         module = import_module(name)
         what = getattr(module, self.attribute)
         if isinstance(what, typer.Typer):
-            app.add_typer(what, name=self.name)
+            app.add_typer(what, name=self.name, rich_help_panel=self.panel)
         else:
             epilog = None if self.examples is None else getattr(module, self.examples)
-            app.command(self.name, epilog=epilog)(what)
+            app.command(self.name, epilog=epilog, rich_help_panel=self.panel)(what)
 
     def announce_in(self, app: typer.Typer) -> None:
         """Register only the name and the line in the help; nothing is imported."""
@@ -56,13 +83,18 @@ class Command:
             raise AssertionError(f"{self.name} was called without its module")
 
         announced.__doc__ = self.about
-        app.command(self.name)(announced)
+        app.command(self.name, rich_help_panel=self.panel)(announced)
 
+
+VENUE = Path(__file__).resolve().parents[1] / "venue"
+"""A checkout has this room; images and the host's package leave it out, and the command with it."""
 
 # fmt: off
-COMMANDS = (
+_ALL = (
     Command("run", "Do one run in the foreground, seal it, verify it, and print the verdicts.",
             "research.runs_command", "run", "RUN_EXAMPLES", evolves=True),
+    Command("runs", "Runs: list and find them, look at one, compare two.", "operate.catalogue_command"),
+    Command("index", "The index: rows made from the files, for questions over many runs.", "operate.index_command"),
     Command("report", "Report what happened to a run's population: trades, deaths, births, costs; compare two runs.",
             "research.ecology_command", "report_command", "REPORT_EXAMPLES"),
     Command("site", "The site: static pages over all runs of an installation; no server, no script.",
@@ -121,8 +153,11 @@ COMMANDS = (
     Command("gate",
             "Test whether evolution used the order of returns: A against its null, by a design locked before the run.",
             "research.gate_command"),
+    Command("venue", "An exchange of our own on the loopback, to practise on and to test against.",
+            "research.venue_command"),
 )
 # fmt: on
+COMMANDS = tuple(one for one in _ALL if one.name != "venue" or VENUE.is_dir())
 
 
 def command_line(about: str, commands: Iterable[Command], arguments: Sequence[str] | None = None) -> typer.Typer:

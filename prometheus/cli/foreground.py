@@ -14,6 +14,7 @@ from prometheus.v10.base.errors import EvidenceError
 from prometheus.v10.base.names import Artifact
 from prometheus.v10.evidence.catalog import artifact_of
 from prometheus.v10.ops.instance.collapse_intervals import IntervalFigures
+from prometheus.v10.ops.storage.written import bytes_of_run, ticks_a_byte
 from prometheus.v10.runs.control import Progress as RunProgress
 from prometheus.v10.runs.control import RunControl, RunOutcome, StopReason
 
@@ -127,6 +128,7 @@ def verdicts(outcome: RunOutcome, intervals: IntervalFigures) -> tuple[dict[str,
         "agent_ticks": outcome.agent_ticks,
         "seconds": round(outcome.seconds, 3),
         "agent_ticks_per_second": round(rate),
+        "agent_ticks_a_byte": ticks_a_byte(outcome.agent_ticks, bytes_of_run(outcome.path, manifest)),
         "pool_records": manifest["counts"]["pool_records"],
     }
     shown: list[RenderableType] = [facts("run", head)]

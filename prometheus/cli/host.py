@@ -6,6 +6,7 @@ as it is typed. `prometheus.cli` has all of it. Both command lines are made of t
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -14,10 +15,11 @@ import typer
 from prometheus.cli import in_image
 from prometheus.cli.app import run_app
 from prometheus.cli.commands import COMMANDS, command_line
+from prometheus.cli.completing import answer, asked
 
 ABOUT = "Watch, stop, release and check evolution on this host; systemctl start prometheus-stage1@HF starts it."
 ON_HOST = ("status", "doctor", "stop", "clear-stop", "custodian", "verify", "audit", "release", "ledger",
-           "progress", "kpi", "site", "watch", "phylogeny")  # fmt: skip
+           "progress", "kpi", "runs", "index", "site", "watch", "phylogeny")  # fmt: skip
 _BY_NAME = {one.name: one for one in COMMANDS}
 
 
@@ -31,6 +33,8 @@ def host_line(arguments: Sequence[str] | None = None) -> typer.Typer:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line; returns the exit code (contracts, section 6)."""
+    if arguments is None and asked(os.environ):
+        return answer(os.environ, [*ON_HOST, *in_image.COMMANDS])
     words = sys.argv[1:] if arguments is None else list(arguments)
     return run_app(host_line(words), words)
 

@@ -7,14 +7,11 @@ from typing import Annotated
 
 import typer
 
+from prometheus.cli.places import COMMAND, DEFAULT_ROOT
 from prometheus.v10.base.errors import UsageError
 from prometheus.v10.base.modes import Stage
 
-COMMAND = "prometheus-quant"
-INSTALLED = Path("/usr/lib/prometheus-quant")
-BUILT = (Path(__file__).parents[1] / "_build.json").is_file()
-DEFAULT_ROOT = Path("/") if BUILT or INSTALLED in Path(__file__).parents else Path("var")
-"""An installed command, and an image's, is about its host, a checkout's about its own tree."""
+__all__ = ["COMMAND", "DEFAULT_ROOT", "AsCsv", "AsJson", "InstanceOption", "Root", "StageOption", "examples", "group"]
 
 
 def _root(text: str | Path) -> Path:
@@ -34,6 +31,8 @@ Root = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+RUN_HELP = "Run: its id, the beginning of one, its directory, latest, latest~2 or HF/latest."
+AsCsv = Annotated[bool, typer.Option("--csv", help="Print the first table as CSV instead of text.")]
 StageOption = Annotated[Stage, typer.Option("--stage", help="Stage whose pool is used.")]
 InstanceOption = Annotated[str, typer.Option("--instance", help="Instance recorded in the ledger entry.")]
 
@@ -44,5 +43,5 @@ def examples(*lines: str, command: str = COMMAND) -> str:
 
 
 def group(text: str) -> typer.Typer:
-    """A group of commands that shows its help when it is called bare."""
-    return typer.Typer(help=text, no_args_is_help=True, rich_markup_mode="rich")
+    """A group of commands; called bare it is a mistake that is told the commands."""
+    return typer.Typer(help=text, rich_markup_mode="rich")

@@ -15,13 +15,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
+from prometheus.v10.base.files import Files
 from prometheus.v10.base.modes import RunPrefix
 from prometheus.v10.base.names import EVENT_STREAMS, SEAL_FILES, Artifact
+from prometheus.v10.evidence.chains.absences import PACKED_SUFFIX
 from prometheus.v10.evidence.records.canonical import canonical_bytes, pretty_bytes
 from prometheus.v10.evidence.records.findings import VerifyReport
 from prometheus.v10.evidence.verify.verify_run import verify_run
-from prometheus.v10.evidence.writing.seal import seal_run
+from prometheus.v10.evidence.writing.packing import pack
+from prometheus.v10.evidence.writing.seal import Listed, seal_run
 
 STREAMS = (*EVENT_STREAMS, Artifact.FOUNDERS, Artifact.POPULATION_SERIES)
 DOCUMENTS = (Artifact.MANIFEST, Artifact.SUMMARY, Artifact.TELEMETRY, Artifact.FINGERPRINT)
@@ -130,7 +134,10 @@ class Original:
         return draw.choice(fields[draw.choice(sorted(fields))])
 
     def forge(self, forgery: Forgery, root: Path) -> VerifyReport:
-        """Write the run with the change under ``root``, agree with it everywhere else, seal it, and verify it."""
+        """Write the run with the change under ``root``, agree with it everywhere else, seal it, and verify it.
+
+        Every second forgery lies in a run whose event files were compressed at its seal, as by chance.
+        """
         target = root / "runs_hf" / self.dir.name
         shutil.rmtree(target, ignore_errors=True)
         target.mkdir(parents=True)
@@ -143,7 +150,7 @@ class Original:
         for name, data in files.items():
             (target / name).write_bytes(data)
         self._place_snapshots(root)
-        seal_run(target)
+        seal_run(target, pack=_pack if crc32(repr(forgery).encode()) & 1 else None)
         return verify_run(target, look_for_ledger=False)
 
     def _place_snapshots(self, root: Path) -> None:
@@ -152,6 +159,14 @@ class Original:
         shutil.rmtree(place, ignore_errors=True)
         if self.snapshots is not None:
             shutil.copytree(self.snapshots, place)
+
+
+def _pack(run_dir: Path, item: Listed, files: Files) -> str | None:
+    """As `pack_beside`, for files of any size: the runs here are small."""
+    if not item.name.endswith(".jsonl") or item.name == Artifact.COLLAPSES or not item.size:
+        return None
+    place = run_dir / item.name
+    return pack(place, place.with_name(f"{place.name}{PACKED_SUFFIX}"), size=item.size, mode=0o640, files=files)
 
 
 def _with(data: bytes, forgery: Forgery) -> bytes:

@@ -29,7 +29,7 @@ BASE: dict[str, dict[str, Any] | Any] = {
     "window": {"name": "S", "start": 20, "len": 400},
     "experiments": {"count": 3, "seed": 11},
     "world": {"founders": 10, "review_ticks": 100, "death_roi": -0.05, "breed_roi": 0.01},
-    "evidence": {"order_sample_one_in": 20},
+    "evidence": {"order_sample_one_in": 20, "compress": False},
     "interesting": {
         "deaths_at_least": 2,
         "mass_death_share": 0.1,
@@ -140,7 +140,7 @@ JUDGE: dict[str, Any] = {
     "stage": "stage2",
     "workers": 1,
     "market": {"timeframe_s": 3600, "seed": 9, "bars": 1200},
-    "evidence": {"order_sample_one_in": 20},
+    "evidence": {"order_sample_one_in": 20, "compress": False},
     "interesting": BASE["interesting"],
     "world": {},
     "stage2": {

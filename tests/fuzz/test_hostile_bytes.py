@@ -43,6 +43,7 @@ NAMES = [
 
 PROFILE = """
 mode = "offline"
+evidence.compress = false
 workers = 1
 [market]
 timeframe_s = 300

@@ -23,6 +23,7 @@ PATIENCE = 60.0  # seconds until a test gives up waiting; no assertion depends o
 
 SMALL = """
 mode = "offline"
+evidence.compress = false
 workers = {workers}
 [market]
 timeframe_s = 300

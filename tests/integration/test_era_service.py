@@ -16,6 +16,7 @@ from tests.integration.conftest import Service, Tree
 
 PROFILE = """
 mode = "offline"
+evidence.compress = false
 workers = 2
 [market]
 source = "synthetic"

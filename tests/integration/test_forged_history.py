@@ -173,9 +173,9 @@ def _tier_1_tombstone(layout: Layout) -> None:
     shutil.rmtree(gone)
 
 
-@case("a tombstone for an event file", "of a run's files only parts of the raw samples may go")
-def _event_file_tombstone(layout: Layout) -> None:
-    place = runs(layout)[0] / "death_events.jsonl"
+@case("a tombstone for a summary", "of a run's files only raw samples and event lines may go")
+def _summary_tombstone(layout: Layout) -> None:
+    place = runs(layout)[0] / "multiple_experiments_summary.json"
     append_entry(layout, "retention_deletion", {
         "kind": "file", "run_id": place.parent.name, "path": f"runs_hf/{place.parent.name}/{place.name}",
         "sha256": line_hash(place.read_bytes()), "bytes": 1, "reason": "old", "policy": "raw_days",

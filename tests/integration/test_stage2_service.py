@@ -21,6 +21,7 @@ from .conftest import PATIENCE, Tree, small_profile
 
 STAGE2 = """
 mode = "offline"
+evidence.compress = false
 stage = "stage2"
 workers = 2
 [market]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from prometheus.cli.options import DEFAULT_ROOT, AsJson, Root, examples
+from prometheus.cli.names_of import existing
+from prometheus.cli.options import DEFAULT_ROOT, AsCsv, AsJson, Root, examples
 from prometheus.cli.report import Report, table
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.evidence.witnesses.witness import witness_directory
@@ -37,6 +38,6 @@ def diagnose(layout: Layout, runner: Runner = run_command) -> Report:
 # ---- on the command line ---------------------------------------------------------------------------------------------
 
 
-def doctor_command(*, root: Root = DEFAULT_ROOT, as_json: AsJson = False) -> Report:
+def doctor_command(*, root: Root = DEFAULT_ROOT, as_json: AsJson = False, as_csv: AsCsv = False) -> Report:
     """Check this host and say how to mend what is wrong; exit 0 fit, 1 something fails, 2 could not check."""
-    return diagnose(Layout.under(root)).asked(as_json=as_json)
+    return diagnose(existing(Layout.under(root))).asked(as_json=as_json, as_csv=as_csv)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.progress import Progress as Bar
 
+from prometheus.cli.names_of import is_latest, run_of
 from prometheus.cli.options import DEFAULT_ROOT, AsJson, Root, examples
 from prometheus.cli.report import Report
 from prometheus.v10.base.errors import ExitCode, UsageError, host_error
@@ -33,6 +35,7 @@ from prometheus.v10.ops.instance.alive import is_alive
 
 VERIFY_EXAMPLES = examples(
     "verify var/runs_hf/HF_20260101T000000Z_1a2b3c4_5d6e",
+    "verify latest",
     "verify var/runs_hf var/pools/stage1/pool.jsonl --json",
     "audit --root var  (everything under a root, against the ledger of seals)",
 )
@@ -75,8 +78,14 @@ def as_report(reports: Sequence[VerifyReport]) -> Report:
     return Report(data, [line for report in reports for line in report.lines()], weigh(reports))
 
 
-def verify_all(paths: Sequence[Path], console: Console, *, alone: bool = False) -> Report:
-    """Verify runs, pools, snapshots, ledgers, and directories of runs; ``alone``: against nothing but themselves."""
+def verify_all(paths: Sequence[Path], console: Console, *, alone: bool = False, nothing: str = "") -> Report:
+    """Verify runs, pools, snapshots, ledgers, and directories of runs; ``alone``: against nothing but themselves.
+
+    ``nothing`` is what is said where there is no path: nothing was checked, which is no pass.
+    """
+    if not paths:
+        data = {"exit_code": int(ExitCode.VERIFY_ERROR), "reports": []}
+        return Report(data, [f"COULD NOT CHECK {nothing}: nothing was checked"], ExitCode.VERIFY_ERROR)
     found = [path for given in paths for path in runs_in(given)]
     total = sum(_size(path) for path in found)
     with bytes_bar(console, "verify", total) as progress:
@@ -136,14 +145,29 @@ def _keys(given: str) -> list[Verifier]:
 def verify_command(
     context: typer.Context,
     paths: Annotated[
-        list[Path], typer.Argument(metavar="PATH...", help="Runs, gates, pools, snapshots or ledgers to verify.")
+        list[Path],
+        typer.Argument(metavar="RUN|PATH...", help="Runs by name, or paths of runs, gates, pools, snapshots, ledgers."),
     ],
     *,
+    root: Root = DEFAULT_ROOT,
     alone: Annotated[bool, typer.Option("--alone", help="Verify a run by itself, without a ledger.")] = False,
     as_json: AsJson = False,
 ) -> Report:
     """Verify evidence, and runs against their installation's ledger; exit 0 pass, 1 fail, 2 could not check."""
-    return verify_all(paths, context.obj, alone=alone).asked(as_json=as_json)
+    named = [_named(path, root) for path in paths]
+    return verify_all(named, context.obj, alone=alone).asked(as_json=as_json)
+
+
+def _named(given: Path, root: Path) -> Path:
+    """A path that is there, or the run that a text names; a path that is not there is the verifier's finding."""
+    if os.path.lexists(given) and not is_latest(str(given)):
+        return given
+    try:
+        return run_of(given, Layout.under(root)).path
+    except UsageError:
+        if is_latest(str(given)) or ("/" not in str(given) and Path(root).is_dir()):
+            raise
+        return given
 
 
 def audit_command(

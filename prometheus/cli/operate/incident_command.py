@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from prometheus.cli.options import DEFAULT_ROOT, AsJson, InstanceOption, Root, examples
+from prometheus.cli.names_of import run_in
+from prometheus.cli.options import DEFAULT_ROOT, RUN_HELP, AsJson, InstanceOption, Root, examples
 from prometheus.cli.report import Report, facts
 from prometheus.v10.base.clock import Clock, SystemClock
 from prometheus.v10.base.paths import Layout
@@ -46,12 +47,12 @@ def bundle(
 
 INCIDENT_EXAMPLES = examples(
     "incident HF_20260102T030405Z_0123456_0000 --label stop_ignored --root var",
-    "incident HF_20260102T030405Z_0123456_0000 --label nan --severity high --detail 'summary holds NaN'",
+    "incident HF/latest --label nan --severity high --detail 'summary holds NaN'",
 )
 
 
 def incident(
-    run_id: Annotated[str, typer.Argument(metavar="RUN_ID", help="Id of the run.")],
+    run: Annotated[str, typer.Argument(metavar="RUN", help=RUN_HELP)],
     *,
     label: Annotated[str, typer.Option(help="Short name of the incident: letters, digits, '_' and '-'.")],
     root: Root = DEFAULT_ROOT,
@@ -61,9 +62,10 @@ def incident(
     as_json: AsJson = False,
 ) -> Report:
     """Pack the evidence of a run for an investigation; the run itself is not touched."""
+    layout = Layout.under(root)
     made = bundle(
-        Layout.under(root),
-        run_id,
+        layout,
+        run_in(run, layout).run_id,
         label,
         severity=severity,
         detail=detail,

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 from collections import deque
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from attrs import asdict
 
-from prometheus.cli.options import DEFAULT_ROOT, AsJson, Root, examples, group
+from prometheus.cli.names_of import existing
+from prometheus.cli.options import DEFAULT_ROOT, AsCsv, AsJson, Root, examples, group
 from prometheus.cli.report import Report, facts, table
 from prometheus.v10.base.clock import SystemClock
 from prometheus.v10.base.errors import EvidenceError, UsageError
-from prometheus.v10.base.files import write_new
 from prometheus.v10.base.names import Event
+from prometheus.v10.base.outputs import new_output, refuse_sealed_place
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.evidence.catalog import entries
 from prometheus.v10.evidence.witnesses.checkpoint import (
@@ -36,9 +38,17 @@ def show(layout: Layout, *, last: int) -> Report:
     """The last entries of the ledger, every rule of every line checked on the way."""
     refuse_a_past_without_ledger(layout)
     newest = deque(entries(layout.ledger), maxlen=last)
-    rows = [(e.n, e.ts_utc, e.instance, e.type, json.dumps(e.payload, sort_keys=True)[:100]) for e in newest]
+    rows = [(e.n, e.ts_utc, e.instance, e.type, _said(e.payload)) for e in newest]
     columns = ("n", "time", "instance", "type", "payload")
     return Report({"entries": [asdict(e) for e in newest]}, [table(str(layout.ledger), columns, rows)])
+
+
+def _said(payload: Mapping[str, Any]) -> str:
+    """What an entry says, whole: names and plain values first, the rest as JSON."""
+    return "; ".join(
+        f"{name} {value if isinstance(value, str | int | float) else json.dumps(value, sort_keys=True)}"
+        for name, value in sorted(payload.items(), key=lambda pair: isinstance(pair[1], dict | list))
+    )
 
 
 def checkpoint(layout: Layout, *, origin: str, out: Path | None, key: Path | None) -> Report:
@@ -55,10 +65,7 @@ def checkpoint(layout: Layout, *, origin: str, out: Path | None, key: Path | Non
     taken = take_checkpoint(layout.ledger, origin=origin)
     data = {"origin": taken.origin, "size": taken.size, "root": taken.root.hex(), "text": taken.text()}
     if out is not None:
-        try:
-            write_new(out, taken.text().encode("ascii"))
-        except FileExistsError:
-            raise UsageError(f"{out} exists", hint="checkpoints are kept, not replaced: choose another name") from None
+        new_output(out, taken.text().encode("ascii"), layout=layout, mode=0o640)
         data["file"] = str(out)
     if key is not None and out is not None:
         data["signature"] = str(sign(out, key))
@@ -104,6 +111,7 @@ def witness(layout: Layout, *, directory: Path | None) -> Report:
     place = directory or witness_directory(layout)
     if place is None:
         raise UsageError("--to is missing: only a host has a witness of its own", hint="name a directory out of reach")
+    refuse_sealed_place(place, layout=layout)
     settings = read_settings(layout)
     clock = SystemClock()
     taken = take(layout, place, clock=clock)
@@ -141,11 +149,12 @@ CHECK_EXAMPLES = examples(
 def show_command(
     *,
     root: Root = DEFAULT_ROOT,
-    last: Annotated[int, typer.Option(min=1, help="Number of entries.")] = 20,
+    last: Annotated[int, typer.Option("--last", "--limit", min=1, help="Number of entries.")] = 20,
     as_json: AsJson = False,
+    as_csv: AsCsv = False,
 ) -> Report:
     """Check every line and show the last entries."""
-    return show(Layout.under(root), last=last).asked(as_json=as_json)
+    return show(existing(Layout.under(root)), last=last).asked(as_json=as_json, as_csv=as_csv)
 
 
 @app.command("checkpoint", epilog=examples("ledger checkpoint --out monday.checkpoint --key ~/.ssh/id_ed25519"))

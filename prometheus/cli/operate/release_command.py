@@ -10,7 +10,8 @@ from typing import Annotated
 
 import typer
 
-from prometheus.cli.options import DEFAULT_ROOT, AsJson, Root, examples, group
+from prometheus.cli.names_of import release_of
+from prometheus.cli.options import DEFAULT_ROOT, AsCsv, AsJson, Root, examples, group
 from prometheus.cli.report import Report, facts, table
 from prometheus.v10.base.clock import SystemClock
 from prometheus.v10.base.errors import HostError
@@ -69,7 +70,7 @@ def listed(releases: Releases) -> Report:
 
 def switched(releases: Releases, name: str | None) -> Report:
     """Put ``name`` in force, or the release before when it is None."""
-    data = releases.rollback() if name is None else releases.use(name)
+    data = releases.rollback() if name is None else releases.use(release_of(name, releases).id)
     pairs = {
         "in force": data["in_force"]["id"],
         "commit": data["in_force"]["git_commit"],
@@ -87,9 +88,9 @@ Ready = Annotated[float, typer.Option("--ready-within", min=1.0, metavar="SECOND
 
 
 @app.command("list", epilog=examples("release list --root /"))
-def list_command(*, root: Root = DEFAULT_ROOT, as_json: AsJson = False) -> Report:
+def list_command(*, root: Root = DEFAULT_ROOT, as_json: AsJson = False, as_csv: AsCsv = False) -> Report:
     """List the loaded releases, the one in force, and the one that a rollback would use."""
-    return listed(releases_of(Layout.under(root), changing=False)).asked(as_json=as_json)
+    return listed(releases_of(Layout.under(root), changing=False)).asked(as_json=as_json, as_csv=as_csv)
 
 
 @app.command("load", epilog=examples("release load --root / prometheus-quant.oci.tar --sha256 HEX"))
@@ -118,7 +119,8 @@ def load_command(
 @app.command("use", epilog=examples("release use --root / 7b991bf84717"))
 def use_command(
     name: Annotated[
-        str, typer.Argument(metavar="ID", help="Release: the beginning of its id, of a digest or of its commit.")
+        str,
+        typer.Argument(metavar="RELEASE", help="Release: the beginning of its id, a digest or its commit; or latest."),
     ],
     *,
     root: Root = DEFAULT_ROOT,

@@ -12,11 +12,13 @@ from typing import Annotated, Any
 import typer
 from attrs import asdict
 
-from prometheus.cli.options import DEFAULT_ROOT, AsJson, InstanceOption, Root, examples
+from prometheus.cli.names_of import run_in
+from prometheus.cli.options import DEFAULT_ROOT, RUN_HELP, AsJson, InstanceOption, Root, examples
 from prometheus.cli.report import Report, facts, table
 from prometheus.v10.base.clock import Clock, SystemClock
 from prometheus.v10.base.errors import ExitCode, HostError, UsageError
 from prometheus.v10.base.files import Files
+from prometheus.v10.base.names import is_run_id
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.evidence.writing.installation import InstallationLedger, refuse_a_past_without_ledger
 from prometheus.v10.evidence.writing.journal import Journal
@@ -143,7 +145,6 @@ EXAMPLES = examples(
 app = typer.Typer(
     help="Enter into the ledger what the policies no longer keep, then delete it; compress what is old.",
     invoke_without_command=True,
-    no_args_is_help=True,
     rich_markup_mode="rich",
     epilog=EXAMPLES,
 )
@@ -159,7 +160,7 @@ def retention(
     profile: Annotated[
         str, typer.Option(metavar="NAME|FILE", help="Profile whose [retention] and [disk] tables apply.")
     ] = "HF",
-    run_id: Annotated[str | None, typer.Option("--run", metavar="RUN_ID", help="Delete this Tier-2 run.")] = None,
+    run_id: Annotated[str | None, typer.Option("--run", metavar="RUN", help="Delete this Tier-2 run.")] = None,
     reason: Annotated[str | None, typer.Option(help="Reason for deleting that run, recorded in the ledger.")] = None,
     instance: InstanceOption = "local",
     as_json: AsJson = False,
@@ -171,6 +172,8 @@ def retention(
         raise UsageError("retention needs one of --dry-run and --apply", hint="look first: --dry-run")
     layout, clock = Layout.under(root), SystemClock()
     table_of = load_profile(profile, layout)
+    if run_id is not None and reason is not None and not is_run_id(run_id):
+        run_id = run_in(run_id, layout).run_id
     if dry:
         return dry_run(layout, table_of, clock.now(), run_id=run_id, reason=reason).asked(as_json=as_json)
     return carry_out(
@@ -180,10 +183,11 @@ def retention(
 
 @app.command("restore", epilog=examples("retention restore HF_20260102T030405Z_0123456_0000 --root var"))
 def restore_command(
-    run_id: Annotated[str, typer.Argument(metavar="RUN_ID", help="Run whose files are unpacked.")],
+    run: Annotated[str, typer.Argument(metavar="RUN", help=RUN_HELP)],
     *,
     root: Root = DEFAULT_ROOT,
     as_json: AsJson = False,
 ) -> Report:
     """Unpack the compressed files of a run; their bytes are identical."""
-    return restore(Layout.under(root), run_id).asked(as_json=as_json)
+    layout = Layout.under(root)
+    return restore(layout, run_in(run, layout).run_id).asked(as_json=as_json)

@@ -7,13 +7,14 @@ from typing import Any
 
 from rich.console import RenderableType
 
-from prometheus.cli.options import DEFAULT_ROOT, AsJson, Root, examples
+from prometheus.cli.names_of import existing
+from prometheus.cli.options import DEFAULT_ROOT, AsCsv, AsJson, Root, examples
 from prometheus.cli.report import Report, facts, table
 from prometheus.v10.base.clock import Clock, SystemClock
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.ops.host.status import Look
 from prometheus.v10.ops.host.systemd import Systemd
-from prometheus.v10.ops.storage.sizes import mib
+from prometheus.v10.ops.storage.sizes import sized
 
 STATUS_EXAMPLES = examples("status --root /", "status --root var --json")
 _COLUMNS = ("instance", "stage", "state", "since", "run", "experiment", "tick", "alive", "deaths", "collapses", "image")
@@ -80,12 +81,13 @@ def _host(found: Mapping[str, Any]) -> dict[str, object]:
 def _disk(disk: Mapping[str, Any]) -> str:
     def size(name: str) -> str:
         number = disk[name]
-        return "-" if number is None else mib(number)
+        return "-" if number is None else sized(number)
 
     return (
         f"{size('used_bytes')} used of a budget of {size('budget_bytes')}; "
         f"{size('free_bytes')} free, {size('keep_free_bytes')} must stay free; "
-        f"{size('written_a_day')} a day now, {_full(disk)}"
+        f"{size('written_a_day')} a day now, {_full(disk)}; "
+        f"{_number(disk['agent_ticks_a_byte'])} agent-ticks for each byte"
     )
 
 
@@ -103,7 +105,7 @@ def _number(value: float | None) -> str:
 # ---- on the command line ---------------------------------------------------------------------------------------------
 
 
-def status_command(*, root: Root = DEFAULT_ROOT, as_json: AsJson = False) -> Report:
+def status_command(*, root: Root = DEFAULT_ROOT, as_json: AsJson = False, as_csv: AsCsv = False) -> Report:
     """Show what runs, since when, on which image, and its state; needs neither root nor systemd."""
-    layout = Layout.under(root)
-    return look(layout, Systemd.of(layout), SystemClock()).asked(as_json=as_json)
+    layout = existing(Layout.under(root))
+    return look(layout, Systemd.of(layout), SystemClock()).asked(as_json=as_json, as_csv=as_csv)

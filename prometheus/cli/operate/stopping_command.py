@@ -99,5 +99,6 @@ def clear_command(*, root: Root = DEFAULT_ROOT, reason: Reason = None, as_json: 
         return Report({**data, "order": None}, [said]).asked(as_json=as_json)
     data |= {"order": order.plain(), "problems": records.unheard}
     shown = [facts("released", {"kill switch": layout.stop_file, **order.plain()})]
-    more = ["nothing was started: systemctl start prometheus.target", *(f"warning: {why}" for why in records.unheard)]
+    again = "systemctl start prometheus.target" if layout == Layout.system() else "prometheus-quant run starts a run"
+    more = [f"nothing was started: {again}", *(f"warning: {why}" for why in records.unheard)]
     return Report(data, [*shown, *more]).asked(as_json=as_json)

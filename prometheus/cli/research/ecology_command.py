@@ -10,10 +10,13 @@ import typer
 from attrs import asdict
 from rich.console import RenderableType
 
-from prometheus.cli.options import AsJson, examples
+from prometheus.cli.names_of import run_of
+from prometheus.cli.operate.catalogue_command import REASONS
+from prometheus.cli.options import DEFAULT_ROOT, AsCsv, AsJson, Root, examples
 from prometheus.cli.report import Report, facts, table
 from prometheus.v10.base.errors import UsageError
-from prometheus.v10.base.files import write_new
+from prometheus.v10.base.outputs import new_output, refuse_output
+from prometheus.v10.base.paths import Layout
 from prometheus.v10.evidence.records.summary import quantiles
 from prometheus.v10.report.ecology import Ecology, compare, read_ecology
 from prometheus.v10.report.ecology_picture import draw
@@ -47,9 +50,22 @@ REVIEWED = {
 }
 
 
+RETURNS = frozenset(
+    ["system_roi", "max_drawdown", "never_traded", "liquidated_share", "roi_q05", "roi_median", "roi_q95"]
+)
+"""Figures that are fractions, and are shown as percentages."""
+
+
 def short(value: float | None) -> float | None:
     """A figure to four digits: more would be noise."""
     return None if value is None else float(f"{value:.4g}")
+
+
+def _as_shown(name: str, value: float | None) -> str | float | None:
+    """A figure as a table has it: a fraction as a percentage."""
+    if value is None or name not in RETURNS:
+        return short(value)
+    return f"{100.0 * value:.2f} %"
 
 
 def report_runs(runs: Sequence[Path], picture: Path | None) -> Report:
@@ -61,17 +77,17 @@ def report_runs(runs: Sequence[Path], picture: Path | None) -> Report:
     """
     if len(runs) > 2:
         raise UsageError(f"{len(runs)} runs given: expected one, or two to compare")
+    if picture is not None:
+        refuse_output(picture)
     found = [read_ecology(run) for run in runs]
     shown = [part for one in found for part in _shown(one)]
     data: dict[str, Any] = {"runs": [_data(one) for one in found]}
     if len(found) == 2:
         deltas = compare(*found)
         data["cliffs_delta"] = dict(deltas)
-        shown.append(_comparison(found[0], found[1], deltas))
+        shown += _comparison(found[0], found[1], deltas)
     if picture is not None:
-        if picture.exists():
-            raise UsageError(f"{picture} exists", hint="choose another name, or remove it")
-        write_new(picture, draw(found).encode(), mode=0o644)
+        new_output(picture, draw(found).encode())
         data["picture"] = str(picture)
         shown.append(f"picture: {picture}")
     return Report(data, shown)
@@ -100,7 +116,8 @@ def _shown(one: Ecology) -> list[RenderableType]:
         **{name.replace("_", " "): value for name, value in one.rules.items()},
     }
     rows = [
-        (words, *(short(quantiles(one.figures[name])[column]) for column in SHOWN)) for name, words in WORDS.items()
+        (words, *(_as_shown(name, quantiles(one.figures[name])[column]) for column in SHOWN))
+        for name, words in WORDS.items()
     ]
     collapses = {
         "collapsed experiments": len(one.collapse_ticks),
@@ -112,7 +129,7 @@ def _shown(one: Ecology) -> list[RenderableType]:
         facts("run", head),
         table("over experiments", ("figure", *SHOWN), rows),
         _reviews(one),
-        facts("deaths by reason", one.deaths),
+        facts("deaths by reason", {REASONS.get(reason, reason): count for reason, count in one.deaths.items()}),
         facts("collapses", collapses),
         *_buried(one),
     ]
@@ -152,32 +169,48 @@ def _buried(one: Ecology) -> list[RenderableType]:
     ]
 
 
-def _comparison(first: Ecology, second: Ecology, deltas: Any) -> RenderableType:
+def _comparison(first: Ecology, second: Ecology, deltas: Any) -> list[RenderableType]:
+    """The medians side by side, and before them what makes the two runs different questions."""
+    named = (("first", first), ("second", second))
     medians = [
         (
             words,
-            *(short(quantiles(one.figures[name])["median"]) for one in (first, second)),
+            *(_as_shown(name, quantiles(one.figures[name])["median"]) for one in (first, second)),
             round(deltas[name], 3),
         )
         for name, words in WORDS.items()
     ]
-    columns = ("medians over experiments", f"first: {first.arm}", f"second: {second.arm}", "Cliff's delta")
-    return table("first against second", columns, medians)
+    columns = ("medians over experiments", *(f"{order}: {one.label}" for order, one in named), "Cliff's delta")
+    differing = [words for words, same in _alike(first, second) if not same]
+    lines = [f"different {' and '.join(differing)}: the two are not the same question"] if differing else []
+    return [*lines, table("first against second", columns, medians)]
+
+
+def _alike(first: Ecology, second: Ecology) -> list[tuple[str, bool]]:
+    """What two runs must share for their figures to be compared, and whether they do."""
+    return [
+        ("bars", first.market_sha256 == second.market_sha256),
+        ("windows", first.window == second.window),
+        ("rules", first.rules == second.rules),
+        ("numbers of experiments", first.experiments == second.experiments),
+    ]
 
 
 # ---- on the command line ---------------------------------------------------------------------------------------------
 
 REPORT_EXAMPLES = examples(
-    "report RUN_DIR", "report RUN_DIR OTHER_RUN_DIR --svg roi.svg", "report RUN_DIR --html run.html --lang zh",
-    "report RUN_DIR --json",
+    "report latest", "report HF/latest HF/latest~1 --svg roi.svg", "report latest --html run.html --lang zh",
+    "report HF_20260101T000000Z_1a2b3c4_5d6e --json",
 )  # fmt: skip
 
 
 def report_command(
     runs: Annotated[
-        list[Path], typer.Argument(metavar="RUN_DIR [OTHER]", help="Directory of a finished run, or two to compare.")
+        list[str],
+        typer.Argument(metavar="RUN [OTHER]", help="Run, or two to compare: id, beginning of one, directory, latest."),
     ],
     *,
+    root: Root = DEFAULT_ROOT,
     svg: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Draw the ROI of every experiment into this new file.")
     ] = None,
@@ -187,12 +220,15 @@ def report_command(
     lang: Annotated[str, typer.Option(metavar="en|zh", help="Language of the page.")] = "en",
     check: Annotated[bool, typer.Option("--check", help="Build the page again and compare it with the file.")] = False,
     as_json: AsJson = False,
+    as_csv: AsCsv = False,
 ) -> Report:
     """Report what happened to a run's population: trades, deaths, births, costs; compare two runs."""
+    layout = Layout.under(root)
+    places = [run_of(one, layout).path for one in runs]
     if html is not None:
         from prometheus.cli.research.views.page_command import page_options, report_page  # noqa: PLC0415  (an extra's)
 
-        return report_page(*page_options(runs, html, lang, svg), check=check).asked(as_json=as_json)
+        return report_page(*page_options(places, html, lang, svg), check=check).asked(as_json=as_json)
     if check or lang != "en":
         raise UsageError("--check and --lang are of a page", hint="name it: --html FILE")
-    return report_runs(runs, svg).asked(as_json=as_json)
+    return report_runs(places, svg).asked(as_json=as_json, as_csv=as_csv)

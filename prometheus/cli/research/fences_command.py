@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import asdict
 
-from prometheus.cli.options import AsJson
+from prometheus.cli.options import AsCsv, AsJson
 from prometheus.cli.report import Report, table
 from prometheus.v10.evidence.records.fence_registry import REGISTRY, inventory_hash
 
@@ -24,6 +24,6 @@ def inventory() -> Report:
 # ---- on the command line ---------------------------------------------------------------------------------------------
 
 
-def fences(*, as_json: AsJson = False) -> Report:
+def fences(*, as_json: AsJson = False, as_csv: AsCsv = False) -> Report:
     """List everything that can block or change an order, with the hash that manifests carry."""
-    return inventory().asked(as_json=as_json)
+    return inventory().asked(as_json=as_json, as_csv=as_csv)

@@ -20,7 +20,7 @@ from prometheus.v10.base.modes import Mode, Stage
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.evidence.writing.installation import InstallationLedger
 from prometheus.v10.evidence.writing.journal import Journal
-from prometheus.v10.ops.service.stop import StopWatch, stop_file_present
+from prometheus.v10.ops.service.stop import CLEAR_HINT, StopWatch, stop_file_present
 from prometheus.v10.runs.workers.cluster import open_executor
 from prometheus.v10.runs.workers.fork_server import PRELOAD
 
@@ -87,7 +87,10 @@ def refuse_if_stopped(layout: Layout) -> None:
         UsageError: when it is.
     """
     if stop_file_present(layout.stop_file):
-        raise UsageError(f"{layout.stop_file} exists, so nothing is started", hint="remove it to start again")
+        raise UsageError(
+            f"{layout.stop_file} exists, so nothing is started",
+            hint=CLEAR_HINT,
+        )
 
 
 @contextmanager

@@ -18,15 +18,16 @@ import typer
 from attrs import frozen
 from rich.text import Text
 
+from prometheus.cli.names_of import genome_of
 from prometheus.cli.options import DEFAULT_ROOT, AsJson, Root, StageOption, examples, group
 from prometheus.cli.report import Report, facts, table
+from prometheus.cli.research.pool_best import find_command
 from prometheus.v10.base.errors import UsageError
 from prometheus.v10.base.extras import analysis_module
-from prometheus.v10.base.files import write_atomic
 from prometheus.v10.base.modes import Stage
+from prometheus.v10.base.outputs import new_output, refuse_output
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.core import features, genome
-from prometheus.v10.ops.service.promotion import by_id
 
 Vector = npt.NDArray[np.float32]
 
@@ -70,7 +71,7 @@ def find(what: str, row: int | None, layout: Layout, stage: Stage) -> tuple[Vect
         EvidenceError: when the pool is damaged.
     """
     if not what.endswith(".npy"):
-        record = by_id(layout.pool(stage), what)
+        record = genome_of(what, layout.pool(stage))
         names = ("survived", "roi_lifetime", "trades", "wins", "final_capital", "death_reason")
         metrics = {name: record.metrics_summary[name] for name in names if name in record.metrics_summary}
         source = {name: record.source[name] for name in ("run_id", "experiment", "genome_index")}
@@ -153,17 +154,19 @@ def plot(vector: Vector, title: str) -> bytes:
 # ---- on the command line ---------------------------------------------------------------------------------------------
 
 app = group("Genomes: 342 numbers that make two nets.")
+app.command("find", epilog=examples("genome find 6efef585", "genome find 010e037a --stage stage2"))(find_command)
 
 
 @app.command(
     "show",
     epilog=examples(
-        "genome show 32d87417-a4f0-8578-92ef-b951ed39cae5", "genome show genomes_run_ID.npy --row 3 --plot genome.svg"
+        "genome show 32d87417", "genome show 1468", "genome show genomes_run_ID.npy --row 3 --plot genome.svg"
     ),
 )
 def show_command(
     what: Annotated[
-        str, typer.Argument(metavar="ID|FILE", help="Id of a pool record, SHA-256 of a genome, or a .npy file.")
+        str,
+        typer.Argument(metavar="GENOME|FILE", help="Record: number, or digits of its id or SHA-256; or a file."),
     ],
     *,
     row: Annotated[int | None, typer.Option(min=0, help="Row of the genome in the .npy file.")] = None,
@@ -176,10 +179,12 @@ def show_command(
     as_json: AsJson = False,
 ) -> Report:
     """Draw one genome's nets by their strongest channels."""
-    vector, known = find(what, row, Layout.under(root), stage)
+    layout = Layout.under(root)
+    vector, known = find(what, row, layout, stage)
     if picture is not None:
         if picture.suffix != ".svg":
             raise UsageError(f"--plot {picture}: expected a name that ends in .svg")
-        write_atomic(picture, plot(vector, f"genome {known.get('id', what)}"), mode=0o644)
+        refuse_output(picture, layout=layout)
+        new_output(picture, plot(vector, f"genome {known.get('id', what)}"), layout=layout)
         known = {**known, "picture": str(picture)}
     return show(vector, known, channels).asked(as_json=as_json)

@@ -10,10 +10,11 @@ import typer
 from attrs import asdict, frozen
 from rich.console import RenderableType
 
-from prometheus.cli.options import DEFAULT_ROOT, AsJson, Root, examples
+from prometheus.cli.names_of import existing
+from prometheus.cli.options import DEFAULT_ROOT, AsCsv, AsJson, Root, examples
 from prometheus.cli.report import Report, table
 from prometheus.cli.research.looking import chosen, left_out_lines, refuse_picture, some
-from prometheus.v10.base.files import write_new
+from prometheus.v10.base.outputs import new_output
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.base.text import printable
 from prometheus.v10.report.lifetimes import CONFIDENCE, FEWEST, Figures, Interval, figures_of
@@ -57,7 +58,7 @@ def kpi(layout: Layout, instance: str | None, picture: Path | None) -> Report:
     instances = chosen(layout, sorted(census.left_out), instance)
     found = _named(census, instances)
     if picture is not None:
-        refuse_picture(picture, sorted({one.stratum.instance for one in found}))
+        refuse_picture(picture, layout, sorted({one.stratum.instance for one in found}))
     left_out = {name: census.left_out[name] for name in instances}
     data: dict[str, Any] = {
         "confidence": CONFIDENCE,
@@ -81,7 +82,7 @@ def kpi(layout: Layout, instance: str | None, picture: Path | None) -> Report:
     if picture is not None and found:
         title = f"instance {printable(found[0].stratum.instance)}"
         panels = [(_short_name(one), one.figures) for one in found]
-        write_new(picture, draw_lifetimes(title, panels), mode=0o644)
+        new_output(picture, draw_lifetimes(title, panels), layout=layout)
         data["picture"] = str(picture)
         shown.append(f"picture: {picture}" + (f" (the last {MOST_PANELS} strata)" if len(found) > MOST_PANELS else ""))
     return Report(data, shown)
@@ -204,6 +205,7 @@ def kpi_command(
         Path | None, typer.Option("--plot", metavar="FILE.png", help="Draw collapses over ticks into this new file.")
     ] = None,
     as_json: AsJson = False,
+    as_csv: AsCsv = False,
 ) -> Report:
     """Show how long populations live before they collapse, and whether that grows."""
-    return kpi(Layout.under(root), instance, picture).asked(as_json=as_json)
+    return kpi(existing(Layout.under(root)), instance, picture).asked(as_json=as_json, as_csv=as_csv)

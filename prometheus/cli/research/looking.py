@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from prometheus.v10.base.errors import UsageError
 from prometheus.v10.base.modes import Tier
-from prometheus.v10.base.names import LEDGER_FILE, Artifact, is_instance
+from prometheus.v10.base.names import is_instance
+from prometheus.v10.base.outputs import refuse_output
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.base.text import printable
 from prometheus.v10.report.eras import LeftOut
@@ -43,32 +43,17 @@ def _is_set_up(layout: Layout, instance: str) -> bool:
     )
 
 
-def refuse_picture(picture: Path, instances: Sequence[str]) -> None:
+def refuse_picture(picture: Path, layout: Layout, instances: Sequence[str]) -> None:
     """Refuse a picture that cannot be meant.
 
     Raises:
-        UsageError: when it is no PNG, is there already, would lie in a sealed run, or several instances would share it.
+        UsageError: when it is no PNG, several instances would share it, or as `refuse_output`.
     """
     if picture.suffix != ".png":
         raise UsageError(f"--plot {picture}: expected a name that ends in .png")
     if len(instances) > 1:
         raise UsageError("--plot draws one instance", hint=f"name one of {', '.join(instances)}")
-    if os.path.lexists(picture):
-        raise UsageError(f"{picture} exists", hint="choose another name, or remove it")
-    refuse_sealed_place(picture)
-
-
-def refuse_sealed_place(place: Path) -> None:
-    """Refuse to write a derived file into a run, a gate, or beside an installation's records.
-
-    Raises:
-        UsageError: naming what would be broken.
-    """
-    for folder in (place.parent.resolve() / place.name).parents:
-        if any(os.path.lexists(folder / name) for name in (Artifact.SHA256SUMS, Artifact.MANIFEST)):
-            raise UsageError(f"{place} would lie in the sealed run {folder}", hint="name a place outside")
-        if folder.name in OF_RECORD and os.path.lexists(folder.parent / "state" / LEDGER_FILE):
-            raise UsageError(f"{place} would lie in {folder}, among the evidence", hint="name a place outside")
+    refuse_output(picture, layout=layout)
 
 
 def left_out_lines(left_out: Iterable[LeftOut]) -> list[str]:

@@ -8,9 +8,11 @@ from typing import Annotated, Any
 import typer
 from attrs import asdict
 
-from prometheus.cli.options import DEFAULT_ROOT, AsJson, Root, examples, group
+from prometheus.cli.names_of import existing
+from prometheus.cli.options import DEFAULT_ROOT, AsCsv, AsJson, Root, examples, group
 from prometheus.cli.report import Report, facts, table
 from prometheus.v10.base.clock import Clock, SystemClock
+from prometheus.v10.base.errors import UsageError
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.market.sources.library import Reading, import_bars, list_markets, load_market, load_meta
 from prometheus.v10.market.sources.native import MarketMeta
@@ -20,6 +22,12 @@ _COLUMNS = ("name", "symbol", "timeframe_s", "rows", "first_open_utc", "last_ope
 
 def _plain(meta: MarketMeta) -> dict[str, Any]:
     return asdict(meta)
+
+
+def _data(meta: MarketMeta) -> dict[str, Any]:
+    """The record of one market; the schema of a command's output is another one than the record's."""
+    plain = _plain(meta)
+    return {**plain, "record_schema": plain["schema"]}
 
 
 def _shown(meta: MarketMeta) -> dict[str, object]:
@@ -43,13 +51,16 @@ def import_market(
         clock=clock,
         reading=reading,
     )
-    return Report(_plain(meta), [facts(f"imported {name}", _shown(meta)), *(f"- {said}" for said in meta.decisions)])
+    return Report(_data(meta), [facts(f"imported {name}", _shown(meta)), *(f"- {said}" for said in meta.decisions)])
 
 
 def list_all(layout: Layout) -> Report:
     """Every market of the library."""
     metas = list_markets(layout.market)
     rows = [[getattr(meta, column) for column in _COLUMNS] for meta in metas]
+    if not metas:
+        said = f"0 markets in {layout.market}: prometheus-quant market import FILE NAME adds one"
+        return Report({"markets": []}, [said])
     return Report({"markets": [_plain(meta) for meta in metas]}, [table(f"markets in {layout.market}", _COLUMNS, rows)])
 
 
@@ -65,7 +76,7 @@ def show(layout: Layout, name: str) -> Report:
         "mean_volume": float(bars.volume.mean()),
     }
     return Report(
-        {**_plain(meta), "figures": figures},
+        {**_data(meta), "figures": figures},
         [facts(name, {**_shown(meta), **figures}), *(f"- {said}" for said in meta.decisions)],
     )
 
@@ -101,6 +112,10 @@ def import_command(
     as_json: AsJson = False,
 ) -> Report:
     """Check a file of bars and store it under a name."""
+    if not source.exists():
+        raise UsageError(
+            f"{source}: no such file", hint="name a CSV or feather file, or bars.npy of another installation"
+        )
     reading = Reading(
         symbol=symbol, timeframe_s=timeframe, funding=funding, allow_gaps=allow_gaps, base_volume=base_volume
     )
@@ -108,9 +123,9 @@ def import_command(
 
 
 @app.command("list", epilog=examples("market list --root var --json"))
-def list_command(*, root: Root = DEFAULT_ROOT, as_json: AsJson = False) -> Report:
+def list_command(*, root: Root = DEFAULT_ROOT, as_json: AsJson = False, as_csv: AsCsv = False) -> Report:
     """List the imported markets."""
-    return list_all(Layout.under(root)).asked(as_json=as_json)
+    return list_all(existing(Layout.under(root))).asked(as_json=as_json, as_csv=as_csv)
 
 
 @app.command("show", epilog=examples("market show BTC-1h"))

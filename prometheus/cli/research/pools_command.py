@@ -8,26 +8,32 @@ import operator
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import jsonlines
-import numpy as np
 import typer
 from attrs import define, field, frozen
+from rich.console import RenderableType
 
-from prometheus.cli.operate.evidence_command import verify_all
-from prometheus.cli.options import DEFAULT_ROOT, AsJson, Root, StageOption, examples, group
+from prometheus.cli.names_of import existing
+from prometheus.cli.options import DEFAULT_ROOT, AsCsv, AsJson, Root, StageOption, examples, group
 from prometheus.cli.report import Report, facts, table
+from prometheus.cli.research.pool_best import best_command
 from prometheus.v10.base.errors import HostError, UsageError, host_error
 from prometheus.v10.base.modes import Stage
+from prometheus.v10.base.outputs import refuse_output
 from prometheus.v10.base.paths import Layout
+from prometheus.v10.base.text import printable
 from prometheus.v10.evidence.chains.pool_line import LOCI
-from prometheus.v10.evidence.pools.pool import iter_records
-from prometheus.v10.evidence.pools.pool_record import PoolRecord
+
+if TYPE_CHECKING:
+    from prometheus.v10.evidence.pools.pool_record import PoolRecord
+
+# numpy and the verifier are imported where they are used: `pool best` answers from the index without them.
 
 PARQUET_ROWS = 1000
-PLACE = ("n", "run_id", "experiment", "genome_index", "arm", "seed")
+PLACE = ("n", "id", "run_id", "experiment", "genome_index", "arm", "seed")
 USUAL = ("labels", "survived", "roi_lifetime", "trades", "wins", "final_capital", "death_reason")
 
 
@@ -39,6 +45,13 @@ def flat(record: PoolRecord) -> dict[str, Any]:
     if isinstance(verdict := record.metrics_summary.get("verdict"), dict):
         row["labels"] = "+".join(verdict["labels"]) or "none"
     return {**row, "genome_sha256": record.genome_sha256}
+
+
+def iter_records(pool: Path) -> Iterator[PoolRecord]:
+    """The records of a pool, the chain checked on the way."""
+    from prometheus.v10.evidence.pools import pool as pools  # noqa: PLC0415
+
+    return pools.iter_records(pool)
 
 
 def existing_pool(pool: Path) -> Path:
@@ -113,14 +126,48 @@ def show(
         EvidenceError: when the pool is damaged.
     """
     key = _sort_key(sort or "n")
-    rows = (row for row in map(flat, iter_records(existing_pool(pool))) if _matches(row, where))
+    names = _Names()
+    rows = (row for row in map(names.of, map(flat, iter_records(existing_pool(pool)))) if _matches(row, where))
     choose: Callable[..., list[dict[str, Any]]] = heapq.nsmallest if ascending else heapq.nlargest
     found = choose(limit, rows, key=lambda row: key(row, worst=math.inf if ascending else -math.inf))
-    if sort and found and all(row.get(sort) is None for row in found):
-        raise UsageError(f"no record has the figure {sort!r}", hint=f"there are: {', '.join(found[0])}")
-    names = _columns(found, columns, sort)
-    rows_shown = [[_short(name, row.get(name)) for name in names] for row in found]
-    return Report({"pool": str(pool), "records": found}, [table(str(pool), names, rows_shown)])
+    names.refuse_unknown("--sort", [sort] if sort else [])
+    names.refuse_unknown("--where", [condition.name for condition in where])
+    names.refuse_unknown("--column", columns)
+    data = {"pool": str(pool), "records": found}
+    if not found:
+        return Report(data, [f"0 of {names.seen:,} records of {pool} are as asked"])
+    shown = _columns(found, columns, sort)
+    rows_shown = [[_short(name, row.get(name)) for name in shown] for row in found]
+    return Report(data, [table(str(pool), shown, rows_shown)])
+
+
+@define
+class _Names:
+    """The figures that records of a pool have, as they pass by."""
+
+    known: dict[str, None] = field(factory=dict)
+    seen: int = 0
+
+    def of(self, row: dict[str, Any]) -> dict[str, Any]:
+        self.seen += 1
+        if not row.keys() <= self.known.keys():
+            self.known.update(dict.fromkeys(row))
+        return row
+
+    def refuse_unknown(self, option: str, names: Sequence[str]) -> None:
+        """Refuse a figure that no record has.
+
+        Raises:
+            UsageError: with the names that are alike, and all that there are.
+        """
+        for name in names if self.known else ():
+            if name not in self.known:
+                alike = get_close_matches(name, self.known, n=1) or [one for one in self.known if name in one][:1]
+                meant = f"did you mean {alike[0]}? " if alike else ""
+                raise UsageError(
+                    f"{option} {printable(name)}: no record has the figure {printable(name)!r}",
+                    hint=f"{meant}there are: {', '.join(self.known)}",
+                )
 
 
 def _sort_key(name: str) -> Callable[..., tuple[float, int]]:
@@ -136,16 +183,16 @@ def _matches(row: Mapping[str, Any], where: Sequence[Condition]) -> bool:
 
 
 def _columns(found: list[dict[str, Any]], more: list[str], sort: str | None) -> list[str]:
-    if not found:
-        return list(PLACE)
-    hidden = {"id", "created_at", "git_commit", "docker_image", "mode", "genome_sha256", *PLACE}
+    hidden = {"created_at", "git_commit", "docker_image", "mode", "genome_sha256", *PLACE}
     usual = [name for name in USUAL if name in found[0]] or [name for name in found[0] if name not in hidden]
     return list(dict.fromkeys([*PLACE, *([sort] if sort else []), *(more or usual)]))
 
 
 def _short(name: str, value: Any) -> Any:
-    """A run id as prefix and last digits; everything else as it is."""
-    return f"{value.partition('_')[0]}..{value[-4:]}" if name == "run_id" and isinstance(value, str) else value
+    """A run by the four digits that end its id, a record by the first eight of its own: both name it everywhere."""
+    if name == "run_id" and isinstance(value, str):
+        return value[-4:]
+    return value[:8] if name == "id" and isinstance(value, str) else value
 
 
 @define
@@ -205,7 +252,7 @@ def stats(pool: Path) -> Report:
         name: {"count": f.count, "lowest": f.lowest, "mean": f.total / f.count, "highest": f.highest}
         for name, f in sorted(tally.figures.items())
     }
-    shown = [
+    shown: list[RenderableType] = [
         facts("pool", head),
         table(
             "figures", ("name", "count", "lowest", "mean", "highest"), [(n, *f.values()) for n, f in figures.items()]
@@ -220,7 +267,7 @@ def stats(pool: Path) -> Report:
 # ---- export ----------------------------------------------------------------------------------------------------------
 
 
-def export(pool: Path, out: Path) -> Report:
+def export(pool: Path, out: Path, layout: Layout) -> Report:
     """Write a pool for analysis; the suffix says how.
 
     ``.npy``: genomes, float32[records, 342], row i is record ``n`` = i. ``.jsonl``: one flat row a line, without
@@ -237,8 +284,7 @@ def export(pool: Path, out: Path) -> Report:
         raise UsageError(
             f"{out}: no export to {out.suffix or 'a file without suffix'}", hint=f"known: {', '.join(writers)}"
         )
-    if out.exists():
-        raise UsageError(f"{out} exists", hint="choose another name, or remove it")
+    refuse_output(out, layout=layout)
     part = out.with_name(out.name + ".part")
     try:
         count = writer(existing_pool(pool), part)
@@ -252,6 +298,8 @@ def export(pool: Path, out: Path) -> Report:
 
 
 def _write_npy(pool: Path, part: Path) -> int:
+    import numpy as np  # noqa: PLC0415
+
     count = sum(1 for _ in iter_records(pool))
     header = {"descr": "<f4", "fortran_order": False, "shape": (count, LOCI)}
     written = 0
@@ -265,6 +313,8 @@ def _write_npy(pool: Path, part: Path) -> int:
 
 
 def _write_jsonl(pool: Path, part: Path) -> int:
+    import jsonlines  # noqa: PLC0415
+
     count = 0
     with part.open("w", encoding="ascii") as file, jsonlines.Writer(file, sort_keys=True, compact=True) as writer:
         for record in iter_records(pool):
@@ -312,13 +362,16 @@ def _write_parquet(pool: Path, part: Path) -> int:
 # ---- on the command line ---------------------------------------------------------------------------------------------
 
 app = group("Gene pools: append-only, hash-chained, one genome in each line.")
+app.command("best", epilog=examples("pool best", "pool best --one-each line --where survived=1 --limit 5"))(
+    best_command
+)
 PoolFile = Annotated[
     Path | None, typer.Argument(metavar="[FILE]", help="Pool or snapshot file; by default the stage's pool.")
 ]
 
 
 def _chosen(file: Path | None, root: Path, stage: Stage) -> Path:
-    return file or Layout.under(root).pool(stage)
+    return file or existing(Layout.under(root)).pool(stage)
 
 
 @app.command(
@@ -342,6 +395,7 @@ def show_command(
     ] = None,
     column: Annotated[list[str] | None, typer.Option(help="Figure to show; may be given again.")] = None,
     as_json: AsJson = False,
+    as_csv: AsCsv = False,
 ) -> Report:
     """List records: the newest, or the best by a figure."""
     return show(
@@ -351,7 +405,7 @@ def show_command(
         limit=limit,
         where=conditions(where or []),
         columns=column or [],
-    ).asked(as_json=as_json)
+    ).asked(as_json=as_json, as_csv=as_csv)
 
 
 @app.command("verify", epilog=examples("pool verify var/pools/stage1/pool.jsonl"))
@@ -364,6 +418,8 @@ def verify_command(
     as_json: AsJson = False,
 ) -> Report:
     """Check every rule of every line; exit 0 pass, 1 fail, 2 could not check."""
+    from prometheus.cli.operate.evidence_command import verify_all  # noqa: PLC0415
+
     return verify_all([_chosen(file, root, stage)], context.obj).asked(as_json=as_json)
 
 
@@ -387,4 +443,4 @@ def export_command(
     as_json: AsJson = False,
 ) -> Report:
     """Write a pool for analysis."""
-    return export(_chosen(file, root, stage), out).asked(as_json=as_json)
+    return export(_chosen(file, root, stage), out, Layout.under(root)).asked(as_json=as_json)

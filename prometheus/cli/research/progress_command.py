@@ -11,10 +11,11 @@ import typer
 from attrs import asdict
 from rich.console import RenderableType
 
-from prometheus.cli.options import DEFAULT_ROOT, AsJson, Root, examples
+from prometheus.cli.names_of import existing
+from prometheus.cli.options import DEFAULT_ROOT, AsCsv, AsJson, Root, examples
 from prometheus.cli.report import Report, table
 from prometheus.cli.research.looking import chosen, left_out_lines, refuse_picture, some
-from prometheus.v10.base.files import write_new
+from prometheus.v10.base.outputs import new_output
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.base.text import printable
 from prometheus.v10.evidence.pools.descent import Line
@@ -59,7 +60,7 @@ def progress(layout: Layout, instance: str | None, picture: Path | None) -> Repo
     asked = [(history, gains(history.eras)) for history in _asked(layout, histories, instance)]
     found = [(history, comparisons) for history, comparisons in asked if history.found]
     if picture is not None:
-        refuse_picture(picture, [history.instance for history, _ in found])
+        refuse_picture(picture, layout, [history.instance for history, _ in found])
     data: dict[str, Any] = {
         "threshold": THRESHOLD,
         "false_alarm": FALSE_ALARM,
@@ -74,7 +75,7 @@ def progress(layout: Layout, instance: str | None, picture: Path | None) -> Repo
     if picture is not None and found:
         [(history, comparisons)] = found
         titles = {one: TITLES[one.second] for one in comparisons}
-        write_new(picture, draw_gains(f"instance {printable(history.instance)}", comparisons, titles), mode=0o644)
+        new_output(picture, draw_gains(f"instance {printable(history.instance)}", comparisons, titles), layout=layout)
         data["picture"] = str(picture)
         shown.append(f"picture: {picture}")
     return Report(data, shown)
@@ -192,6 +193,7 @@ def progress_command(
         Path | None, typer.Option("--plot", metavar="FILE.png", help="Draw evidence and effect into this new file.")
     ] = None,
     as_json: AsJson = False,
+    as_csv: AsCsv = False,
 ) -> Report:
     """Show whether evolution gains anything from era to era; look as often as you like."""
-    return progress(Layout.under(root), instance, picture).asked(as_json=as_json)
+    return progress(existing(Layout.under(root)), instance, picture).asked(as_json=as_json, as_csv=as_csv)

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from prometheus.cli.foreground import Bar
+from prometheus.cli.names_of import genome_of
 from prometheus.cli.options import DEFAULT_ROOT, AsJson, Root, StageOption, examples
 from prometheus.cli.report import Report, facts, table
 from prometheus.v10.base.clock import Clock, SystemClock
@@ -30,7 +31,7 @@ PROMOTE_EXAMPLES = examples(
     "promote --root var --top-k 1",
     "promote --root var --top-k 5 --by survival --queue",
     "promote --root var --trigger mass_death_cluster --instance AUDIT",
-    "promote --root var --genome-id 32d87417-a4f0-8578-92ef-b951ed39cae5",
+    "promote --root var --genome-id 32d87417",
 )
 
 
@@ -53,7 +54,7 @@ def candidates(
         raise UsageError(f"--by {by}: expected survival or roi")
     pool = layout.pool(stage)
     if genome_id is not None:
-        yield queue.of_record(queue.by_id(pool, genome_id), instance, "genome_id", "asked for by its id", clock)
+        yield queue.of_record(genome_of(genome_id, pool), instance, "genome_id", "asked for by its id", clock)
     elif trigger is not None:
         found = queue.patterns(layout, trigger, top_k or 1)
         if not found:
@@ -122,7 +123,8 @@ def promote_command(
     root: Root = DEFAULT_ROOT,
     stage: StageOption = Stage.STAGE1,
     genome_id: Annotated[
-        str | None, typer.Option(metavar="ID", help="Id of a pool record, or SHA-256 of a genome.")
+        str | None,
+        typer.Option(metavar="GENOME", help="Record: number, or digits of its id or SHA-256."),
     ] = None,
     top_k: Annotated[int | None, typer.Option(min=1, metavar="N", help="Promote the best N of the pool.")] = None,
     by: Annotated[

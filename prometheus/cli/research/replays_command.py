@@ -11,23 +11,22 @@ from attrs import asdict
 from rich.console import Console
 
 from prometheus.cli.foreground import Bar
-from prometheus.cli.options import AsJson, examples
+from prometheus.cli.names_of import layout_around, run_of
+from prometheus.cli.options import DEFAULT_ROOT, RUN_HELP, AsJson, examples
 from prometheus.cli.report import Report, table
 from prometheus.v10.base.clock import Clock, SystemClock
-from prometheus.v10.base.errors import ExitCode, UsageError
+from prometheus.v10.base.errors import ExitCode
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.runs.control import Undisturbed
 from prometheus.v10.runs.replay import replay
 
-REPLAY_EXAMPLES = examples("replay var/runs_hf/HF_20260101T000000Z_1a2b3c4_5d6e", "replay RUN_DIR --workers 1 --json")
+REPLAY_EXAMPLES = examples("replay var/runs_hf/HF_20260101T000000Z_1a2b3c4_5d6e", "replay HF/latest --workers 1 --json")
 
 
 def replay_run(
     run_dir: Path, root: Path | None, *, workers: int, clock: Clock, console: Console, bars: Path | None = None
 ) -> Report:
     """Replay a run in a temporary tree; the verdict is pass only if all bytes agree; errors as `replay`."""
-    if not run_dir.is_dir():
-        raise UsageError(f"there is no run at {run_dir}", hint="give a run's directory")
     layout = Layout.under(root or run_dir.absolute().parent.parent)
     with tempfile.TemporaryDirectory(prefix="prometheus-replay-") as scratch, Bar(Undisturbed(), console) as bar:
         found = replay(run_dir, layout, Path(scratch), clock=clock, control=bar, workers=workers, bars=bars)
@@ -48,7 +47,7 @@ def replay_run(
 
 def replay_command(
     context: typer.Context,
-    run_dir: Annotated[Path, typer.Argument(help="Directory of a sealed run.")],
+    run: Annotated[str, typer.Argument(metavar="RUN", help=RUN_HELP)],
     *,
     root: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Installation of the run; by default the one in which it lies.")
@@ -60,5 +59,6 @@ def replay_command(
     as_json: AsJson = False,
 ) -> Report:
     """Do a run again from its manifest and compare; exit 0 only if every byte agrees."""
-    found = replay_run(run_dir, root, workers=workers, clock=SystemClock(), console=context.obj, bars=bars)
+    place = run_of(run, layout_around(run, root, DEFAULT_ROOT)).path
+    found = replay_run(place, root, workers=workers, clock=SystemClock(), console=context.obj, bars=bars)
     return found.asked(as_json=as_json)

@@ -8,9 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
+from prometheus.cli.names_of import existing, snapshot_of
 from prometheus.cli.operate.evidence_command import verify_all
 from prometheus.cli.options import (
     DEFAULT_ROOT,
+    AsCsv,
     AsJson,
     InstanceOption,
     Root,
@@ -21,16 +23,18 @@ from prometheus.cli.options import (
 from prometheus.cli.report import Report, facts, table
 from prometheus.cli.research.pools_command import existing_pool
 from prometheus.v10.base.clock import Clock, SystemClock
-from prometheus.v10.base.errors import UsageError
 from prometheus.v10.base.modes import Mode, Stage
 from prometheus.v10.base.names import SNAPSHOT_PREFIX
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.evidence.catalog import snapshots
-from prometheus.v10.evidence.pools.snapshot import SnapshotInfo, diff_snapshots, read_index
+from prometheus.v10.evidence.pools.snapshot import SnapshotInfo, diff_snapshots
 from prometheus.v10.evidence.writing.journal import Journal
 from prometheus.v10.ops.service.snapshotting import take_snapshot
+from prometheus.v10.ops.storage.sizes import sized
 
-_COLUMNS = ("id", "count", "bytes", "created_at", "git_commit")
+_COLUMNS = ("id", "records", "size", "created", "commit")
+SHORT_COMMIT = 12
+"""Digits of a commit in a table."""
 
 
 def _plain(info: SnapshotInfo) -> dict[str, Any]:
@@ -48,8 +52,13 @@ def create(layout: Layout, stage: Stage, *, instance: str, clock: Clock) -> Repo
 def list_all(layout: Layout, stage: Stage) -> Report:
     """Every snapshot of a stage, the smallest first."""
     found = snapshots(layout, stage)
-    rows = [[getattr(info, column) for column in _COLUMNS] for info in found]
+    rows = [
+        (info.id, info.count, sized(info.bytes), info.created_at, (info.git_commit or "-")[:SHORT_COMMIT])
+        for info in found
+    ]  # fmt: skip
     title = f"snapshots in {layout.snapshots(stage)}"
+    if not found:
+        return Report({"snapshots": []}, [f"0 {title}"])
     return Report({"snapshots": [_plain(info) for info in found]}, [table(title, _COLUMNS, rows)])
 
 
@@ -58,28 +67,9 @@ def all_files(layout: Layout, stage: Stage) -> list[Path]:
     return sorted(layout.snapshots(stage).glob(f"{SNAPSHOT_PREFIX}*.jsonl"))
 
 
-def find(layout: Layout, stage: Stage, name: str) -> SnapshotInfo:
-    """A snapshot by id, by an unambiguous beginning of one, or by its file.
-
-    Raises:
-        UsageError: when there is none, or more than one.
-    """
-    place = Path(name)
-    if place.suffix in {".json", ".jsonl"}:
-        return read_index(place.with_suffix(".json"))
-    known = {info.id: info for info in snapshots(layout, stage)}
-    hits = [info for identity, info in known.items() if identity.startswith(name.removeprefix(SNAPSHOT_PREFIX))]
-    if name in known:
-        return known[name]
-    if len(hits) != 1:
-        listed = ", ".join(sorted(known)) or "none"
-        raise UsageError(f"{len(hits)} snapshots are called {name!r}", hint=f"there are: {listed}")
-    return hits[0]
-
-
 def diff(layout: Layout, stage: Stage, one: str, other: str) -> Report:
-    """What the later of two snapshots has more; errors as `diff_snapshots` and `find`."""
-    found = diff_snapshots(find(layout, stage, one), find(layout, stage, other))
+    """What the later of two snapshots has more; errors as `diff_snapshots` and `snapshot_of`."""
+    found = diff_snapshots(snapshot_of(one, layout, stage), snapshot_of(other, layout, stage))
     data = {
         "earlier": found.earlier.id,
         "later": found.later.id,
@@ -93,7 +83,7 @@ def diff(layout: Layout, stage: Stage, one: str, other: str) -> Report:
 # ---- on the command line ---------------------------------------------------------------------------------------------
 
 app = group("Snapshots: immutable prefixes of a pool; stage 2 reads nothing else.")
-Name = Annotated[str, typer.Argument(metavar="ID|FILE", help="Snapshot id, the beginning of one, or a file.")]
+Name = Annotated[str, typer.Argument(metavar="SNAPSHOT", help="Snapshot: id, beginning of one, latest, or file.")]
 
 
 @app.command("create", epilog=examples("snapshot create --root var"))
@@ -109,16 +99,18 @@ def create_command(
 
 
 @app.command("list", epilog=examples("snapshot list --json"))
-def list_command(*, root: Root = DEFAULT_ROOT, stage: StageOption = Stage.STAGE1, as_json: AsJson = False) -> Report:
+def list_command(
+    *, root: Root = DEFAULT_ROOT, stage: StageOption = Stage.STAGE1, as_json: AsJson = False, as_csv: AsCsv = False
+) -> Report:
     """List the snapshots, the smallest first."""
-    return list_all(Layout.under(root), stage).asked(as_json=as_json)
+    return list_all(existing(Layout.under(root)), stage).asked(as_json=as_json, as_csv=as_csv)
 
 
 @app.command("verify", epilog=examples("snapshot verify 000000000120", "snapshot verify"))
 def verify_command(
     context: typer.Context,
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[ID|FILE]...", help="Snapshots to check; by default all.")
+        list[str] | None, typer.Argument(metavar="[SNAPSHOT]...", help="Snapshots to check; by default all.")
     ] = None,
     *,
     root: Root = DEFAULT_ROOT,
@@ -127,8 +119,10 @@ def verify_command(
 ) -> Report:
     """Check snapshots against their index and their own chain; exit 0 pass, 1 fail, 2 could not check."""
     layout = Layout.under(root)
-    paths = [find(layout, stage, name).path for name in names] if names else all_files(layout, stage)
-    return verify_all(paths, context.obj).asked(as_json=as_json)
+    layout = existing(layout)
+    paths = [snapshot_of(name, layout, stage).path for name in names] if names else all_files(layout, stage)
+    nothing = f"{layout.snapshots(stage)}: 0 snapshots"
+    return verify_all(paths, context.obj, nothing=nothing).asked(as_json=as_json)
 
 
 @app.command("diff", epilog=examples("snapshot diff 000000000120 000000000144"))

@@ -34,7 +34,7 @@ from prometheus.v10.evidence.records.events import DeathReason
 from prometheus.v10.evidence.records.summary import ExperimentStats, MultipleExperimentsSummary, quantiles
 from prometheus.v10.evidence.writing.manifest import Status, read_manifest
 from prometheus.v10.report.cliff import cliffs_delta
-from prometheus.v10.report.run_events import event_lines
+from prometheus.v10.report.run_events import event_lines, is_there
 
 Event = dict[str, Any]
 
@@ -113,6 +113,11 @@ class Ecology:
     collapse_ticks: tuple[int, ...]
     reviewed: Reviewed | None
 
+    @property
+    def label(self) -> str:
+        """What tells it from another run in a table or a picture: the arm, and the digits that end its id."""
+        return f"{self.arm} {self.run_id[-4:]}"
+
 
 def read_ecology(run: Path) -> Ecology:
     """Read one finished run.
@@ -136,6 +141,11 @@ def read_ecology(run: Path) -> Ecology:
     ).all_stats  # fmt: skip
     if not rows:
         raise UsageError(f"{run}: the run did no experiment")
+    if not is_there(run, Artifact.DEATHS):
+        raise EvidenceError(
+            f"{run}: its event lines are gone",
+            hint="retention deletes them after events_days; population_series.jsonl has what they came to",
+        )
     deaths, births = list(_events(run, Artifact.DEATHS)), list(_events(run, Artifact.BIRTHS))
     world = manifest.world
     collapsed = [row for row in rows if row.collapse.detected]

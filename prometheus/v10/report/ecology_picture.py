@@ -58,7 +58,7 @@ def _strip(run: Ecology, top: int, colour: str, x: Callable[[float], float]) -> 
     found = quantiles(rois)
     band = STRIP - 34
     title = escape(
-        f"{run.arm}: median {found['median']:+.1%}, half between {found['q25']:+.1%} and {found['q75']:+.1%}"
+        f"{run.label}: median {found['median']:+.1%}, half between {found['q25']:+.1%} and {found['q75']:+.1%}"
     )
     parts = [f'<text x="{LEFT}" y="{top + 14}" {FONT} fill="{colour}">{title}</text>']
     for number, roi in enumerate(rois):

@@ -10,6 +10,12 @@ from prometheus.v10.base.names import Artifact
 from prometheus.v10.evidence.chains.absences import PACKED_SUFFIX, open_evidence
 
 
+def is_there(run: Path, artifact: Artifact) -> bool:
+    """Whether a run has an event file, in whichever form."""
+    path = run / artifact.file_name(run_id=run.name)
+    return path.exists() or path.with_name(path.name + PACKED_SUFFIX).exists()
+
+
 def event_lines(run: Path, artifact: Artifact) -> Iterator[bytes]:
     """Whole lines of an event file, without their newline; none where there is no such file.
 
@@ -20,7 +26,7 @@ def event_lines(run: Path, artifact: Artifact) -> Iterator[bytes]:
         HostError: when it cannot be read.
     """
     path = run / artifact.file_name(run_id=run.name)
-    if not path.exists() and not path.with_name(path.name + PACKED_SUFFIX).exists():
+    if not is_there(run, artifact):
         return
     with open_evidence(path) as stream:
         try:

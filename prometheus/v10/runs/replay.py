@@ -7,8 +7,8 @@
 3. The run is done again under a scratch root, with the same identity. A run that was stopped is replayed to the ticks
    its experiments had reached.
 4. Every artifact must have the same bytes, and so must its pool records but for their place in the chain; of the
-   manifest everything but clocks, the journal and the pool's place. Of a file that retention took or packed the ledger
-   has the sha256, and the replay's bytes are held against that.
+   manifest everything but clocks, the journal and the pool's place. A compressed file is compared as what it holds. Of
+   a file that retention took the ledger has the sha256, and the replay's bytes are held against that.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from prometheus.v10.base.modes import Stage, Tier
 from prometheus.v10.base.names import SEAL_FILES, Artifact, Schema, is_run_id
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.base.text import printable
-from prometheus.v10.evidence.chains.absences import PACKED_SUFFIX
+from prometheus.v10.evidence.chains.absences import PACKED_SUFFIX, open_evidence
 from prometheus.v10.evidence.chains.ledger_now import ledger_now
 from prometheus.v10.evidence.pools.pool import iter_records
 from prometheus.v10.evidence.pools.pool_record import PoolRecord
@@ -218,15 +218,12 @@ def _differences(one: Any, other: Any, at: str) -> Iterator[str]:
 
 
 def _explained(run_dir: Path, layout: Layout) -> dict[str, str]:
-    """Files of a run that retention took or packed, by name: the sha256 that the ledger has of each."""
+    """Files of a run that retention took, by name: the sha256 that the ledger has of each."""
     if not layout.ledger.exists() or not run_dir.absolute().is_relative_to(layout.lib):
         return {}
     view, prefix = ledger_now(layout.ledger), f"{run_dir.absolute().relative_to(layout.lib)}/"
-    known = {path: sha256 for path, sha256 in view.deleted.items() if path.startswith(prefix)}
-    for path, packings in view.packed.items():
-        if path.startswith(prefix):
-            known[path] = packings[-1].sha256
-    return {path.removeprefix(prefix): sha256 for path, sha256 in known.items()}
+    taken = {path: sha256 for path, sha256 in view.deleted.items() if path.startswith(prefix)}
+    return {path.removeprefix(prefix): sha256 for path, sha256 in taken.items()}
 
 
 def _read(path: Path) -> bytes:
@@ -293,20 +290,26 @@ def _not_compared(manifest: RunManifest) -> set[str]:
 def _compare_files(
     run_dir: Path, again: Path, left_out: set[str], explained: Mapping[str, str]
 ) -> Iterator[Comparison]:
-    packed = {f"{name}{PACKED_SUFFIX}" for name in explained}
-    names = {path.name for place in (run_dir, again) for path in place.iterdir() if path.is_file()} - left_out - packed
-    for name in sorted(names):
-        first, second = run_dir / name, again / name
-        if second.exists() and not first.exists() and name in explained:
-            same = hashlib.sha256(second.read_bytes()).hexdigest() == explained[name]
+    found = {path.name for place in (run_dir, again) for path in place.iterdir() if path.is_file()}
+    for name in sorted({name.removesuffix(PACKED_SUFFIX) for name in found} - left_out):
+        first, second = _either_form(run_dir / name), _either_form(again / name)
+        if first is None and second is not None and name in explained:
+            same = hashlib.sha256(second).hexdigest() == explained[name]
             yield Comparison(
-                name=name, same=same, detail=f"taken or packed since: {'' if same else 'not '}the bytes of the ledger"
+                name=name, same=same, detail=f"taken since: {'' if same else 'not '}the bytes of the ledger"
             )
-            continue
-        if not first.exists() or not second.exists():
-            yield Comparison(name=name, same=False, detail=f"only in {'the replay' if second.exists() else 'the run'}")
-            continue
-        yield _compare(name, first.read_bytes(), second.read_bytes())
+        elif first is None or second is None:
+            yield Comparison(name=name, same=False, detail=f"only in {'the replay' if first is None else 'the run'}")
+        else:
+            yield _compare(name, first, second)
+
+
+def _either_form(path: Path) -> bytes | None:
+    """A file's bytes, compressed or not; None where it is not there."""
+    if not path.exists() and not path.with_name(path.name + PACKED_SUFFIX).exists():
+        return None
+    with open_evidence(path) as file:
+        return file.read()
 
 
 def _compare(name: str, before: bytes, after: bytes) -> Comparison:

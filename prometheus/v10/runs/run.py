@@ -334,7 +334,11 @@ class Run:
         said = journal_state(self.journal, nulls)
         directory.write_manifest(finish(self.manifest, status, figures, said, nulls, self.clock))
         done = status is not Status.FAILED
-        seal = directory.seal(self.ledger, complete=done, on_file=self._sealing, status=status.value, pool=pool)
+        tier1 = self.manifest.meta.tier == Tier.TIER1_HF.value
+        seal = directory.seal(
+            self.ledger, complete=done, compress=tier1 and self.workload.profile.evidence.compress is not False,
+            on_file=self._sealing, status=status.value, pool=pool,
+        )  # fmt: skip
         self.journal.send(
             Event.RUN_SEALED, f"{self.manifest.run_id} is sealed: {seal.files} files",
             path=str(directory.path), files=seal.files, bytes=seal.bytes, seal=seal.sha256,

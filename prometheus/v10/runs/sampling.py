@@ -15,8 +15,9 @@ from prometheus.v10.core.records import Result
 from prometheus.v10.core.state import by_slot
 from prometheus.v10.core.world import Experiment
 from prometheus.v10.evidence.records.codec import to_line
+from prometheus.v10.evidence.records.series.life_table import ALIVE, Lived, life_table
 from prometheus.v10.evidence.records.series.moments import moments_of
-from prometheus.v10.evidence.records.series.population_series import PopulationSeries
+from prometheus.v10.evidence.records.series.population_series import Lives, PopulationSeries
 from prometheus.v10.runs.who import Identity
 
 Array = np.ndarray[Any, Any]
@@ -74,9 +75,24 @@ class Sampler:
         made = PopulationSeries(
             run_id=who.run_id, experiment=who.experiment, seed=who.seed, arm=who.arm, ticks=ticks, alive=list(alive),
             births=list(births), deaths=deaths, reserve=reserve, total=total, long=long, short=short, fees=fees,
-            slippage=slippage, funding=funding,
+            slippage=slippage, funding=funding, lives=self._lives(result),
         )  # fmt: skip
         return to_line(made)
+
+    def _lives(self, result: Result) -> list[Lives]:
+        lives, parents = result.lives, set(result.births.parent.tolist())
+        columns = zip(
+            lives.birth_tick.tolist(), lives.death_tick.tolist(), lives.reason.tolist(), lives.trades.tolist(),
+            lives.initial_capital.tolist(), lives.final_capital.tolist(), lives.costs.tolist(), strict=True,
+        )  # fmt: skip
+        told = (
+            Lived(born, died, lifecycle.REASONS[reason] if died >= 0 else ALIVE, trades, agent in parents, given, left,
+                  tuple(costs))
+            for agent, (born, died, reason, trades, given, left, costs) in enumerate(columns)
+        )  # fmt: skip
+        rules = self.config
+        rows = life_table(told, ticks=result.ticks, review=rules.review_ticks, death_roi=rules.death_roi)
+        return [Lives(**row) for row in rows]
 
 
 def _money(money: Array, open_now: tuple[float, float]) -> tuple[float, ...]:

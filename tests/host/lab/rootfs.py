@@ -19,7 +19,7 @@ OLD_SUITE = "bookworm"
 """Debian 12: what works there is tested, and what does not is what ``doctor`` says."""
 PACKAGES = (
     *("systemd", "systemd-sysv", "dbus", "dbus-user-session", "libpam-systemd", "kmod", "iproute2", "procps"),
-    *("podman", "crun", "conmon", "uidmap", "passt", "netavark", "python3", "e2fsprogs", "quota"),
+    *("podman", "crun", "conmon", "uidmap", "passt", "netavark", "python3", "e2fsprogs", "quota", "zstd"),
 )
 OPTIONS = (
     "--variant=minbase",

@@ -340,7 +340,7 @@ def _(h):
 
 @row("tombstone, inserted for a file that no policy may delete", "no policy may delete this")
 def _(h):
-    place = h.run / "death_events.jsonl"
+    place = h.run / "execution_fingerprint.json"
     h.append(
         LedgerEntryType.RETENTION_DELETION,
         tombstone_payload(

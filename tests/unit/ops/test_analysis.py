@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from prometheus.cli.names_of import genome_of
 from prometheus.cli.research import genome_command as command
 from prometheus.cli.research.pools_command import conditions, show
 from prometheus.cli.research.promote_command import candidates
@@ -117,7 +118,8 @@ def test_a_genome_is_shown_by_its_id_by_its_hash_and_from_a_file(house: Layout, 
 @pytest.mark.parametrize(
     ("what", "row", "said"),
     [
-        ("nobody", None, "no record"),
+        ("nobody", None, "names no genome"),
+        ("ffffffffffff", None, "no record"),
         ("none.npy", None, "no file of"),
         ("g.npy", 9, "no row 9"),
         ("odd.npy", 0, "expected rows"),
@@ -181,7 +183,8 @@ def test_whom_to_promote_is_asked_in_one_way(house: Layout, asked: dict[str, obj
     ("asked", "said"),
     [
         ({"top_k": 1, "by": "luck"}, "--by luck"),
-        ({"genome_id": "nobody"}, "no record"),
+        ({"genome_id": "nobody"}, "names no genome"),
+        ({"genome_id": "ffffffffffff"}, "no record"),
         ({"trigger": "boredom"}, "no trigger"),
         ({"trigger": "suspected_self_trade"}, "has the pattern"),
     ],
@@ -190,3 +193,17 @@ def test_who_is_not_there_is_not_promoted(house: Layout, asked: dict[str, object
     choice = {"genome_id": None, "top_k": None, "trigger": None, "by": "survival", **asked}
     with pytest.raises(UsageError, match=said):
         list(candidates(house, Stage.STAGE1, instance="PROMOTE", clock=CLOCK, **choice))  # type: ignore[arg-type]
+
+
+def test_a_genome_is_named_by_its_number_by_digits_and_by_latest(house: Layout) -> None:
+    """The first of a genome's records, whatever names it; digits that several genomes share are refused."""
+    pool = house.pool(Stage.STAGE1)
+    records = list(iter_records(pool))
+    for record in (records[0], records[-1]):
+        first = next(one for one in records if one.genome_sha256 == record.genome_sha256)
+        assert genome_of(str(record.n), pool) == record
+        assert genome_of(record.id, pool) == genome_of(record.id[:13], pool) == record
+        assert genome_of(record.genome_sha256[:16].upper(), pool) == first
+    assert genome_of("latest", pool) == records[-1]
+    with pytest.raises(UsageError, match="no record"):
+        genome_of(str(len(records)), pool)

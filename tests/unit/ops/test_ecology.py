@@ -18,6 +18,7 @@ from prometheus.v10.report.ecology_picture import draw
 
 PROFILE = """
 mode = "offline"
+evidence.compress = false
 workers = 1
 [market]
 timeframe_s = 300

@@ -24,6 +24,7 @@ from prometheus.v10.runs.workers import invariance
 
 PROFILE = """
 mode = "offline"
+evidence.compress = false
 workers = 1
 [market]
 timeframe_s = 3600

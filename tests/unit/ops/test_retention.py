@@ -438,6 +438,6 @@ def test_the_command_ends_65_when_something_is_not_as_it_was_sealed(house):
     house.clock.moment = house.clock.moment.replace(year=2025)
     run = house.run(1, parts=(500,))
     (run / "m_execution_raw_part_0001.json").write_bytes(b"[]")
-    ended = command("--apply", "--root", house.layout.lib)
+    ended = command("--apply", "--root", house.layout.lib, "--json")
     assert ended.returncode == 65
     assert "not as it was sealed" in ended.stdout

@@ -41,6 +41,8 @@ def test_the_budget_is_full_when_the_rest_is_written():
     assert full_at(0, 10**15, 1, NOW) is None
 
 
-def test_a_run_left_its_files_and_its_records():
-    assert bytes_of_run({"evidence": {"bytes": 5}, "pool_appends": {"appended": 2}}) == 5 + 2 * RECORD_BYTES
-    assert bytes_of_run({"evidence": None, "pool_appends": None}) == 0
+def test_a_run_left_its_files_and_its_records(tmp_path):
+    (tmp_path / "one").write_bytes(b"abc")
+    (tmp_path / "other").write_bytes(b"de")
+    assert bytes_of_run(tmp_path, {"evidence": {"bytes": 99}, "pool_appends": {"appended": 2}}) == 5 + 2 * RECORD_BYTES
+    assert bytes_of_run(tmp_path, {"pool_appends": None}) == 5

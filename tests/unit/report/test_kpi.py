@@ -325,14 +325,18 @@ def test_tables_fit_the_terminal(root, place, told, ask, monkeypatch, width):
     assert [line for line in out.splitlines() if len(line) > width] == []
     assert "…" not in out
     for title in ("collapses per 1,000,000 ticks lived", "ticks to a collapse", "whether the intervals lengthen"):
-        assert re.search(rf"^{title} *\n *\n +stratum ", out, re.MULTILINE)
+        assert re.search(rf"^{title}\n +stratum ", out, re.MULTILINE)
 
 
 def test_nothing_yet_is_a_sentence_and_no_fault(root, tmp_path, ask):
     empty = tmp_path / "empty"
+    code, out, err = ask("--root", empty)
+    assert (code, out, f"{empty} is no directory" in err) == (64, "", True)
+    assert not empty.exists()
+    Layout.under(empty).state.mkdir(parents=True)
     assert ask("--root", empty) == (0, f"no experiment of a sealed run in {empty} yet\n", "")
     assert ask("HF", "--root", empty)[:2] == (0, f"no experiment of HF of a sealed run in {empty} yet\n")
-    assert not empty.exists()
+    assert [one.name for one in empty.iterdir()] == ["state"]
     place = Layout.under(root).profiles / "NEW.toml"
     place.write_text(PROFILE.format(seed=1, founders=3))
     assert ask("NEW", "--root", root)[:2] == (0, f"no experiment of NEW of a sealed run in {root} yet\n")

@@ -286,8 +286,11 @@ def test_no_era_yet_is_a_sentence_and_no_fault(root, tmp_path, ask):
     assert (code, out, err) == (0, f"no era in {root} yet (runs that are no eras: 2)\n", "")
     assert ask("local", "--root", root)[:2] == (0, f"no era of local in {root} yet (runs that are no eras: 2)\n")
     empty = tmp_path / "empty"
-    assert ask("HF", "--root", empty)[:2] == (0, f"no era of HF in {empty} yet\n")
+    assert ask("HF", "--root", empty)[0] == 64
     assert not empty.exists()
+    Layout.under(empty).state.mkdir(parents=True)
+    assert ask("HF", "--root", empty)[:2] == (0, f"no era of HF in {empty} yet\n")
+    assert [one.name for one in empty.iterdir()] == ["state"]
 
 
 def test_an_unknown_instance_is_refused_by_the_names_there_are(root, ask):

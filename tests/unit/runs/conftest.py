@@ -22,7 +22,7 @@ SMALL: dict[str, Any] = {
     "window": {"name": "S", "start": 20, "len": 500},
     "experiments": {"count": 3, "seed": 11},
     "world": {"founders": 10, "review_ticks": 100, "death_roi": -0.05, "breed_roi": 0.01},
-    "evidence": {"order_sample_one_in": 20},
+    "evidence": {"order_sample_one_in": 20, "compress": False},
 }
 
 

@@ -36,6 +36,7 @@ bars = 1200
 count = 3
 [evidence]
 order_sample_one_in = 20
+compress = false
 raw_budget_bytes = 60000
 [world]
 leverage_cap = 20.0

@@ -8,9 +8,8 @@ from typing import Any
 
 from prometheus import __version__
 from prometheus.cli.report import Report
-from prometheus.cli.research.looking import refuse_sealed_place
 from prometheus.v10.base.errors import ExitCode, UsageError
-from prometheus.v10.base.files import write_new
+from prometheus.v10.base.outputs import new_output, refuse_output
 from prometheus.v10.report.pages.phrases import Language, Phrases
 from prometheus.v10.report.pages.run_page import run_page
 from prometheus.v10.report.pages.run_read import read_run
@@ -61,14 +60,9 @@ def report_page(run: Path, page: Path, language: Language, *, check: bool) -> Re
         if not page.is_file():
             raise UsageError(f"there is no page at {page}", hint="make it first: leave --check out")
         return _compared(page, page_of(run, language))
-    refuse_sealed_place(page)
-    if page.exists():
-        raise UsageError(f"{page} exists", hint="choose another name, or remove it")
+    refuse_output(page)
     data = page_of(run, language)
-    try:
-        write_new(page, data, mode=0o644)
-    except FileExistsError:
-        raise UsageError(f"{page} exists", hint="choose another name, or remove it") from None
+    new_output(page, data)
     found: dict[str, Any] = {"run": run.name, "page": str(page), "bytes": len(data), "language": language.value}
     return Report(found, [f"page: {page} ({len(data):,} bytes)"])
 

@@ -7,19 +7,20 @@ from typing import Annotated
 
 import typer
 
-from prometheus.cli.options import AsJson, examples
+from prometheus.cli.names_of import run_of
+from prometheus.cli.options import DEFAULT_ROOT, RUN_HELP, AsJson, Root, examples
 from prometheus.cli.report import Report
-from prometheus.cli.research.looking import refuse_sealed_place
-from prometheus.v10.base.errors import UsageError
-from prometheus.v10.base.files import write_new
+from prometheus.v10.base.outputs import new_output, refuse_output
+from prometheus.v10.base.paths import Layout
 from prometheus.v10.report.phylogeny import phylogeny_csv
 
-PHYLOGENY_EXAMPLES = examples("phylogeny RUN_DIR --out lineages.csv", "phylogeny RUN_DIR --experiment 3 --out e3.csv")
+PHYLOGENY_EXAMPLES = examples("phylogeny latest --out lineages.csv", "phylogeny HF/latest --experiment 3 --out e3.csv")
 
 
 def phylogeny_command(
-    run: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="Directory of a run.")],
+    run: Annotated[str, typer.Argument(metavar="RUN", help=RUN_HELP)],
     *,
+    root: Root = DEFAULT_ROOT,
     out: Annotated[Path, typer.Option(metavar="FILE.csv", help="New file to write.")],
     experiment: Annotated[
         int | None, typer.Option(metavar="N", min=0, help="One experiment only; all of them by default.")
@@ -27,12 +28,8 @@ def phylogeny_command(
     as_json: AsJson = False,
 ) -> Report:
     """Write who descends from whom in a run, as a CSV file in the ALife data standard for phylogenies."""
-    refuse_sealed_place(out)
-    if out.exists():
-        raise UsageError(f"{out} exists", hint="choose another name, or remove it")
-    data, count = phylogeny_csv(run, experiment)
-    try:
-        write_new(out, data, mode=0o644)
-    except FileExistsError:
-        raise UsageError(f"{out} exists", hint="choose another name, or remove it") from None
+    layout = Layout.under(root)
+    refuse_output(out, layout=layout)
+    data, count = phylogeny_csv(run_of(run, layout).path, experiment)
+    new_output(out, data, layout=layout)
     return Report({"file": str(out), "agents": count}, [f"{out}: {count:,} agents"]).asked(as_json=as_json)

@@ -9,12 +9,13 @@ from typing import Annotated, Any
 import typer
 
 from prometheus import __version__
-from prometheus.cli.options import DEFAULT_ROOT, AsJson, Root, examples, group
+from prometheus.cli.names_of import run_of
+from prometheus.cli.options import DEFAULT_ROOT, RUN_HELP, AsJson, Root, examples, group
 from prometheus.cli.report import Report, facts
-from prometheus.cli.research.looking import refuse_sealed_place
 from prometheus.cli.research.views.page_command import language_of, report_page
 from prometheus.v10.base.clock import SystemClock
 from prometheus.v10.base.errors import UsageError
+from prometheus.v10.base.outputs import refuse_sealed_place
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.ops.host.status import Look
 from prometheus.v10.ops.host.systemd import Systemd
@@ -80,17 +81,19 @@ class At(SystemClock):
         return self._moment
 
 
-@app.command(epilog=examples("site page RUN_DIR --out run.html --lang zh"))
+@app.command(epilog=examples("site page latest --out run.html --lang zh"))
 def page(
-    run: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="Directory of a run.")],
+    run: Annotated[str, typer.Argument(metavar="RUN", help=RUN_HELP)],
     *,
+    root: Root = DEFAULT_ROOT,
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="New file to write.")],
     lang: Annotated[str, typer.Option(metavar="en|zh", help="Language of the page.")] = "en",
     check: Annotated[bool, typer.Option("--check", help="Build the page again and compare it with the file.")] = False,
     as_json: AsJson = False,
 ) -> Report:
     """Write one run as a self-contained page; the same as ``report RUN --html FILE``."""
-    return report_page(run, out, language_of(lang), check=check).asked(as_json=as_json)
+    place = run_of(run, Layout.under(root)).path
+    return report_page(place, out, language_of(lang), check=check).asked(as_json=as_json)
 
 
 @app.command(epilog=examples("site where --root var"))

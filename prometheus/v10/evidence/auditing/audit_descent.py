@@ -21,8 +21,9 @@ from prometheus.v10.base.errors import PrometheusError
 from prometheus.v10.base.modes import Stage, Tier
 from prometheus.v10.base.names import Artifact
 from prometheus.v10.base.paths import Layout
-from prometheus.v10.base.reading import LARGE, read_whole
+from prometheus.v10.base.reading import LARGE
 from prometheus.v10.evidence.auditing.manifests import manifest_there
+from prometheus.v10.evidence.chains.absences import read_evidence
 from prometheus.v10.evidence.chains.chain import Lines
 from prometheus.v10.evidence.chains.scan import open_for_reading
 from prometheus.v10.evidence.derive.eras.founded import ERA, FOUNDING, OF_EACH, era_number
@@ -175,14 +176,15 @@ def _runs(folder: Path) -> Iterator[_Run]:
         return
     for place in sorted(folder.iterdir()):
         try:
-            manifest = manifest_there(place) if (place / Artifact.FOUNDERS).is_file() else None
-            if manifest is not None and (run := _run(place, manifest)) is not None:
+            founders = read_evidence(place / Artifact.FOUNDERS, at_most=LARGE)
+            manifest = None if founders is None else manifest_there(place)
+            if manifest is not None and (run := _run(place, manifest, founders or b"")) is not None:
                 yield run
         except (PrometheusError, OSError, ValueError, KeyError, TypeError, RecursionError):
             continue  # verification of the run says what is wrong with it
 
 
-def _run(place: Path, manifest: Mapping[str, Any]) -> _Run | None:
+def _run(place: Path, manifest: Mapping[str, Any], founders: bytes) -> _Run | None:
     era, founding, lines = era_number(manifest), table(manifest.get(FOUNDING)), manifest.get(OF_EACH)
     if era is None or not isinstance(lines, list):
         return None
@@ -199,7 +201,7 @@ def _run(place: Path, manifest: Mapping[str, Any]) -> _Run | None:
         head=str(founding["head"]) if "head" in founding else None,
         interval=interval_of(manifest),
     )
-    for line in read_whole(place / Artifact.FOUNDERS, at_most=LARGE).splitlines():
+    for line in founders.splitlines():
         parents = json.loads(line)["parents"]
         run.parents.append([(str(one["record_id"]), str(one["genome_sha256"])) for one in parents])
     return run

@@ -19,7 +19,7 @@ from prometheus.v10.base.modes import Stage, Tier
 from prometheus.v10.base.names import is_run_id
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.base.reading import LARGE, read_if_there
-from prometheus.v10.evidence.chains.absences import is_raw_part
+from prometheus.v10.evidence.chains.absences import EVENT_LINES, is_raw_part
 from prometheus.v10.evidence.chains.ledger_view import LedgerView
 from prometheus.v10.evidence.records.findings import VerifyReport
 
@@ -76,9 +76,10 @@ def forbidden(payload: Mapping[str, Any], view: LedgerView) -> str | None:
     kind = payload["kind"]
     tier1, tier2 = Tier.TIER1_HF.root_name, Tier.TIER2_FULL.root_name
     if kind == "file":
-        if len(parts) == 3 and parts[0] in {tier1, tier2} and is_run_id(parts[1]) and is_raw_part(parts[2]):
+        of_run = len(parts) == 3 and parts[0] in {tier1, tier2} and is_run_id(parts[1])
+        if of_run and (is_raw_part(parts[2]) or (parts[0] == tier1 and parts[2] in EVENT_LINES)):
             return None
-        return "has a tombstone, and no policy may delete it: of a run's files only parts of the raw samples may go"
+        return "has a tombstone, and no policy may delete it: of a run's files only raw samples and event lines may go"
     if kind == "run":
         if len(parts) != 2 or parts[0] != tier2 or not is_run_id(parts[1]):
             return "has a tombstone, and no policy may delete it: only whole Tier-2 runs may go"

@@ -2,30 +2,38 @@
 
 A seal never changes, so what retention does to a sealed run stands in the ledger, before it is done:
 
-1. **Deleted**: a tombstone names the path and the sealed sha256. A policy may delete the parts of a Tier-1 run's raw
-   samples, and no other file of it; a Tier-2 run goes as a whole, for an operator's reason.
-2. **Compressed**: ``NAME.zst`` stands in for ``NAME``. An entry names the sha256 of both. Unpacked it must give the
-   sealed bytes; where nothing here can unpack it, its own sha256 is checked, and the verdict is "could not check".
+1. **Deleted**: a tombstone names the path and the sealed sha256. Of a Tier-1 run a policy may delete the parts of the
+   raw samples, and the lines of births, deaths and survivors where the run's sealed series says what they came to; no
+   other file. A tombstone of lines stands for both their forms. A Tier-2 run goes as a whole, for an operator's reason.
+2. **Compressed**: ``NAME.zst`` stands in for ``NAME``. The seal names the sha256 of both where the run was sealed so;
+   otherwise an entry of the ledger does. Unpacked it must give the sealed bytes; where nothing here can unpack it, its
+   own sha256 is checked, and the verdict is "could not check".
 
-Standard library only: zstd is asked for by name where it happens to be installed.
+Standard library only: zstd is asked for by name where it happens to be installed, as a module or as the command.
 """
 
 from __future__ import annotations
 
 import hashlib
 import importlib
+import io
+import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+import subprocess
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from prometheus.v10.base.errors import EvidenceError, host_error
 from prometheus.v10.base.names import Artifact
+from prometheus.v10.base.reading import open_regular, read_if_there
 from prometheus.v10.evidence.chains.chain import BLOCK
 
 PACKED_SUFFIX = ".zst"
 _ZSTD_MODULES = ("compression.zstd", "zstandard")  # Python's own from 3.14 on, and the package
+_ZSTD_COMMANDS = ("/usr/bin/zstd", "/bin/zstd")  # Debian's; never what a PATH leads to
 _RAW_PART = re.compile(re.escape(str(Artifact.EXECUTION_RAW)).replace(re.escape("{part:04d}"), r"\d{4,}"))
 
 
@@ -58,6 +66,15 @@ def is_raw_part(name: str) -> bool:
     return _RAW_PART.fullmatch(name) is not None
 
 
+EVENT_LINES = (Artifact.DEATHS.value, Artifact.BIRTHS.value, Artifact.SURVIVORS.value)
+"""Files of lines that a policy may delete of a Tier-1 run that has its series."""
+
+
+def lines_may_go(sealed: Container[str]) -> bool:
+    """Whether a run's seal covers what stands for its event lines (`Artifact.POPULATION_SERIES`)."""
+    return Artifact.POPULATION_SERIES.value in sealed
+
+
 def packing_of(payload: Mapping[str, Any]) -> Packing | None:
     """A `LedgerEntryType.COMPRESSION` payload as a packing; None when it is none."""
     texts = [payload.get(key) for key in ("path", "sha256", "packed_sha256")]
@@ -76,7 +93,38 @@ def find_codec() -> Codec | None:
         except ImportError:
             continue
         return Codec(module.open, module.ZstdError)
-    return None
+    command = next((name for name in _ZSTD_COMMANDS if os.access(name, os.X_OK)), None)
+    return None if command is None else Codec(partial(_Unpacking, command), ValueError)
+
+
+class _Unpacking(io.RawIOBase, BinaryIO):
+    """What ``zstd -dc`` says to a file; it is at its end only when the command says that all was well."""
+
+    def __init__(self, command: str, path: Path, mode: str) -> None:
+        super().__init__()
+        with path.open(mode) as source:
+            self._child = subprocess.Popen(
+                [command, "-dcq"], stdin=source, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={}
+            )
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        source = self._child.stdout
+        block = source.read(len(buffer)) if source is not None else b""
+        buffer[: len(block)] = block
+        if not block and len(buffer) and (code := self._child.wait()) != 0:
+            raise ValueError(f"zstd ended with {code}")
+        return len(block)
+
+    def close(self) -> None:
+        if not self.closed:
+            if self._child.stdout is not None:
+                self._child.stdout.close()
+            self._child.kill()
+            self._child.wait()
+        super().close()
 
 
 def unpack(packed: Path, size: int, take: Callable[[bytes], object], codec: Codec) -> str:
@@ -142,3 +190,32 @@ def open_evidence(path: Path) -> BinaryIO:
         return codec.open(packed, "rb")
     except OSError as error:
         raise host_error(error, f"cannot read {path}") from error
+
+
+def read_evidence(path: Path, *, at_most: int) -> bytes | None:
+    """A file of a run as a whole, or what its compressed form holds; None where neither is there.
+
+    Args:
+        path: the file's own name.
+        at_most: bytes that are read.
+
+    Raises:
+        EvidenceError: when it holds more, is no regular file, or is compressed and nothing here can read it.
+        HostError: when it cannot be read.
+    """
+    packed = path.with_name(path.name + PACKED_SUFFIX)
+    if (plain := read_if_there(path, at_most=at_most)) is not None or not packed.exists():
+        return plain
+    os.close(open_regular(packed))  # refuses what is no regular file
+    pieces: list[bytes] = []
+    codec = find_codec()
+    if codec is None:
+        raise EvidenceError(f"{path} is compressed, and nothing here reads zstd", hint="install zstandard")
+    try:
+        for block in _blocks(packed, codec):
+            pieces.append(block)
+            if (at_most := at_most - len(block)) < 0:
+                raise EvidenceError(f"{packed} holds too many bytes", hint="no file of this kind is that large")
+    except ValueError as error:
+        raise EvidenceError(f"{packed}: {error}", hint="verify the run") from error
+    return b"".join(pieces)

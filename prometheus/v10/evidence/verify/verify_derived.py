@@ -16,11 +16,12 @@ from prometheus.v10.evidence.derive.derived_run import Say, check_outcome, check
 from prometheus.v10.evidence.derive.derived_telemetry import fingerprint_findings, telemetry_findings
 from prometheus.v10.evidence.derive.eras.founded import ERA, check_founders
 from prometheus.v10.evidence.derive.judged.judged_run import check_batches, check_judging, records_owed
-from prometheus.v10.evidence.derive.judged.judging import Judging
+from prometheus.v10.evidence.derive.judged.judging import Judging, UnsettledError, judging_of
 from prometheus.v10.evidence.derive.lives import Lives, read_lives
 from prometheus.v10.evidence.derive.orders import Orders
-from prometheus.v10.evidence.derive.series.series_findings import check_series
-from prometheus.v10.evidence.derive.setting import Setting
+from prometheus.v10.evidence.derive.rows import FILES
+from prometheus.v10.evidence.derive.series.series_findings import check_series, check_series_alone
+from prometheus.v10.evidence.derive.setting import Setting, setting_of
 from prometheus.v10.evidence.derive.typed import is_count
 from prometheus.v10.evidence.records.canonical import pretty_bytes
 from prometheus.v10.evidence.records.findings import VerifyReport
@@ -34,17 +35,12 @@ MOST_SAID = 40
 
 @dataclass
 class Documents:
-    """The JSON artifacts that were read; None where one is missing or no object.
-
-    Attributes:
-        series: where ``population_series.jsonl`` lies, or was unpacked.
-    """
+    """The JSON artifacts that were read; None where one is missing or no object."""
 
     manifest: dict[str, Any]
     summary: dict[str, Any] | None = None
     telemetry: dict[str, Any] | None = None
     fingerprint: dict[str, Any] | None = None
-    series: Path | None = None
 
 
 @dataclass
@@ -69,7 +65,7 @@ def derive(
         run_dir: the run.
         setting: of its experiments.
         documents: its JSON artifacts.
-        paths: where its event files lie.
+        paths: where its files of lines lie: unpacked where they are compressed.
         report: where findings go.
         unfinished: the run was cut off, or failed: its last experiment may be filed in part.
 
@@ -79,7 +75,7 @@ def derive(
     """
     manifest = documents.manifest
     rows = rows_of(documents.summary, report, run_dir / Artifact.SUMMARY)
-    lives = read_lives(setting, paths, rows, unfinished=unfinished)
+    lives = read_lives(setting, {name: paths[name] for name in FILES if name in paths}, rows, unfinished=unfinished)
     for where, line, what in lives.findings:
         report.fail(run_dir / where, what if line is None else f"line {line + 1}: {what}")
     for name, count in lives.hidden.items():
@@ -95,12 +91,13 @@ def derive(
         check_reference(setting, lives.told, run_dir, say)
     else:
         check_plan(manifest, say)
-        if (run_dir / Artifact.FOUNDERS).exists() and ERA in manifest:
+        if Artifact.FOUNDERS in paths and ERA in manifest:
             told = _Sayer(report, run_dir / Artifact.FOUNDERS)
-            check_founders(run_dir / Artifact.FOUNDERS, manifest, setting, lives.told, told, unfinished=unfinished)
-    if documents.series is not None:
-        sayer = _Sayer(report, run_dir / Artifact.POPULATION_SERIES)
-        check_series(documents.series, setting, lives.told, rows, sayer, unfinished=unfinished)
+            check_founders(paths[Artifact.FOUNDERS], manifest, setting, lives.told, told, unfinished=unfinished)
+    if Artifact.POPULATION_SERIES in paths:
+        told = _Sayer(report, run_dir / Artifact.POPULATION_SERIES)
+        series = paths[Artifact.POPULATION_SERIES]
+        check_series(series, setting, lives.told, rows, told, unfinished=unfinished)
     whole = not lives.findings and not lives.too_much
     if manifest.get("status") != "running" and not unfinished and whole:
         _check_results(run_dir, setting, documents, lives, report, say, rows=rows is not None)
@@ -110,6 +107,49 @@ def derive(
             said(what)
     whole = whole and all(one.whole for one in lives.told.values())
     return Derivation(lives, Orders(setting, manifest, lives.told) if whole and not unfinished else None)
+
+
+def derive_without_lines(
+    run_dir: Path, setting: Setting, documents: Documents, series: Path | None, report: VerifyReport
+) -> None:
+    """What is left to hold against each other once retention took the event lines: the sealed series and the summary.
+
+    Args:
+        run_dir: the run.
+        setting: of its experiments.
+        documents: its JSON artifacts.
+        series: where ``population_series.jsonl`` lies; None where it is not there, which is said elsewhere.
+        report: where findings go.
+
+    Raises:
+        OSError: when a file cannot be read.
+        PrometheusError: when one is no regular file.
+    """
+    report.note(run_dir, "its event lines are deleted: its series is held against its summary, and replay proves it")
+    check_plan(documents.manifest, _Sayer(report, run_dir / Artifact.MANIFEST))
+    rows = rows_of(documents.summary, report, run_dir / Artifact.SUMMARY)
+    if series is not None and rows is not None:
+        check_series_alone(series, setting, rows, _Sayer(report, run_dir / Artifact.POPULATION_SERIES))
+
+
+def setting_in(manifest: dict[str, Any], run_id: str, report: VerifyReport, run_dir: Path) -> Setting | None:
+    """What a manifest settles for its experiments; None where that is too little, which is said here."""
+    # A manifest of the version before promised less; what it does not settle cannot be derived.
+    old = manifest.get("schema") == Schema.MANIFEST_1.value
+    what, excused = "it does not settle world, window, market and seeds as it must", old
+    try:
+        if not is_stage2(manifest, run_id):
+            setting = setting_of(manifest)
+        elif old:
+            setting, what = None, "stage 2, manifest version 1: it filed no survivors, so less can be derived"
+        else:
+            setting = judging_of(manifest)
+    except UnsettledError as error:
+        setting, what, excused = None, f"stage 2: {error.what}", error.excused
+    if setting is None:
+        say = report.note if excused else report.fail
+        say(run_dir / Artifact.MANIFEST, what)
+    return setting
 
 
 def _check_results(

@@ -21,26 +21,35 @@ from prometheus.v10.base.errors import PrometheusError
 from prometheus.v10.base.modes import Tier
 from prometheus.v10.base.names import EVENT_STREAMS, SEAL_FILES, Artifact, Schema, required
 from prometheus.v10.evidence.chains.absences import (
+    EVENT_LINES,
     PACKED_SUFFIX,
     find_codec,
     is_raw_part,
+    lines_may_go,
     unpack,
 )
 from prometheus.v10.evidence.chains.ledger_view import LedgerView
 from prometheus.v10.evidence.chains.own_ledger import ledger_of
 from prometheus.v10.evidence.chains.scan import file_sha256
 from prometheus.v10.evidence.derive.eras.founded import ERA, era_number
-from prometheus.v10.evidence.derive.judged.judging import UnsettledError, judging_of
 from prometheus.v10.evidence.derive.orders import Orders
 from prometheus.v10.evidence.derive.rows import FILES
-from prometheus.v10.evidence.derive.setting import Setting, setting_of
+from prometheus.v10.evidence.derive.setting import Setting
 from prometheus.v10.evidence.records.canonical import strict_loads
 from prometheus.v10.evidence.records.findings import Progress, VerifyReport
 from prometheus.v10.evidence.records.nulls import violations
 from prometheus.v10.evidence.records.series.moments import SERIES
 from prometheus.v10.evidence.records.verify_manifest import check_manifest
 from prometheus.v10.evidence.schemas.schema_file import schema_of
-from prometheus.v10.evidence.verify.verify_derived import Documents, as_written, derive, excused_files, is_stage2
+from prometheus.v10.evidence.verify.verify_derived import (
+    Documents,
+    as_written,
+    derive,
+    derive_without_lines,
+    excused_files,
+    is_stage2,
+    setting_in,
+)
 from prometheus.v10.evidence.verify.verify_events import STREAMS, Stream, check_summary, read_stream
 from prometheus.v10.evidence.verify.verify_judged import check_entry
 from prometheus.v10.evidence.verify.verify_parts import check_parts
@@ -98,6 +107,7 @@ class _Run:
         self.explained: set[str] = set()
         self.unpacked: dict[str, Path] = {}
         self.cut_off = False
+        self.lines_gone = False  # retention deleted event lines
         self.sums: dict[str, str] = {}
         self.unhashed: dict[str, str] = {}  # event files: hashed when they are parsed
         self.orders: Orders | None = None
@@ -174,21 +184,31 @@ class _Run:
             if file_sha256(self.dir / name, progress=self.progress) != digest:
                 self.report.fail(self.dir / name, CHANGED)
         elif ledger is not None and ledger.deleted.get(self._ledger_name(name)) == digest:
-            self.explained.add(name)
-            self.report.note(self.dir / name, "deleted by retention, as its tombstone in the ledger says")
-            if not is_raw_part(name):
-                self.report.fail(
-                    self.dir / name, "no policy may delete this: raw samples may go, and whole Tier-2 runs"
-                )
-        elif not packed:
+            self._check_deleted(name)
+        elif not packed and not self._went_with(name, ledger):
             self.report.fail(self.dir / name, GONE)
 
+    def _check_deleted(self, name: str) -> None:
+        self.explained.add(name)
+        self.report.note(self.dir / name, "deleted by retention, as its tombstone in the ledger says")
+        if name in EVENT_LINES and lines_may_go(self.sums):
+            self.lines_gone = True
+        elif not is_raw_part(name):
+            what = "raw samples may go, lines of a run with its series, and whole Tier-2 runs"
+            self.report.fail(self.dir / name, f"no policy may delete this: {what}")
+
+    def _went_with(self, name: str, ledger: LedgerView | None) -> bool:
+        """Whether this is the compressed form of lines whose tombstone the ledger has: one stands for both forms."""
+        plain = name.removesuffix(PACKED_SUFFIX)
+        known = ledger is not None and plain != name and plain in EVENT_LINES and plain in self.sums
+        return known and ledger is not None and ledger.deleted.get(self._ledger_name(plain)) == self.sums[plain]
+
     def _check_packed(self, name: str, digest: str, ledger: LedgerView | None) -> None:
-        """What stands in for a compressed file: as the ledger names it, and the sealed bytes when unpacked."""
+        """What stands in for a compressed file: as seal or ledger names it, and the sealed bytes when unpacked."""
         place = self.dir / (name + PACKED_SUFFIX)
         self.explained.add(name)
-        known = False
-        if ledger is not None:
+        known = at_the_seal = place.name in self.sums
+        if ledger is not None and not at_the_seal:
             found = file_sha256(place, progress=self.progress)
             entries = ledger.packed.get(self._ledger_name(name), [])
             known = any((entry.sha256, entry.packed_sha256) == (digest, found) for entry in entries)
@@ -196,7 +216,8 @@ class _Run:
                 self.report.fail(place, "the ledger does not know this compression of it")
         codec = find_codec()
         if codec is None:
-            held = "its own sha256 is the one in the ledger" if known else "no ledger vouches for it"
+            where = "seal" if at_the_seal else "ledger"
+            held = f"its own sha256 is the one in the {where}" if known else "no ledger vouches for it"
             self.report.error(place, f"could not look inside: nothing here reads zstd; {held}")
             return
         self.unpacked[name] = self._aside() / str(len(self.unpacked))
@@ -285,11 +306,9 @@ class _Run:
         summary = self._object(Artifact.SUMMARY, Schema.SUMMARY)
         fingerprint = self._object(Artifact.FINGERPRINT, Schema.FINGERPRINT)
         telemetry = self._object(Artifact.TELEMETRY, Schema.TELEMETRY)
-        setting = None if manifest is None else self._setting(manifest)
+        setting = None if manifest is None else setting_in(manifest, self.dir.name, self.report, self.dir)
         if manifest is not None and setting is not None:
-            series = Artifact.POPULATION_SERIES
-            place = self.unpacked.get(series, self.dir / series if series in self.present else None)
-            self._derive(setting, Documents(manifest, summary, telemetry, fingerprint, place))
+            self._derive(setting, Documents(manifest, summary, telemetry, fingerprint))
         if setting is None or not setting.survivors:
             self._read_streams()
             if summary is not None:
@@ -301,32 +320,17 @@ class _Run:
             if found is not None and manifest is not None and found.get("mode") != manifest.get("mode"):
                 self.report.fail(self.dir / name, f"mode is {found.get('mode')!r}, the manifest's is another")
 
-    def _setting(self, manifest: dict[str, Any]) -> Setting | None:
-        """What the manifest settles for its experiments; None where that is too little, which is said here."""
-        # A manifest of the version before promised less; what it does not settle cannot be derived.
-        old = manifest.get("schema") == Schema.MANIFEST_1.value
-        what, excused = "it does not settle world, window, market and seeds as it must", old
-        try:
-            if not is_stage2(manifest, self.dir.name):
-                setting = setting_of(manifest)
-            elif old:
-                setting, what = None, "stage 2, manifest version 1: it filed no survivors, so less can be derived"
-            else:
-                setting = judging_of(manifest)
-        except UnsettledError as error:
-            setting, what, excused = None, f"stage 2: {error.what}", error.excused
-        if setting is None:
-            say = self.report.note if excused else self.report.fail
-            say(self.dir / Artifact.MANIFEST, what)
-        return setting
-
     def _derive(self, setting: Setting, documents: Documents) -> None:
         """Everything that the run's files imply of each other."""
         paths = {
             artifact: self.unpacked.get(artifact, self.dir / artifact)
-            for artifact in FILES
+            for artifact in (*FILES, Artifact.FOUNDERS, Artifact.POPULATION_SERIES)
             if artifact in self.present or artifact in self.unpacked
         }
+        if self.lines_gone:
+            derive_without_lines(self.dir, setting, documents, paths.get(Artifact.POPULATION_SERIES), self.report)
+            self._read_streams()
+            return
         failed = documents.manifest.get("status") == "failed" and documents.summary is None
         unfinished = self.cut_off or failed
         derived = derive(self.dir, setting, documents, paths, self.report, unfinished=unfinished)

@@ -25,6 +25,7 @@ from prometheus.v10.evidence.chains.ledger import Ledger
 from prometheus.v10.evidence.records.codec import json_pieces, to_json_bytes
 from prometheus.v10.evidence.records.manifest_parts import EvidenceSize
 from prometheus.v10.evidence.writing.manifest import RunManifest, read_manifest
+from prometheus.v10.evidence.writing.packing import pack_beside
 from prometheus.v10.evidence.writing.seal import Seal, list_files, seal_run
 
 
@@ -156,13 +157,15 @@ class RunDirectory:
                     file.close()
 
     def seal(
-        self, ledger: Ledger, *, complete: bool = True, on_file: Callable[[str], None] | None = None, **more: Any
-    ) -> Seal:
+        self, ledger: Ledger, *, complete: bool = True, compress: bool = False,
+        on_file: Callable[[str], None] | None = None, **more: Any,
+    ) -> Seal:  # fmt: skip
         """Close and seal the run, and enter the seal into the ledger; durable on return.
 
         Args:
             ledger: the installation's.
             complete: whether the run owes every file of its tier; False for a run that failed.
+            compress: whether event files stay only in their compressed form.
             on_file: called with each name before it is hashed.
             more: further plain values for the ledger's payload (``status``).
 
@@ -175,7 +178,7 @@ class RunDirectory:
         if complete and (missing := [name for name in owed if not (self.path / name).is_file()]):
             raise EvidenceError(f"{self.path} lacks {', '.join(missing)}", hint="write it, or seal the run as failed")
         self._refuse_running()
-        seal = seal_run(self.path, files=self._files, on_file=on_file)
+        seal = seal_run(self.path, files=self._files, on_file=on_file, pack=pack_beside if compress else None)
         where = str(self.path.relative_to(self._layout.lib))
         ledger.append(LedgerEntryType.RUN_SEALED, seal.ledger_payload(run_dir=where, tier=self.tier.value, **more))
         return seal

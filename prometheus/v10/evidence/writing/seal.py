@@ -1,7 +1,9 @@
 """The seal of a run (contracts, section 4): a listing, the hashes of every file, and nothing written after.
 
 1. ``FILELIST.ls.txt``: mode, size and name of every file but the two seal files, sorted by name.
-2. ``SHA256SUMS.txt``: the sha256 of every file, FILELIST included, itself not; plain ``sha256sum -c`` passes.
+2. ``SHA256SUMS.txt``: the sha256 of every file, FILELIST included, itself not; plain ``sha256sum -c`` passes. An event
+   file that is compressed at the seal stands there twice, as ``NAME`` and as ``NAME.zst``, and only ``NAME.zst`` stays:
+   ``sha256sum -c --ignore-missing`` passes at once, ``sha256sum -c`` after ``zstd -d *.zst``.
 3. The manifest is final before the seal: it names the files and bytes it knew, but the seal's own hash cannot stand in
    a file that it covers; it goes to the ledger of seals, and that is where `verify` and `audit` look for it.
 4. Everything is on the disk before the seal appears, and the seal is on the disk before this returns.
@@ -15,7 +17,7 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,7 @@ from typing import Any
 from prometheus.v10.base.errors import EvidenceError, host_error
 from prometheus.v10.base.files import FILES, Files, aside_name, write_atomic
 from prometheus.v10.base.names import SEAL_FILES, Artifact
+from prometheus.v10.evidence.chains.absences import PACKED_SUFFIX
 from prometheus.v10.evidence.chains.scan import file_sha256
 
 _NAME = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.+=@,-]*")
@@ -36,8 +39,8 @@ class Seal:
 
     Attributes:
         sha256: of ``SHA256SUMS.txt``, which covers everything else.
-        files: how many files ``SHA256SUMS.txt`` covers (FILELIST included).
-        bytes: their sizes, summed.
+        files: how many names ``SHA256SUMS.txt`` covers (FILELIST included).
+        bytes: sizes of those that stay on the disk, summed.
     """
 
     run_id: str
@@ -65,14 +68,29 @@ class Listed:
     size: int
     mode: str
 
+    @property
+    def mode_bits(self) -> int:
+        """``-rw-r-----`` as its number."""
+        return sum(1 << (8 - place) for place, letter in enumerate(self.mode[1:]) if letter not in "-ST") & 0o777
 
-def seal_run(run_dir: Path, *, files: Files = FILES, on_file: Callable[[str], None] | None = None) -> Seal:
+
+Pack = Callable[[Path, Listed, Files], str | None]
+"""Writes ``NAME.zst`` beside a file; returns the file's sha256, or None for one that is not to be compressed."""
+
+
+def seal_run(
+    run_dir: Path, *, files: Files = FILES, on_file: Callable[[str], None] | None = None, pack: Pack | None = None
+) -> Seal:
     """Seal a run directory whose every file, the manifest too, is final.
+
+    A file that ``pack`` compressed goes when the seal is on the disk. Cut off in between, it is there beside its
+    compressed form, both as they were sealed; `finish_packing` ends that.
 
     Args:
         run_dir: the directory; its name is the run id.
         files: the file layer.
         on_file: called with each name before it is hashed, so that a long seal can show that it moves.
+        pack: compresses files of events (`prometheus.v10.evidence.writing.packing`).
 
     Raises:
         EvidenceError: when it is sealed already, or holds a link, a device, or a name that tools could misread.
@@ -83,21 +101,73 @@ def seal_run(run_dir: Path, *, files: Files = FILES, on_file: Callable[[str], No
     # A process that was killed while it sealed may have had our process id, as the first of every container has: what
     # it left aside under our names goes when we write there.
     passing = {aside_name(run_dir / name).name for name in SEAL_FILES} | {Artifact.FILELIST.value}
+    digests = {} if pack is None else _packed(run_dir, pack, files, on_file)
     covered = [listed for listed in list_files(run_dir) if listed.name not in passing]
     text = "".join(f"{item.mode} {item.size:>12} {item.name}\n" for item in covered)
     write_atomic(run_dir / Artifact.FILELIST, text.encode("ascii"), files=files)
     names = sorted([item.name for item in covered] + [Artifact.FILELIST.value])
     sums = []
     for name in names:
-        if on_file is not None:
-            on_file(name)
-        _sync(run_dir / name, files)
-        sums.append(f"{file_sha256(run_dir / name)}  {name}\n")
+        if name not in digests:
+            if on_file is not None:
+                on_file(name)
+            _sync(run_dir / name, files)
+        sums.append(f"{digests.get(name) or file_sha256(run_dir / name)}  {name}\n")
     _sync_directories(run_dir, names, files)
     data = "".join(sums).encode("ascii")
     write_atomic(run_dir / Artifact.SHA256SUMS, data, files=files)
-    size = sum(item.size for item in covered) + len(text)
+    _drop([run_dir / name for name in digests], files)
+    size = sum(item.size for item in covered if item.name not in digests) + len(text)
     return Seal(run_dir.name, hashlib.sha256(data).hexdigest(), len(names), size)
+
+
+def _packed(run_dir: Path, pack: Pack, files: Files, on_file: Callable[[str], None] | None) -> dict[str, str]:
+    """Compress what is to be compressed; the sha256 of each such file, by its name."""
+    digests = {}
+    for item in list_files(run_dir):
+        if on_file is not None:
+            on_file(item.name)
+        if (digest := pack(run_dir, item, files)) is not None:
+            digests[item.name] = digest
+    return digests
+
+
+def packed_at_the_seal(sums: Mapping[str, str]) -> list[str]:
+    """Names in a seal of which only the compressed form stays."""
+    return [name for name in sums if name + PACKED_SUFFIX in sums]
+
+
+def undo_packing(run_dir: Path, *, files: Files = FILES) -> None:
+    """Remove compressed forms beside their files in a run that is not sealed: its seal was cut off at making them.
+
+    Raises:
+        EvidenceError: as `list_files`.
+        HostError: when the disk refuses.
+    """
+    names = {item.name for item in list_files(run_dir)}
+    _drop([run_dir / name for name in sorted(names) if name.removesuffix(PACKED_SUFFIX) in names - {name}], files)
+
+
+def _drop(places: Iterable[Path], files: Files) -> None:
+    try:
+        gone = [place for place in places if place.exists()]
+        for place in gone:
+            files.unlink(place)
+        for folder in sorted({place.parent for place in gone}):
+            files.fsync_dir(folder)
+    except OSError as error:
+        raise host_error(error, "cannot remove what a compressed file replaces") from error
+
+
+def finish_packing(run_dir: Path, *, files: Files = FILES) -> None:
+    """Remove files whose compressed form stays, in a sealed run that was cut off before it could; verify it first.
+
+    Raises:
+        EvidenceError: when ``SHA256SUMS.txt`` cannot be read as such.
+        HostError: when the disk refuses.
+    """
+    names = packed_at_the_seal(_sums(run_dir, _seal_bytes(run_dir) or b""))
+    _drop([run_dir / name for name in names if (run_dir / (name + PACKED_SUFFIX)).exists()], files)
 
 
 def read_seal(run_dir: Path) -> Seal | None:
@@ -107,19 +177,30 @@ def read_seal(run_dir: Path) -> Seal | None:
         EvidenceError: when ``SHA256SUMS.txt`` cannot be read as such.
         HostError: when a file cannot be read.
     """
+    data = _seal_bytes(run_dir)
+    if data is None:
+        return None
+    sums = _sums(run_dir, data)
+    present = {listed.name: listed.size for listed in list_files(run_dir)}
+    packed = {name for name in packed_at_the_seal(sums) if name + PACKED_SUFFIX in present}
+    size = sum(present.get(name, 0) for name in sums if name not in packed)
+    return Seal(run_dir.name, hashlib.sha256(data).hexdigest(), len(sums), size)
+
+
+def _seal_bytes(run_dir: Path) -> bytes | None:
     try:
-        data = (run_dir / Artifact.SHA256SUMS).read_bytes()
+        return (run_dir / Artifact.SHA256SUMS).read_bytes()
     except FileNotFoundError:
         return None
     except OSError as error:
         raise host_error(error, f"cannot read {run_dir / Artifact.SHA256SUMS}") from error
+
+
+def _sums(run_dir: Path, data: bytes) -> dict[str, str]:
     try:
-        sums = parse_sums(data)
+        return parse_sums(data)
     except ValueError as error:
         raise EvidenceError(f"{run_dir / Artifact.SHA256SUMS}: {error}", hint="verify the run") from error
-    present = {listed.name: listed.size for listed in list_files(run_dir)}
-    size = sum(present.get(name, 0) for name in sums)
-    return Seal(run_dir.name, hashlib.sha256(data).hexdigest(), len(sums), size)
 
 
 def list_files(run_dir: Path) -> list[Listed]:

@@ -25,7 +25,7 @@ from prometheus.v10.ops.host.release_env import env_file, read_release
 from prometheus.v10.ops.host.runner import Runner
 from prometheus.v10.ops.host.systemd import Systemd
 from prometheus.v10.ops.service.stop import stop_file_present
-from prometheus.v10.ops.storage.sizes import free_bytes, mib
+from prometheus.v10.ops.storage.sizes import free_bytes, sized
 
 KEEP_FREE = 1 << 30
 COMFORT = 10 << 30
@@ -100,11 +100,11 @@ class Suite:
         keep, free = max(asked, default=KEEP_FREE), free_bytes(self.layout.lib)
         mend = "prometheus-quant retention --dry-run shows what may go; or take a larger disk"
         if free < keep:
-            yield Finding(_FAIL, "disk", f"{mib(free)} free, {mib(keep)} must stay free", why, mend)
+            yield Finding(_FAIL, "disk", f"{sized(free)} free, {sized(keep)} must stay free", why, mend)
         elif free < keep + COMFORT:
-            yield Finding(_WARN, "disk", f"{mib(free)} free, {mib(keep)} of it must stay free", why, mend)
+            yield Finding(_WARN, "disk", f"{sized(free)} free, {sized(keep)} of it must stay free", why, mend)
         else:
-            yield Finding(_OK, "disk", f"{mib(free)} free", why)
+            yield Finding(_OK, "disk", f"{sized(free)} free", why)
 
     def _profiles(self) -> Iterator[tuple[Path, dict[str, Any], str]]:
         """Each profile, its table (empty when there is none), and what is wrong with it."""
@@ -135,7 +135,7 @@ class Suite:
                 )
         good = [place.stem for place, _, wrong in found if not wrong]
         if not found:
-            yield Finding(_WARN, "profiles", f"none in {self.layout.profiles}", why, "copy one from the documentation")
+            yield Finding(_OK, "profiles", f"none in {self.layout.profiles}: the shipped ones are used", why)
         elif good:
             depth = (
                 "every key"

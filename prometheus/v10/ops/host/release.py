@@ -134,8 +134,9 @@ class Releases:
         """
         hits = {known.release.id: known.release for known in self.known() if _is_meant(known.release, name)}
         if len(hits) != 1:
-            there = ", ".join(known.release.id for known in self.known()) or "none"
-            raise UsageError(f"{len(hits)} loaded releases are called {name!r}", hint=f"there are: {there}")
+            there = ", ".join(hits or dict.fromkeys(known.release.id for known in self.known())) or "none"
+            what = f"{len(hits)} loaded releases are" if hits else "no loaded release is"
+            raise UsageError(f"{what} called {name!r}", hint=f"there are: {there}")
         return next(iter(hits.values()))
 
     # ---- load --------------------------------------------------------------------------------------------------------

@@ -34,7 +34,7 @@ from prometheus.v10.ops.host.systemd import Systemd, Unit
 from prometheus.v10.ops.instance import alive
 from prometheus.v10.ops.instance.progress_record import read_progress
 from prometheus.v10.ops.storage.sizes import bytes_under, free_bytes
-from prometheus.v10.ops.storage.written import bytes_of_run, full_at, written_a_day
+from prometheus.v10.ops.storage.written import bytes_of_run, full_at, ticks_a_byte, written_a_day
 
 SCHEMA = "status/1"
 INTERVALS = CURVE_FILE
@@ -57,7 +57,7 @@ class Look:
     Attributes:
         blind: what could not be seen, and why: one sentence each.
         witness: the witness's directory; a host's own by default.
-        sizes: when the newest runs began, and how many bytes each left.
+        sizes: when the newest runs began, and how many bytes each left; all together evolved ``agent_ticks``.
     """
 
     layout: Layout
@@ -66,6 +66,7 @@ class Look:
     blind: list[str] = Factory(list)
     witness: Path | None = None
     sizes: list[tuple[datetime, int]] = Factory(list)
+    agent_ticks: int = 0
 
     def try_to(self, what: str, look: Callable[[], Any]) -> tuple[Any, str]:
         """What ``look`` finds and ``""``; or None and why it cannot be seen, which is noted."""
@@ -186,14 +187,15 @@ class Look:
             manifest, _ = self.try_to(f"run {run.run_id}", partial(_manifest, run))
             if manifest is not None:
                 newest.setdefault(str(manifest["instance"]), manifest)
-                self._note_size(manifest)
+                self._note_size(run.path, manifest)
         return newest
 
-    def _note_size(self, manifest: Mapping[str, Any]) -> None:
+    def _note_size(self, run_dir: Path, manifest: Mapping[str, Any]) -> None:
         """How much a run left, and when it began; one that does not say it as it must tells nothing."""
-        with suppress(ValueError, KeyError, TypeError, AttributeError, OverflowError):
+        with suppress(ValueError, KeyError, TypeError, AttributeError, OverflowError, OSError):
             began = datetime.fromisoformat(str(manifest["start_time"]).removesuffix("Z") + "+00:00")
-            self.sizes.append((began, bytes_of_run(manifest)))
+            self.sizes.append((began, bytes_of_run(run_dir, manifest)))
+            self.agent_ticks += int((manifest.get("timing") or {}).get("agent_ticks", 0))
 
     # ---- the rest --------------------------------------------------------------------------------------------------
 
@@ -221,12 +223,14 @@ class Look:
         none = "no run has named one" if not tables else "the profiles of the newest runs name none"
         known, now = nulls.known, self.clock.now()
         a_day = written_a_day(self.sizes, now)
+        a_byte = ticks_a_byte(self.agent_ticks, sum(size for _, size in self.sizes))
         limit = min(budget, default=None)
         full, why = None, "no budget, no bytes or no pace is known"
         if used is not None and limit is not None and a_day is not None:
             full, why = full_at(used, limit, a_day, now), "not within a century at this pace"
         return {
             "written_a_day": known("disk.written_a_day", a_day, "no run tells how much it left"),
+            "agent_ticks_a_byte": known("disk.agent_ticks_a_byte", a_byte, "no run tells how much it left"),
             "budget_full_at": known("disk.budget_full_at", None if full is None else utc_text(full), why),
             "free_bytes": known("disk.free_bytes", free, no_free),
             "used_bytes": known("disk.used_bytes", used, no_used),

@@ -5,35 +5,26 @@
 3. Its sha256 is entered into the ledger, then it gets its name, then the original goes. Cut off in between, a run has
    the original, or both; the next pass goes on where this one ended.
 4. The way back needs no entry: the original's sha256 is the seal's. ``sha256sum -c`` passes again afterwards.
-
-One level and one thread, so that the same bytes give the same bytes.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 from pathlib import Path
 from typing import Any
 
-import zstandard
 from attrs import frozen
 
 from prometheus.v10.base.errors import EvidenceError, UsageError, host_error
 from prometheus.v10.base.files import Files, discard, write_all
-from prometheus.v10.base.names import Artifact, LedgerEntryType
+from prometheus.v10.base.names import LedgerEntryType
 from prometheus.v10.base.paths import Layout
-from prometheus.v10.evidence.chains.absences import PACKED_SUFFIX, find_codec, unpack
-from prometheus.v10.evidence.chains.chain import BLOCK
+from prometheus.v10.evidence.chains.absences import PACKED_SUFFIX, unpack
 from prometheus.v10.evidence.chains.ledger import Ledger
-from prometheus.v10.evidence.chains.scan import file_sha256, open_for_reading
+from prometheus.v10.evidence.chains.scan import file_sha256
+from prometheus.v10.evidence.writing.packing import CODEC, LEVEL, pack
 from prometheus.v10.evidence.writing.seal import Listed
 from prometheus.v10.ops.retention.history import History, SealedFiles, SealedRun, read_history, read_sealed
-
-LEVEL = 12
-SMALLEST = 4096
-"""Bytes below which compressing frees no block."""
-_NEVER = frozenset([Artifact.COLLAPSES.value])  # read at every start, and tiny
 
 
 @frozen
@@ -43,11 +34,6 @@ class Packed:
     name: str
     bytes: int
     packed_bytes: int
-
-
-def may_be_packed(item: Listed) -> bool:
-    """Whether a sealed file is one that compression is for."""
-    return item.name.endswith(".jsonl") and item.name not in _NEVER and item.size >= SMALLEST
 
 
 def pack_file(
@@ -64,7 +50,7 @@ def pack_file(
     digest, size = sealed.sums[name], sealed.listed[name].size
     aside = _aside(layout, run, name + PACKED_SUFFIX)
     try:
-        _compress(place, aside, digest, size, sealed.listed[name].mode, files)
+        _pack_aside(place, aside, sealed.listed[name], digest, files)
         payload: dict[str, Any] = {
             "kind": "file",
             "run_id": run.run_id,
@@ -124,29 +110,11 @@ def _aside(layout: Layout, run: SealedRun, name: str) -> Path:
     return root / f".{run.run_id}.{name.replace('/', '+')}.{os.getpid()}{_ASIDE}"
 
 
-def _compress(place: Path, aside: Path, digest: str, size: int, mode: str, files: Files) -> None:
-    """Write the compressed form to ``aside``, synced, and look into it again."""
-    seen = hashlib.sha256()
-    packer = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True).compressobj(size=size)
-    source = open_for_reading(place)
-    try:
-        target = files.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        try:
-            while block := os.read(source, BLOCK):
-                seen.update(block)
-                write_all(files, target, packer.compress(block))
-            if seen.hexdigest() != digest:
-                raise _changed(place)
-            write_all(files, target, packer.flush())
-            files.fchmod(target, mode_bits(mode))
-            files.fsync(target)
-        finally:
-            files.close(target)
-    except zstandard.ZstdError as error:  # more or fewer bytes than were sealed
-        raise _changed(place) from error
-    finally:
-        os.close(source)
-    if _unpack(aside, size, lambda _: None) != digest:
+def _pack_aside(place: Path, aside: Path, item: Listed, digest: str, files: Files) -> None:
+    """Compress to ``aside``, and look into it again."""
+    if pack(place, aside, size=item.size, mode=item.mode_bits, files=files) != digest:
+        raise _changed(place)
+    if _unpack(aside, item.size, lambda _: None) != digest:
         raise EvidenceError(f"{place}: what was compressed does not unpack to it", hint="check memory and disk")
 
 
@@ -179,18 +147,15 @@ def _unpack_to(aside: Path, packed: Path, item: Listed, digest: str, files: File
         found = _unpack(packed, item.size, lambda block: write_all(files, target, block))
         if found != digest:
             raise _changed(packed)
-        files.fchmod(target, mode_bits(item.mode))
+        files.fchmod(target, item.mode_bits)
         files.fsync(target)
     finally:
         files.close(target)
 
 
 def _unpack(packed: Path, size: int, take: Any) -> str:
-    codec = find_codec()
-    if codec is None:
-        raise EvidenceError(f"nothing here reads {packed}", hint="install zstandard")
     try:
-        return unpack(packed, size, take, codec)
+        return unpack(packed, size, take, CODEC)
     except ValueError as error:
         raise EvidenceError(f"{packed}: {error}", hint="verify the run") from error
 
@@ -202,8 +167,3 @@ def _refuse_changed(place: Path, digest: str) -> None:
 
 def _changed(place: Path) -> EvidenceError:
     return EvidenceError(f"{place} is not as it was sealed", hint="verify the run; damaged evidence is left as it is")
-
-
-def mode_bits(text: str) -> int:
-    """``-rw-r-----`` as its number."""
-    return sum(1 << (8 - place) for place, letter in enumerate(text[1:]) if letter not in "-ST") & 0o777

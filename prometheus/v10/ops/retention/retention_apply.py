@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import groupby
@@ -23,14 +24,21 @@ from prometheus.v10.base.files import FILES, Files, Lock, discard
 from prometheus.v10.base.modes import Tier
 from prometheus.v10.base.names import SEAL_FILES, Artifact, Event, LedgerEntryType
 from prometheus.v10.base.paths import Layout
+from prometheus.v10.evidence.chains.absences import PACKED_SUFFIX, open_evidence
+from prometheus.v10.evidence.chains.chain import BLOCK
 from prometheus.v10.evidence.chains.ledger import Ledger, tombstone_payload
 from prometheus.v10.evidence.chains.scan import file_sha256
 from prometheus.v10.evidence.writing.journal import Journal
+from prometheus.v10.evidence.writing.packing import CODEC
 from prometheus.v10.evidence.writing.seal import walk
 from prometheus.v10.ops.retention.compression import Packed, leftovers, pack_file, restore_run
 from prometheus.v10.ops.retention.history import History, read_history, read_sealed
 from prometheus.v10.ops.retention.retention_plan import Action, Item, Kept, Kind, RetentionPlan
 
+DAMAGED = "damaged"
+"""In place of a sha256: no file has it."""
+OF_A_RUN = frozenset([Kind.RAW, Kind.EVENTS])
+"""Kinds of items that are files of a run."""
 LOCK_FILE = "retention.lock"
 LOCK_ATTEMPTS = 250  # x 20 ms = 5 s
 _LAST = (Artifact.MANIFEST.value, *(seal.value for seal in SEAL_FILES))
@@ -50,6 +58,30 @@ class RetentionResult:
         """Bytes that deletion and compression gave back."""
         deleted = sum(item.bytes for item in self.done if item.action is Action.DELETE)
         return deleted + sum(found.bytes - found.packed_bytes for found in self.packed)
+
+
+def _forms(place: Path, kind: Kind) -> list[Path]:
+    """Where a file may lie: event lines as they are, or compressed."""
+    return [place, place.with_name(f"{place.name}{PACKED_SUFFIX}")] if kind is Kind.EVENTS else [place]
+
+
+def _sha256(place: Path, kind: Kind) -> str | None:
+    """Of a file, or of what its compressed form holds (`DAMAGED` where that is no zstd); None where neither is there.
+
+    Raises:
+        OSError: when it cannot be read.
+    """
+    there = [form for form in _forms(place, kind) if form.exists()]
+    if not there or there[0] == place:
+        return file_sha256(place) if there else None
+    digest = hashlib.sha256()
+    try:
+        with open_evidence(place) as reader:
+            while block := reader.read(BLOCK):
+                digest.update(block)
+    except (CODEC.error, EOFError):
+        return DAMAGED
+    return digest.hexdigest()
 
 
 def retention_lock(layout: Layout) -> Lock:
@@ -129,13 +161,13 @@ class _Pass:
 
     def _may_go(self, item: Item) -> bool:
         place = self.layout.lib / item.path
-        if item.kind is Kind.RAW and item.run_id in self.history.promoted:
+        if item.kind in OF_A_RUN and item.run_id in self.history.promoted:
             self.result.skipped.append(Kept(item.path, "its run was promoted"))
             return False
         if item.kind is Kind.RUN or self.history.deleted.get(item.path) == item.sha256:
-            return item.kind is not Kind.RAW or place.exists()
+            return item.kind not in OF_A_RUN or any(form.exists() for form in _forms(place, item.kind))
         try:
-            found = file_sha256(place) if place.exists() else None
+            found = _sha256(place, item.kind)
         except OSError as error:
             raise host_error(error, f"cannot read {place}") from error
         if found is None:
@@ -154,7 +186,7 @@ class _Pass:
         if self.history.deleted.get(item.path) == item.sha256:
             return
         payload = tombstone_payload(
-            kind="file" if item.kind is Kind.RAW else item.kind.value,
+            kind="file" if item.kind in OF_A_RUN else item.kind.value,
             run_id=item.run_id,
             path=item.path,
             sha256=item.sha256,
@@ -175,7 +207,8 @@ class _Pass:
                 self._gone(place.with_suffix(".json"))
                 self._gone(place)
             else:
-                self._gone(place)
+                for form in _forms(place, item.kind):
+                    self._gone(form)
             self.files.fsync_dir(place.parent)
         except OSError as error:
             raise host_error(error, f"cannot delete {place}") from error
@@ -204,7 +237,7 @@ class _Pass:
         first = items[0]
         size = sum(item.bytes for item in items)
         place = self.layout.lib / first.path
-        where = place.parent if first.kind is Kind.RAW else place
+        where = place.parent if first.kind in OF_A_RUN else place
         journal = self.journal if first.run_id is None else self.journal.for_run(first.run_id)
         reason = f" ({self.plan.reason})" if self.plan.reason else ""
         journal.send(

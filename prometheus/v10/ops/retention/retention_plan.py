@@ -1,8 +1,9 @@
 """What retention would do (contracts, section 12): the policies, and the plan that they give. Nothing is written here.
 
-1. The policies may delete parts of the raw samples of Tier-1 runs, and old snapshots of a pool. Only of what is sealed,
-   oldest first, while any bound is broken: age, bytes, keep-free. Nothing of a promoted run, no snapshot that a run
-   names, not the newest snapshot, never a pool, never another file of a run.
+1. The policies may delete parts of the raw samples of Tier-1 runs, their event lines where a sealed series says what
+   those came to, and old snapshots of a pool. Only of what is sealed, oldest first, while any bound is broken: age,
+   bytes, keep-free. Nothing of a promoted run, no snapshot that a run names, not the newest snapshot, never a pool,
+   never another file of a run.
 2. A Tier-2 run goes only by itself, for an operator's reason; the policies name those that are due.
 3. What has its tombstone and is still there was cut off in between: it comes first, whatever the bounds say now.
 """
@@ -21,8 +22,8 @@ from prometheus.v10.base.errors import EvidenceError, UsageError, host_error
 from prometheus.v10.base.modes import Stage, Tier
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.evidence.catalog import manifest_texts
-from prometheus.v10.evidence.chains.absences import PACKED_SUFFIX, is_raw_part
-from prometheus.v10.ops.retention.compression import may_be_packed
+from prometheus.v10.evidence.chains.absences import EVENT_LINES, PACKED_SUFFIX, is_raw_part, lines_may_go
+from prometheus.v10.evidence.writing.packing import may_be_packed
 from prometheus.v10.ops.retention.history import (
     History,
     SealedFiles,
@@ -49,6 +50,7 @@ class RetentionPolicy:
     tier2_days: int | None = None
     snapshot_days: int | None = None
     compress_days: int | None = None
+    events_days: int | None = None
 
     @classmethod
     def of(cls, profile: Profile) -> RetentionPolicy:
@@ -62,6 +64,7 @@ class RetentionPolicy:
             tier2_days=table.tier2_days,
             snapshot_days=table.snapshot_days,
             compress_days=table.compress_days,
+            events_days=table.events_days,
         )
 
 
@@ -72,6 +75,7 @@ class Kind(StrEnum):
     SNAPSHOT = "snapshot"
     RUN = "run"
     LINES = "lines"
+    EVENTS = "events"
 
 
 class Action(StrEnum):
@@ -90,7 +94,7 @@ class Item:
         path: relative to the installation's lib.
         run_id: whose it is; None for a snapshot.
         sha256: of the file as sealed, or of a run's seal.
-        bytes: that it takes now.
+        bytes: that it takes now, in whichever form.
         age_days: since its run was sealed, or the snapshot was taken.
         rule: the bound that asks for it, with its figure.
         buried: its tombstone is in the ledger already: an earlier pass was cut off.
@@ -154,6 +158,7 @@ def plan(layout: Layout, policy: RetentionPolicy, now: datetime, *, free: int | 
     named = _named_by_runs(layout)
     _plan_buried_runs(layout, history, now, made)
     _plan_raw(layout, policy, history, named, now, made)
+    _plan_events(layout, policy, history, named, now, made)
     _plan_snapshots(layout, policy, history, named, now, made)
     _plan_tier2(layout, policy, history, now, made)
     _plan_compression(layout, policy, history, now, made)
@@ -221,6 +226,34 @@ def _broken(policy: RetentionPolicy, item: Item, total: int, free: int) -> str |
     if policy.raw_bytes is not None and total > policy.raw_bytes:
         return f"raw_bytes={policy.raw_bytes}"
     return f"keep_free_bytes={policy.keep_free_bytes}" if free < policy.keep_free_bytes else None
+
+
+# ---- event lines of Tier-1 runs --------------------------------------------------------------------------------------
+
+
+def _plan_events(
+    layout: Layout, policy: RetentionPolicy, history: History, named: set[str], now: datetime, made: RetentionPlan
+) -> None:
+    """Lines that are old enough, and what has its tombstone."""
+    for run, sealed in _sealed_runs(layout, history, made, lambda run: run.tier is Tier.TIER1_HF):
+        if not lines_may_go(sealed.sums):
+            continue
+        for name in EVENT_LINES:
+            path, age = f"{run.path}/{name}", _days(run.sealed_at, now)
+            there = [form for form in (layout.lib / path, layout.lib / f"{path}{PACKED_SUFFIX}") if form.exists()]
+            buried = history.deleted.get(path) == sealed.sums.get(name)
+            due = policy.events_days is not None and age > policy.events_days
+            if not there or name not in sealed.sums or not (buried or due):
+                continue
+            if run.run_id in history.promoted or run.run_id in named:
+                made.kept.append(Kept(path, "its run was promoted"))
+                continue
+            size = sum(form.stat().st_size for form in there)
+            rule = "unfinished" if buried else f"events_days={policy.events_days}"
+            made.items.append(
+                Item(action=Action.DELETE, kind=Kind.EVENTS, path=path, run_id=run.run_id, sha256=sealed.sums[name],
+                     bytes=size, age_days=age, rule=rule, buried=buried)
+            )  # fmt: skip
 
 
 # ---- snapshots -------------------------------------------------------------------------------------------------------

@@ -31,9 +31,10 @@ from prometheus.v10.base.files import FILES, Files, make_directory, write_atomic
 from prometheus.v10.base.modes import QUEUES, Mode, RunPrefix, Stage, Tier
 from prometheus.v10.base.names import Artifact, Event, LedgerEntryType
 from prometheus.v10.base.paths import Layout, refuse_links_below
-from prometheus.v10.base.reading import LARGE, read_if_there
+from prometheus.v10.base.reading import LARGE
 from prometheus.v10.base.text import printable
 from prometheus.v10.evidence import catalog
+from prometheus.v10.evidence.chains.absences import read_evidence
 from prometheus.v10.evidence.chains.ledger import Ledger
 from prometheus.v10.evidence.chains.ledger_now import ledger_now
 from prometheus.v10.evidence.pools.pool import iter_records
@@ -126,7 +127,7 @@ def patterns(layout: Layout, name: str, most: int) -> list[dict[str, Any]]:
     seen: set[tuple[str, int]] = set()
     for run in catalog.runs(layout, Tier.TIER1_HF):
         place = run.path / Artifact.INTERESTING_DEATHS
-        filed = read_if_there(place, at_most=LARGE) if run.run_id.startswith(f"{RunPrefix.HF.value}_") else None
+        filed = read_evidence(place, at_most=LARGE) if run.run_id.startswith(f"{RunPrefix.HF.value}_") else None
         for line in (filed or b"").splitlines():
             try:
                 one = strict_loads(line)

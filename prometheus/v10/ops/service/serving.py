@@ -41,7 +41,7 @@ from prometheus.v10.ops.service.promotion import QUEUES, run_next, waits_in
 from prometheus.v10.ops.service.service_control import ServiceControl, tell_disk
 from prometheus.v10.ops.service.session import Session, Site, session
 from prometheus.v10.ops.service.snapshotting import take_if_grown
-from prometheus.v10.ops.service.stop import StopWatch, stop_file_present
+from prometheus.v10.ops.service.stop import CLEAR_HINT, StopWatch, stop_file_present
 from prometheus.v10.ops.storage.disk import LOOK_SECONDS, DiskGuard, Room
 from prometheus.v10.runs.control import RunOutcome, StoppedError
 from prometheus.v10.runs.request.eras_table import AtEnd
@@ -299,7 +299,7 @@ def serve(request: Request, clock: Clock, environ: Mapping[str, str]) -> ExitCod
     """
     stop_file = request.layout.stop_file
     if stop_file_present(stop_file):
-        say(f"stopped: {stop_file} exists, so nothing is started; remove it to start again")
+        say(f"stopped: {stop_file} exists, so nothing is started; {CLEAR_HINT}")
         return ExitCode.DONE
     with StopWatch(stop_file, clock) as stop:
         live = Liveness(environ, clock)

@@ -28,7 +28,7 @@ from prometheus.v10.ops.instance.progress_record import ProgressFile
 from prometheus.v10.ops.instance.survival import collapses_of
 from prometheus.v10.ops.service.liveness import Liveness
 from prometheus.v10.ops.service.service_control import ServiceControl, enter_torn
-from prometheus.v10.ops.service.stop import StopWatch, stop_file_present
+from prometheus.v10.ops.service.stop import CLEAR_HINT, StopWatch, stop_file_present
 from prometheus.v10.ops.storage.disk import DiskGuard
 from prometheus.v10.ops.storage.reserve import ReserveFiles
 from prometheus.v10.runs.control import RunControl, RunOutcome
@@ -174,4 +174,4 @@ def refuse_a_stop_file(layout: Layout) -> None:
         UsageError: when the STOP file is there.
     """
     if stop_file_present(layout.stop_file):
-        raise UsageError(f"{layout.stop_file} exists, so nothing is started", hint="remove it to start again")
+        raise UsageError(f"{layout.stop_file} exists, so nothing is started", hint=CLEAR_HINT)

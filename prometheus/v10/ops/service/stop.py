@@ -21,6 +21,7 @@ from prometheus.v10.base.clock import Clock
 from prometheus.v10.runs.control import StopReason
 
 POLL_SECONDS = 0.2
+CLEAR_HINT = "prometheus-quant clear-stop releases it, and records who did and why"
 SIGNALS = {
     signal.SIGTERM: StopReason.SIGTERM,
     signal.SIGINT: StopReason.SIGINT,

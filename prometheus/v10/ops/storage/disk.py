@@ -17,7 +17,7 @@ from prometheus.v10.base.clock import Clock
 from prometheus.v10.base.errors import HostError
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.ops.storage.reserve import FILE_NAME, Reserve
-from prometheus.v10.ops.storage.sizes import bytes_under, free_bytes, mib
+from prometheus.v10.ops.storage.sizes import bytes_under, free_bytes, sized
 from prometheus.v10.runs.request.profile import DiskTable
 
 LOOK_SECONDS = 1.0
@@ -62,10 +62,10 @@ class DiskLook:
     def sentence(self) -> str:
         """The verdict in words, with its figures."""
         if self.room is Room.BELOW_KEEP_FREE:
-            return f"{self.place} has {mib(self.free_bytes)} free, and {mib(self.keep_free_bytes)} must stay free"
+            return f"{self.place} has {sized(self.free_bytes)} free, and {sized(self.keep_free_bytes)} must stay free"
         if self.room is Room.OVER_BUDGET:
-            return f"{self.place} holds {mib(self.used_bytes or 0)}, the budget is {mib(self.budget_bytes or 0)}"
-        free = f"{self.place} has {mib(self.free_bytes)} free"
+            return f"{self.place} holds {sized(self.used_bytes or 0)}, the budget is {sized(self.budget_bytes or 0)}"
+        free = f"{self.place} has {sized(self.free_bytes)} free"
         return free if self.refusal is None else f"{free}, and yet: {self.refusal}"
 
 

@@ -7,10 +7,15 @@ from pathlib import Path
 
 from prometheus.v10.base.errors import host_error
 
+UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
-def mib(number: int) -> str:
-    """Bytes as a person reads them."""
-    return f"{number / 2**20:,.1f} MiB"
+
+def sized(number: int) -> str:
+    """Bytes as a person reads them: in the largest unit of which there is at least one."""
+    size, unit = float(number), 0
+    while abs(size) >= 1024.0 and unit < len(UNITS) - 1:
+        size, unit = size / 1024.0, unit + 1
+    return f"{number:,} B" if unit == 0 else f"{size:,.1f} {UNITS[unit]}"
 
 
 def free_bytes(place: Path) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 RECORD_BYTES = 3_400
@@ -14,14 +15,21 @@ LEAST = timedelta(hours=1)
 FAR = timedelta(days=36_500)
 
 
-def bytes_of_run(manifest: Mapping[str, Any]) -> int:
-    """What a run left, by its manifest: its files, and about so much of the pool.
+def bytes_of_run(run_dir: Path, manifest: Mapping[str, Any]) -> int:
+    """What a run left: its files as they are on the disk, and about so much of the pool.
 
     Raises:
-        ValueError, KeyError, TypeError, AttributeError: for a manifest that says neither as it must.
+        ValueError, TypeError, AttributeError: for a manifest that does not say how many records it handed in.
+        OSError: when the directory cannot be looked at.
     """
-    evidence, appends = manifest.get("evidence") or {}, manifest.get("pool_appends") or {}
-    return int(evidence.get("bytes", 0)) + RECORD_BYTES * int(appends.get("appended", 0))
+    appends = manifest.get("pool_appends") or {}
+    own = sum(place.stat().st_size for place in run_dir.iterdir())
+    return own + RECORD_BYTES * int(appends.get("appended", 0))
+
+
+def ticks_a_byte(agent_ticks: int, nbytes: int) -> float | None:
+    """Evolution for its evidence: agent-ticks lived for each byte left; None where nothing was left."""
+    return round(agent_ticks / nbytes, 2) if nbytes > 0 else None
 
 
 def written_a_day(runs: Iterable[tuple[datetime, int]], now: datetime) -> int | None:

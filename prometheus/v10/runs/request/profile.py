@@ -8,6 +8,7 @@ is not set is the core's own default for the market's timeframe.
 from __future__ import annotations
 
 import math
+from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -103,10 +104,15 @@ class PoolTable:
 
 @frozen(kw_only=True)
 class EvidenceTable:
-    """``[evidence]``: raw orders: one in N of the plain ones is kept, all of the eventful ones, under a budget."""
+    """``[evidence]``: raw orders: one in N of the plain ones is kept, all of the eventful ones, under a budget.
+
+    Attributes:
+        compress: event files stay only in their compressed form, ``NAME.zst``, once a run is sealed (None: yes).
+    """
 
     order_sample_one_in: int = field(default=1000, validator=validators.ge(0))
     raw_budget_bytes: int = field(default=64 * MIB, validator=validators.ge(0))
+    compress: bool | None = None
 
 
 @frozen(kw_only=True)
@@ -114,7 +120,7 @@ class RetentionTable:
     """``[retention]``: how long things are kept; what is not named is kept for ever (contracts, section 12).
 
     The bounds on raw samples of Tier-1 runs hold together: whichever is broken, the oldest go until none is. Manifests,
-    fingerprints, telemetry, summaries, events and pools are never deleted; neither is anything of a promoted run.
+    fingerprints, telemetry, summaries and pools are never deleted; neither is anything of a promoted run.
 
     Attributes:
         raw_days: age of raw samples, from the run's seal.
@@ -122,6 +128,8 @@ class RetentionTable:
         keep_free_bytes: to be left free on the disk (None: what ``[disk]`` says).
         tier2_days: Tier-2 runs older than this are named in the plan; each goes only with an operator's reason.
         snapshot_days: age of pool snapshots (None: for ever); the newest, and those that a run names, always stay.
+        events_days: age of the lines of births, deaths and survivors, from the run's seal, where the run's sealed
+            ``population_series.jsonl`` says what they came to (None: for ever).
         compress_days: age at which the event files of sealed runs are compressed (None: never).
     """
 
@@ -131,6 +139,7 @@ class RetentionTable:
     tier2_days: int | None = field(default=None, validator=validators.optional(validators.ge(1)))
     snapshot_days: int | None = field(default=None, validator=validators.optional(validators.ge(1)))
     compress_days: int | None = field(default=None, validator=validators.optional(validators.ge(1)))
+    events_days: int | None = field(default=None, validator=validators.optional(validators.ge(1)))
 
 
 @frozen(kw_only=True)
@@ -260,7 +269,9 @@ def find_profile(name: str, layout: Layout) -> Path:
         if candidate.is_file():
             return candidate
     known = sorted({path.stem for place in places if place.is_dir() for path in place.glob("*.toml")})
+    alike = [one for one in known if one.lower() == name.lower()] or get_close_matches(name, known, n=1)
+    meant = f"did you mean {alike[0]}? " if alike else ""
     raise ConfigError(
         f"no profile {name!r} in {layout.profiles} or in the package",
-        hint=f"there are: {', '.join(known)}; or give a path",
+        hint=f"{meant}there are: {', '.join(known)}; or give a path",
     )

@@ -88,6 +88,7 @@ RANGES: Final[Mapping[str, tuple[float, float]]] = {
     "retention.tier2_days": (1, _DAYS),
     "retention.snapshot_days": (1, _DAYS),
     "retention.compress_days": (1, _DAYS),
+    "retention.events_days": (1, _DAYS),
     "service.pause_seconds": (0, _YEAR_S),
     "service.bytes_a_day": (1, _MONEY),
     "stage2.timeframes_s": (1, _YEAR_S),

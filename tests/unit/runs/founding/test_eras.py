@@ -31,6 +31,7 @@ from tests.unit.runs.conftest import Watcher
 
 PROFILE = """
 mode = "offline"
+evidence.compress = false
 stage = "stage1"
 workers = 1
 [market]

@@ -7,16 +7,21 @@ row repeats, and for what no book can show. Standard library only.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from prometheus.v10.base.names import Schema
 from prometheus.v10.base.reading import LARGE, read_whole
+from prometheus.v10.evidence.derive.lines import REASONS
 from prometheus.v10.evidence.derive.lives import Told
 from prometheus.v10.evidence.derive.setting import Setting
-from prometheus.v10.evidence.derive.typed import differing, is_real, shown, table
+from prometheus.v10.evidence.derive.typed import differing, is_count, is_real, shown, table
 from prometheus.v10.evidence.records.canonical import is_canonical
+from prometheus.v10.evidence.records.series.life_table import ALIVE
+from prometheus.v10.evidence.records.series.moments import moments_of
 from prometheus.v10.evidence.schemas.schema_file import schema_of
 
 Say = Callable[[str], None]
@@ -62,7 +67,28 @@ def check_series(
             say(f"line {number + 1}: {what}")
 
 
-def _wrong(line: bytes, setting: Setting, experiment: int, told: Told, row: Row | None) -> list[str]:
+def check_series_alone(path: Path, setting: Setting, rows: Mapping[int, Row], say: Say) -> None:
+    """Say what is wrong with the file of a run whose event lines retention took: it must agree with its summary.
+
+    Args:
+        path: where it lies, or where it was unpacked.
+        setting: of the run's experiments.
+        rows: of the summary, by experiment.
+        say: hears what is wrong, with the number of the line.
+
+    Raises:
+        OSError: when it cannot be read.
+        PrometheusError: when it is no regular file, or larger than any of its kind.
+    """
+    lines = read_whole(path, at_most=LARGE).splitlines()
+    if len(lines) != len(rows):
+        say(f"{len(lines)} lines, and {len(rows)} rows in the summary")
+    for number, (line, experiment) in enumerate(zip(lines, sorted(rows), strict=False)):
+        for what in _wrong(line, setting.at(experiment), experiment, None, rows[experiment])[:MOST_SAID]:
+            say(f"line {number + 1}: {what}")
+
+
+def _wrong(line: bytes, setting: Setting, experiment: int, told: Told | None, row: Row | None) -> list[str]:
     try:
         record = json.loads(line)
     except (ValueError, RecursionError) as error:
@@ -79,9 +105,11 @@ def _wrong(line: bytes, setting: Setting, experiment: int, told: Told, row: Row 
         "arm": setting.arm,
         "null_reasons": {},
     }
-    if told.whole:
+    if told is not None and told.whole:
         derived |= told.series
     found = differing(record, derived)
+    if told is None and row is not None:
+        found += _unlike_its_row(record, row, setting)
     odd = [name for name in MONEY if len(record[name]) != len(record["ticks"]) or not all(map(_cents, record[name]))]
     if odd:
         return [*found, f"{', '.join(odd)}: not one sum for each moment, finite and rounded to a hundredth"]
@@ -106,6 +134,44 @@ def _impossible(record: Row, setting: Setting) -> list[str]:
         elif any(open_now) and (tick % setting.review_ticks == 0 or place == len(record["ticks"]) - 1):
             found.append(f"at tick {tick} positions are open, and a review or the end has closed them all")
     return found
+
+
+def _unlike_its_row(record: Row, row: Row, setting: Setting) -> list[str]:
+    """Counts of the living, the born and the dead, against the row and against each other."""
+    ticks, lived = record["ticks"], row.get("ticks")
+    if not is_count(lived) or ticks != moments_of(setting.ticks, setting.review_ticks, setting.moments, max(lived, 1)):
+        return ["ticks are not the moments of the ticks that the summary's row lived"]
+    deaths, births, alive = record["deaths"], record["births"], record["alive"]
+    if set(deaths) != set(REASONS) or any(len(one) != len(ticks) for one in (*deaths.values(), births, alive)):
+        return ["deaths, births or alive do not have one count for each moment"]
+    found = [
+        f"{name} falls from one moment to the next"
+        for name, counts in {**deaths, "births": births}.items()
+        if any(after < before for before, after in pairwise(counts))
+    ]
+    lost = [sum(counts) for counts in zip(*deaths.values(), strict=True)]
+    if alive != [setting.founders + born - dead for born, dead in zip(births, lost, strict=True)]:
+        found.append("alive is not founders and births less deaths")
+    last = {"alive_agents": alive[-1], "births": births[-1], "deaths": lost[-1]}
+    last["deaths_by_reason"] = {reason: counts[-1] for reason, counts in deaths.items()}
+    found += [f"{name} is {value!r} at the end, the row has {row.get(name)!r}"
+              for name, value in last.items() if row.get(name) != value]  # fmt: skip
+    return found + _unlike_its_lives(record["lives"], last, setting)
+
+
+def _unlike_its_lives(lives: list[dict[str, Any]], last: Mapping[str, Any], setting: Setting) -> list[str]:
+    """The lives, counted, against the counts at the end."""
+    keys = [(one["born"], one["ended"], one["end"], one["cause"]) for one in lives]
+    if keys != sorted(set(keys)) or any(one["born"] > one["ended"] for one in lives):
+        return ["lives are not in order, or end before they began"]
+    ends: Counter[str] = Counter()
+    for one in lives:
+        ends[one["end"]] += one["agents"]
+    expected = {**last["deaths_by_reason"], ALIVE: last["alive_agents"]}
+    if {name: count for name, count in expected.items() if count} != {name: n for name, n in ends.items() if n}:
+        return ["lives do not end as the counts of the dead and the living say"]
+    founders = sum(one["agents"] for one in lives if one["born"] == 0)
+    return [] if founders == setting.founders else [f"{founders} lives begin at the start, of {setting.founders}"]
 
 
 def _unlike(record: Row, row: Row) -> list[str]:

@@ -1,0 +1,13 @@
+"""The command's name, and the installation that is meant when nobody names one. Standard library only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+COMMAND = "prometheus-quant"
+COMPLETION = f"_{COMMAND.upper().replace('-', '_')}_COMPLETE"
+"""Set by a shell that asks for completions; the words typed so far come in other variables."""
+INSTALLED = Path("/usr/lib/prometheus-quant")
+BUILT = (Path(__file__).parents[1] / "_build.json").is_file()
+DEFAULT_ROOT = Path("/") if BUILT or INSTALLED in Path(__file__).parents else Path("var")
+"""An installed command, and an image's, is about its host, a checkout's about its own tree."""

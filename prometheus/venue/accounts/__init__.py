@@ -1,0 +1,1 @@
+"""Money of the venue: accounts, positions, margin, liquidation, bills; whole numbers only."""

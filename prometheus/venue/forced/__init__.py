@@ -1,0 +1,1 @@
+"""What the venue does to accounts unasked: liquidation, auto-deleveraging, funding."""

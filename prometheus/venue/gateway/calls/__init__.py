@@ -1,0 +1,1 @@
+"""What each endpoint answers, by theme: public data, market data, the account, orders."""

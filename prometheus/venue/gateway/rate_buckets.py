@@ -1,0 +1,34 @@
+"""Rate limits: a token bucket for each endpoint and whoever it counts, on the venue's clock.
+
+A bucket of N per window fills evenly; it is full after a window of rest.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from attrs import define, field
+
+MOST_BUCKETS: Final = 20_000
+SUB_ACCOUNT: Final = (1000, 2000)
+"""New and amended orders of a sub-account, and their window in ms."""
+
+
+@define
+class Buckets:
+    """All buckets; a level is in 1e-3 requests."""
+
+    levels: dict[str, tuple[int, int]] = field(factory=dict)
+    """By name: level, and when it was that."""
+
+    def take(self, name: str, limit: int, window_ms: int, now: int, count: int = 1) -> bool:
+        """Take ``count`` requests out of a bucket; False, and nothing is taken, when it holds fewer."""
+        level, since = self.levels.get(name, (limit * 1000, now))
+        level = min(limit * 1000, level + max(0, now - since) * limit * 1000 // window_ms)
+        enough = level >= count * 1000
+        self.levels[name] = (level - count * 1000 if enough else level, now)
+        if len(self.levels) > MOST_BUCKETS:
+            oldest = sorted(self.levels, key=lambda one: self.levels[one][1])[: MOST_BUCKETS // 2]
+            for one in oldest:
+                del self.levels[one]
+        return enough
