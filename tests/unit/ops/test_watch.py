@@ -219,6 +219,7 @@ def test_it_asks_the_journal_of_a_host_and_only_reads_it(layout: Layout, fake_cl
 
 
 def test_a_wrong_root_and_a_pipe_are_refused(tmp_path, capsys):
+    (tmp_path / "state").mkdir()
     assert cli.main(["watch", "--root", str(tmp_path / "typo")]) == ExitCode.USAGE
     assert cli.main(["watch", "--root", str(tmp_path)]) == ExitCode.USAGE
     assert "needs a terminal" in capsys.readouterr().err
