@@ -1,7 +1,7 @@
 """What the shipped HF evolves for its evidence: eras of it, as an operator types them, start to seal.
 
-The rate is of the last run, from its start to its seal, by the wall; beside it stands nothing of ours. Bytes are those of
-the runs' directories and of the pool.
+The rate is of the last run, from its start to its seal, by the wall; beside it stands nothing of ours. Bytes are those
+of the runs' directories and of the pool.
 """
 
 from __future__ import annotations
