@@ -11,7 +11,7 @@ import typer
 from prometheus import __version__
 from prometheus.cli.names_of import run_of
 from prometheus.cli.options import DEFAULT_ROOT, RUN_HELP, AsJson, Root, examples, group
-from prometheus.cli.report import Report, facts
+from prometheus.cli.report import Report
 from prometheus.cli.research.views.page_command import language_of, report_page
 from prometheus.v10.base.clock import SystemClock
 from prometheus.v10.base.errors import UsageError
@@ -110,4 +110,6 @@ def where(*, root: Root = DEFAULT_ROOT, out: Out = None, as_json: AsJson = False
     }
     data = {"site": str(place), "built": there, **ways}
     title = "the site" if there else "the site, which is not built yet: prometheus-quant site build"
-    return Report(data, [facts(title, {"place": str(place), **ways})]).asked(as_json=as_json)
+    # A line each, unbroken, so that it can be copied.
+    lines = [f"{name}: {way}" for name, way in {"place": str(place), **ways}.items()]
+    return Report(data, [title, *lines]).asked(as_json=as_json)
