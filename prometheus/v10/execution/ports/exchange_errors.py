@@ -3,7 +3,8 @@
 1. `OrderRefusedError`: it is proved that nothing was done.
 2. `OutcomeUnknownError`: something was sent and nothing is proved. It is queried; it is never sent again.
 3. `RateLimitedError`: our own bucket was empty, and nothing was sent.
-4. `UnavailableError`: a read brought no answer. It says nothing about what is there.
+4. `UnavailableError`: a read brought no answer. It says nothing about what is there. `NotSentError`: no connection
+   came about, so that nothing left.
 5. `AnswerError`: an answer came and cannot be believed or read. As with 4, nothing is known.
 6. `MisconfiguredError`: keys, modes, hosts or settings are wrong; starting again would not help.
 """
@@ -56,6 +57,16 @@ class UnavailableError(ExchangeError):
     def __init__(self, message: str, *, code: str = "", hint: str | None = None) -> None:
         super().__init__(message, hint=hint or "look at the exchange's status page; it is asked again later")
         self.code = code
+
+
+class NotSentError(UnavailableError):
+    """No connection came about: for an order, the proof that nothing was sent."""
+
+
+class ForeignActivityError(ExchangeError):
+    """The account shows what is not ours: an order or a position of another tool or a person."""
+
+    exit_code = ExitCode.CONFIG
 
 
 class AnswerError(ExchangeError):
