@@ -24,3 +24,5 @@ def _undisturbed(request):
     yield
     if "venue" in request.fixturenames:
         request.getfixturevalue("venue").clear()
+        request.getfixturevalue("venue").hang_up()
+        request.getfixturevalue("venue").pause(6)  # a new port has new buckets; those of the venue go on

@@ -30,8 +30,15 @@ class PracticeVenue:
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         self.said = json.loads(self._process.stdout.readline())
         self.address = self.said["address"]
+        self._ports: list[OkxRestPort] = []
+
+    def hang_up(self) -> None:
+        for port in self._ports:
+            port.close()
+        self._ports.clear()
 
     def close(self) -> None:
+        self.hang_up()
         self._process.send_signal(signal.SIGTERM)
         self._process.wait(60)
         self._process.stdout.close()
@@ -64,8 +71,8 @@ class PracticeVenue:
         return self.said["keys"][who]["uid"]
 
     def requests(self, method: str = "POST", path: str = "trade/order") -> list[dict]:
-        """What the venue's own journal says about requests, bodies included."""
-        lines = [json.loads(line) for line in self.journal.read_bytes().splitlines()]
+        """What the tail of the venue's own journal says about requests, bodies included."""
+        lines = self.admin(do="journal", count=100_000)["entries"]
         found = [line.get("data", line) for line in lines if line.get("kind") == "request"]
         return [one for one in found if one["method"] == method and one["target"].partition("?")[0].endswith(path)]
 
@@ -76,4 +83,6 @@ class PracticeVenue:
     def port(self, *, who: str = "demo main", sink: Callable[[CallRecord], None] = lambda _: None,
              mode: Mode = Mode.OKX_DEMO, credentials: Credentials | None = None) -> OkxRestPort:  # fmt: skip
         site = site_of(mode, "global", practice=self.address)
-        return okx_sdk_port(site, credentials or self.credentials(who), now_ms=self.now_ms, sink=sink)
+        made = okx_sdk_port(site, credentials or self.credentials(who), now_ms=self.now_ms, sink=sink)
+        self._ports.append(made)
+        return made

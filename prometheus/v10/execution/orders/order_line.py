@@ -36,9 +36,10 @@ class Kind(StrEnum):
     CROSS = "CROSS"
     INCIDENT = "INCIDENT"
     TRADING = "TRADING"
+    OPENING = "OPENING"
 
 
-OF_NO_ORDER: Final = frozenset({Kind.CROSS, Kind.INCIDENT, Kind.TRADING})
+OF_NO_ORDER: Final = frozenset({Kind.CROSS, Kind.INCIDENT, Kind.TRADING, Kind.OPENING})
 """Kinds that need no client id."""
 
 _SHA = re.compile(r"[0-9a-f]{64}")
@@ -129,6 +130,11 @@ FIELDS: Final[dict[Kind, dict[str, Check]]] = {
     },
     Kind.INCIDENT: {"reason": _name, "detail": _text, "order_id?": _digits},
     Kind.TRADING: {"state": _name, "reasons": _names, "by": _name, "detail": _text},
+    Kind.OPENING: {
+        "run_id": _name, "inst_id": _name, "uid": _name, "opened_ms": _positive, "cash": _money, "equity": _money,
+        "last_bill?": _digits, "taker": _money, "maker": _money, "leverage": _money, "margin_mode": _name,
+        "quantum": _money,
+    },
 }  # fmt: skip
 """Fields of each kind's payload; one that ends in ``?`` may be left out."""
 

@@ -30,6 +30,8 @@ from prometheus.v10.execution.orders.order_line import Kind
 POLLS_APART_MS: Final = 5_000
 RETENTION_MS: Final = 7_200_000
 """Cancelled orders without a fill are kept so long; after it the exchange's silence proves no refusal."""
+FLATTEN_BEFORE: Final = "flatten_before_opening"
+"""Purpose of orders that close what the account held before the opening; they belong to no position of ours."""
 EVERY_SOURCE: Final = frozenset({"order", "pending", "history", "fills"})
 
 
@@ -126,6 +128,7 @@ class OrderStates:
         crosses: tick and instrument of every internal cross.
         incidents: payloads of INCIDENT lines.
         trading: payload of the last TRADING line.
+        opening: payload of the OPENING line: what the account held when this chain's trading began.
     """
 
     orders: dict[str, OrderLife] = field(factory=dict)
@@ -133,10 +136,17 @@ class OrderStates:
     crosses: set[tuple[int, str]] = field(factory=set)
     incidents: list[dict[str, Any]] = field(factory=list)
     trading: dict[str, Any] | None = None
+    opening: dict[str, Any] | None = None
 
     def open_orders(self) -> list[OrderLife]:
         """Orders whose truth is still to be found, oldest first."""
         return [one for one in self.orders.values() if one.state.is_open]
+
+    def position(self, inst_id: str) -> int:
+        """Signed lots that the booked fills of an instrument make since the opening."""
+        of = [one for one in self.orders.values() if one.intent["inst_id"] == inst_id]
+        since = [one for one in of if one.intent["purpose"] != FLATTEN_BEFORE]
+        return sum(one.filled_lots * (1 if one.intent["side"] == "buy" else -1) for one in since)
 
     def check(self, kind: Kind, client_id: str, payload: Mapping[str, Any]) -> None:
         """Refuse a line that may not follow; changes nothing.
@@ -145,6 +155,9 @@ class OrderStates:
             IllegalMoveError: saying why.
         """
         if kind in {Kind.INCIDENT, Kind.TRADING}:
+            return
+        if kind is Kind.OPENING:
+            _require(self.opening is None, "the chain is opened already")
             return
         if kind is Kind.CROSS:
             _require((payload["tick"], payload["inst_id"]) not in self.crosses, "that tick's cross is on the chain")
@@ -171,6 +184,8 @@ class OrderStates:
             self.incidents.append(dict(payload))
         elif kind is Kind.TRADING:
             self.trading = dict(payload)
+        elif kind is Kind.OPENING:
+            self.opening = dict(payload)
         else:
             self._follow(kind, self.orders[client_id], payload)
 
@@ -244,7 +259,8 @@ def _ended(_: OrderStates, life: OrderLife, payload: Mapping[str, Any]) -> None:
     _require(filled >= life.reported_lots, f"{what}: the exchange reported {life.reported_lots} lots")
     if ending in _AT_EXCHANGE:
         _require(life.state is OrderState.ACKED, f"{what}: {said}, and nothing proves that it stood there")
-        _require(ending is not Ending.FILLED or filled == life.intent["lots"], f"{what}: filled, with {filled} lots")
+        whole = filled == life.intent["lots"] or (life.intent["reduce_only"] and filled > 0)  # the exchange may cut it
+        _require(ending is not Ending.FILLED or whole, f"{what}: filled, with {filled} lots")
     elif ending is Ending.NOT_SENT:
         _require(life.state is OrderState.INTENT_DURABLE, f"{what}: not_sent, and it is {life.state.value}")
     else:

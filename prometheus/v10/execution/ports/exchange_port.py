@@ -49,6 +49,10 @@ class ExchangePort(Protocol):
         """The sender behind this adapter."""
         ...
 
+    def close(self) -> None:
+        """Close connections; closing twice is harmless."""
+        ...
+
     def server_time(self) -> int:
         """The exchange's clock."""
         ...

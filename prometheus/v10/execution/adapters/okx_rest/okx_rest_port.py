@@ -74,6 +74,10 @@ class OkxRestPort:
         """See `ExchangePort`."""
         return self.caller.transport.library
 
+    def close(self) -> None:
+        """See `ExchangePort`."""
+        self.caller.transport.close()
+
     # ---- public ------------------------------------------------------------------------------------------------------
 
     def server_time(self) -> int:

@@ -74,3 +74,7 @@ class RestTransport(Protocol):
     def redacted(self, text: str) -> str:
         """``text`` without anything secret."""
         ...
+
+    def close(self) -> None:
+        """Close connections; closing twice is harmless."""
+        ...

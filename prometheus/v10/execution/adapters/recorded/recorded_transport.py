@@ -51,6 +51,9 @@ class RecordedTransport:
         """See `RestTransport`: what was kept holds no secret."""
         return text
 
+    def close(self) -> None:
+        """See `RestTransport`: there is nothing to close."""
+
 
 _NEVER_SENT = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtocol", "WrongHost"})
 
