@@ -25,7 +25,7 @@ from prometheus.v10.execution.truth.asking_again import Pause, patiently
 from prometheus.v10.execution.truth.order_truth import OrderTruth
 from prometheus.v10.execution.truth.reconciliation import Look, Reconciler
 from prometheus.v10.execution.truth.sending_once import send_once
-from prometheus.v10.execution.truth.stop_reasons import Reason
+from prometheus.v10.execution.truth.stop_reasons import Reason, TradingState
 from prometheus.v10.execution.truth.trading_gate import TradingGate
 
 REFUSALS_IN_A_ROW: Final = 3
@@ -130,6 +130,8 @@ class BarDriver:
     ) -> tuple[OrderLife | None, int]:
         """The bar's order and what was not asked for."""
         position = self.position_lots
+        if self.gate.state is TradingState.REDUCING and position * (position + missing) < 0:
+            missing = -position  # what would turn the position closes it, and no more
         reduces = missing != 0 and abs(position + missing) < abs(position) and position * (position + missing) >= 0
         lots = min(abs(missing), self.instrument.max_market_lots)
         if lots < self.instrument.min_lots or not self.gate.permits(reduces=reduces) or self.chain.states.open_orders():
