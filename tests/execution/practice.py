@@ -59,7 +59,7 @@ class PracticeVenue:
         self.admin(do="step", ms=max(1, int(seconds * 1000)))
 
     def inject(self, fault: str, path: str = "", count: int = 0, **arguments: object) -> int:
-        target = {"uid": self.uid()} if not path else {"path": path}
+        target: dict[str, object] = {"uid": self.uid()} if not path else {"path": path}
         if count:
             target["count"] = count
         return self.admin(do="inject", fault=fault, target=target, arguments=arguments)["number"]

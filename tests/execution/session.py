@@ -11,6 +11,7 @@ from prometheus.v10.execution.opening.account_plan import AccountPlan
 from prometheus.v10.execution.opening.bring_to_nothing import Opener
 from prometheus.v10.execution.orders.order_chain import OrderChain
 from prometheus.v10.execution.orders.order_line import FILE_NAME
+from prometheus.v10.execution.orders.order_states import FLATTEN_BEFORE
 from prometheus.v10.execution.ports.order_terms import MarginMode, StpMode
 from prometheus.v10.execution.trading.bar_driver import BarDriver
 from tests.callbacks import never
@@ -60,6 +61,7 @@ class Session:
         self.chain = None
 
     def sends(self) -> list[dict]:
-        """Requests that place an order of this session, by the venue's own journal."""
-        marks = [f'"{name}"' for name in self.chain.states.orders]
+        """Requests that place an order of this session's bars, by the venue's own journal."""
+        lives = self.chain.states.orders.values()
+        marks = [f'"{life.client_id}"' for life in lives if life.intent["purpose"] != FLATTEN_BEFORE]
         return [one for one in self.venue.requests() if any(mark in one["body"] for mark in marks)]
