@@ -106,7 +106,7 @@ def test_what_is_not_ours_halts_and_is_neither_absorbed_nor_undone(session, venu
     venue.inject(fault, **arguments)
     driver.look()
     assert driver.gate.state is TradingState.HALTED
-    assert reason in driver.gate.reasons
+    assert reason in driver.gate.reasons, driver.chain.states.trading
     before = len(session.sends())
     bar = driver.trade(2, 40)
     assert (bar.order, bar.deferred_lots, len(session.sends())) == (None, 20, before)
@@ -175,7 +175,9 @@ def calls_of_a_bar(session):
     files = driver.chain._file._files
     before = len(files.trace)
     driver.trade(1, 10)
-    return before, [(place, name) for place, name in enumerate(files.trace) if place >= before]
+    until = len(files.trace)
+    driver.flatten(2)
+    return before, [(place, name) for place, name in enumerate(files.trace) if before <= place < until]
 
 
 def test_a_cut_at_any_write_ends_in_the_truth_after_restarts(session, venue, tmp_path, fake_clock):
@@ -198,8 +200,9 @@ def test_a_cut_at_any_write_ends_in_the_truth_after_restarts(session, venue, tmp
         assert look.findings == (), (number, look.findings)
         assert look.position_lots == driver.position_lots in {0, 10}
         assert driver.chain.states.open_orders() == []
+        driver.flatten(2)  # the next account begins with nothing, as this one did
         lines = driver.chain.path.read_bytes()
-        assert len(cut.sends()) == len({one["body"] for one in cut.sends()}) <= 1
+        assert len(cut.sends()) == len({one["body"] for one in cut.sends()}) <= 2
         cut.end()
         for _ in range(2):
             cut.open_chain()
