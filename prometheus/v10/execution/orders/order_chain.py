@@ -19,6 +19,7 @@ from prometheus.v10.evidence.chains.scan import scan
 from prometheus.v10.evidence.chains.tail import OnTornTail, open_chain
 from prometheus.v10.execution.orders.order_line import ORDER_LINE, Kind, order_line, parsed, payload_problem
 from prometheus.v10.execution.orders.order_states import IllegalMoveError, OrderStates
+from prometheus.v10.execution.ports.exchange_errors import AnswerError
 from prometheus.v10.execution.ports.order_terms import Fill, PreparedOrder
 
 LOCK_SUFFIX: Final = ".lock"
@@ -188,7 +189,13 @@ def intent_of(
 
 
 def fill_of(fill: Fill) -> dict[str, Any]:
-    """The payload of a FILL."""
+    """The payload of a FILL.
+
+    Raises:
+        AnswerError: when its price is no whole number of ticks, which no order of ours can have been filled at.
+    """
+    if fill.price_ticks is None:
+        raise AnswerError(f"trade {fill.trade_id} of order {fill.order_id} is at {fill.price}, between two ticks")
     return {
         "inst_id": fill.inst_id, "trade_id": fill.trade_id, "order_id": fill.order_id, "bill_id": fill.bill_id,
         "side": fill.side.value, "lots": fill.lots, "price_ticks": fill.price_ticks, "fee": format(fill.fee, "f"),

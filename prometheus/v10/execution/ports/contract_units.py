@@ -1,7 +1,7 @@
 """An instrument and its whole numbers: sizes are lots, prices are ticks, money is Decimal.
 
 A linear swap: one contract is ``contract_value`` of the base currency; an order's size is a number of lots of
-``lot`` contracts each; a price is a number of ticks. One lot times one tick is ``money_quantum`` of the settlement
+``lot`` contracts; a price is a number of ticks. One lot times one tick is ``money_quantum`` of the settlement
 currency, so every notional of fills is a whole number of quanta.
 """
 
@@ -79,13 +79,13 @@ class Instrument:
         """Settlement currency in one lot times one tick."""
         return self.base_per_lot * self.tick
 
-    def lots(self, contracts: Decimal) -> int:
-        """Contracts (signed) as lots.
+    def lots(self, size: Decimal) -> int:
+        """A signed size in contracts as lots.
 
         Raises:
             AnswerError: when they are no whole number of lots.
         """
-        return whole(contracts, self.lot, f"a size of {self.inst_id}")
+        return whole(size, self.lot, f"a size of {self.inst_id}")
 
     def ticks(self, price: Decimal) -> int:
         """A price as ticks.
@@ -96,7 +96,7 @@ class Instrument:
         return whole(price, self.tick, f"a price of {self.inst_id}")
 
     def contracts(self, lots: int) -> Decimal:
-        """Lots as contracts."""
+        """So many lots, in contracts: what an order says as ``sz``."""
         return self.lot * lots
 
     def price(self, ticks: int) -> Decimal:

@@ -173,6 +173,8 @@ class Fill:
 
     Attributes:
         bill_id: of the account's bill for it; digits, larger is later.
+        price_ticks: None for a price between two ticks: fills that the exchange forces (liquidation, deleveraging) may
+            have one; a fill of an order has not.
         fee: settlement currency; negative is a charge, positive a rebate.
         exec_type: ``T`` taker or ``M`` maker.
         ts_ms: Unix ms of the trade.
@@ -185,7 +187,8 @@ class Fill:
     bill_id: str
     side: Side
     lots: int = field(validator=_positive)
-    price_ticks: int = field(validator=_positive)
+    price: Decimal
+    price_ticks: int | None
     fee: Decimal
     fee_currency: str
     exec_type: str

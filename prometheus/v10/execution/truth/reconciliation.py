@@ -224,6 +224,8 @@ def _fees_of(fills: tuple[Fill, ...], opening: dict[str, Any]) -> list[Finding]:
     quantum = Decimal(opening["quantum"])
     found = []
     for one in fills:
+        if one.price_ticks is None:
+            continue  # forced by the exchange, at its own price and charge: the bills name it
         rate = Decimal(opening["taker" if one.exec_type == "T" else "maker"])
         wanted = rate * one.lots * one.price_ticks * quantum
         if abs(one.fee - wanted) > FEE_ROUNDING:

@@ -58,7 +58,7 @@ class Caller:
         self.buckets = RequestBuckets(self.now_ms)
 
     def read(self, path: str, **parameters: str) -> list[Any]:
-        """A GET's ``data``.
+        """The ``data`` of a read.
 
         Raises:
             RateLimitedError: our bucket is empty; nothing was sent.

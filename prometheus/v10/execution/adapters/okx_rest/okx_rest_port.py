@@ -227,8 +227,8 @@ class OkxRestPort:
         for row in reversed(rows):
             one = fill_of_row(row, self._of(row))
             before = found.setdefault(one.key, one)
-            if (before.lots, before.price_ticks, before.side, before.order_id) != (
-                one.lots, one.price_ticks, one.side, one.order_id,
+            if (before.lots, before.price, before.side, before.order_id) != (
+                one.lots, one.price, one.side, one.order_id,
             ):  # fmt: skip
                 raise AnswerError(f"trade {one.trade_id} of {one.inst_id} comes with two contents")
         return tuple(found.values())

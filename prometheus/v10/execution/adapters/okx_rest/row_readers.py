@@ -165,12 +165,14 @@ def fill_of_row(row: Row, instrument: Instrument) -> Fill:
     kind = named(row, "execType")
     if kind not in {"T", "M"}:
         raise AnswerError(f"execType is {kind!r}"[:200])
-    lots, ticks = instrument.lots(number(row, "fillSz")), instrument.ticks(number(row, "fillPx"))
-    if lots <= 0 or ticks <= 0:
-        raise AnswerError(f"a fill of {instrument.inst_id} with {lots} lots at {ticks} ticks")
+    lots, price = instrument.lots(number(row, "fillSz")), number(row, "fillPx")
+    if lots <= 0 or price <= 0:
+        raise AnswerError(f"a fill of {instrument.inst_id} with {lots} lots at {price}")
+    ticks = int(price / instrument.tick) if price % instrument.tick == 0 else None
     return Fill(
         inst_id=instrument.inst_id, trade_id=digits(row, "tradeId"), order_id=digits(row, "ordId"),
         client_id=text(row, "clOrdId"), bill_id=digits(row, "billId"), side=side_of(row), lots=lots,
+        price=price,
         price_ticks=ticks, fee=number(row, "fee"), fee_currency=named(row, "feeCcy"), exec_type=kind,
         ts_ms=count(row, "ts"),
     )  # fmt: skip
