@@ -24,12 +24,15 @@ class PracticeVenue:
 
     def __init__(self, folder: Path, *options: str) -> None:
         self.journal = folder / "venue.jsonl"
-        self._socket = folder / "admin"
+        self.socket = folder / "admin"
         command = [sys.executable, "-m", "prometheus.cli", "venue", "serve", "--step", "--days", "1", "--json",
-                   "--journal", str(self.journal), "--admin", str(self._socket), *options]  # fmt: skip
+                   "--journal", str(self.journal), "--admin", str(self.socket), *options]  # fmt: skip
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        self.said = json.loads(self._process.stdout.readline())
-        self.address = self.said["address"]
+        self.join(json.loads(self._process.stdout.readline()), self.socket)
+
+    def join(self, said: dict, place: Path) -> None:
+        """Talk to a venue that is there; ``said`` is what it printed."""
+        self.said, self.socket, self.address = said, place, said["address"]
         self._ports: list[OkxRestPort] = []
 
     def hang_up(self) -> None:
@@ -46,7 +49,7 @@ class PracticeVenue:
     def admin(self, **asked: object) -> dict:
         with socket.socket(socket.AF_UNIX) as client:
             client.settimeout(60)
-            client.connect(str(self._socket))
+            client.connect(str(self.socket))
             client.sendall(json.dumps(asked).encode() + b"\n")
             answer = json.loads(client.makefile("rb").readline())
         assert "error" not in answer, answer

@@ -37,9 +37,10 @@ class Kind(StrEnum):
     INCIDENT = "INCIDENT"
     TRADING = "TRADING"
     OPENING = "OPENING"
+    RECONCILED = "RECONCILED"
 
 
-OF_NO_ORDER: Final = frozenset({Kind.CROSS, Kind.INCIDENT, Kind.TRADING, Kind.OPENING})
+OF_NO_ORDER: Final = frozenset({Kind.CROSS, Kind.INCIDENT, Kind.TRADING, Kind.OPENING, Kind.RECONCILED})
 """Kinds that need no client id."""
 
 _SHA = re.compile(r"[0-9a-f]{64}")
@@ -62,6 +63,10 @@ def _count(value: Any) -> bool:
 
 def _positive(value: Any) -> bool:
     return type(value) is int and value > 0
+
+
+def _whole(value: Any) -> bool:
+    return type(value) is int
 
 
 def _flag(value: Any) -> bool:
@@ -130,6 +135,11 @@ FIELDS: Final[dict[Kind, dict[str, Check]]] = {
     },
     Kind.INCIDENT: {"reason": _name, "detail": _text, "order_id?": _digits},
     Kind.TRADING: {"state": _name, "reasons": _names, "by": _name, "detail": _text},
+    Kind.RECONCILED: {
+        "inst_id": _name, "looked_ms": _positive, "position_lots": _whole, "cash": _money, "equity": _money,
+        "fees": _money, "funding": _money, "last_bill?": _digits, "last_bill_ms?": _positive, "last_fill?": _digits,
+        "last_fill_ms?": _positive,
+    },
     Kind.OPENING: {
         "run_id": _name, "inst_id": _name, "uid": _name, "opened_ms": _positive, "cash": _money, "equity": _money,
         "last_bill?": _digits, "taker": _money, "maker": _money, "leverage": _money, "margin_mode": _name,

@@ -129,6 +129,7 @@ class OrderStates:
         incidents: payloads of INCIDENT lines.
         trading: payload of the last TRADING line.
         opening: payload of the OPENING line: what the account held when this chain's trading began.
+        reconciled: payload of the last RECONCILED line: up to where everything is explained.
     """
 
     orders: dict[str, OrderLife] = field(factory=dict)
@@ -137,6 +138,7 @@ class OrderStates:
     incidents: list[dict[str, Any]] = field(factory=list)
     trading: dict[str, Any] | None = None
     opening: dict[str, Any] | None = None
+    reconciled: dict[str, Any] | None = None
 
     def open_orders(self) -> list[OrderLife]:
         """Orders whose truth is still to be found, oldest first."""
@@ -158,6 +160,11 @@ class OrderStates:
             return
         if kind is Kind.OPENING:
             _require(self.opening is None, "the chain is opened already")
+            return
+        if kind is Kind.RECONCILED:
+            have = self.position(payload["inst_id"])
+            _require(self.opening is not None, "nothing is opened that could be reconciled")
+            _require(payload["position_lots"] == have, f"reconciled with {payload['position_lots']} lots of {have}")
             return
         if kind is Kind.CROSS:
             _require((payload["tick"], payload["inst_id"]) not in self.crosses, "that tick's cross is on the chain")
@@ -186,6 +193,8 @@ class OrderStates:
             self.trading = dict(payload)
         elif kind is Kind.OPENING:
             self.opening = dict(payload)
+        elif kind is Kind.RECONCILED:
+            self.reconciled = dict(payload)
         else:
             self._follow(kind, self.orders[client_id], payload)
 
