@@ -113,6 +113,22 @@ def test_what_is_not_ours_halts_and_is_neither_absorbed_nor_undone(session, venu
     assert driver.position_lots == 20, "only a fill of ours is booked"
 
 
+def test_a_liquidation_halts_with_its_name(venue, tmp_path, fake_clock):
+    session = Session(venue, tmp_path, fake_clock, "HF_liquidated", who="demo sub1")
+    venue.admin(do="deposit", uid=venue.uid("demo sub1"), usdt="20000")
+    driver = session.driver()
+    equity = driver.look().equity
+    price = driver.port.top_of_book("BTC-USDT-SWAP").ask_ticks
+    lots = int(equity * Decimal("2.5") / (price * driver.instrument.money_quantum))
+    assert driver.trade(1, lots).look.findings == ()
+    venue.admin(do="inject", fault="market.liquidation", target={"uid": venue.uid("demo sub1")}, arguments={})
+    driver.look()
+    assert driver.gate.state is TradingState.HALTED
+    assert {Reason.LIQUIDATION, Reason.UNEXPLAINED_POSITION} <= set(driver.gate.reasons), driver.chain.states.trading
+    assert driver.trade(2, 0).order is None
+    session.end()
+
+
 def test_a_halt_is_latched_over_a_restart_until_an_operator_releases_it(session, venue):
     driver = session.driver()
     driver.gate.stop(Reason.OPERATOR, "a drill")

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from prometheus.v10.base.errors import EvidenceError, HostError, LockHeldError
 from prometheus.v10.base.files import FILES
+from prometheus.v10.evidence.chains.chain import Link, after
 from prometheus.v10.execution.orders.client_ids import client_id, is_ours
 from prometheus.v10.execution.orders.order_chain import OrderChain, followed, intent_of
-from prometheus.v10.execution.orders.order_line import Kind
+from prometheus.v10.execution.orders.order_line import ORDER_LINE, Kind
 from prometheus.v10.execution.orders.order_states import OrderState
 from prometheus.v10.execution.ports.order_terms import CLIENT_ID
 from tests.callbacks import never
@@ -168,6 +169,17 @@ def test_one_writer_at_a_time(path, clock):
     with opened(path, clock), pytest.raises(LockHeldError):
         opened(path, clock)
     opened(path, clock).close()
+
+
+def test_what_is_written_keeps_every_rule_of_a_line(path, clock):
+    written(path, clock)
+    link = Link()
+    for line in path.read_bytes().splitlines(keepends=True):
+        assert ORDER_LINE.problem(line, link) is None
+        assert ORDER_LINE.links(line, link)
+        link = after(line, link.n)
+    with opened(path, clock) as chain, pytest.raises(EvidenceError, match="without a client id"):
+        chain.append((Kind.INTENT, "", making.intent()))
 
 
 def test_a_refused_line_leaves_no_trace(path, clock):

@@ -17,7 +17,14 @@ from prometheus.v10.base.files import FILES, Files, Lock
 from prometheus.v10.evidence.chains.chain import Link, after
 from prometheus.v10.evidence.chains.scan import scan
 from prometheus.v10.evidence.chains.tail import OnTornTail, open_chain
-from prometheus.v10.execution.orders.order_line import ORDER_LINE, Kind, order_line, parsed, payload_problem
+from prometheus.v10.execution.orders.order_line import (
+    OF_NO_ORDER,
+    ORDER_LINE,
+    Kind,
+    order_line,
+    parsed,
+    payload_problem,
+)
 from prometheus.v10.execution.orders.order_states import IllegalMoveError, OrderStates
 from prometheus.v10.execution.ports.exchange_errors import AnswerError
 from prometheus.v10.execution.ports.order_terms import Fill, PreparedOrder
@@ -98,10 +105,11 @@ class OrderChain:
         """
         if (what := payload_problem(kind, payload)) is not None:
             raise IllegalMoveError(what)
+        if client_id == "" and kind not in OF_NO_ORDER:
+            raise IllegalMoveError(f"{kind.value} without a client id")
         self.states.check(kind, client_id, payload)
+        # The line is right by how it is made; reading it back would double the time between decision and wire.
         line = order_line(kind, client_id, payload, link=link, ts_utc=ts_utc)
-        if (what := ORDER_LINE.problem(line, link)) is not None:
-            raise IllegalMoveError(what)
         self.states.apply(kind, client_id, payload)
         return line
 
