@@ -24,12 +24,12 @@ def session(venue, tmp_path, fake_clock, request):
     made.end()
 
 
-def test_a_compressed_morning(session, venue):
-    """Targets up, down, through zero and back: the venue and the chain agree at every bar, to the last lot."""
+def test_a_compressed_day(session, venue):
+    """Targets up, down, through zero and back, over a funding: venue and chain agree at every bar, to the last lot."""
     driver = session.driver()
     opened = Decimal(driver.chain.states.opening["cash"])
     for tick, target in enumerate([40, 40, 15, -25, -25, 0, 7, -7, 60, 0]):
-        venue.pause(900 - 30)
+        venue.pause(30_000 if tick == 4 else 870)
         bar = driver.trade(tick, target, [("a1", target)])
         assert (bar.position_lots, bar.look.position_lots, bar.deferred_lots) == (target, target, 0)
         assert (bar.look.findings, driver.gate.state) == ((), TradingState.ACTIVE)
@@ -44,6 +44,7 @@ def test_a_compressed_morning(session, venue):
         for life in orders.values() for one in life.fills.values()
     ) * Decimal("0.00001")  # fmt: skip
     fees = sum((life.fees for life in orders.values()), Decimal(0))
+    assert bar.look.funding != 0
     assert bar.look.cash == opened + paid + fees + bar.look.funding
     assert followed(driver.chain.path).position("BTC-USDT-SWAP") == 0
 
