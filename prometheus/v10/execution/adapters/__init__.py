@@ -1,0 +1,1 @@
+"""Adapters: each makes one library, or one record, into an `ExchangePort`."""

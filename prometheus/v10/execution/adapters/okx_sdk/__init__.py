@@ -1,0 +1,1 @@
+"""python-okx as the sender, behind our own transport policy. The only place that imports ``okx``."""

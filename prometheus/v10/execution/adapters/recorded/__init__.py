@@ -1,0 +1,1 @@
+"""Replays kept calls as if the exchange answered again: what was sent must be what was sent then."""
