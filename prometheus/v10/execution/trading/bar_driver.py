@@ -87,14 +87,18 @@ class BarDriver:
         """The position by the fills that are booked."""
         return self.chain.states.position(self.plan.inst_id)
 
-    def trade(self, tick: int, target_lots: int, parts: Sequence[tuple[str, int]] = ()) -> BarResult:
+    def trade(
+        self, tick: int, target_lots: int, parts: Sequence[tuple[str, int]] = (), *, attempt: int = 0
+    ) -> BarResult:
         """Bring the position to ``target_lots`` with one order, find out what became of it, and reconcile.
+
+        A bar with several rounds (an open, forced closes, a review) numbers them by ``attempt``.
 
         Raises:
             HostError: when the disk refuses; the process must end, and a restart finds the truth.
         """
         missing = target_lots - self.position_lots
-        order, deferred = self._order(tick, missing, list(parts), NET)
+        order, deferred = self._order(tick, missing, list(parts), NET, attempt=attempt)
         look = self.look()
         return BarResult(tick=tick, order=order, deferred_lots=deferred, position_lots=self.position_lots, look=look)
 

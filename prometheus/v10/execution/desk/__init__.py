@@ -1,0 +1,1 @@
+"""Where the session, the netting and the exchange meet."""
