@@ -38,7 +38,8 @@ def market_from(venue, layout: Layout) -> Market:
     first = int(np.searchsorted(bars.open_time, venue.now_ms() // 1000))
     rows = slice(first, first + BARS)
     columns = [np.array(one[rows]) for one in (bars.open_time, bars.open, bars.high, bars.low, bars.close, bars.volume)]
-    return Market(*columns, np.zeros(BARS))  # what is paid comes from the exchange's bills
+    # What is paid for funding comes from the exchange's bills.
+    return Market(*columns, np.zeros(BARS))  # type: ignore[arg-type, call-arg]
 
 
 @pytest.fixture

@@ -1,7 +1,8 @@
 """The desk of a netted population: its one order a round goes through the chain, and comes back as proved fills.
 
 `session.netted_fills` asks it as a `VenueDesk`; `trading.bar_driver` does the rest: durable before it is sent, sent
-once, asked for until it is proved, reconciled. Nothing here guesses: a round whose order is not proved is not shared out.
+once, asked for until it is proved, reconciled. Nothing here guesses: a round whose order is not proved is not shared
+out.
 """
 
 from __future__ import annotations
