@@ -16,7 +16,7 @@ from bench import bench_kernel as kernel
 from bench import speed
 from bench.bench_kernel import FULL, QUICK, Scale
 from bench.durable import durable_rows
-from bench.eras import era_rows
+from bench.era_bytes import era_rows
 from bench.memory import memory_row
 from bench.verification import verification_rows
 from prometheus.cli.report import facts, table

@@ -6,7 +6,6 @@ of the runs' directories and of the pool.
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -14,8 +13,8 @@ from typing import Any
 
 from prometheus.v10.base.errors import HostError
 from prometheus.v10.base.modes import Stage, Tier
-from prometheus.v10.base.names import Artifact
 from prometheus.v10.base.paths import Layout
+from prometheus.v10.evidence.catalog import manifest_of
 from prometheus.v10.ops.storage.sizes import bytes_under
 
 ERAS, QUICK_ERAS = 4, 1
@@ -40,7 +39,7 @@ def era_rows(scratch: Path, *, quick: bool) -> list[dict[str, Any]]:
         raise HostError(f"run ended {ended.returncode}: nothing was measured")
     layout = Layout.under(scratch)
     runs = sorted(layout.runs(Tier.TIER1_HF).iterdir())
-    timings = [json.loads((run / Artifact.MANIFEST).read_bytes())["timing"] for run in runs]
+    timings = [(manifest_of(run) or {})["timing"] for run in runs]
     ticks = sum(one["agent_ticks"] for one in timings)
     nbytes = sum(bytes_under(run) for run in runs) + layout.pool(Stage.STAGE1).stat().st_size
     rate = float(timings[-1]["agent_ticks_per_second"])
