@@ -1,6 +1,7 @@
 # Every target does its own set-up; the second time that takes no time (.venv/.set-up is its stamp).
 #
 #   make run     evolve eight eras over the built-in market into ./var, sealed and verifiable, and show what was gained
+#   make run-demo  let a population trade a day through one account on our own exchange, and check every lot and cent
 #   make test    every test, failures on purpose and (as root) a real host among them, in a quarter of an hour
 #   make coverage  of these all but the host's, and by room the share of branches that they took
 #   make faults  of these, full disks, torn files, kill -9, flipped bits: every failure on purpose
@@ -14,7 +15,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup run test coverage faults mutants lint matrix test-bits format bench clean
+.PHONY: help setup run run-demo test coverage faults mutants lint matrix test-bits format bench clean
 
 BIN := .venv/bin
 STAMP := .venv/.set-up
@@ -37,6 +38,9 @@ setup: $(STAMP)
 run: $(STAMP)
 	$(BIN)/prometheus-quant run --root var --eras 8
 	$(BIN)/prometheus-quant progress --root var
+
+run-demo: $(STAMP)
+	$(BIN)/prometheus-quant demo --root var
 
 # The host (a real systemd with rootless Podman) comes second and alone: it promises seconds. Where it cannot run, its
 # tests are skipped and say why. `make torture` and `make host-test` do the same for as long as it takes.

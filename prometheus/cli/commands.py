@@ -36,7 +36,17 @@ PANELS = {
         "site",
         "phylogeny",
     ),
-    "Run: evolve, replay, promote": ("run", "replay", "promote", "gate", "market", "profile", "snapshot", "venue"),
+    "Run: evolve, replay, promote": (
+        "run",
+        "replay",
+        "promote",
+        "gate",
+        "market",
+        "profile",
+        "snapshot",
+        "demo",
+        "venue",
+    ),
     "Prove: evidence and its ledger": ("verify", "audit", "ledger", "incident", "core"),
     "Host: keep it in order": ("doctor", "stop", "clear-stop", "release", "retention", "custodian"),
 }
@@ -87,7 +97,7 @@ class Command:
 
 
 VENUE = Path(__file__).resolve().parents[1] / "venue"
-"""A checkout has this room; images and the host's package leave it out, and the command with it."""
+"""A checkout has this room; images and the host's package leave it out, and its commands with it."""
 
 # fmt: off
 _ALL = (
@@ -154,12 +164,15 @@ _ALL = (
     Command("gate",
             "Test whether evolution used the order of returns: A against its null, by a design locked before the run.",
             "research.gate_command"),
+    Command("demo",
+            "Let a population trade a day through one account on our own exchange, and check every lot and cent.",
+            "research.practice.demo_command", "demo_command", "DEMO_EXAMPLES"),
     Command("venue",
             "An exchange of our own on the loopback: OKX's v5 interface, demo and live, no key of yours needed.",
             "research.venue_command"),
 )
 # fmt: on
-COMMANDS = tuple(one for one in _ALL if one.name != "venue" or VENUE.is_dir())
+COMMANDS = tuple(one for one in _ALL if one.name not in {"venue", "demo"} or VENUE.is_dir())
 
 
 def command_line(about: str, commands: Iterable[Command], arguments: Sequence[str] | None = None) -> typer.Typer:

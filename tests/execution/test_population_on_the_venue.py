@@ -27,7 +27,7 @@ from tests.execution.practice import BTC
 from tests.execution.session import Session
 
 BARS = 40
-RUN = "HF_20260102T030405Z_abcdef0_0001"
+RUN = "HF_20260102T030405Z_abcdef0_{:04x}"
 MINUTE_MS = 60_000
 
 
@@ -43,8 +43,8 @@ def market_from(venue, layout: Layout) -> Market:
 
 
 @pytest.fixture
-def session(venue, tmp_path, fake_clock):
-    made = Session(venue, tmp_path, fake_clock, RUN)
+def session(venue, tmp_path, fake_clock, faces):
+    made = Session(venue, tmp_path, fake_clock, RUN.format(len(faces)))
     yield made
     made.end()
 
@@ -61,17 +61,21 @@ def test_agents_decide_one_order_goes_out_and_every_lot_and_cent_comes_back(sess
     experiment = Experiment(market, config, 7, keep_orders_one_in=1)
     stake = Decimal(experiment.initial_capital[0])
     contract = contract_of(driver.instrument, driver.port.fee(driver.instrument))
-    account = NettedAccount(RUN, contract, cash - stake * config.founders, dict.fromkeys(range(config.founders), stake))
+    account = NettedAccount(
+        session.run, contract, cash - stake * config.founders, dict.fromkeys(range(config.founders), stake)
+    )
     lines: list[bytes] = []
     desk = ExchangeDesk(driver, equity_tolerance=Decimal("0.01"))
     fills = NettedFills(BTC, account, desk, lambda line: lines.append(to_line(line)), AgentLimits())
     world = WorldSession(experiment, fills)
     began = venue.now_ms()
-    while world.step():
+    while not world.done:
         if faces and experiment.tick % 9 == 4:  # the exchange takes the next order, and its answer is lost
             venue.inject(f"accepted.{faces[experiment.tick // 9 % len(faces)]}", "/api/v5/trade/order", count=1)
-        left = began + experiment.tick * MINUTE_MS - venue.now_ms()
+        world.open_bar()
+        left = began + (experiment.tick + 1) * MINUTE_MS - venue.now_ms()
         venue.pause(max(1, left) / 1000)
+        world.close_bar()
     result = world.result()
 
     rounds = [json.loads(line) for line in lines]
