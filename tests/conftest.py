@@ -18,6 +18,9 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 # No test says how long something takes: the machine may be busy.
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
+# A worker's readline sets both to those of no terminal at all; a pipe is as wide as the command line says.
+for size in ("COLUMNS", "LINES"):
+    os.environ.pop(size, None)
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 

@@ -84,21 +84,23 @@ def test_configuration_is_the_administrators_and_evidence_is_not_in_it(tree):
     for script in ("prerm", "postrm", "postinst"):
         text = (tree / "DEBIAN" / script).read_text()
         removed = [line for line in text.splitlines() if "rm -" in line]
-        assert not any("/var/lib/" in line or "/var/log/" in line for line in removed)
+        kept = [line for line in removed if "/var/lib/prometheus-quant-site " not in line]  # pages are made again
+        assert not any("/var/lib/" in line or "/var/log/" in line for line in kept)
 
 
 def test_its_sums_hold(tree):
     subprocess.run(["md5sum", "--quiet", "-c", "DEBIAN/md5sums"], cwd=tree, check=True)
 
 
-def test_the_host_command_runs_from_its_own_packages_alone(tree):
+def test_the_host_command_runs_from_its_own_packages_alone(tree, tmp_path):
     """Isolated as its first line says: whatever Python is at hand, of the versions that wheels are in it for."""
     folder = tree / "usr/lib/prometheus-quant/python"
+    (tmp_path / "state").mkdir()  # an installation in which nothing ran yet
     code = (
         f"import sys; sys.dont_write_bytecode = True; sys.path.insert(0, {str(folder)!r})\n"
         "import prometheus.cli.host\n"
         f"print(sorted({FOREIGN!r} & {{name.partition('.')[0] for name in sys.modules}}))\n"
-        "sys.argv[1:] = ['status', '--root', '/nonexistent', '--json']\n"
+        f"sys.argv[1:] = ['status', '--root', {str(tmp_path)!r}, '--json']\n"
         "sys.exit(prometheus.cli.host.main())\n"
     )
     for version in ("3.13", "3.11"):
@@ -115,8 +117,8 @@ def test_an_installed_command_is_about_its_host(tmp_path):
     """Without --root it must never pull a kill switch in the directory that somebody happens to stand in."""
     code = (
         "from pathlib import Path\n"
-        "text = Path(__import__('prometheus.cli.options', fromlist=['x']).__file__).read_text()\n"
-        "scope = {'__file__': '/usr/lib/prometheus-quant/python/prometheus/cli/options.py',"
+        "text = Path(__import__('prometheus.cli.places', fromlist=['x']).__file__).read_text()\n"
+        "scope = {'__file__': '/usr/lib/prometheus-quant/python/prometheus/cli/places.py',"
         " '__name__': 'installed'}\n"
         "exec(compile(text, scope['__file__'], 'exec'), scope)\n"
         "print(scope['DEFAULT_ROOT'])\n"

@@ -40,7 +40,9 @@ def witness(root: Path, place: Path) -> dict[str, Any]:
     """What ``ledger witness`` does; it must succeed."""
     ended = command(root, "ledger", "witness", "--to", str(place), "--json")
     assert ended.returncode == 0, ended.stderr
-    return dict(json.loads(ended.stdout))
+    said = dict(json.loads(ended.stdout))
+    assert said.pop("schema") == "ledger_witness/1"
+    return said
 
 
 def audited(root: Path, *checkpoints: Path, more: tuple[str, ...] = ()) -> tuple[int, str, dict[str, Any]]:

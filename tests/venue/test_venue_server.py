@@ -24,6 +24,7 @@ from prometheus.venue.server.loopback_server import LARGEST_HEADER, LoopbackServ
 from prometheus.venue.server.need_aiohttp import aiohttp_web
 from prometheus.venue.server.venue_pace import Pace
 from prometheus.venue.venue_journal import verify_file
+from tests.callbacks import apart
 from tests.venue.desk import BTC, Desk, desk
 
 pytest.importorskip("aiohttp")
@@ -201,7 +202,7 @@ def test_a_venue_whose_clock_fails_does_not_go_on(monkeypatch):
             await server.stop()
 
     with pytest.raises(ZeroDivisionError):
-        asyncio.run(run())
+        apart(run())
 
 
 # ---- faults on the wire ----------------------------------------------------------------------------------------------

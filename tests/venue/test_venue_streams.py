@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 
 import pytest
@@ -13,6 +12,7 @@ from prometheus.venue.gateway.stream_session import Session
 from prometheus.venue.server.loopback_server import LoopbackServer
 from prometheus.venue.server.stream_server import Streams
 from prometheus.venue.server.venue_pace import Pace
+from tests.callbacks import apart
 from tests.venue.desk import BTC, desk, flat, walk
 
 
@@ -378,4 +378,4 @@ def test_a_socket_speaks_and_is_closed_after_thirty_silent_seconds(monkeypatch):
         finally:
             await server.stop()
 
-    assert asyncio.run(talk()) == ("pong", "subscribe", "50000", "CLOSE", 4004)
+    assert apart(talk()) == ("pong", "subscribe", "50000", "CLOSE", 4004)

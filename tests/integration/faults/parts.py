@@ -371,6 +371,7 @@ def _after_retention() -> dict[str, bytes]:
 PROFILE = """
 mode = "offline"
 workers = 1
+evidence = { order_sample_one_in = 20, compress = false }
 [market]
 timeframe_s = 300
 seed = 7
@@ -381,8 +382,6 @@ count = 2
 founders = 20
 review_ticks = 100
 death_roi = -0.05
-[evidence]
-order_sample_one_in = 20
 """
 
 
