@@ -81,7 +81,9 @@ def pack(place: Path, target: Path, *, size: int, mode: int, files: Files) -> st
     packer = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True).compressobj(size=size)
     source = open_for_reading(place)
     try:
-        fd = files.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        if target.exists():  # an attempt before this one was cut off
+            files.unlink(target)
+        fd = files.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         try:
             while block := os.read(source, BLOCK):
                 seen.update(block)

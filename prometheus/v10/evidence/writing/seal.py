@@ -17,17 +17,19 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from prometheus.v10.base.errors import EvidenceError, host_error
-from prometheus.v10.base.files import FILES, Files, aside_name, write_atomic
+from prometheus.v10.base.files import FILES, Files, aside_name, write_atomic, write_new
 from prometheus.v10.base.names import SEAL_FILES, Artifact
-from prometheus.v10.evidence.chains.absences import PACKED_SUFFIX
+from prometheus.v10.evidence.chains.absences import PACKED_SUFFIX, open_evidence
 from prometheus.v10.evidence.chains.scan import file_sha256
 
+_BLOCK = 1 << 20
 _NAME = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.+=@,-]*")
 _SUM = re.compile(r"([0-9a-f]{64}) [ *](.+)")
 _LISTED = re.compile(r"(-[rwxsStT-]{9}) +(\d+) (.+)")
@@ -83,8 +85,8 @@ def seal_run(
 ) -> Seal:
     """Seal a run directory whose every file, the manifest too, is final.
 
-    A file that ``pack`` compressed goes when the seal is on the disk. Cut off in between, it is there beside its
-    compressed form, both as they were sealed; `finish_packing` ends that.
+    A file that ``pack`` compressed goes before the seal appears: a sealed run is never changed. Cut off in between, the
+    run has no seal, and `undo_packing` gives it its files back.
 
     Args:
         run_dir: the directory; its name is the run id.
@@ -115,8 +117,8 @@ def seal_run(
         sums.append(f"{digests.get(name) or file_sha256(run_dir / name)}  {name}\n")
     _sync_directories(run_dir, names, files)
     data = "".join(sums).encode("ascii")
-    write_atomic(run_dir / Artifact.SHA256SUMS, data, files=files)
     _drop([run_dir / name for name in digests], files)
+    write_atomic(run_dir / Artifact.SHA256SUMS, data, files=files)
     size = sum(item.size for item in covered if item.name not in digests) + len(text)
     return Seal(run_dir.name, hashlib.sha256(data).hexdigest(), len(names), size)
 
@@ -132,20 +134,21 @@ def _packed(run_dir: Path, pack: Pack, files: Files, on_file: Callable[[str], No
     return digests
 
 
-def packed_at_the_seal(sums: Mapping[str, str]) -> list[str]:
-    """Names in a seal of which only the compressed form stays."""
-    return [name for name in sums if name + PACKED_SUFFIX in sums]
-
-
 def undo_packing(run_dir: Path, *, files: Files = FILES) -> None:
-    """Remove compressed forms beside their files in a run that is not sealed: its seal was cut off at making them.
+    """Give a run whose seal was cut off its event files back as they were, and remove their compressed forms.
 
     Raises:
-        EvidenceError: as `list_files`.
+        EvidenceError: as `list_files`, or when a compressed form cannot be unpacked.
         HostError: when the disk refuses.
     """
-    names = {item.name for item in list_files(run_dir)}
-    _drop([run_dir / name for name in sorted(names) if name.removesuffix(PACKED_SUFFIX) in names - {name}], files)
+    there = {item.name: item for item in list_files(run_dir)}
+    packed = [item for name, item in sorted(there.items()) if name.endswith(PACKED_SUFFIX)]
+    for item in packed:
+        plain = run_dir / item.name.removesuffix(PACKED_SUFFIX)
+        if plain.name not in there:
+            with open_evidence(plain) as source:
+                write_new(plain, iter(partial(source.read, _BLOCK), b""), mode=item.mode_bits, files=files)
+    _drop([run_dir / item.name for item in packed], files)
 
 
 def _drop(places: Iterable[Path], files: Files) -> None:
@@ -157,17 +160,6 @@ def _drop(places: Iterable[Path], files: Files) -> None:
             files.fsync_dir(folder)
     except OSError as error:
         raise host_error(error, "cannot remove what a compressed file replaces") from error
-
-
-def finish_packing(run_dir: Path, *, files: Files = FILES) -> None:
-    """Remove files whose compressed form stays, in a sealed run that was cut off before it could; verify it first.
-
-    Raises:
-        EvidenceError: when ``SHA256SUMS.txt`` cannot be read as such.
-        HostError: when the disk refuses.
-    """
-    names = packed_at_the_seal(_sums(run_dir, _seal_bytes(run_dir) or b""))
-    _drop([run_dir / name for name in names if (run_dir / (name + PACKED_SUFFIX)).exists()], files)
 
 
 def read_seal(run_dir: Path) -> Seal | None:
@@ -182,8 +174,7 @@ def read_seal(run_dir: Path) -> Seal | None:
         return None
     sums = _sums(run_dir, data)
     present = {listed.name: listed.size for listed in list_files(run_dir)}
-    packed = {name for name in packed_at_the_seal(sums) if name + PACKED_SUFFIX in present}
-    size = sum(present.get(name, 0) for name in sums if name not in packed)
+    size = sum(present.get(name, 0) for name in sums)
     return Seal(run_dir.name, hashlib.sha256(data).hexdigest(), len(sums), size)
 
 

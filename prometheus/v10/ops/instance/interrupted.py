@@ -35,7 +35,7 @@ from prometheus.v10.evidence.records.findings import Level
 from prometheus.v10.evidence.verify.verify_run import verify_run
 from prometheus.v10.evidence.writing.installation import InstallationLedger
 from prometheus.v10.evidence.writing.journal import Journal
-from prometheus.v10.evidence.writing.seal import Seal, finish_packing, read_seal, seal_run, undo_packing, walk
+from prometheus.v10.evidence.writing.seal import Seal, read_seal, seal_run, undo_packing, walk
 from prometheus.v10.ops.instance.alive import LOCK_FILE, is_alive
 from prometheus.v10.ops.instance.instance_lock import Instance
 from prometheus.v10.ops.instance.survival import collapses_of, ticks_of
@@ -187,7 +187,10 @@ def _others_alive(layout: Layout, instance: Instance) -> bool:
 def _close(
     candidate: _Candidate, layout: Layout, instance: Instance, clock: Clock, ledger: InstallationLedger
 ) -> Closed:
-    path, missing = candidate.path, _missing(candidate)
+    path = candidate.path
+    if not candidate.sealed:
+        undo_packing(path)
+    missing = _missing(candidate)
     was_cut_off = not candidate.sealed or (path / Artifact.INTERRUPTED).exists()
     if candidate.sealed:
         seal = read_seal(path)
@@ -196,9 +199,7 @@ def _close(
                 f"{path}: its seal went away while it was read", hint="another process is changing this directory"
             )
         _require_verified(path)
-        finish_packing(path)
     else:
-        undo_packing(path)
         _write_sidecar(candidate, missing, instance, clock)
         seal = seal_run(path)
     kind = LedgerEntryType.RUN_INTERRUPTED if was_cut_off else LedgerEntryType.RUN_ADOPTED
