@@ -36,6 +36,16 @@ def test_a_service_with_a_read_only_tree_leaves_sealed_runs_that_pass_the_audit(
     assert custodian.refusals() == []
 
 
+def test_event_files_are_compressed_through_the_custodian(tree, custodian):
+    """As on a host: nothing is truncated, and nothing changes once a run has its seal."""
+    tree.write_profile(small_profile().replace("evidence.compress = false\n", ""))
+    serve(tree, custodian, "--max-runs", "2")
+    assert all((run / "death_events.jsonl.zst").is_file() for run in tree.runs())
+    assert not any((run / "death_events.jsonl").exists() for run in tree.runs())
+    passes_the_audit(tree)
+    assert custodian.refusals() == []
+
+
 def test_a_run_that_was_cut_off_is_closed_through_the_custodian(tree, custodian):
     tree.write_profile(small_profile(count=5000))
     payload = subprocess.Popen(words(tree, custodian))
