@@ -52,7 +52,7 @@ def test_between_two_eras_it_says_how_long_it_rests(stage):
     stage.start()
     for _ in range(200):
         said = stage.show("StatusText")
-        if re.match(r"HF_\w+ completed; resting \d+ (s|min) to keep to 1,000 MB of evidence a day", said):
+        if re.match(r"HF_\w+ completed; resting \d+ (s|min) to keep to 500 MB of evidence a day", said):
             return
         time.sleep(0.1)
     pytest.fail(f"no such sentence, but: {said}")
