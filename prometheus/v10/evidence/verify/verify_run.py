@@ -5,7 +5,7 @@ it was sealed is explained (`evidence.chains.absences`); the manifest says what 
 owes are there; event files and summary agree with each other and with the manifest; the ledger knows the seal. A run
 that was cut off carries ``interrupted.json``, which must name exactly what is missing.
 
-Standard library only: a stranger runs this with nothing installed.
+Standard library only: a stranger runs this with nothing installed, but for ``zstd`` where lines are compressed.
 """
 
 from __future__ import annotations
@@ -200,8 +200,9 @@ class _Run:
     def _went_with(self, name: str, ledger: LedgerView | None) -> bool:
         """Whether this is the compressed form of lines whose tombstone the ledger has: one stands for both forms."""
         plain = name.removesuffix(PACKED_SUFFIX)
-        known = ledger is not None and plain != name and plain in EVENT_LINES and plain in self.sums
-        return known and ledger is not None and ledger.deleted.get(self._ledger_name(plain)) == self.sums[plain]
+        if ledger is None or plain == name or plain not in EVENT_LINES or plain not in self.sums:
+            return False
+        return ledger.deleted.get(self._ledger_name(plain)) == self.sums[plain]
 
     def _check_packed(self, name: str, digest: str, ledger: LedgerView | None) -> None:
         """What stands in for a compressed file: as seal or ledger names it, and the sealed bytes when unpacked."""
