@@ -254,7 +254,7 @@ def test_every_function_of_a_walk_is_called_by_one_before_it(walk):
 
 # ---- who imports whom ------------------------------------------------------------------------------------------------
 
-ROOMS = ("base", "core", "market", "evidence", "runs", "gate", "execution", "report", "index", "ops")
+ROOMS = ("base", "core", "market", "evidence", "runs", "gate", "execution", "report", "index", "ops", "trials")
 BESIDE = ("cli", "entry", "venue")
 
 

@@ -27,7 +27,8 @@ from tests.integration.conftest import Tree, small_profile
 OUTPUTS = Path(cli.__file__).with_name("outputs")
 BY_HAND = {
     "gate", "gate_planted", "gate_replay", "release_load", "release_use", "release_rollback", "core_lock", "index_push",
-    "promote", "replay", "error", "ledger_witness", "venue_serve", "venue_journal_verify", "demo",
+    "promote", "replay", "error",
+    "founding_planted", "founding_compare", "ledger_witness", "venue_serve", "venue_journal_verify", "demo",
 }  # fmt: skip
 """Commands that are too long for here, need a host or another server, or change what is shared."""
 MAPS = {

@@ -10,9 +10,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import Executor
-
 import numpy as np
 from attrs import evolve, frozen
 
@@ -40,35 +37,9 @@ from prometheus.v10.market.bars import Bars
 from prometheus.v10.runs.request import setup
 from prometheus.v10.runs.request.profile import Profile
 from prometheus.v10.runs.workers.cluster import in_order
+from prometheus.v10.runs.workers.hands import Hands, Progress
 from prometheus.v10.runs.workers.invariance import check_core
 from prometheus.v10.runs.workers.warm import warm_up
-
-
-@frozen(kw_only=True)
-class GateProgress:
-    """One look at a gate's work: experiments done of all, and agent-ticks of those done now."""
-
-    what: str
-    done: int
-    total: int
-    agent_ticks: int
-
-
-@frozen(kw_only=True)
-class Hands:
-    """What a gate works with.
-
-    Attributes:
-        executor: from `runs.workers.cluster.open_executor`.
-        ahead: batches under way or waiting, at most.
-        stop: whether to stop now.
-        told: hears of progress.
-    """
-
-    executor: Executor
-    ahead: int
-    stop: Callable[[], bool]
-    told: Callable[[GateProgress], None]
 
 
 @frozen(kw_only=True)
@@ -259,8 +230,8 @@ class _Gate:
         self.directory.seal(verdict.verdict)
         return self._outcome(verdict, len(found), again=True)
 
-    def _progress(self, what: str, done: int) -> GateProgress:
-        return GateProgress(what=what, done=done, total=len(self.planned), agent_ticks=self.agent_ticks)
+    def _progress(self, what: str, done: int) -> Progress:
+        return Progress(what=what, done=done, total=len(self.planned), agent_ticks=self.agent_ticks)
 
     def _outcome(self, verdict: GateVerdict | None, done: int, *, again: bool = False) -> GateOutcome:
         return GateOutcome(

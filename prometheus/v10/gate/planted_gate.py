@@ -17,7 +17,6 @@ from prometheus.v10.evidence.records.codec import from_json_bytes
 from prometheus.v10.gate.cells import Batch, batches, experiments
 from prometheus.v10.gate.compare import path_controls, primary
 from prometheus.v10.gate.design import GateDesign
-from prometheus.v10.gate.gate_run import GateProgress, Hands
 from prometheus.v10.gate.outcome import GateExperiment, run_batch
 from prometheus.v10.gate.rule import Judgement, Verdict, judge, unbelievable
 from prometheus.v10.gate.verdict import by_cell
@@ -26,6 +25,7 @@ from prometheus.v10.market.windows import Window
 from prometheus.v10.runs.request.profile import Profile, WorldTable
 from prometheus.v10.runs.request.setup import world_config
 from prometheus.v10.runs.workers.cluster import in_order
+from prometheus.v10.runs.workers.hands import Hands, Progress
 from prometheus.v10.runs.workers.warm import warm_up
 
 WINDOW_BARS = 960
@@ -123,7 +123,7 @@ def run_planted(runs: int, first: int, hands: Hands, design: GateDesign = DESIGN
             judgements.append(_judge(design, found))
             found = []
             what = f"{len(judgements)} gates"
-            hands.told(GateProgress(what=what, done=len(judgements), total=2 * runs, agent_ticks=agent_ticks))
+            hands.told(Progress(what=what, done=len(judgements), total=2 * runs, agent_ticks=agent_ticks))
     parts = (judgements[:runs], judgements[runs:])
     return PlantedTable(
         rows=[_row(name, pull, asked, part) for (name, pull, asked), part in zip(kinds, parts, strict=True)]

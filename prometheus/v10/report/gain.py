@@ -9,8 +9,9 @@
 3. The same test of the turned effect shows a loss. Either is shown wrongly with a probability of at most 5 %.
 4. An era that lacks one of two lines counts for the other comparison only.
 
-What "inherit against null" can and cannot say: both lines have a history. A line that was lucky early and keeps its
-lead wins later eras as well, and no test of eras alone tells that from a use of the order.
+What "inherit against null" needs: that both begin an era with founders of the same ancestors (``[founding]
+null_founders = "inherit"``, ADR 0076). A shuffled line with a history of its own may be the lucky or the unlucky one of
+the two for good, and no test of eras alone tells that from a use of the order.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The audit of descent: who founded the eras, held against the pool (ADR 0070). Standard library only.
 
 1. The prefix that a run names is the pool's: its last record has the hash that the run says.
-2. Each parent is a record of that prefix, with that genome, of the run's own instance and line, of an era before.
+2. Each parent is a record of that prefix, with that genome, of the run's own instance and of the line that the
+   configuration founds its experiment from, of an era before.
 3. Each record of an era says its run's instance, era and line, and has lived through its run's bars and, beside them,
    through those of one of its experiment's parents, or of none.
 """
@@ -26,6 +27,7 @@ from prometheus.v10.evidence.auditing.manifests import manifest_there
 from prometheus.v10.evidence.chains.absences import read_evidence
 from prometheus.v10.evidence.chains.chain import Lines
 from prometheus.v10.evidence.chains.scan import open_for_reading
+from prometheus.v10.evidence.derive.eras.era_rules import ancestral_line
 from prometheus.v10.evidence.derive.eras.founded import ERA, FOUNDING, OF_EACH, era_number
 from prometheus.v10.evidence.derive.typed import is_count, table
 from prometheus.v10.evidence.pools.exposure import Exposure, Interval, interval_of, union
@@ -60,6 +62,7 @@ class _Run:
     records: int
     head: str | None
     interval: Interval | None
+    null_founders: object
     parents: list[list[tuple[str, str]]] = field(default_factory=list)  # of each experiment: id, genome
     allowed: dict[int, set[Exposure]] = field(default_factory=dict)
 
@@ -116,8 +119,9 @@ def _wrong_parent(run: _Run, experiment: int, found: _Known | None, sha256: str)
         return f"has genome {found.sha256[:16]} in the pool, not {sha256[:16]}"
     if found.n >= run.records:
         return f"is record {found.n} of the pool, behind the {run.records} that it was founded on"
-    if (found.instance, found.line) != (run.instance, line):
-        return f"is of line {found.line} of {found.instance}, not of line {line} of {run.instance}"
+    wanted = None if line is None else ancestral_line(line, run.null_founders)
+    if (found.instance, found.line) != (run.instance, wanted):
+        return f"is of line {found.line} of {found.instance}, not of line {wanted} of {run.instance}"
     if not run.era - run.eras <= found.era < run.era:
         return f"lived in era {found.era}, and era {run.era} inherits from the {run.eras} before it"
     return None
@@ -200,6 +204,7 @@ def _run(place: Path, manifest: Mapping[str, Any], founders: bytes) -> _Run | No
         records=records if is_count(records) else 0,
         head=str(founding["head"]) if "head" in founding else None,
         interval=interval_of(manifest),
+        null_founders=rules.get("null_founders"),
     )
     for line in founders.splitlines():
         parents = json.loads(line)["parents"]

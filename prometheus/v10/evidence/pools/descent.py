@@ -14,7 +14,7 @@ class Line(StrEnum):
     FRESH = "fresh"
     """Founders at random; the same bars."""
     NULL = "null"
-    """Founders from the line's own past; the same returns, shuffled."""
+    """Founders from the inherited line's past, or from its own (ADR 0076); the same returns, shuffled."""
 
 
 INHERIT: Final = Line.INHERIT.value

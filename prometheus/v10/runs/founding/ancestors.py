@@ -105,7 +105,7 @@ def ancestors(path: Path, prefix: Link, *, instance: str, era: int, eras: int) -
             once = lineage["line"], number, source["experiment"], source["genome_index"]
             if once not in seen:
                 seen.add(once)
-                found[lineage["line"]].append(_ancestor(n, record))
+                found[lineage["line"]].append(ancestor_of(n, record))
     return found
 
 
@@ -140,7 +140,8 @@ def _read_on(path: Path, reading: _Reading, prefix: Link, *, instance: str, era:
         del reading.records[number]
 
 
-def _ancestor(n: int, record: dict[str, Any]) -> Ancestor:
+def ancestor_of(n: int, record: dict[str, Any]) -> Ancestor:
+    """Record ``n`` of a pool as founding looks at it; a record of version 2, as plain values."""
     metrics, source = record["metrics_summary"], record["source"]
     died = metrics["death_tick"]
     end = source["window"]["len"] - 1 if died is None else died

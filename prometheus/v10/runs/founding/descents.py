@@ -14,7 +14,7 @@ from prometheus.v10.base.names import SNAPSHOT_PREFIX
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.evidence.chains.chain import Link
 from prometheus.v10.evidence.derive.eras.founded import ERA, FOUNDING, OF_EACH, era_number
-from prometheus.v10.evidence.pools.descent import FRESH, INHERIT, NULL
+from prometheus.v10.evidence.pools.descent import FRESH, INHERIT, LINES, NULL
 from prometheus.v10.evidence.pools.pool_claims import place_of
 from prometheus.v10.evidence.pools.snapshot import snapshot_id
 from prometheus.v10.evidence.writing.manifest import RunManifest
@@ -106,7 +106,7 @@ def descend(
             f"from an era before {world.place.number}",
             hint="name a snapshot that was taken after an era of this instance, or newest",
         )
-    of_line = ancestry or {line: [] for line in of_each}
+    of_line = ancestry or {line: [] for line in LINES}
     found = plans(of_line, table, world.config, of_each, seeds)
     return RunDescent(instance=instance, era=era, lines=of_each, prefix=prefix, plans=tuple(found))
 

@@ -88,7 +88,7 @@ def plans(
     """
     of_line: dict[str, Candidates] = {line: candidates_of(found) for line, found in ancestry.items()}
     return [
-        Plan(line=line) if line == FRESH else _plan(line, of_line[line], table, config.founders, seed)
+        Plan(line=line) if line == FRESH else _plan(line, of_line[table.ancestral(line)], table, config.founders, seed)
         for line, seed in zip(lines, seeds, strict=True)
     ]
 

@@ -9,7 +9,8 @@ from typing import Any
 import attrs
 from attrs import field, frozen, validators
 
-from prometheus.v10.evidence.derive.eras.era_rules import lines_of
+from prometheus.v10.evidence.derive.eras.era_rules import ancestral_line, lines_of
+from prometheus.v10.evidence.pools.descent import INHERIT, NULL
 
 
 class WindowPolicy(StrEnum):
@@ -93,7 +94,9 @@ class FoundingTable:
         eras: ancestors lived in one of so many eras before; of a named snapshot all records count.
         tournament: how many ancestors meet in a tournament.
         fresh: experiments of each run that are founded at random, on the same bars.
-        null: experiments of each run that are a line of their own, on shuffled returns.
+        null: experiments of each run that live on shuffled returns.
+        null_founders: whose ancestors found those: ``inherit``, so that an era is lived by the same founders on the
+            real and on the shuffled order; or ``null`` (None means this), a line of its own (ADR 0076).
     """
 
     policy: Founding = Founding.INHERIT
@@ -107,10 +110,15 @@ class FoundingTable:
     tournament: int = field(default=4, validator=validators.ge(1))
     fresh: int = field(default=0, validator=validators.ge(0))
     null: int = field(default=0, validator=validators.ge(0))
+    null_founders: str | None = field(default=None, validator=validators.optional(validators.in_((INHERIT, NULL))))
 
     def lines(self, experiments: int) -> list[str]:
         """The line of each of a run's experiments: those that inherit, then the controls."""
         return lines_of(self.policy.value, experiments, self.fresh, self.null)
+
+    def ancestral(self, line: str) -> str:
+        """The line whose ancestors found an experiment of ``line``."""
+        return ancestral_line(line, self.null_founders)
 
 
 def unsound_eras(profile: Any) -> list[str]:
@@ -126,8 +134,10 @@ def unsound_eras(profile: Any) -> list[str]:
         found.append(f"[founding] elites + offspring + newcomers = {total:g}: expected 1")
     if (controls := founding.fresh + founding.null) >= (count := profile.experiments.count):
         found.append(f"[founding] fresh + null = {controls}: expected less than [experiments] count ({count})")
-    if founding.snapshot != NEWEST and founding.null:
+    if founding.snapshot != NEWEST and founding.null and founding.ancestral(NULL) == NULL:
         found.append("[founding] null has ancestors of its own: with it, expected snapshot = newest")
+    if founding.null_founders is not None and not founding.null:
+        found.append("[founding] null_founders is of the experiments on shuffled returns, and null is 0")
     return found
 
 

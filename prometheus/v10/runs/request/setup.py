@@ -70,7 +70,12 @@ def prepare(profile: Profile, layout: Layout, era: int | None = None) -> World:
         NoBarsLeftError: when a walk has used all bars.
         EvidenceError: when a stored market is damaged.
     """
-    bars, window, place = _bars_of_era(profile, layout, era or 0)
+    return world_on(profile, *_bars_of_era(profile, layout, era or 0))
+
+
+def world_on(profile: Profile, bars: Bars, place: EraPlace) -> World:
+    """The world of an era in a market that is at hand; errors as `prepare`, but for those of the market's store."""
+    window = place.window
     part = cut(bars, window)
     require_valid(part, allow_gaps=True)
     if too_much := excess(profile, len(part)):
@@ -111,18 +116,18 @@ def bars_left(profile: Profile, layout: Layout, era: int) -> bool:
     return True
 
 
-def _bars_of_era(profile: Profile, layout: Layout, era: int) -> tuple[Bars, Window, EraPlace]:
-    """The market, the window in it, and the era's place; the synthetic market has a seed for each cycle of a walk."""
+def _bars_of_era(profile: Profile, layout: Layout, era: int) -> tuple[Bars, EraPlace]:
+    """The market, and the era's place in it; the synthetic market has a seed for each cycle of a walk."""
     spec, table = market_spec(profile.market), profile.window
     bars = resolve_market(spec, layout.market)
     if table is None or not table.moves:
         window = whole(bars) if table is None else Window(table.name, table.start, table.len)
-        return bars, window, EraPlace(number=era, cycle=0, window=window)
+        return bars, EraPlace(number=era, cycle=0, window=window)
     endless = spec.source == SYNTHETIC
     place = era_place(table, era, len(bars), seed=profile.experiments.seed, endless=endless)
     if place.cycle and endless:
         bars = resolve_market(attrs.evolve(spec, seed=spec.seed + place.cycle), layout.market)
-    return bars, place.window, place
+    return bars, place
 
 
 def market_spec(table: MarketTable) -> MarketSpec:

@@ -12,8 +12,9 @@ from prometheus.v10.base.paths import Layout
 from prometheus.v10.evidence.records.codec import structure_config
 from prometheus.v10.evidence.writing.installation import InstallationLedger
 from prometheus.v10.gate.design import GateDesign
-from prometheus.v10.gate.gate_run import GateOutcome, GateProgress, Hands, run_gate
+from prometheus.v10.gate.gate_run import GateOutcome, run_gate
 from prometheus.v10.runs.workers.cluster import open_executor
+from prometheus.v10.runs.workers.hands import Hands, Progress
 
 SMALL: dict[str, Any] = {
     "name": "small",
@@ -46,7 +47,7 @@ def do_gate(
     layout.prepare()
     seen = [0]
 
-    def told(progress: GateProgress) -> None:
+    def told(progress: Progress) -> None:
         seen[0] = progress.done
 
     with open_executor(workers) as executor:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from attrs import evolve
 
 from prometheus.v10.gate.design import PathsTable, SeedsTable
-from prometheus.v10.gate.gate_run import Hands
 from prometheus.v10.gate.planted_gate import DESIGN, PlantedRow, PlantedTable, run_planted
 from prometheus.v10.runs.workers.cluster import open_executor
+from prometheus.v10.runs.workers.hands import Hands
 
 QUICK = evolve(DESIGN, paths=PathsTable(count=41, seeds=6), seeds=SeedsTable(first=1, count=30))
 

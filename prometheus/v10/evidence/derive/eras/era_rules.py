@@ -49,6 +49,11 @@ def lines_of(policy: str, experiments: int, fresh: int, null: int) -> list[str]:
     return [own] * (experiments - fresh - null) + [FRESH] * fresh + [NULL] * null
 
 
+def ancestral_line(line: str, null_founders: object) -> str:
+    """The line whose ancestors found an experiment of ``line``, by ``[founding] null_founders``."""
+    return INHERIT if line == NULL and null_founders == INHERIT else line
+
+
 def has_eras(config: Mapping[str, Any]) -> bool:
     """Whether the runs of a configuration are eras."""
     return "founding" in config or table(config.get("window")).get("policy") in {WALK, SAMPLE}

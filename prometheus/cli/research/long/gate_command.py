@@ -2,38 +2,29 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console, RenderableType
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from prometheus.cli.options import DEFAULT_ROOT, AsJson, Root, examples
 from prometheus.cli.report import Report, facts, table
+from prometheus.cli.research.long.long_work import Cluster, Workers, hands, refuse_if_stopped
 from prometheus.v10.base.clock import Clock, SystemClock
-from prometheus.v10.base.errors import ExitCode, UsageError
+from prometheus.v10.base.errors import ExitCode
 from prometheus.v10.base.modes import Mode, Stage
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.evidence.writing.installation import InstallationLedger
 from prometheus.v10.evidence.writing.journal import Journal
-from prometheus.v10.ops.service.stop import CLEAR_HINT, StopWatch, stop_file_present
-from prometheus.v10.runs.workers.cluster import open_executor
-from prometheus.v10.runs.workers.fork_server import PRELOAD
 
 if TYPE_CHECKING:
-    from prometheus.v10.gate.gate_run import GateOutcome, Hands
+    from prometheus.v10.gate.gate_run import GateOutcome
     from prometheus.v10.gate.planted_gate import PlantedTable
 
 # Modules of the gate are imported where they are used: the command line starts without them.
 
 CODES = {"pass": ExitCode.DONE, "fail": ExitCode.VERIFY_FAILED, "insufficient evidence": ExitCode.VERIFY_ERROR}
-GATE_PRELOAD = (*PRELOAD, "prometheus.v10.gate.outcome")
-AHEAD = 3  # batches a worker
-AHEAD_OF_CLUSTER = 96  # batches: enough for a few dozen workers, and some tens of megabytes
+GATE_PRELOAD = ("prometheus.v10.gate.outcome",)
 
 
 def gate_once(
@@ -57,7 +48,7 @@ def gate_once(
         return Report(data, [f"insufficient evidence: {'; '.join(lacking)}; nothing was run"], ExitCode.VERIFY_ERROR)
     journal = Journal.open(instance=instance, mode=Mode.OFFLINE, stage=Stage.STAGE1, run_id=None)
     ledger = InstallationLedger(layout, clock=clock, instance=instance, on_torn=journal.send_torn)
-    with hands(layout, workers, cluster, clock, console) as (held, _):
+    with hands(layout, workers, cluster, clock, console, preload=GATE_PRELOAD) as (held, _):
         outcome = run_gate(design, layout, clock=clock, ledger=ledger, hands=held)
     return _report(outcome)
 
@@ -75,61 +66,9 @@ def planted_once(
 
     refuse_if_stopped(layout)
     require_analysis()
-    with hands(layout, workers, cluster, clock, console) as (held, stop):
+    with hands(layout, workers, cluster, clock, console, preload=GATE_PRELOAD) as (held, stop):
         found = run_planted(runs, first, held)
     return _planted_report(found, stopped=stop.reason is not None)
-
-
-def refuse_if_stopped(layout: Layout) -> None:
-    """Nothing is begun while the kill switch is pulled.
-
-    Raises:
-        UsageError: when it is.
-    """
-    if stop_file_present(layout.stop_file):
-        raise UsageError(
-            f"{layout.stop_file} exists, so nothing is started",
-            hint=CLEAR_HINT,
-        )
-
-
-@contextmanager
-def hands(
-    layout: Layout, workers: int, cluster: str | None, clock: Clock, console: Console
-) -> Iterator[tuple[Hands, StopWatch]]:
-    """Workers, the reasons to stop, and a bar, for as long as the block lasts.
-
-    Raises:
-        UsageError: for a number of workers that cannot be; else as `open_executor`.
-    """
-    from prometheus.v10.gate.gate_run import GateProgress, Hands  # noqa: PLC0415
-
-    if workers < 0:
-        raise UsageError(f"--workers {workers}: expected at least 0")
-    count = workers or len(os.sched_getaffinity(0))
-    bar = Progress(
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"),
-        TimeElapsedColumn(), TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal,
-    )  # fmt: skip
-    task = bar.add_task("opening", total=None, rate="")
-    begun = clock.monotonic()
-
-    def told(progress: GateProgress) -> None:
-        seconds = clock.monotonic() - begun
-        rate = f"{progress.agent_ticks / seconds / 1e6:.1f} M agent-ticks/s" if seconds > 0 else ""
-        bar.update(task, description=progress.what, total=progress.total, completed=progress.done, rate=rate)
-
-    with (
-        StopWatch(layout.stop_file, clock) as stop,
-        open_executor(count, cluster, preload=GATE_PRELOAD) as executor,
-        bar,
-    ):
-        ahead = AHEAD_OF_CLUSTER if cluster else AHEAD * count
-        yield Hands(executor=executor, ahead=ahead, stop=partial(_stopped, stop), told=told), stop
-
-
-def _stopped(stop: StopWatch) -> bool:
-    return stop.stop_requested() is not None
 
 
 def _report(outcome: GateOutcome) -> Report:
@@ -202,14 +141,6 @@ GATE_EXAMPLES = examples(
     "gate --root var --config BTC_1H", "gate --root var --config my_gate.toml --workers 2", "gate planted --runs 40"
 )
 app = typer.Typer(rich_markup_mode="rich", invoke_without_command=True)
-
-Workers = Annotated[int, typer.Option(help="Number of processes (0: one for each processor); no result depends on it.")]
-Cluster = Annotated[
-    str | None,
-    typer.Option(
-        "--cluster", metavar="tcp://HOST:PORT", help="Address of a Dask scheduler, used instead of processes."
-    ),
-]
 
 
 @app.callback(epilog=GATE_EXAMPLES)
