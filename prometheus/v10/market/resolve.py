@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -56,12 +57,12 @@ def resolve_market(spec: MarketSpec, layout_market: Path) -> Bars:
     """
     if spec.source == SYNTHETIC:
         _require_dates(spec)
-        return synthetic(
+        return _latest_synthetic(
             spec.seed,
             DEFAULT_BARS if spec.bars is None else spec.bars,
             DEFAULT_TIMEFRAME_S if spec.timeframe_s is None else spec.timeframe_s,
             DEFAULT_START if spec.start is None else spec.start,
-            symbol=spec.symbol or SYMBOL,
+            spec.symbol or SYMBOL,
         )
     if is_path(spec.source):
         bars = read_source(Path(spec.source), symbol=spec.symbol).bars
@@ -72,6 +73,12 @@ def resolve_market(spec: MarketSpec, layout_market: Path) -> Bars:
     if spec.timeframe_s is not None and spec.timeframe_s != bars.timeframe_s:
         bars = resample(bars, spec.timeframe_s).bars
     return _stretch(bars, spec)
+
+
+@lru_cache(maxsize=1)
+def _latest_synthetic(seed: int, bars: int, timeframe_s: int, start: int, symbol: str) -> Bars:
+    """The synthetic market; the latest is kept, for the eras of a service walk over one, and nobody can write to it."""
+    return synthetic(seed, bars, timeframe_s, start, symbol=symbol)
 
 
 def _require_dates(spec: MarketSpec) -> None:
