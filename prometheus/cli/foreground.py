@@ -142,9 +142,9 @@ def verdicts(outcome: RunOutcome, intervals: IntervalFigures) -> tuple[dict[str,
         "time_to_first_collapse_ticks": manifest["time_to_first_internal_collapse_ticks"],
         "time_to_first_collapse_seconds": manifest["time_to_first_internal_collapse_seconds"],
         "collapses_of_this_instance": intervals.collapses,
+        "stratum": intervals.stratum,
         "median_interval_ticks": intervals.median_interval_ticks,
-        "median_interval_seconds": intervals.median_interval_seconds,
-        "ticks_lived": intervals.ticks_total,
+        "ticks_lived": intervals.stratum_ticks,
     }
     data["survival"] = survival
     shown.append(facts("survival", survival))

@@ -249,6 +249,18 @@ def _rewritten_curve(layout: Layout) -> None:
     place.write_bytes(b"".join(lines))
 
 
+@case("the survival curve counts another stratum", "its strata are not")
+def _other_stratum(layout: Layout) -> None:
+    place = layout.state / "HF" / "collapse_intervals.jsonl"
+    prev, lines = "0" * 64, []
+    for n, line in enumerate(place.read_bytes().splitlines()):
+        record = json.loads(line)
+        named = {"stratum": "f" * 16, "strata": {"f" * 16: record["ticks_total"]}}
+        lines.append(canonical_line({**record, **named, "n": n, "prev": prev}))
+        prev = line_hash(lines[-1])
+    place.write_bytes(b"".join(lines))
+
+
 @case("the survival curve is deleted", "is gone")
 def _no_curve(layout: Layout) -> None:
     (layout.state / "HF" / "collapse_intervals.jsonl").unlink()

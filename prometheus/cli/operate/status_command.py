@@ -57,9 +57,9 @@ def _host(found: Mapping[str, Any]) -> dict[str, object]:
     }
     for one in found["instances"]:
         if curve := one["collapses"]:
-            ticks, seconds = (_number(curve[f"median_interval_{unit}"]) for unit in ("ticks", "seconds"))
+            ticks = _number(curve["median_interval_ticks"])
             last = f"{curve['count']}, the last {curve['last_utc'] or '-'} ({curve['last_reason'] or '-'})"
-            said[f"collapses of {one['instance']}"] = f"{last}, median interval {ticks} ticks, {seconds} s"
+            said[f"collapses of {one['instance']}"] = f"{last}, median interval {ticks} ticks in its stratum"
     snapshot, audit = found["last_snapshot"], found["last_audit"]
     said["last snapshot"] = (
         None if snapshot is None else f"{snapshot['id']} of {snapshot['stage']}, {snapshot['created_at']}"

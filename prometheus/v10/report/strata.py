@@ -25,6 +25,7 @@ from prometheus.v10.base.names import Artifact
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.base.text import printable
 from prometheus.v10.evidence.catalog import RunPlace, artifact_of
+from prometheus.v10.evidence.derive.eras.stratum import shared_by, table_in, text_in
 from prometheus.v10.evidence.pools.descent import Line
 from prometheus.v10.report.eras import (
     COMPLETED,
@@ -161,7 +162,8 @@ def lives_of(
         # a stop leaves no row of an experiment that it kept from beginning
         lines = lines[:count] if manifest.get("status") == INTERRUPTED else lines
     rows = experiment_rows(summary, len(lines), "its rows" if lines and lines[0] is None else "its lines")
-    shared, stretch = _shared(manifest), _stretch(manifest)
+    shared: dict[str, Any] = dict(shared_by(manifest))
+    stretch = _stretch(manifest)
     found = []
     for line, row in zip(lines, rows, strict=True):
         arm, seed = row.get("arm"), row.get("seed")
@@ -171,30 +173,13 @@ def lives_of(
     return found
 
 
-def _shared(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """What all experiments of a run share of their strata."""
-    names = ("instance", "stage", "config_hash", "core_hash")
-    shared: dict[str, Any] = {name: _text(manifest, name) for name in names}
-    market = _table(manifest, "market")
-    trade = f"{_text(market, 'symbol')} {_text(market, 'timeframe')}"
-    if manifest.get("era") is None:
-        source = _text(market, "source")
-        bars: str | None = _text(market, "sha256")
-        policy: str | None = None
-    else:
-        # the stored source names the seed of the bars, which changes with the era
-        source = _text(_table(_table(manifest, "config"), "market"), "source")
-        bars, policy = None, _text(_table(manifest, "era"), "policy")
-    return {**shared, "market": f"{source}, {trade}", "bars": bars, "policy": policy}
-
-
 def _stretch(manifest: Mapping[str, Any]) -> tuple[object, ...]:
-    window = _table(manifest, "window")
+    window = table_in(manifest, "window")
     first, length = window.get("start"), window.get("len")
     if type(first) is not int or type(length) is not int:
         raise EvidenceError("its manifest has a window without start or length")
     number = None if manifest.get("era") is None else era_number(manifest)
-    return (_text(_table(manifest, "market"), "sha256"), first, length, number)
+    return (text_in(table_in(manifest, "market"), "sha256"), first, length, number)
 
 
 def life_of(run_id: str, row: Mapping[str, Any]) -> Life:
@@ -210,17 +195,3 @@ def life_of(run_id: str, row: Mapping[str, Any]) -> Life:
     if detected and (not completed or tick != ticks - 1):
         raise EvidenceError("an experiment of its summary lived on after its collapse")
     return Life(run_id, row["experiment"], ticks, detected, cut=not completed)
-
-
-def _text(table: Mapping[str, Any], name: str) -> str:
-    value = table.get(name)
-    if not isinstance(value, str):
-        raise EvidenceError(f"its manifest has no {name}")
-    return value
-
-
-def _table(table: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    value = table.get(name)
-    if not isinstance(value, Mapping):
-        raise EvidenceError(f"its manifest has no {name}")
-    return value

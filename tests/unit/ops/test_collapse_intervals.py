@@ -9,6 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prometheus.v10.base.errors import EvidenceError
+from prometheus.v10.evidence.chains.chain import line_hash
+from prometheus.v10.evidence.records.canonical import canonical_line
+from prometheus.v10.evidence.verify.verify_curve import verify_curve
 from prometheus.v10.ops.instance.collapse_intervals import (
     CLOCK_WENT_BACK,
     FIRST,
@@ -39,11 +42,11 @@ def two_runs(path, clock):
     """Run A: experiment 0 lives 100 ticks, 1 collapses at 40. Run B, 50 s later: 0 collapses at 30."""
     with opened(path, clock) as ledger:
         ledger.record_opened("A")
-        ledger.record_run("A", "completed", [CollapseSeen(1, "extinction", 40)], {0: 100, 1: 41})
+        ledger.record_run("A", "completed", [CollapseSeen(1, "extinction", 40)], {0: 100, 1: 41}, {0: "s", 1: "s"})
         clock.advance(20)
         ledger.record_opened("B")
         clock.advance(30)
-        ledger.record_run("B", "completed", [CollapseSeen(0, "both", 30)], {0: 31})
+        ledger.record_run("B", "completed", [CollapseSeen(0, "both", 30)], {0: 31}, {0: "s"})
 
 
 def test_intervals_are_counted_across_runs_and_restarts(path, fake_clock):
@@ -59,8 +62,67 @@ def test_intervals_are_counted_across_runs_and_restarts(path, fake_clock):
         assert (lines[2].run_id, lines[2].after_run_id) == ("B", "A")
         figures = ledger.figures()
         assert (figures.runs, figures.collapses, figures.ticks_total) == (2, 2, 172)
-        assert (figures.median_interval_ticks, figures.median_interval_seconds) == (31, 50.0)
+        assert (figures.stratum, figures.stratum_ticks, figures.median_interval_ticks) == ("s", 172, 31)
         assert (figures.last_reason, figures.last_restart_seconds) == ("both", 20.0)
+
+
+def test_intervals_of_two_strata_never_mix(path, fake_clock):
+    collapsed = [CollapseSeen(0, "both", 9), CollapseSeen(1, "both", 4)]
+    with opened(path, fake_clock) as ledger:
+        ledger.record_run("A", "completed", collapsed, {0: 10, 1: 5}, {0: "a", 1: "b"})
+        ledger.record_run("B", "completed", collapsed, {0: 10, 1: 5}, {0: "a", 1: "b"})
+        ledger.record_run("C", "completed", [], {0: 7}, {0: "b"})
+        figures = ledger.figures()
+    assert [line.ticks_since_previous for line in collapses(path)] == [None, 5, 10, 5]
+    assert [line.extra for line in collapses(path)] == [
+        {"stratum": "a", "stratum_ticks": 10},
+        {"stratum": "b", "stratum_ticks": 5},
+        {"stratum": "a", "stratum_ticks": 20, "stratum_ticks_since_previous": 10},
+        {"stratum": "b", "stratum_ticks": 10, "stratum_ticks_since_previous": 5},
+    ]
+    assert [line.extra for line in read_lines(path) if line.type == "run"] == [
+        {"stratum": "a", "strata": {"a": 10, "b": 5}},
+        {"stratum": "a", "strata": {"a": 20, "b": 10}},
+        {"stratum": "b", "strata": {"b": 17}},
+    ]
+    assert (figures.stratum, figures.stratum_ticks, figures.median_interval_ticks) == ("b", 17, 5)
+    assert verify_curve(path).findings == []
+    with opened(path, fake_clock) as again:
+        assert again.figures() == figures
+
+
+def test_lines_of_the_version_before_say_nothing_of_strata(path, fake_clock):
+    with opened(path, fake_clock) as ledger:
+        for name in ("A", "B"):
+            ledger.record_run(name, "completed", [CollapseSeen(0, "both", 9)], {0: 10})
+        figures = ledger.figures()
+    assert (figures.collapses, figures.stratum, figures.stratum_ticks) == (2, None, None)
+    assert figures.median_interval_ticks is None
+    assert verify_curve(path).findings == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"stratum_ticks":172', '"stratum_ticks":171'),
+        ('"stratum_ticks_since_previous":31', '"stratum_ticks_since_previous":32'),
+        (',"stratum_ticks_since_previous":31', ""),
+        ('"strata":{"s":172}', '"strata":{"s":150}'),
+        ('"strata":{"s":172}', '"strata":{"t":172}'),
+        ('"strata":{"s":172}', '"strata":{"s":-1}'),
+        ('"stratum":"s","stratum_ticks":172,', '"stratum_ticks":172,'),
+    ],
+)
+def test_ticks_of_strata_that_do_not_add_up_are_found(path, fake_clock, old, new):
+    two_runs(path, fake_clock)
+    text = path.read_text()
+    assert old in text
+    lines, prev = text.replace(old, new).splitlines(), "0" * 64
+    for number, line in enumerate(lines):
+        lines[number] = canonical_line({**json.loads(line), "prev": prev}).decode().rstrip("\n")
+        prev = line_hash(lines[number].encode() + b"\n")
+    path.write_text("".join(f"{line}\n" for line in lines))
+    assert [one.what for one in verify_curve(path).findings if one.level.value == "fail"]
 
 
 def test_a_run_without_collapse_still_carries_the_ticks_on(path, fake_clock):

@@ -140,7 +140,7 @@ def test_collapse_intervals_agree_with_their_ledger(whole, layout, fake_clock):
     (one,) = whole()["instances"]
     assert one["collapses"]["count"] == expected.collapses == 3
     assert one["collapses"]["median_interval_ticks"] == expected.median_interval_ticks
-    assert one["collapses"]["median_interval_seconds"] == expected.median_interval_seconds
+    assert one["collapses"]["stratum"] == expected.stratum
     assert one["collapses"]["last_utc"] == expected.last_collapse_utc
     assert one["collapses"]["last_restart_seconds"] == expected.last_restart_seconds == 1.5
 

@@ -28,6 +28,7 @@ from prometheus.v10.evidence.records.canonical import is_canonical, strict_loads
 from prometheus.v10.evidence.records.findings import VerifyReport
 from prometheus.v10.evidence.records.verify_manifest import moment
 from prometheus.v10.evidence.schemas.schema_file import schema_of
+from prometheus.v10.evidence.verify.curve_strata import StratumTicks, wrong_strata
 
 KINDS = frozenset(["collapse", "run", "reboot"])
 MAX_WRONG = 20
@@ -35,11 +36,18 @@ MAX_WRONG = 20
 
 @dataclass
 class Curve:
-    """What a curve's lines say: collapses and closing line by run, and the head at each count of lines."""
+    """What a curve's lines say: collapses and closing line by run, and the head at each count of lines.
+
+    Attributes:
+        strata: experiment and stratum of each collapse, by run.
+        grown: ticks that each stratum grew by, by run.
+    """
 
     collapses: dict[str, list[tuple[int, str, int]]] = field(default_factory=dict)
     runs: dict[str, dict[str, Any]] = field(default_factory=dict)
     heads: dict[int, str] = field(default_factory=dict)
+    strata: dict[str, list[tuple[int, object]]] = field(default_factory=dict)
+    grown: dict[str, dict[str, int]] = field(default_factory=dict)
     lines: int = 0
     instances: set[str] = field(default_factory=set)
 
@@ -84,7 +92,7 @@ def read_curve(path: Path, report: VerifyReport) -> Curve:
             report.note(path, f"{lines.size - lines.end} bytes after the last whole line: an interrupted append")
     finally:
         os.close(fd)
-    curve.lines = link.n
+    curve.lines, curve.grown = link.n, checker.grown
     return curve
 
 
@@ -112,6 +120,7 @@ def _take(curve: Curve, record: dict[str, Any]) -> None:
     if record["type"] == "collapse":
         found = (record["experiment"], record["reason"], record["tick"])
         curve.collapses.setdefault(record["run_id"], []).append(found)
+        curve.strata.setdefault(record["run_id"], []).append((record["experiment"], record.get("stratum")))
     elif record["type"] == "run":
         curve.runs[record["run_id"]] = record
 
@@ -123,16 +132,24 @@ class _Checker:
         self._total = 0
         self._previous: dict[str, Any] | None = None
         self._open = 0
+        self._strata = StratumTicks()
+
+    @property
+    def grown(self) -> dict[str, dict[str, int]]:
+        """Ticks that each stratum grew by, by run."""
+        return self._strata.grown
 
     def wrong(self, record: dict[str, Any]) -> str | None:
         """What does not follow from the lines before; None when all does."""
         kind = record["type"]
         if kind == "collapse":
             self._open += 1
-            what = self._wrong_collapse(record)
+            what = self._wrong_collapse(record) or self._strata.wrong_collapse(record)
             self._previous = record
             return what
         if kind == "run":
+            if (what := self._strata.wrong_run(record)) is not None:
+                return what
             seen, self._open = self._open, 0
             total, self._total = self._total, record["ticks_total"]
             if record["collapses"] < seen:
@@ -266,9 +283,11 @@ def _wrong_run(  # noqa: PLR0911  (one line a rule)
         return "its collapses are not those of the run's own file"
     data = read_if_there(run_dir / Artifact.SUMMARY, at_most=LARGE)
     lived = None if data is None else sum(row["ticks"] for row in strict_loads(data)["all_stats"])
-    if line["ticks"] != lived and not (run_dir / Artifact.INTERRUPTED).exists():
+    if (run_dir / Artifact.INTERRUPTED).exists():
+        return None
+    if line["ticks"] != lived:
         return f"ticks is {line['ticks']}, the run's experiments lived {lived}"
-    return None
+    return wrong_strata(run_dir, line, curve.grown.get(run_id, {}), curve.strata.get(run_id, []))
 
 
 def _events(data: bytes) -> Iterator[tuple[int, str, int]]:

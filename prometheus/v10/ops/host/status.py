@@ -298,17 +298,18 @@ def interval_figures(place: Path) -> dict[str, Any] | None:
     lines = [strict_loads(line) for line in data.split(b"\n")[:-1]]
     collapses = [line for line in lines if line["type"] == "collapse"]
     restarts = [line["restart_time_seconds"] for line in lines if line["type"] == "reboot"]
-    ticks = [line["ticks_since_previous"] for line in collapses if line["ticks_since_previous"] is not None]
-    seconds = [line["seconds_since_previous"] for line in collapses if line["seconds_since_previous"] is not None]
+    stratum = next((line.get("stratum") for line in reversed(lines) if line["type"] == "run"), None)
+    inside = [line for line in collapses if stratum is not None and line.get("stratum") == stratum]
+    ticks = [since for one in inside if (since := one.get("stratum_ticks_since_previous")) is not None]
     nulls = Nulls()
     last = collapses[-1] if collapses else {}
-    none, one = "no internal collapse yet", "fewer than two internal collapses"
+    none, one = "no internal collapse yet", "fewer than two internal collapses in its stratum"
     return {
         "count": len(collapses),
         "last_utc": nulls.known("last_utc", last.get("ts_utc"), none),
         "last_reason": nulls.known("last_reason", last.get("reason"), none),
         "median_interval_ticks": nulls.known("median_interval_ticks", median(ticks) if ticks else None, one),
-        "median_interval_seconds": nulls.known("median_interval_seconds", median(seconds) if seconds else None, one),
+        "stratum": nulls.known("stratum", stratum, "no run has ended yet, or its version did not say"),
         "last_restart_seconds": nulls.known(
             "last_restart_seconds", restarts[-1] if restarts else None, "no restart after a collapse was measured"
         ),

@@ -6,6 +6,11 @@
 - ``run``: closes a run and carries the instance's tick counter on, also when nothing collapsed;
 - ``reboot``: the next run has its first valid artifact; the time since the collapse was detected is the restart time.
 
+Lines carry in ``extra`` what holds within the stratum of an experiment (`prometheus.v10.evidence.derive.eras.stratum`):
+``stratum`` and, of a collapse, ``stratum_ticks`` (lived in it up to the collapse) and ``stratum_ticks_since_previous``
+(unless it is the first in it); of a run, ``strata`` (ticks lived in each that it has) and the ``stratum`` of its first
+experiment. Medians are of one stratum: those of different profiles, arms and lines never mix.
+
 All lines of one run are written with one ``write`` and are durable before the next run begins, its ``run`` line last:
 a run without one was cut off here and is recorded again by the next start. A torn tail is moved aside and reported as
 a pool's is, anything else that is wrong refuses (exit 65). Nothing here is read by a decision: this is an audit figure.
@@ -116,17 +121,34 @@ _KINDS: dict[str, type[Line]] = {"collapse": CollapseLine, "run": RunLine, "rebo
 
 @frozen
 class IntervalFigures:
-    """The survival curve in a few numbers; None where there is nothing to take them from."""
+    """The survival curve in a few numbers; None where there is nothing to take them from.
+
+    Attributes:
+        runs: of the instance; ``collapses`` and ``ticks_total`` likewise.
+        stratum: of the first experiment of the latest run; None where its lines do not say.
+        stratum_ticks: ticks lived in it.
+        median_interval_ticks: between two collapses in it, and ``longest_interval_ticks``.
+    """
 
     runs: int
     collapses: int
     ticks_total: int
     last_collapse_utc: str | None
     last_reason: str | None
+    stratum: str | None
+    stratum_ticks: int | None
     median_interval_ticks: float | None
-    median_interval_seconds: float | None
     longest_interval_ticks: int | None
     last_restart_seconds: float | None
+
+
+@define
+class _Stratum:
+    """What is known of one stratum: ticks lived in it, those at its last collapse, and the intervals between two."""
+
+    ticks: int = 0
+    last: int | None = None
+    intervals: array[int] = field(factory=lambda: array("q"))
 
 
 class CollapseIntervals:
@@ -156,8 +178,8 @@ class CollapseIntervals:
         self._collapses = 0
         self._runs: set[str] = set()
         self._unfinished: dict[str, set[int]] = {}
-        self._tick_intervals = array("q")
-        self._second_intervals = array("d")
+        self._strata: dict[str, _Stratum] = {}
+        self._latest: str | None = None
         self._file, _ = open_chain(path, _FORMAT, clock=clock, files=FILES, on_torn=on_torn)
         try:
             for line, text in _read(path):
@@ -173,11 +195,15 @@ class CollapseIntervals:
                 self.last_collapse, self._rebooted = line, False
                 self._collapses += 1
                 self._unfinished.setdefault(line.run_id, set()).add(line.experiment)
-                if line.ticks_since_previous is not None:
-                    self._tick_intervals.append(line.ticks_since_previous)
-                if line.seconds_since_previous is not None:
-                    self._second_intervals.append(line.seconds_since_previous)
+                if (name := line.extra.get("stratum")) is not None:
+                    stratum = self._strata.setdefault(name, _Stratum())
+                    stratum.last = line.extra["stratum_ticks"]
+                    if (since := line.extra.get("stratum_ticks_since_previous")) is not None:
+                        stratum.intervals.append(since)
             case RunLine():
+                self._latest = line.extra.get("stratum")
+                for name, ticks in line.extra.get("strata", {}).items():
+                    self._strata.setdefault(name, _Stratum()).ticks = ticks
                 self._runs.add(line.run_id)
                 self._unfinished.pop(line.run_id, None)
                 self.ticks_total = line.ticks_total
@@ -200,23 +226,27 @@ class CollapseIntervals:
     def figures(self) -> IntervalFigures:
         """The curve in a few numbers."""
         last = self.last_collapse
+        stratum = None if self._latest is None else self._strata.get(self._latest)
+        intervals = array("q") if stratum is None else stratum.intervals
         return IntervalFigures(
             runs=len(self._runs),
             collapses=self._collapses,
             ticks_total=self.ticks_total,
             last_collapse_utc=last.ts_utc if last else None,
             last_reason=last.reason if last else None,
-            median_interval_ticks=median(self._tick_intervals) if self._tick_intervals else None,
-            median_interval_seconds=median(self._second_intervals) if self._second_intervals else None,
-            longest_interval_ticks=max(self._tick_intervals, default=None),
+            stratum=self._latest,
+            stratum_ticks=None if stratum is None else stratum.ticks,
+            median_interval_ticks=median(intervals) if intervals else None,
+            longest_interval_ticks=max(intervals, default=None),
             last_restart_seconds=self._last_restart,
         )
 
     # ---- what is added -----------------------------------------------------------------------------------------------
 
     def record_run(
-        self, run_id: str, status: str, collapses: Sequence[CollapseSeen], ticks: Mapping[int, int] | None
-    ) -> list[CollapseLine]:
+        self, run_id: str, status: str, collapses: Sequence[CollapseSeen], ticks: Mapping[int, int] | None,
+        strata: Mapping[int, str] | None = None,
+    ) -> list[CollapseLine]:  # fmt: skip
         """Record a run that is over; does nothing when that was done before.
 
         Args:
@@ -224,6 +254,7 @@ class CollapseIntervals:
             status: its manifest's status.
             collapses: its internal collapses.
             ticks: ticks that each of its experiments lived, by experiment; None when it was cut off and cannot say.
+            strata: the stratum of each of its experiments; None when it was cut off and cannot say.
 
         Returns:
             The lines that were added for its collapses.
@@ -237,15 +268,27 @@ class CollapseIntervals:
         now = self._clock.now()
         lived = dict(ticks) if ticks is not None else {c.experiment: c.tick + 1 for c in collapses}
         total, starts = self.ticks_total, {}
+        of_stratum = {name: self._strata[name].ticks if name in self._strata else 0 for name in (strata or {}).values()}
+        in_stratum: dict[int, int] = {}
         for experiment in sorted(lived):
             starts[experiment] = total
             total += lived[experiment]
+            if strata is not None:
+                in_stratum[experiment] = of_stratum[strata[experiment]]
+                of_stratum[strata[experiment]] += lived[experiment]
+        last = {name: None if name not in self._strata else self._strata[name].last for name in of_stratum}
         batch = _Batch(self._n, self._prev)
         previous = self.last_collapse
         for seen in sorted(collapses, key=lambda c: c.experiment):
             if seen.experiment not in already:
                 at = starts.get(seen.experiment, self.ticks_total) + seen.tick + 1
                 previous = self._collapse_line(batch, run_id, seen, at, seen.detected or now, previous)
+                if strata is not None and seen.experiment in in_stratum:
+                    name, lived_in = strata[seen.experiment], in_stratum[seen.experiment] + seen.tick + 1
+                    previous.extra = {"stratum": name, "stratum_ticks": lived_in}
+                    if (before := last[name]) is not None:
+                        previous.extra["stratum_ticks_since_previous"] = lived_in - before
+                    last[name] = lived_in
                 batch.add(previous)
         known = None if ticks is None else sum(ticks.values())
         batch.add(
@@ -253,6 +296,7 @@ class CollapseIntervals:
                 n=batch.n, prev=batch.prev, ts_utc=utc_text(now), instance=self._instance, run_id=run_id, status=status,
                 collapses=len(collapses), ticks=known, ticks_total=total,
                 null_reasons={} if known is not None else {"ticks": "the run was cut off before it could say"},
+                extra={} if not strata else {"stratum": strata[min(strata)], "strata": of_stratum},
             )
         )  # fmt: skip
         self._append(batch)

@@ -38,7 +38,7 @@ from prometheus.v10.evidence.writing.journal import Journal
 from prometheus.v10.evidence.writing.seal import Seal, read_seal, seal_run, undo_packing, walk
 from prometheus.v10.ops.instance.alive import LOCK_FILE, is_alive
 from prometheus.v10.ops.instance.instance_lock import Instance
-from prometheus.v10.ops.instance.survival import collapses_of, ticks_of
+from prometheus.v10.ops.instance.survival import collapses_of, strata_of_run, ticks_of
 
 CUT_OFF = "the process that wrote this run ended before it could seal it"
 COUNT_BLOCK = 1 << 20
@@ -311,4 +311,4 @@ def _complete_curve(path: Path, instance: Instance) -> None:
     manifest = _manifest(path) or {}
     interrupted = (path / Artifact.INTERRUPTED).exists()
     status = "interrupted" if interrupted else str(manifest.get("status", "interrupted"))
-    instance.intervals.record_run(path.name, status, collapses_of(path), ticks_of(path))
+    instance.intervals.record_run(path.name, status, collapses_of(path), ticks_of(path), strata_of_run(path))

@@ -12,6 +12,7 @@ from prometheus.v10.base.errors import EvidenceError
 from prometheus.v10.base.names import Artifact
 from prometheus.v10.base.reading import LARGE, read_if_there
 from prometheus.v10.evidence.catalog import artifact_of
+from prometheus.v10.evidence.derive.eras.stratum import strata_of
 from prometheus.v10.evidence.records.canonical import strict_loads
 from prometheus.v10.ops.instance.collapse_intervals import CollapseSeen
 
@@ -43,6 +44,19 @@ def ticks_of(run: Path) -> Mapping[int, int] | None:
         HostError: when it cannot be read.
     """
     return _parsed(run, Artifact.SUMMARY, _ticks)
+
+
+def strata_of_run(run: Path) -> Mapping[int, str] | None:
+    """The stratum of each experiment of a run, by experiment; None for a run that has no whole manifest.
+
+    Raises:
+        EvidenceError: when the manifest is not one.
+        HostError: when it cannot be read.
+    """
+    if (run / Artifact.INTERRUPTED).exists():
+        return None
+    found = _parsed(run, Artifact.MANIFEST, strata_of)
+    return None if found is None else dict(enumerate(found))
 
 
 def _parsed(run: Path, artifact: Artifact, parse: Callable[[dict[str, Any]], T]) -> T | None:

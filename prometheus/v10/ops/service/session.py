@@ -25,7 +25,7 @@ from prometheus.v10.evidence.writing.journal import Journal
 from prometheus.v10.ops.instance.instance_lock import Instance
 from prometheus.v10.ops.instance.interrupted import Closed, close_interrupted
 from prometheus.v10.ops.instance.progress_record import ProgressFile
-from prometheus.v10.ops.instance.survival import collapses_of
+from prometheus.v10.ops.instance.survival import collapses_of, strata_of_run
 from prometheus.v10.ops.service.liveness import Liveness
 from prometheus.v10.ops.service.service_control import ServiceControl, enter_torn
 from prometheus.v10.ops.service.stop import CLEAR_HINT, StopWatch, stop_file_present
@@ -114,7 +114,7 @@ class Session:
         """A run was sealed: its collapses go into the survival curve, and the journal hears of each interval."""
         self.control.run_closed()
         added = self.own.intervals.record_run(
-            outcome.run_id, outcome.status, collapses_of(outcome.path), outcome.lived
+            outcome.run_id, outcome.status, collapses_of(outcome.path), outcome.lived, strata_of_run(outcome.path)
         )  # fmt: skip
         for line in added:
             since = line.ticks_since_previous

@@ -136,8 +136,6 @@ def unsound_eras(profile: Any) -> list[str]:
         found.append(f"[founding] fresh + null = {controls}: expected less than [experiments] count ({count})")
     if founding.snapshot != NEWEST and founding.null and founding.ancestral(NULL) == NULL:
         found.append("[founding] null has ancestors of its own: with it, expected snapshot = newest")
-    if founding.null_founders is not None and not founding.null:
-        found.append("[founding] null_founders is of the experiments on shuffled returns, and null is 0")
     return found
 
 

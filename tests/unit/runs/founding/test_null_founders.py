@@ -73,20 +73,8 @@ def test_the_pool_keeps_what_lived_on_shuffled_returns_apart(made):
     assert Layout.under(made).pool(Stage.STAGE1).exists()
 
 
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        ('null_founders = "fresh"', "null_founders"),
-        (
-            "null = 0\nnull_founders = 'inherit'",
-            "null_founders is of the experiments on shuffled returns, and null is 0",
-        ),
-    ],
-)
-def test_founders_that_cannot_be_are_refused(tmp_path, capsys, change, said):
-    keys = {line.split(" = ")[0] for line in change.splitlines()}
-    kept = [line for line in PROFILE.splitlines() if line.split(" = ")[0] not in keys]
+def test_a_line_that_cannot_found_is_refused(tmp_path, capsys):
     profile = tmp_path / "X.toml"
-    profile.write_text("\n".join([*kept, change]) + "\n")
+    profile.write_text(PROFILE + 'null_founders = "fresh"\n')
     assert cli.main(["profile", "check", str(profile), "--root", str(tmp_path), "--json"]) == ExitCode.CONFIG
-    assert said in json.dumps(capsys.readouterr())
+    assert "null_founders" in json.dumps(capsys.readouterr())
