@@ -1,7 +1,8 @@
 """EIO and short writes at every call to the kernel: the work fails with one clear error, and nothing is lost.
 
 The calls of each part are numbered; call number k fails once, or from then on for all calls of its kind. After that the
-part is checked as the next start would find it.
+part is checked as the next start would find it. A part with many calls has about ``PQ_CALLS`` of them fail (40 by
+default, every one in ``make torture``), spread over all of its work, each test beginning at another one.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ import pytest
 from prometheus.v10.base.errors import ExitCode, HostError
 from tests.faulty import CutOffError, Fault, FaultyFiles
 from tests.integration.faults.parts import PARTS, try_work
-from tests.integration.faults.support import untold
+from tests.integration.faults.support import how_many, untold
 
 ONCE_AND_ALWAYS = pytest.mark.parametrize("sticky", [False, True], ids=["once", "from then on"])
 
+CALLS = how_many("CALLS", 40)
 MEETS = {
     Fault.SHORT_WRITE: {"write"},
     Fault.ENOSPC: {"open", "write", "link", "rename", "mkdir", "ftruncate", "fdatasync", "fsync", "fsync_dir"},
@@ -26,7 +28,9 @@ def fail_at_every_call(part_name, scratch, fault, *, sticky):
     clean = FaultyFiles()
     acks, error = try_work(fresh(part_name, scratch), clean, HostError)
     assert error is None
-    tried = [k for k, name in enumerate(clean.trace) if fault not in MEETS or name in MEETS[fault]]
+    met = [k for k, name in enumerate(clean.trace) if fault not in MEETS or name in MEETS[fault]]
+    stride = max(1, len(met) // CALLS)
+    tried = met[(len(fault.value) + sticky) % stride :: stride]
     for number in tried:
         part = fresh(part_name, scratch)
         expected = CutOffError if fault is Fault.CUT_OFF else HostError
