@@ -39,12 +39,17 @@ def test_the_nightly_audit_of_a_host_where_nothing_ever_ran_ends_well_and_says_s
     assert installed.ask("/usr/bin/prometheus-quant", "audit").returncode == 2
 
 
-def in_image(host, reference: str, code: str) -> str:
+BEGINS = "from prometheus.v10.base.isolation import isolate; isolate('')\n"
+"""What every program of ours does first; in the image it chooses the machine code."""
+
+
+def in_image(host, reference: str, code: str, *env: str) -> str:
     """What a program prints that runs in our image as a stage does: no network, no privilege, nothing to write to."""
     return host.do(
         "podman", "run", "--rm", "--network=none", "--read-only", "--cap-drop=all", "--log-driver=none", "--pull=never",
         "--security-opt=no-new-privileges", "--userns=keep-id:uid=1000,gid=1000",
-        "--tmpfs=/opt/prometheus-quant/numba:rw,size=64m", "--entrypoint=python3", reference, "-c", code,
+        "--tmpfs=/opt/prometheus-quant/numba:rw,size=64m", *(f"--env={one}" for one in env), "--entrypoint=python3",
+        reference, "-I", "-c", BEGINS + code,
         user=SERVICE_USER,
     )  # fmt: skip
 
@@ -79,14 +84,26 @@ print(sorted(path.name for path in after if after[path] != before.get(path)))
 """
 
 
-def test_a_run_compiles_nothing_that_the_image_does_not_hold(host, reference):
-    assert in_image(host, reference, COMPILES).strip() == "[]"
+@pytest.mark.parametrize("level", ["generic", "x86-64-v3", None])
+def test_a_run_compiles_nothing_that_the_image_does_not_hold(host, reference, level):
+    """The known answer is computed before and after it, so each level's code gives the same bits."""
+    assert in_image(host, reference, COMPILES, *(() if level is None else (f"NUMBA_CPU_NAME={level}",))).strip() == "[]"
+
+
+def test_a_manifest_says_which_machine_code_ran(host, reference):
+    code = (
+        "from prometheus.v10.evidence.writing.environment import probe\n"
+        "from prometheus.v10.base.processor import *\n"
+        "print(probe().host.extra['machine_code'], runs_on(X86_64_V3, processor_flags()))"
+    )
+    assert in_image(host, reference, code).split() in (["x86-64-v3", "True"], ["generic", "False"])
+    assert in_image(host, reference, code, "NUMBA_CPU_NAME=generic").split()[0] == "generic"
 
 
 COMPARES = """
 import json, os, pathlib
 from prometheus.v10.runs.workers.machine_code import SUMS, check_machine_code
-cache = pathlib.Path(os.environ["NUMBA_CACHE_DIR"])
+cache = pathlib.Path(os.environ["NUMBA_CACHE_DIR"]).parent
 print(len(json.loads(SUMS.read_bytes())), check_machine_code(), len([*cache.rglob("*.nb?")]), os.access(SUMS, os.W_OK))
 """
 

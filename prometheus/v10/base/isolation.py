@@ -8,7 +8,7 @@ programs' entries call `isolate` before they import anything else:
 2. The environment is a closed list of names; everything else is dropped.
 3. Bytecode and machine code are kept in one private directory of this user, mode 0700, never beside the sources.
 
-An image and an installed host start the interpreter isolated themselves; there this changes nothing.
+An image and an installed host start the interpreter isolated themselves; there only the image's machine code is chosen.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+from prometheus.v10.base.processor import choose_machine_code
 
 PASSED = frozenset(
     ["HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TERM", "COLORTERM", "COLUMNS", "LINES", "NO_COLOR",
@@ -71,6 +73,7 @@ def isolate(module: str, arguments: Sequence[str] | None = None) -> None:
         arguments: of the program; those of this process by default.
     """
     if sys.flags.isolated:
+        choose_machine_code(os.environ, Path(__file__).resolve().parents[2])
         return
     code = code_directory(os.environ)
     root = Path(__file__).resolve().parents[3]

@@ -18,19 +18,19 @@ COMPILE = "import numba; f = numba.njit(cache=True)(__import__('compiled_here').
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache that numba itself filled, and beside it the list of its files."""
-    directory = tmp_path / "numba"
+    directory = tmp_path / "numba" / "generic"
     (tmp_path / "compiled_here.py").write_text("def double(x):\n    return 2 * x\n")
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(directory), "PYTHONPATH": str(tmp_path)}
     environment.pop("NUMBA_DISABLE_JIT", None)
     subprocess.run([sys.executable, "-c", COMPILE], env=environment, check=True)
-    assert seal_machine_code(directory, tmp_path / "sums.json") == 2
+    assert seal_machine_code(directory.parent, tmp_path / "sums.json") == 2
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(directory))
     return directory
 
 
 def sums(cache: Path) -> Path:
     check_machine_code.cache_clear()
-    return cache.parent / "sums.json"
+    return cache.parents[1] / "sums.json"
 
 
 def test_the_files_that_were_sealed_pass(cache: Path) -> None:
@@ -39,6 +39,14 @@ def test_the_files_that_were_sealed_pass(cache: Path) -> None:
 
 def test_without_a_list_nothing_is_compared(cache: Path) -> None:
     assert check_machine_code(sums(cache).with_name("none.json")) == 0
+
+
+def test_code_of_a_level_that_was_not_chosen_is_compared_too(cache: Path) -> None:
+    other = cache.with_name("x86-64-v3")
+    other.mkdir()
+    (other / "added.nbc").write_bytes(b"")
+    with pytest.raises(CoreInvarianceError, match=r"x86-64-v3/added\.nbc.*nothing of it"):
+        check_machine_code(sums(cache))
 
 
 @pytest.mark.parametrize("suffix", [".nbi", ".nbc"])
@@ -67,8 +75,11 @@ def test_a_list_that_cannot_be_read_and_a_cache_without_a_place_are_refused(
 ) -> None:
     listed = sums(cache)
     monkeypatch.delenv("NUMBA_CACHE_DIR")
-    with pytest.raises(CoreInvarianceError, match="NUMBA_CACHE_DIR is not set"):
+    with pytest.raises(CoreInvarianceError, match="NUMBA_CACHE_DIR is '', and the image lists no compiled code there"):
         check_machine_code(listed)
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(cache.with_name("x86-64-v9")))
+    with pytest.raises(CoreInvarianceError, match="lists no compiled code there"):
+        check_machine_code(sums(cache))
     listed.write_text("{")
     with pytest.raises(CoreInvarianceError, match=r"sums\.json cannot be read"):
         check_machine_code(sums(cache))

@@ -23,6 +23,7 @@ from typing import Any
 from attrs import field, frozen
 
 from prometheus.v10.base.errors import ConfigError
+from prometheus.v10.base.processor import CPU_NAME
 from prometheus.v10.base.provenance import TreeState, tree_state
 from prometheus.v10.evidence.records.nulls import Nulls
 
@@ -30,6 +31,8 @@ BUILD_FILE = "_build.json"
 IMAGE, IMAGE_DIGEST = "PQ_IMAGE", "PQ_IMAGE_DIGEST"
 PACKAGES = ("numpy", "numba", "llvmlite", "attrs", "cattrs", "orjson")
 CPU_FLAGS = ("sse4_2", "avx", "avx2", "fma", "avx512f", "asimd", "asimdfhm", "sve")
+NATIVE = "native"
+"""Machine code that was compiled for the processor at hand, as it is outside an image."""
 _TIMEOUT = 5.0
 
 
@@ -94,7 +97,7 @@ def probe(
         image_digest=nulls.known("image_digest", build.get("image_digest") or env.get(IMAGE_DIGEST) or None, absent),
         python_version=platform.python_version(),
         versions=_versions(nulls),
-        host=_host(cpuinfo, meminfo, nulls),
+        host=_host(cpuinfo, meminfo, env, nulls),
         null_reasons=nulls.reasons,
     )
 
@@ -161,8 +164,8 @@ def _versions(nulls: Nulls) -> dict[str, str | None]:
     return found
 
 
-def _host(cpuinfo: Path, meminfo: Path, nulls: Nulls) -> Host:
-    """The machine under ``host.`` paths."""
+def _host(cpuinfo: Path, meminfo: Path, env: Mapping[str, str], nulls: Nulls) -> Host:
+    """The machine under ``host.`` paths, and for which level of it the world's code was compiled."""
     cpu = _fields(cpuinfo)
     flags = (cpu.get("flags") or cpu.get("Features") or "").split()
     memory = _fields(meminfo).get("MemTotal", "").split()
@@ -183,6 +186,7 @@ def _host(cpuinfo: Path, meminfo: Path, nulls: Nulls) -> Host:
         libc=nulls.known("host.libc", libc or None, f"{sys.executable} does not name its C library"),
         systemd=nulls.known("host.systemd", _first_line(systemd), no_systemd or "systemctl printed nothing"),
         podman=nulls.known("host.podman", _first_line(podman), no_podman or "podman printed nothing"),
+        extra={"machine_code": env.get(CPU_NAME) or NATIVE},
     )
 
 

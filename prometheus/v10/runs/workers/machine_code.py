@@ -1,7 +1,8 @@
 """An image's compiled code is sealed with the image: what numba loads must be the files that the build left there.
 
-Numba unpickles its cache, so a file in it is code like any other. The build of an image compiles the world and then
-writes the sha256 of every file of the cache beside the package; a process of the image compares before it loads one.
+Numba unpickles its cache, so a file in it is code like any other. The build of an image compiles the world for each
+level of its architecture, and then writes the sha256 of every file beside the package. A process of the image chooses
+one level (`base.processor`), and compares the files of all levels before it loads one.
 Outside an image there is no such list: there the cache is private to the user and bound to the sources
 (`base.isolation`), and the known answer is computed with whatever was loaded (`runs.workers.known_answer`).
 """
@@ -17,9 +18,11 @@ from pathlib import Path
 import prometheus
 from prometheus.v10.base.errors import CoreInvarianceError
 from prometheus.v10.base.files import write_atomic
+from prometheus.v10.base.processor import LIST
+from prometheus.v10.base.text import printable
 
-SUMS = Path(prometheus.__file__).with_name("_machine_code.json")
-"""The list: names below the cache directory, and their sha256. Only an image has it."""
+SUMS = Path(prometheus.__file__).with_name(LIST)
+"""The list: names below the directory of all levels, each beginning with its level, and their sha256."""
 SUFFIXES = (".nbi", ".nbc")
 
 
@@ -37,7 +40,7 @@ def sums_of(directory: Path) -> dict[str, str]:
 
 
 def seal_machine_code(directory: Path, sums: Path = SUMS) -> int:
-    """Write the list for the cache in ``directory``, as the build of an image does; returns how many files it names."""
+    """Write the list for all levels below ``directory``, as a build does; returns how many files it names."""
     found = sums_of(directory)
     write_atomic(sums, json.dumps(found, sort_keys=True, indent=1).encode() + b"\n", mode=0o644)
     return len(found)
@@ -61,9 +64,11 @@ def check_machine_code(sums: Path = SUMS) -> int:
     except (OSError, ValueError) as error:
         raise CoreInvarianceError(f"{sums} cannot be read: {error}", hint=hint) from error
     place = os.environ.get("NUMBA_CACHE_DIR", "")
-    if not place.startswith("/"):
-        raise CoreInvarianceError("NUMBA_CACHE_DIR is not set: the image sets it to its compiled code", hint=hint)
-    directory = Path(place)
+    directory, level = Path(place).parent, Path(place).name
+    if not place.startswith("/") or not any(name.startswith(f"{level}/") for name in listed):
+        raise CoreInvarianceError(
+            f"NUMBA_CACHE_DIR is {printable(place)!r}, and the image lists no compiled code there", hint=hint
+        )
     try:
         found = sums_of(directory)
     except OSError as error:
