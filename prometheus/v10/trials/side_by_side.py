@@ -31,8 +31,9 @@ class LineRow:
         collapses: experiments that collapsed, of ``experiments``.
         diversity_first: standard deviation of a gene over those who live, in the first quarter; ``diversity_last``.
         pace_first: trades in 1,000 agent-ticks, in the first quarter; ``pace_last``.
-        shown: histories that have shown a gain of the inherited line over this one; None of the inherited line itself.
-        effect: Cliff's delta of the inherited line over this one, mean over eras and histories.
+        over_random: Cliff's delta of the inherited line over random founding, mean over eras and histories; None of
+            other lines. ``over_shuffled`` likewise over shuffled returns.
+        shown_over_random: histories that have shown a gain over random founding; ``shown_over_shuffled`` likewise.
     """
 
     parents: str | None
@@ -49,8 +50,10 @@ class LineRow:
     diversity_last: float | None
     pace_first: float
     pace_last: float
-    shown: int | None
-    effect: float | None
+    over_random: float | None = None
+    shown_over_random: int | None = None
+    over_shuffled: float | None = None
+    shown_over_shuffled: int | None = None
 
 
 def run_side_by_side(
@@ -111,7 +114,13 @@ def _row(way: Parents, line: Line, found: Sequence[Lives]) -> LineRow:
     first = [figures for one in eras for figures in first_quarter(one)]
     last = [figures for one in eras for figures in last_quarter(one)]
     middle = [figures for one in eras for figures in one[len(first_quarter(one)) : len(one) - len(last_quarter(one))]]
-    over = [pair for one in found for pair in one.comparisons if pair.second is line and pair.path]
+    gains: dict[str, Any] = {}
+    if line is Line.INHERIT:
+        for name, second in (("over_random", Line.FRESH), ("over_shuffled", Line.NULL)):
+            over = [pair for one in found for pair in one.comparisons if pair.second is second and pair.path]
+            if over:
+                gains[name] = fmean(pair.path[-1].mean for pair in over)
+                gains[f"shown_{name}"] = sum(pair.shown_at is not None for pair in over)
     return LineRow(
         parents=None if line is Line.FRESH else way.value,
         line=line.value,
@@ -127,8 +136,7 @@ def _row(way: Parents, line: Line, found: Sequence[Lives]) -> LineRow:
         diversity_last=_diversity(last),
         pace_first=fmean(one.pace for one in first),
         pace_last=fmean(one.pace for one in last),
-        shown=sum(pair.shown_at is not None for pair in over) if over else None,
-        effect=fmean(pair.path[-1].mean for pair in over) if over else None,
+        **gains,
     )
 
 

@@ -119,7 +119,9 @@ def test_ways_of_founding_stand_side_by_side(tmp_path: Path) -> None:
         ("truncation", "inherit", 2, 12), (None, "fresh", 2, 6), ("truncation", "null", 2, 12),
         ("niches", "inherit", 2, 12), ("niches", "null", 2, 12),
     ]  # fmt: skip
-    assert all((row.effect is None) == (row.line == "inherit") for row in rows)
+    for row in rows:
+        gains = row.over_random, row.shown_over_random, row.over_shuffled, row.shown_over_shuffled
+        assert all((one is None) == (row.line != "inherit") for one in gains)
 
 
 def test_the_command_gives_what_its_schema_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -147,13 +147,15 @@ def _compared(data: list[dict[str, Any]], rows: list[LineRow], profile: str, *, 
     columns = (
         "parents", "line", "histories", "ROI % first quarter", "ROI % middle", "ROI % last quarter",
         "alive first quarter", "alive last quarter", "collapses", "of", "diversity first quarter",
-        "diversity last quarter", "trades first quarter", "trades last quarter", "gains shown", "effect",
+        "diversity last quarter", "trades first quarter", "trades last quarter", "over random",
+        "shown over random", "over shuffled", "shown over shuffled",
     )  # fmt: skip
     cells = [
         (
             one.parents, one.line, one.histories, 100 * one.roi_first, 100 * one.roi_middle, 100 * one.roi_last,
             one.alive_first, one.alive_last, one.collapses, one.experiments, one.diversity_first, one.diversity_last,
-            one.pace_first, one.pace_last, one.shown, one.effect,
+            one.pace_first, one.pace_last, one.over_random, one.shown_over_random, one.over_shuffled,
+            one.shown_over_shuffled,
         )
         for one in rows
     ]  # fmt: skip
