@@ -9,17 +9,4 @@ missing=()
 [ -x /usr/bin/chromium ] || missing+=(chromium)
 [ -d /usr/share/fonts/opentype/noto ] || missing+=(fonts-noto-cjk)
 
-if [ ${#missing[@]} -eq 0 ]; then
-    exit 0
-fi
-if [ "${1:-}" = --check ]; then
-    printf 'missing: %s\n' "${missing[*]}" >&2
-    exit 1
-fi
-if [ "$(id -u)" -ne 0 ]; then
-    printf 'please run: sudo apt-get install %s\n' "${missing[*]}" >&2
-    exit 1
-fi
-quiet=(env DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends)
-"${quiet[@]}" install "${missing[@]}" >/dev/null 2>&1 ||
-    { "${quiet[@]}" update >/dev/null && "${quiet[@]}" install "${missing[@]}" >/dev/null; }
+"$(dirname "$0")/../install-missing.sh" "${1:-}" ${missing[@]+"${missing[@]}"}
