@@ -17,7 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from prometheus.v10.base.processor import levels_of, processor_flags, runs_on
+from prometheus.v10.base.isolation import levels_of, processor_flags, runs_on
 from prometheus.v10.runs.workers.machine_code import seal_machine_code
 
 # Every rule of the world at work: reviews, deaths, births, fills, funding, both arms' bars alike.

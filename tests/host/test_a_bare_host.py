@@ -93,7 +93,7 @@ def test_a_run_compiles_nothing_that_the_image_does_not_hold(host, reference, le
 def test_a_manifest_says_which_machine_code_ran(host, reference):
     code = (
         "from prometheus.v10.evidence.writing.environment import probe\n"
-        "from prometheus.v10.base.processor import *\n"
+        "from prometheus.v10.base.isolation import *\n"
         "print(probe().host.extra['machine_code'], runs_on(X86_64_V3, processor_flags()))"
     )
     assert in_image(host, reference, code).split() in (["x86-64-v3", "True"], ["generic", "False"])

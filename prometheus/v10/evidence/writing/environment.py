@@ -23,7 +23,7 @@ from typing import Any
 from attrs import field, frozen
 
 from prometheus.v10.base.errors import ConfigError
-from prometheus.v10.base.processor import CPU_NAME
+from prometheus.v10.base.isolation import CPU_NAME
 from prometheus.v10.base.provenance import TreeState, tree_state
 from prometheus.v10.evidence.records.nulls import Nulls
 

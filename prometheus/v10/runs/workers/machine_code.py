@@ -2,7 +2,7 @@
 
 Numba unpickles its cache, so a file in it is code like any other. The build of an image compiles the world for each
 level of its architecture, and then writes the sha256 of every file beside the package. A process of the image chooses
-one level (`base.processor`), and compares the files of all levels before it loads one.
+one level (`base.isolation`), and compares the files of all levels before it loads one.
 Outside an image there is no such list: there the cache is private to the user and bound to the sources
 (`base.isolation`), and the known answer is computed with whatever was loaded (`runs.workers.known_answer`).
 """
@@ -18,7 +18,7 @@ from pathlib import Path
 import prometheus
 from prometheus.v10.base.errors import CoreInvarianceError
 from prometheus.v10.base.files import write_atomic
-from prometheus.v10.base.processor import LIST
+from prometheus.v10.base.isolation import LIST
 from prometheus.v10.base.text import printable
 
 SUMS = Path(prometheus.__file__).with_name(LIST)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from prometheus.v10.base.processor import (
+from prometheus.v10.base.isolation import (
     GENERIC,
     LIST,
     X86_64_V3,
