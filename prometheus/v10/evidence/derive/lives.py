@@ -17,6 +17,7 @@ from prometheus.v10.base.names import Artifact
 from prometheus.v10.evidence.derive.book import Book
 from prometheus.v10.evidence.derive.patterns import Patterns
 from prometheus.v10.evidence.derive.rows import FILES, collapse_findings, row_findings
+from prometheus.v10.evidence.derive.series.series_findings import fits
 from prometheus.v10.evidence.derive.series.series_of import series_of
 from prometheus.v10.evidence.derive.setting import Heard, Setting
 from prometheus.v10.evidence.derive.sharing import MOST_SHARES, Share, can_share, cut, hashed, in_processes
@@ -69,6 +70,7 @@ class Lives:
     Attributes:
         findings: file, line counted from 0 (None for the file as a whole), and what is wrong.
         lines: of each file; ``sha256`` of its bytes as they were parsed; ``rest`` the bytes behind its last newline.
+        series: whether each line of the population's series was held against its experiment, and is right.
     """
 
     findings: list[tuple[Artifact | str, int | None, str]] = field(default_factory=list)
@@ -78,6 +80,7 @@ class Lives:
     rest: dict[Artifact, int] = field(default_factory=dict)
     too_much: list[Artifact] = field(default_factory=list)
     hidden: Counter[str] = field(default_factory=Counter)
+    series: bool = False
 
     def say(self, where: Artifact | str, line: int | None, what: str) -> None:
         """Add a finding, unless its file has many already."""
@@ -95,7 +98,8 @@ def read_lives(
 
     Args:
         setting: what the manifest settles.
-        paths: where each file lies; one that is missing is said elsewhere.
+        paths: where each file lies; one that is missing is said elsewhere. The population's series may be among them:
+            several processes hold it against what they read, one process leaves that to others (`Lives.series`).
         rows: of the summary, by experiment; None where there is no summary.
         unfinished: the run was cut off, or failed: its last experiment may be filed in part.
         processes: at most so many; None takes as many as there are processors, where the files are large.
@@ -106,12 +110,14 @@ def read_lives(
     """
     size = sum(path.stat().st_size for path in paths.values())
     count = processes or (len(os.sched_getaffinity(0)) if size >= LARGE else 1)
+    alone = {artifact: path for artifact, path in paths.items() if artifact in FILES}
     if count > 1 and can_share():
-        shares = cut(paths, min(count * SHARES_EACH, MOST_SHARES))
-        found = _by_several(setting, paths, rows, shares, count, unfinished=unfinished) if len(shares) > 1 else None
+        shared = paths if setting.moments and not unfinished else alone
+        shares = cut(shared, min(count * SHARES_EACH, MOST_SHARES))
+        found = _by_several(setting, shared, rows, shares, count, unfinished=unfinished) if len(shares) > 1 else None
         if found is not None:
             return found
-    return _read(setting, paths, rows, unfinished=unfinished)
+    return _read(setting, alone, rows, unfinished=unfinished)
 
 
 def _by_several(
@@ -136,10 +142,11 @@ def _by_several(
     answers = in_processes(count, len(shares), work, lambda: sums.append(hashed(paths, shares)))
     if answers is None:
         return None
-    (digests, parts), whole = sums[0], Lives(sha256=sums[0][0])
+    digests, parts = sums[0]
+    whole = Lives(sha256=digests, series=Artifact.POPULATION_SERIES in paths)
     for (part, heard), share, said in zip(answers, shares, parts, strict=True):
         whole.told.update(part.told)
-        cut_short = share.past is not None and any(part.rest.values())
+        cut_short = any(part.rest.values()) and (share.past is not None or part.rest.get(Artifact.POPULATION_SERIES))
         odd = part.findings or part.too_much or part.hidden or cut_short or part.sha256 != said
         if odd or not all(map(share.has, part.told)) or not setting.hear(heard):
             return None
@@ -247,7 +254,13 @@ def _experiment(  # noqa: C901  (what is known decides what is checked)
     if row is not None and known and book.totals.whole:
         for what in row_findings(book, row, ticks):
             found.say(Artifact.SUMMARY, None, f"experiment {experiment}: {what}")
-    found.told[experiment] = _told(book, ticks, completed=completed)
+    told = _told(book, ticks, completed=completed)
+    if Artifact.POPULATION_SERIES in parts:
+        part = parts[Artifact.POPULATION_SERIES]
+        if len(part.lines) != 1 or not fits(part.lines[0], setting, experiment, told.series, row):
+            found.say(Artifact.POPULATION_SERIES, part.first, "it is not what the experiment's events make of it")
+        told.series = {}
+    found.told[experiment] = told
 
 
 def _wholly_filed(book: Book, lines: Mapping[Artifact, list[str]]) -> bool:

@@ -75,7 +75,8 @@ def derive(
     """
     manifest = documents.manifest
     rows = rows_of(documents.summary, report, run_dir / Artifact.SUMMARY)
-    lives = read_lives(setting, {name: paths[name] for name in FILES if name in paths}, rows, unfinished=unfinished)
+    files = {name: paths[name] for name in (*FILES, Artifact.POPULATION_SERIES) if name in paths}
+    lives = read_lives(setting, files, rows, unfinished=unfinished)
     for where, line, what in lives.findings:
         report.fail(run_dir / where, what if line is None else f"line {line + 1}: {what}")
     for name, count in lives.hidden.items():
@@ -94,10 +95,10 @@ def derive(
         if Artifact.FOUNDERS in paths and ERA in manifest:
             told = _Sayer(report, run_dir / Artifact.FOUNDERS)
             check_founders(paths[Artifact.FOUNDERS], manifest, setting, lives.told, told, unfinished=unfinished)
-    if Artifact.POPULATION_SERIES in paths:
+    if Artifact.POPULATION_SERIES in paths and not lives.series:
         told = _Sayer(report, run_dir / Artifact.POPULATION_SERIES)
-        series = paths[Artifact.POPULATION_SERIES]
-        check_series(series, setting, lives.told, rows, told, unfinished=unfinished)
+        series = {experiment: one.series for experiment, one in lives.told.items()}
+        check_series(paths[Artifact.POPULATION_SERIES], setting, series, rows, told, unfinished=unfinished)
     whole = not lives.findings and not lives.too_much
     if manifest.get("status") != "running" and not unfinished and whole:
         _check_results(run_dir, setting, documents, lives, report, say, rows=rows is not None)

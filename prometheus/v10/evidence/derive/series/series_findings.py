@@ -16,7 +16,7 @@ from typing import Any
 from prometheus.v10.base.names import Schema
 from prometheus.v10.base.reading import LARGE, read_whole
 from prometheus.v10.evidence.derive.lines import REASONS
-from prometheus.v10.evidence.derive.lives import Told
+from prometheus.v10.evidence.derive.series.series_spelling import asserted_in
 from prometheus.v10.evidence.derive.setting import Setting
 from prometheus.v10.evidence.derive.typed import differing, is_count, is_real, shown, table
 from prometheus.v10.evidence.records.canonical import is_canonical
@@ -26,6 +26,8 @@ from prometheus.v10.evidence.schemas.schema_file import schema_of
 
 Say = Callable[[str], None]
 Row = Mapping[str, Any]
+Series = Mapping[str, Any]
+"""What the events of one experiment make of its population at each moment (`series_of`)."""
 MONEY = ("reserve", "total", "long", "short", "fees", "slippage", "funding")
 CENT = 0.01
 """Money is rounded to it."""
@@ -34,7 +36,7 @@ MOST_SAID = 5
 
 
 def check_series(
-    path: Path, setting: Setting, told: Mapping[int, Told], rows: Mapping[int, Row] | None, say: Say, *,
+    path: Path, setting: Setting, told: Mapping[int, Series], rows: Mapping[int, Row] | None, say: Say, *,
     unfinished: bool,
 ) -> None:  # fmt: skip
     """Say everything that is wrong with the file.
@@ -42,7 +44,7 @@ def check_series(
     Args:
         path: where it lies, or where it was unpacked.
         setting: of the run's experiments.
-        told: what its event files say.
+        told: what its event files make of each experiment's population (`series_of`); empty where they do not say.
         rows: of the summary, by experiment; None where there is no summary.
         say: hears what is wrong, with the number of the line.
         unfinished: the run was cut off, or failed: the last line may be missing, or cut.
@@ -63,8 +65,27 @@ def check_series(
         say(f"{len(lines)} lines, and {len(experiments)} experiments")
     for number, (line, experiment) in enumerate(zip(lines, experiments, strict=False)):
         row = None if rows is None else rows.get(experiment)
+        if fits(line.decode("latin-1"), setting.at(experiment), experiment, told[experiment], row):
+            continue
         for what in _wrong(line, setting.at(experiment), experiment, told[experiment], row)[:MOST_SAID]:
             say(f"line {number + 1}: {what}")
+
+
+def fits(line: str, setting: Setting, experiment: int, series: Series, row: Row | None) -> bool:
+    """Whether a line is as it must be; whoever wants to know why not looks at it closely (`check_series`).
+
+    Args:
+        line: without its newline, one character a byte.
+        setting: of the experiment.
+        experiment: its number.
+        series: what its events make of its population; nothing fits an empty one.
+        row: of the summary; None where there is none.
+    """
+    sums = asserted_in(line, setting, experiment, series) if series else None
+    if sums is None:
+        return False
+    record = {**series, **sums}
+    return not _impossible(record, setting) and (row is None or not _unlike(record, row))
 
 
 def check_series_alone(path: Path, setting: Setting, rows: Mapping[int, Row], say: Say) -> None:
@@ -88,7 +109,8 @@ def check_series_alone(path: Path, setting: Setting, rows: Mapping[int, Row], sa
             say(f"line {number + 1}: {what}")
 
 
-def _wrong(line: bytes, setting: Setting, experiment: int, told: Told | None, row: Row | None) -> list[str]:
+def _wrong(line: bytes, setting: Setting, experiment: int, series: Series | None, row: Row | None) -> list[str]:
+    """What is wrong with a line; ``series`` is None where there are no events to derive one from."""
     try:
         record = json.loads(line)
     except (ValueError, RecursionError) as error:
@@ -105,10 +127,9 @@ def _wrong(line: bytes, setting: Setting, experiment: int, told: Told | None, ro
         "arm": setting.arm,
         "null_reasons": {},
     }
-    if told is not None and told.whole:
-        derived |= told.series
+    derived |= series or {}
     found = differing(record, derived)
-    if told is None and row is not None:
+    if series is None and row is not None:
         found += _unlike_its_row(record, row, setting)
     odd = [name for name in MONEY if len(record[name]) != len(record["ticks"]) or not all(map(_cents, record[name]))]
     if odd:
