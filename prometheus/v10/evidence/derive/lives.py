@@ -7,7 +7,7 @@ import json
 import os
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -69,7 +69,8 @@ class Lives:
 
     Attributes:
         findings: file, line counted from 0 (None for the file as a whole), and what is wrong.
-        lines: of each file; ``sha256`` of its bytes as they were parsed; ``rest`` the bytes behind its last newline.
+        lines: of each file; ``rest`` the bytes behind its last newline.
+        sha256: of a file's bytes as they were parsed, unless it was hashed before (`read_lives`).
         series: whether each line of the population's series was held against its experiment, and is right.
     """
 
@@ -92,7 +93,7 @@ class Lives:
 
 def read_lives(
     setting: Setting, paths: Mapping[Artifact, Path], rows: Mapping[int, Mapping[str, Any]] | None, *,
-    unfinished: bool = False, processes: int | None = None,
+    unfinished: bool = False, processes: int | None = None, own: Container[str] = (),
 ) -> Lives:  # fmt: skip
     """Read all event files of a run.
 
@@ -103,6 +104,7 @@ def read_lives(
         rows: of the summary, by experiment; None where there is no summary.
         unfinished: the run was cut off, or failed: its last experiment may be filed in part.
         processes: at most so many; None takes as many as there are processors, where the files are large.
+        own: files that nobody else can change, and that were hashed: their sha256 is not taken again.
 
     Raises:
         OSError: when a file cannot be read.
@@ -111,18 +113,21 @@ def read_lives(
     size = sum(path.stat().st_size for path in paths.values())
     count = processes or (len(os.sched_getaffinity(0)) if size >= LARGE else 1)
     alone = {artifact: path for artifact, path in paths.items() if artifact in FILES}
+    foreign = {artifact for artifact in paths if artifact not in own}
     if count > 1 and can_share():
         shared = paths if setting.moments and not unfinished else alone
         shares = cut(shared, min(count * SHARES_EACH, MOST_SHARES))
-        found = _by_several(setting, shared, rows, shares, count, unfinished=unfinished) if len(shares) > 1 else None
+        found = None
+        if len(shares) > 1:
+            found = _by_several(setting, shared, rows, shares, count, foreign, unfinished=unfinished)
         if found is not None:
             return found
-    return _read(setting, alone, rows, unfinished=unfinished)
+    return _read(setting, alone, rows, foreign, unfinished=unfinished)
 
 
 def _by_several(
     setting: Setting, paths: Mapping[Artifact, Path], rows: Mapping[int, Mapping[str, Any]] | None,
-    shares: Sequence[Share], count: int, *, unfinished: bool,
+    shares: Sequence[Share], count: int, foreign: Set[str], *, unfinished: bool,
 ) -> Lives | None:  # fmt: skip
     """Everything, by ``count`` processes; None when anything asks for one that reads all of it.
 
@@ -137,9 +142,11 @@ def _by_several(
         counted[0] = _deaths_before(paths, share, *counted[0])
         mine = None if rows is None else {at: row for at, row in rows.items() if share.has(at)}
         last = unfinished and number == len(shares) - 1
-        return _read(setting, paths, mine, unfinished=last, share=share, before=counted[0][1]), setting.heard()
+        found = _read(setting, paths, mine, foreign, unfinished=last, share=share, before=counted[0][1])
+        return found, setting.heard()
 
-    answers = in_processes(count, len(shares), work, lambda: sums.append(hashed(paths, shares)))
+    asked = {artifact: path for artifact, path in paths.items() if artifact in foreign}
+    answers = in_processes(count, len(shares), work, lambda: sums.append(hashed(asked, shares)))
     if answers is None:
         return None
     digests, parts = sums[0]
@@ -150,15 +157,15 @@ def _by_several(
         odd = part.findings or part.too_much or part.hidden or cut_short or part.sha256 != said
         if odd or not all(map(share.has, part.told)) or not setting.hear(heard):
             return None
-        for artifact in digests:
+        for artifact in paths:
             whole.lines[artifact] = whole.lines.get(artifact, 0) + part.lines[artifact]
             whole.rest[artifact] = part.rest[artifact]
     return whole
 
 
 def _read(
-    setting: Setting, paths: Mapping[Artifact, Path], rows: Mapping[int, Mapping[str, Any]] | None, *,
-    unfinished: bool, share: Share | None = None, before: int = 0,
+    setting: Setting, paths: Mapping[Artifact, Path], rows: Mapping[int, Mapping[str, Any]] | None,
+    foreign: Set[str], *, unfinished: bool, share: Share | None = None, before: int = 0,
 ) -> Lives:  # fmt: skip
     """All experiments, or those of a share; ``before``: deaths that the run filed before it."""
     found = Lives()
@@ -167,13 +174,16 @@ def _read(
     files: dict[Artifact, EventFile] = {}
     try:
         for artifact, path in paths.items():
-            files[artifact] = EventFile(path, None if share is None else share.spans[artifact])
+            span = None if share is None else share.spans[artifact]
+            files[artifact] = EventFile(path, span, hashing=artifact in foreign)
         for experiment in _experiments(files, rows, found):
             parts = {artifact: file.part(experiment) for artifact, file in files.items()}
             last = unfinished and _next(files) is None
             _experiment(setting, experiment, parts, rows, found, before, last=last)
         for artifact, file in files.items():
-            found.sha256[artifact] = file.finish()
+            digest = file.finish()
+            if artifact in foreign:
+                found.sha256[artifact] = digest
             found.lines[artifact], found.rest[artifact] = file.count, file.rest
             if file.too_much:
                 found.too_much.append(artifact)

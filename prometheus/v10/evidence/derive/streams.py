@@ -46,8 +46,8 @@ class EventFile:
         wrong: line number and what is wrong with it, of lines that belong to no experiment or to one that is over.
     """
 
-    def __init__(self, path: Path, span: tuple[int, int] | None = None) -> None:
-        self.path = path
+    def __init__(self, path: Path, span: tuple[int, int] | None = None, *, hashing: bool = True) -> None:
+        self.path, self._hashing = path, hashing
         self.count, self.rest = 0, 0
         self.wrong: list[tuple[int, str]] = []
         self.too_much = False
@@ -77,11 +77,11 @@ class EventFile:
         return None if self._held is None else self._held.experiment
 
     def finish(self) -> str:
-        """Read what is left, and return the sha256 of all bytes."""
+        """Read what is left, and return the sha256 of all bytes, unless it was not to be taken."""
         while (left := self.next_experiment()) is not None:
             self.part(left + 1)
         self.rest = self._source.size - self._source.end
-        if self.rest and not self._source.overlong:
+        if self.rest and self._hashing and not self._source.overlong:
             at = self._source.end
             while block := os.pread(self._fd, min(1 << 20, self._source.size - at), at):
                 self._sha256.update(block)
@@ -96,7 +96,8 @@ class EventFile:
         part: Part | None = None
         began, mark = 0, ""
         for whole in self._source.wholes():
-            self._sha256.update(whole)
+            if self._hashing:
+                self._sha256.update(whole)
             lines = whole.decode("latin-1").split("\n")
             lines.pop()
             for number, line in enumerate(lines, self.count):

@@ -5,7 +5,7 @@ Standard library only.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,7 +57,7 @@ class Derivation:
 
 def derive(
     run_dir: Path, setting: Setting, documents: Documents, paths: Mapping[Artifact, Path], report: VerifyReport, *,
-    unfinished: bool,
+    unfinished: bool, own: Container[str] = (),
 ) -> Derivation:  # fmt: skip
     """Derive what can be, and say everything that differs.
 
@@ -68,6 +68,7 @@ def derive(
         paths: where its files of lines lie: unpacked where they are compressed.
         report: where findings go.
         unfinished: the run was cut off, or failed: its last experiment may be filed in part.
+        own: files that this process unpacked, and hashed as it did.
 
     Raises:
         OSError: when a file cannot be read.
@@ -76,7 +77,7 @@ def derive(
     manifest = documents.manifest
     rows = rows_of(documents.summary, report, run_dir / Artifact.SUMMARY)
     files = {name: paths[name] for name in (*FILES, Artifact.POPULATION_SERIES) if name in paths}
-    lives = read_lives(setting, files, rows, unfinished=unfinished)
+    lives = read_lives(setting, files, rows, unfinished=unfinished, own=own)
     for where, line, what in lives.findings:
         report.fail(run_dir / where, what if line is None else f"line {line + 1}: {what}")
     for name, count in lives.hidden.items():

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from contextlib import ExitStack
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,6 @@ from prometheus.v10.evidence.chains.absences import (
     find_codec,
     is_raw_part,
     lines_may_go,
-    unpack,
 )
 from prometheus.v10.evidence.chains.ledger_view import LedgerView
 from prometheus.v10.evidence.chains.own_ledger import ledger_of
@@ -41,6 +40,7 @@ from prometheus.v10.evidence.records.nulls import violations
 from prometheus.v10.evidence.records.series.moments import SERIES
 from prometheus.v10.evidence.records.verify_manifest import check_manifest
 from prometheus.v10.evidence.schemas.schema_file import schema_of
+from prometheus.v10.evidence.verify.unpacking import Unpacking
 from prometheus.v10.evidence.verify.verify_derived import (
     Documents,
     as_written,
@@ -80,9 +80,9 @@ def verify_run(
     run_dir = run_dir.absolute()
     report = VerifyReport(run_dir, "run")
     try:
-        with ExitStack() as scratch:
+        with closing(Unpacking()) as unpacking:
             view = ledger_of(run_dir, report, ledger, look=look_for_ledger)
-            _Run(run_dir, report, progress, scratch).verify(view)
+            _Run(run_dir, report, progress, unpacking).verify(view)
     except PrometheusError as error:
         report.error(run_dir, error.message)
     except OSError as error:
@@ -95,10 +95,9 @@ def verify_run(
 class _Run:
     """One verification: what was read so far, and where to say what is wrong."""
 
-    def __init__(self, run_dir: Path, report: VerifyReport, progress: Progress | None, scratch: ExitStack) -> None:
+    def __init__(self, run_dir: Path, report: VerifyReport, progress: Progress | None, unpacking: Unpacking) -> None:
         self.dir = run_dir
-        self._leave = scratch
-        self._scratch: Path | None = None
+        self._unpacking = unpacking
         self.report = report
         self.progress = progress
         self.present: dict[str, os.stat_result] = {}
@@ -159,6 +158,10 @@ class _Run:
             return None
         self.sums = sums
         self._check_filelist(sums)
+        for name in sums:
+            if name + PACKED_SUFFIX in self.present:
+                self._check_packed(name, sums[name], ledger)
+        self._unpacking.begin()
         for name, digest in sums.items():
             self._check_file(name, digest, ledger)
         for name in sorted(self.present.keys() - sums.keys() - {Artifact.SHA256SUMS.value}):
@@ -176,8 +179,6 @@ class _Run:
 
     def _check_file(self, name: str, digest: str, ledger: LedgerView | None) -> None:
         packed = name + PACKED_SUFFIX in self.present
-        if packed:
-            self._check_packed(name, digest, ledger)
         if name in self.present and name in EVENT_STREAMS:
             self.unhashed[name] = digest
         elif name in self.present:
@@ -221,24 +222,15 @@ class _Run:
             held = f"its own sha256 is the one in the {where}" if known else "no ledger vouches for it"
             self.report.error(place, f"could not look inside: nothing here reads zstd; {held}")
             return
-        self.unpacked[name] = self._aside() / str(len(self.unpacked))
         size = self.listed[name].size if name in self.listed else 0
-        try:
-            with self.unpacked[name].open("wb") as target:
-                found = unpack(place, size, target.write, codec)
-        except ValueError as error:
-            self.report.fail(place, str(error))
-            return
-        if found != digest:
-            self.report.fail(place, "unpacked, its sha256 is not the sealed one: it was changed")
+        self.unpacked[name] = self._unpacking.ask(place, size, codec)
 
-    def _aside(self) -> Path:
-        """Where compressed files are unpacked: made for the first one, gone when the verification ends."""
-        if self._scratch is None:
-            from tempfile import TemporaryDirectory  # noqa: PLC0415  (few runs need one)
-
-            self._scratch = Path(self._leave.enter_context(TemporaryDirectory(prefix="verify-")))
-        return self._scratch
+    def _check_unpacked(self) -> None:
+        for place, found in self._unpacking.end().items():
+            if isinstance(found, ValueError):
+                self.report.fail(place, str(found))
+            elif found != self.sums[place.name.removesuffix(PACKED_SUFFIX)]:
+                self.report.fail(place, "unpacked, its sha256 is not the sealed one: it was changed")
 
     def _ledger_name(self, name: str) -> str:
         return f"{self.dir.parent.name}/{self.dir.name}/{name}"
@@ -308,6 +300,7 @@ class _Run:
         fingerprint = self._object(Artifact.FINGERPRINT, Schema.FINGERPRINT)
         telemetry = self._object(Artifact.TELEMETRY, Schema.TELEMETRY)
         setting = None if manifest is None else setting_in(manifest, self.dir.name, self.report, self.dir)
+        self._check_unpacked()
         if manifest is not None and setting is not None:
             self._derive(setting, Documents(manifest, summary, telemetry, fingerprint))
         if setting is None or not setting.survivors:
@@ -334,13 +327,12 @@ class _Run:
             return
         failed = documents.manifest.get("status") == "failed" and documents.summary is None
         unfinished = self.cut_off or failed
-        derived = derive(self.dir, setting, documents, paths, self.report, unfinished=unfinished)
+        derived = derive(self.dir, setting, documents, paths, self.report, unfinished=unfinished, own=self.unpacked.keys())
         self.orders = derived.orders
-        for artifact, digest in derived.lives.sha256.items():
-            if artifact in self.unhashed and self.unhashed.pop(artifact) != digest:
-                self.report.fail(self.dir / artifact, "its sha256 is not the sealed one: it was changed")
-            elif artifact in self.unpacked and digest != self.sums.get(artifact):
-                self.report.fail(self.dir / artifact, "unpacked, its sha256 is not the sealed one: it was changed")
+        for artifact in derived.lives.lines:
+            digest = derived.lives.sha256.get(artifact)  # None of what was hashed when it was unpacked
+            if digest is not None and self.unhashed.pop(artifact, digest) != digest:
+                self.report.fail(self.dir / artifact, CHANGED)
             if self.progress is not None:
                 self.progress(paths[artifact].stat().st_size)
         for artifact, rest in derived.lives.rest.items():
@@ -355,7 +347,7 @@ class _Run:
         """Event files that nothing parsed to their end."""
         for name, digest in self.unhashed.items():
             if file_sha256(self.dir / name, progress=self.progress) != digest:
-                self.report.fail(self.dir / name, "its sha256 is not the sealed one: it was changed")
+                self.report.fail(self.dir / name, CHANGED)
 
     def _read_streams(self) -> None:
         for artifact in STREAMS:
