@@ -19,8 +19,8 @@ from prometheus.v10.evidence.records.canonical import spell
 REVIEW = "quarterly_review"
 T = TypeVar("T")
 
-_PLAIN, _TEXT, _OBJECT = r"[^,{\[]*", r'"[^"]*"', r"\{[^}]*\}"
-_REAL, _COUNT, _SHA256 = r"(-?\d+(?:\.\d+)?(?:e[+-]\d+)?)", r"(\d{1,18})", r'"([0-9a-f]{64})"'
+_PLAIN, _TEXT, _OBJECT = r"[^,{\[]*+", r'"[^"]*+"', r"\{[^}]*+\}"
+_REAL, _COUNT, _SHA256 = r"(-?\d++(?:\.\d++)?+(?:e[+-]\d++)?+)", r"(\d{1,18})", r'"([0-9a-f]{64})"'
 _MONEY = {"fees_paid": _REAL, "final_capital": _REAL, "funding_paid": _REAL, "slippage_paid": _REAL}
 _COMMON = {
     "agent_id": _TEXT, "arm": _TEXT, "experiment": _PLAIN, "genome_sha256": _SHA256, "initial_capital": _PLAIN,
@@ -29,9 +29,9 @@ _COMMON = {
 }  # fmt: skip
 DEATH_FIELDS = _COMMON | _MONEY | {
     "age_ticks": _PLAIN, "api_error_count_so_far": _PLAIN, "birth_tick": _PLAIN,
-    "capital_triplet": r'\{"allocated_capital":' + _REAL + r",[^}]*\}",
+    "capital_triplet": r'\{"allocated_capital":' + _REAL + r",[^}]*+\}",
     "death_reason": '"(quarterly_review|capital_depleted|liquidation)"', "death_reason_source": _TEXT,
-    "fence_block_rate_summary": r"(\[[^\]]*\])", "genome_index": _COUNT, "has_position": _PLAIN, "last_signal": _REAL,
+    "fence_block_rate_summary": r"(\[[^\]]*+\])", "genome_index": _COUNT, "has_position": _PLAIN, "last_signal": _REAL,
     "position_side": '(null|"long"|"short")', "roi_lifetime": _PLAIN, "roi_period": _PLAIN, "state_final": _TEXT,
     "tick": _COUNT, "trades": _COUNT, "ts_utc": '"([^"]*)"', "wins": _COUNT,
 }  # fmt: skip
@@ -45,7 +45,9 @@ SURVIVOR_FIELDS = _COMMON | _MONEY | {
     "period_capital": _PLAIN, "roi_lifetime": _PLAIN, "tick": _PLAIN, "trades": _COUNT, "ts_utc": '"([^"]*)"',
     "wins": _COUNT,
 }  # fmt: skip
-"""What each field of a line looks like; a group around what the line asserts, in the order of the names."""
+"""What each field of a line looks like; a group around what the line asserts, in the order of the names.
+
+No quantifier gives back what it took: each ends before a character that it cannot take."""
 
 
 class Died(NamedTuple):
@@ -108,7 +110,7 @@ Column = tuple[str, ...]
 def _died(lines: Sequence[str], said: Sequence[Column]) -> Iterator[Died]:
     allocated, reason, fees, fences, final, funding, agent, sha256, signal, side, slip, tick, trades, ts, wins = said
     return _rows(
-        Died, lines, map(int, tick), map(REVIEW.__eq__, reason), map(int, agent), reason, map(float, allocated),
+        Died, lines, _few(int, tick), _few(REVIEW.__eq__, reason), map(int, agent), reason, _few(float, allocated),
         map(float, fees), fences, map(float, final), map(float, funding), sha256, map(float, signal), side,
         map(float, slip), map(int, trades), ts, map(int, wins),
     )  # fmt: skip
@@ -117,7 +119,7 @@ def _died(lines: Sequence[str], said: Sequence[Column]) -> Iterator[Died]:
 def _born(lines: Sequence[str], said: Sequence[Column]) -> Iterator[Born]:
     sha256, initial, mutated, parent_sha256, parent_id, tick, ts = said
     return _rows(
-        Born, lines, map(int, tick), parent_id, sha256, parent_sha256, map(int, mutated), map(float, initial), ts
+        Born, lines, _few(int, tick), parent_id, sha256, parent_sha256, map(int, mutated), map(float, initial), ts
     )
 
 
@@ -127,6 +129,11 @@ def _survived(lines: Sequence[str], said: Sequence[Column]) -> Iterator[Survived
         Survived, lines, map(int, agent), map(float, fees), map(float, final), map(float, funding), sha256,
         map(float, slip), map(int, trades), ts, map(int, wins),
     )  # fmt: skip
+
+
+def _few(make: Callable[[str], object], column: Column) -> Iterator[object]:
+    """What is made of a column that says the same over and over."""
+    return map({text: make(text) for text in set(column)}.__getitem__, column)
 
 
 def _rows(made: type[T], lines: Sequence[str], *columns: Iterable[object]) -> Iterator[T]:
