@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import socket
 import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -385,7 +384,7 @@ class Lock:
         try:
             self._wait(fd, attempts, pause)
             self._files.ftruncate(fd, 0)
-            self._files.write(fd, f"{self._who}, pid {os.getpid()} on {socket.gethostname()}\n".encode())
+            self._files.write(fd, f"{self._who}, pid {os.getpid()} on {os.uname().nodename}\n".encode())
         except BaseException as error:
             self._files.close(fd)
             if isinstance(error, OSError):

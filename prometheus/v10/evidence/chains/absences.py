@@ -19,7 +19,6 @@ import importlib
 import io
 import os
 import re
-import subprocess
 from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -101,6 +100,8 @@ class _Unpacking(io.RawIOBase, BinaryIO):
     """What ``zstd -dc`` says to a file; it is at its end only when the command says that all was well."""
 
     def __init__(self, command: str, path: Path, mode: str) -> None:
+        import subprocess  # noqa: PLC0415  (a module reads zstd where there is one)
+
         super().__init__()
         with path.open(mode) as source:
             self._child = subprocess.Popen(

@@ -21,7 +21,7 @@ from prometheus.v10.evidence.derive.series.series_findings import fits
 from prometheus.v10.evidence.derive.series.series_of import series_of
 from prometheus.v10.evidence.derive.setting import Heard, Setting
 from prometheus.v10.evidence.derive.sharing import MOST_SHARES, Share, can_share, cut, hashed, in_processes
-from prometheus.v10.evidence.derive.streams import EventFile, as_bytes, lines_between
+from prometheus.v10.evidence.derive.streams import EventFile, Part, as_bytes, lines_between
 from prometheus.v10.evidence.derive.typed import is_count
 
 LARGE = 2 * 1024 * 1024
@@ -264,13 +264,16 @@ def _experiment(  # noqa: C901  (what is known decides what is checked)
     if row is not None and known and book.totals.whole:
         for what in row_findings(book, row, ticks):
             found.say(Artifact.SUMMARY, None, f"experiment {experiment}: {what}")
-    told = _told(book, ticks, completed=completed)
+    told = found.told[experiment] = _told(book, ticks, completed=completed)
     if Artifact.POPULATION_SERIES in parts:
-        part = parts[Artifact.POPULATION_SERIES]
-        if len(part.lines) != 1 or not fits(part.lines[0], setting, experiment, told.series, row):
-            found.say(Artifact.POPULATION_SERIES, part.first, "it is not what the experiment's events make of it")
-        told.series = {}
-    found.told[experiment] = told
+        _hold_series(parts[Artifact.POPULATION_SERIES], setting, told, row, found)
+
+
+def _hold_series(part: Part, setting: Setting, told: Told, row: Mapping[str, Any] | None, found: Lives) -> None:
+    """Hold an experiment's line of the population's series against its events; nothing else needs those figures."""
+    if len(part.lines) != 1 or not fits(part.lines[0], setting, part.experiment, told.series, row):
+        found.say(Artifact.POPULATION_SERIES, part.first, "it is not what the experiment's events make of it")
+    told.series = {}
 
 
 def _wholly_filed(book: Book, lines: Mapping[Artifact, list[str]]) -> bool:

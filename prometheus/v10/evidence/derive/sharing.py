@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import pickle
 import re
 import signal
 import sys
@@ -149,6 +148,8 @@ def in_processes(
         work: called with a number; what it returns is pickled.
         meanwhile: what this process does before it takes a share itself.
     """
+    import pickle  # noqa: PLC0415  (most runs are too small to be shared)
+
     tickets, fill = os.pipe()
     os.write(fill, bytes(range(shares)))
     os.close(fill)
@@ -186,6 +187,8 @@ def _take(tickets: int, work: Callable[[int], Any]) -> dict[int, Any]:
 
 def _help(tickets: int, work: Callable[[int], Any], out: int) -> NoReturn:
     """The life of a helper: nothing of the program that asked runs in it again, whatever happens."""
+    import pickle  # noqa: PLC0415
+
     try:
         with open(out, "wb") as file:
             file.write(pickle.dumps(_take(tickets, work), pickle.HIGHEST_PROTOCOL))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from threading import Thread
 
 from prometheus.v10.evidence.chains.absences import Codec, unpack
@@ -27,6 +26,8 @@ class Unpacking:
     def ask(self, packed: Path, size: int, codec: Codec) -> Path:
         """Where a compressed file will lie unpacked; ``size`` is how many bytes it must hold."""
         if self._aside is None:
+            from tempfile import TemporaryDirectory
+
             self._aside = Path(self._leave.enter_context(TemporaryDirectory(prefix="verify-")))
         target = self._aside / str(len(self._asked))
         self._asked.append((packed, size, codec, target))

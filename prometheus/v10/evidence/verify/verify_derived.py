@@ -15,8 +15,6 @@ from prometheus.v10.base.names import EVENT_STREAMS, Artifact, Schema, required
 from prometheus.v10.evidence.derive.derived_run import Say, check_outcome, check_plan, check_summary, pooled_of
 from prometheus.v10.evidence.derive.derived_telemetry import fingerprint_findings, telemetry_findings
 from prometheus.v10.evidence.derive.eras.founded import ERA, check_founders
-from prometheus.v10.evidence.derive.judged.judged_run import check_batches, check_judging, records_owed
-from prometheus.v10.evidence.derive.judged.judging import Judging, UnsettledError, judging_of
 from prometheus.v10.evidence.derive.lives import Lives, read_lives
 from prometheus.v10.evidence.derive.orders import Orders
 from prometheus.v10.evidence.derive.rows import FILES
@@ -26,8 +24,6 @@ from prometheus.v10.evidence.derive.typed import is_count
 from prometheus.v10.evidence.records.canonical import pretty_bytes
 from prometheus.v10.evidence.records.findings import VerifyReport
 from prometheus.v10.evidence.schemas.schema_file import schema_of
-from prometheus.v10.evidence.verify.verify_judged import check_reference
-from prometheus.v10.evidence.verify.verify_verdicts import check_verdicts
 
 MOST_SAID = 40
 """Findings of one artifact that are spelt out."""
@@ -88,9 +84,10 @@ def derive(
         report.note(run_dir, "manifest version 1: it filed no survivors, so less of it can be derived")
         return Derivation(lives)
     say = _Sayer(report, run_dir / Artifact.MANIFEST)
-    if isinstance(setting, Judging):
-        check_judging(setting, manifest, say)
-        check_reference(setting, lives.told, run_dir, say)
+    if is_stage2(manifest, run_dir.name):
+        from prometheus.v10.evidence.verify import verify_judged as judged
+
+        judged.check_judged(setting, manifest, lives.told, run_dir, say)
     else:
         check_plan(manifest, say)
         if Artifact.FOUNDERS in paths and ERA in manifest:
@@ -139,15 +136,18 @@ def setting_in(manifest: dict[str, Any], run_id: str, report: VerifyReport, run_
     # A manifest of the version before promised less; what it does not settle cannot be derived.
     old = manifest.get("schema") == Schema.MANIFEST_1.value
     what, excused = "it does not settle world, window, market and seeds as it must", old
-    try:
-        if not is_stage2(manifest, run_id):
-            setting = setting_of(manifest)
-        elif old:
-            setting, what = None, "stage 2, manifest version 1: it filed no survivors, so less can be derived"
-        else:
+    setting: Setting | None = None
+    if not is_stage2(manifest, run_id):
+        setting = setting_of(manifest)
+    elif old:
+        what = "stage 2, manifest version 1: it filed no survivors, so less can be derived"
+    else:
+        from prometheus.v10.evidence.derive.judged.judging import UnsettledError, judging_of
+
+        try:
             setting = judging_of(manifest)
-    except UnsettledError as error:
-        setting, what, excused = None, f"stage 2: {error.what}", error.excused
+        except UnsettledError as error:
+            what, excused = f"stage 2: {error.what}", error.excused
     if setting is None:
         say = report.note if excused else report.fail
         say(run_dir / Artifact.MANIFEST, what)
@@ -159,11 +159,10 @@ def _check_results(
 ) -> None:
     """What the run came to, by its documents, against what its event files hold."""
     manifest = documents.manifest
-    if isinstance(setting, Judging):
-        check_batches(setting, lives.told, say)
-        if all(one.whole for one in lives.told.values()):
-            check_verdicts(setting, manifest, lives.told, run_dir, say)
-        pooled = records_owed(setting, manifest, lives.told)
+    if is_stage2(manifest, run_dir.name):
+        from prometheus.v10.evidence.verify import verify_judged as judged
+
+        pooled = judged.check_judged_results(setting, manifest, lives.told, run_dir, say)
     else:
         pooled = pooled_of(manifest, lives.told)
     check_outcome(manifest, lives, setting, pooled, say)

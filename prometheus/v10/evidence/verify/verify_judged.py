@@ -1,4 +1,4 @@
-"""Whom a run of stage 2 says that it judged, against the snapshot where it lies in the run's root.
+"""A run of stage 2: its plan and what it came to, and whom it says that it judged, against the snapshot in its root.
 
 A snapshot that is not there (a copy of a run, or retention) is no finding: what is asserted of it then is listed in
 `prometheus.v10.evidence.derive.free`. Standard library only.
@@ -16,17 +16,55 @@ from prometheus.v10.base.reading import SMALL, read_if_there
 from prometheus.v10.evidence.chains.ledger_view import LedgerView
 from prometheus.v10.evidence.chains.pool_from import lines_from
 from prometheus.v10.evidence.derive.derived_run import Say, equal
-from prometheus.v10.evidence.derive.judged.judged_run import SNAPSHOT
+from prometheus.v10.evidence.derive.judged.judged_run import SNAPSHOT, check_batches, check_judging, records_owed
 from prometheus.v10.evidence.derive.judged.judging import SNAPSHOT_ID, Judging, told
 from prometheus.v10.evidence.derive.lives import Told
+from prometheus.v10.evidence.derive.setting import Setting
 from prometheus.v10.evidence.derive.typed import shown, table
 from prometheus.v10.evidence.records.canonical import strict_loads
+from prometheus.v10.evidence.verify.verify_verdicts import check_verdicts
 
 _GENOME = re.compile(rb'"genome_sha256":"([0-9a-f]{64})","genome_vector_342":')
 """A pool's line in canonical form has it once: within a text, quotes are escaped."""
 
 
 ENTERED = tuple(name for name in SNAPSHOT if name != "pool_path")
+
+
+def check_judged(
+    setting: Setting, manifest: Mapping[str, Any], lives: Mapping[int, Told], run_dir: Path, say: Say
+) -> None:  # fmt: skip
+    """Say what is wrong with the run's plan, and with whom it judged.
+
+    Raises:
+        OSError: when the snapshot cannot be read.
+        PrometheusError: when it is no regular file, or its index holds too much.
+    """
+    judging = _judging(setting)
+    check_judging(judging, manifest, say)
+    check_reference(judging, lives, run_dir, say)
+
+
+def check_judged_results(
+    setting: Setting, manifest: Mapping[str, Any], lives: Mapping[int, Told], run_dir: Path, say: Say
+) -> int:  # fmt: skip
+    """Say what is wrong with batches and verdicts; returns how many pool records the run owes.
+
+    Raises:
+        OSError: when the verdicts cannot be read.
+        PrometheusError: when they are no regular file.
+    """
+    judging = _judging(setting)
+    check_batches(judging, lives, say)
+    if all(one.whole for one in lives.values()):
+        check_verdicts(judging, manifest, lives, run_dir, say)
+    return records_owed(judging, manifest, lives)
+
+
+def _judging(setting: Setting) -> Judging:
+    if not isinstance(setting, Judging):
+        raise TypeError("the setting of a run of stage 2 has no cells")
+    return setting
 
 
 def check_reference(judging: Judging, lives: Mapping[int, Told], run_dir: Path, say: Say) -> None:

@@ -51,10 +51,7 @@ from prometheus.v10.evidence.verify.verify_derived import (
     setting_in,
 )
 from prometheus.v10.evidence.verify.verify_events import STREAMS, Stream, check_summary, read_stream
-from prometheus.v10.evidence.verify.verify_judged import check_entry
 from prometheus.v10.evidence.verify.verify_parts import check_parts
-from prometheus.v10.evidence.verify.verify_promotion import check_claim
-from prometheus.v10.evidence.verify.verify_tier2 import check_tier2
 from prometheus.v10.evidence.writing.seal import Listed, is_plain_name, parse_filelist, parse_sums, walk
 
 GONE = "sealed, and not there"
@@ -128,6 +125,9 @@ class _Run:
             self.dir, set(self.present), self.report, explained=self.explained, cut_off=unfinished, orders=self.orders
         )
         if self.dir.name.startswith(("PROMOTE_", "AUDIT_")) and not unfinished:
+            from prometheus.v10.evidence.verify.verify_promotion import check_claim
+            from prometheus.v10.evidence.verify.verify_tier2 import check_tier2
+
             check_tier2(self.dir, self.report)
             check_claim(manifest or {}, self.dir, self._say_about(Artifact.MANIFEST))
         self._check_ledger(seal, ledger, manifest)
@@ -327,7 +327,9 @@ class _Run:
             return
         failed = documents.manifest.get("status") == "failed" and documents.summary is None
         unfinished = self.cut_off or failed
-        derived = derive(self.dir, setting, documents, paths, self.report, unfinished=unfinished, own=self.unpacked.keys())
+        derived = derive(
+            self.dir, setting, documents, paths, self.report, unfinished=unfinished, own=self.unpacked.keys()
+        )
         self.orders = derived.orders
         for artifact in derived.lives.lines:
             digest = derived.lives.sha256.get(artifact)  # None of what was hashed when it was unpacked
@@ -400,6 +402,8 @@ class _Run:
         if begun is not None and of_era and begun.payload.get(ERA) != era:
             self._say_about(Artifact.MANIFEST)(f"era is {era}, the ledger began it as era {begun.payload.get(ERA)}")
         if manifest is not None and is_stage2(manifest, self.dir.name):
+            from prometheus.v10.evidence.verify.verify_judged import check_entry
+
             check_entry(manifest, ledger, self._say_about(Artifact.MANIFEST))
         status = "interrupted" if self.cut_off else (manifest or {}).get("status")
         for entry in entries:

@@ -1,8 +1,8 @@
-"""A line of ``population_series.jsonl``, taken apart and spelt again, so that one comparison holds what is derived of it.
+"""A line of ``population_series.jsonl``, taken apart and spelt again: one comparison holds what is derived of it.
 
-Asserted are the sums of money but for the reserve. Their text is held to a pattern that only sums rounded to a hundredth
-fit, in their one spelling: up to 15 digits, ``repr`` gives back what was read. Everything else is compared as text. What
-fits is right; what does not, `prometheus.v10.evidence.derive.series.series_findings` looks at closely, and says why.
+Asserted are the sums of money but for the reserve. Their text is held to a pattern that only sums rounded to a
+hundredth fit, in their one spelling: up to 15 digits, ``repr`` gives back what was read. Everything else is compared as
+text. What fits is right; at what does not, `prometheus.v10.evidence.derive.series.series_findings` looks closely.
 Standard library only.
 """
 
