@@ -265,12 +265,15 @@ def _experiment(  # noqa: C901  (what is known decides what is checked)
         for what in row_findings(book, row, ticks):
             found.say(Artifact.SUMMARY, None, f"experiment {experiment}: {what}")
     told = found.told[experiment] = _told(book, ticks, completed=completed)
-    if Artifact.POPULATION_SERIES in parts:
-        _hold_series(parts[Artifact.POPULATION_SERIES], setting, told, row, found)
+    _hold_series(parts.get(Artifact.POPULATION_SERIES), setting, told, row, found)
 
 
-def _hold_series(part: Part, setting: Setting, told: Told, row: Mapping[str, Any] | None, found: Lives) -> None:
+def _hold_series(
+    part: Part | None, setting: Setting, told: Told, row: Mapping[str, Any] | None, found: Lives
+) -> None:  # fmt: skip
     """Hold an experiment's line of the population's series against its events; nothing else needs those figures."""
+    if part is None:
+        return
     if len(part.lines) != 1 or not fits(part.lines[0], setting, part.experiment, told.series, row):
         found.say(Artifact.POPULATION_SERIES, part.first, "it is not what the experiment's events make of it")
     told.series = {}

@@ -40,6 +40,18 @@ class Seen(NamedTuple):
     heard: Heard
 
 
+class Terms(NamedTuple):
+    """What the orders of one experiment have in common: USDT of a lot at a price of 1, fees, and pieces of text."""
+
+    setting: Setting
+    lot: float
+    taker_fee: float
+    liquidation_fee: float
+    agent: str
+    head: str
+    seed: str
+
+
 class Orders:
     """The raw records of a run, part by part in the order of their numbers."""
 
@@ -52,6 +64,7 @@ class Orders:
         self.last: dict[bool, tuple[int, int]] = {}
         self.liquidated: dict[int, set[int]] = {}
         self.ends: dict[str, list[Any]] = {}
+        self._terms: dict[int, Terms] = {}
 
     def anew(self) -> Orders:
         """One that has seen no record yet."""
@@ -100,7 +113,7 @@ class Orders:
         what = self._impossible(record, kind, told, agent, flags) or self._place(record, part, told)
         if what is not None:
             return what
-        closed = self.setting.at(record["experiment"]).time.close(tick, record.get("ts_utc"))
+        closed = self._of(record["experiment"]).setting.time.close(tick, record.get("ts_utc"))
         place = [experiment, tick, closed]
         ends = self.ends.setdefault(str(part.get("filename")), [place, place])
         ends[1] = place
@@ -112,10 +125,8 @@ class Orders:
     def _line(self, record: Mapping[str, Any], kind: str, closed: str, flags: list[str]) -> bytes:
         """The bytes that a record must have; what only the market knows is taken from the record itself."""
         experiment, filled, price = record["experiment"], record["filled_lots"], record["price"]
-        setting = self.setting.at(experiment)
-        world = setting.world
-        lot = world["contract_btc"] * world["lot_contracts"]
-        rate = world["liquidation_fee" if kind == "liquidation" else "taker_fee"]
+        terms = self._of(experiment)
+        rate = terms.liquidation_fee if kind == "liquidation" else terms.taker_fee
         whole = filled == record["ordered_lots"] and bool(filled)
         side = "sell" if record["side"] == "sell" else "buy"
         after = record["position_after"]
@@ -123,19 +134,34 @@ class Orders:
             after = filled if side == "buy" else 0.0 - filled
         elif kind in {"liquidation", "review_flatten", "settlement"} or whole:
             after = 0.0
-        fee = filled * lot * price * rate if filled else 0.0
+        fee = filled * terms.lot * price * rate if filled else 0.0
         impact = 0.0 if kind == "liquidation" or not filled else record["impact"]
         realised = 0.0 if kind == "entry" or not filled else record["realised"]
         kept = '"forced"' if kind == "liquidation" else "" if whole else ",".join(f'"{flag}"' for flag in flags)
         return (
-            f'{{"agent_id":"{record["agent_id"]}","arm":{spell(setting.arm)},"expected_price":{record["expected_price"]!r},'
+            f'{{"agent_id":"{record["agent_id"]}",{terms.head}{record["expected_price"]!r},'
             f'"experiment":{experiment},"fee":{fee!r},"filled_lots":{filled!r},"flags":[{kept}],"impact":{impact!r},'
             f'"kind":"{kind}","null_reasons":{"{}" if filled else _NO_PRICE},"order":{record["order"]},'
             f'"ordered_lots":{filled if not flags else record["ordered_lots"]!r},"position_after":{after!r},'
             f'"price":{price if filled else "null"},"realised":{realised!r},'
-            f'{self._run},"seed":{setting.seeds[experiment]},"side":"{side}",{self._symbol},'
+            f'{terms.seed}{side}",{self._symbol},'
             f'"tick":{record["tick"]},"ts_basis":"market","ts_utc":"{closed}"}}'
         ).encode("ascii", "replace")
+
+    def _of(self, experiment: int) -> Terms:
+        if (known := self._terms.get(experiment)) is None:
+            setting = self.setting.at(experiment)
+            world = setting.world
+            known = self._terms[experiment] = Terms(
+                setting,
+                world["contract_btc"] * world["lot_contracts"],
+                world["taker_fee"],
+                world["liquidation_fee"],
+                f"e{experiment:04d}a",
+                f'"arm":{spell(setting.arm)},"expected_price":',
+                f'{self._run},"seed":{setting.seeds[experiment]},"side":"',
+            )
+        return known
 
     def _impossible(  # noqa: C901, PLR0911, PLR0912  (a list of rules)
         self, record: Mapping[str, Any], kind: str, told: Told, agent: int, flags: list[str]
@@ -147,7 +173,7 @@ class Orders:
             return f"price {record['price']!r}, impact {record['impact']!r}"
         if record["expected_price"] <= 0.0 and kind != "liquidation":
             return f"expected_price is {record['expected_price']!r}"
-        if kind == "review_flatten" and (tick + 1) % self.setting.at(record["experiment"]).review_ticks:
+        if kind == "review_flatten" and (tick + 1) % self._of(record["experiment"]).setting.review_ticks:
             return f"there is no review at tick {tick}"
         if kind == "settlement" and tick != told.ticks - 1:
             return f"positions are settled at the last tick, {told.ticks - 1}"
@@ -187,7 +213,7 @@ class Orders:
         return None
 
     def _agent(self, name: object, experiment: int) -> int | None:
-        prefix = f"e{experiment:04d}a"
+        prefix = self._of(experiment).agent
         if not isinstance(name, str) or not name.startswith(prefix):
             return None
         digits = name[len(prefix) :]

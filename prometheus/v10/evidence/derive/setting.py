@@ -63,7 +63,7 @@ class MarketTime:
 
 def spelt(moment: datetime) -> str:
     """A moment of market time as records carry it."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.000000Z")
+    return f"{moment.isoformat()[:19]}.000000Z"
 
 
 Heard = dict[tuple[int, int], dict[int, str]]

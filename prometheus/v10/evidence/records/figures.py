@@ -7,6 +7,7 @@ Standard library only.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import Any
 
 QUANTILES = (("q05", 0.05), ("q25", 0.25), ("median", 0.5), ("q75", 0.75), ("q95", 0.95))
@@ -24,10 +25,9 @@ def quantiles(values: Sequence[float]) -> dict[str, float]:
     """
     if not values:
         raise ValueError("quantiles of nothing")
-    ordered = sorted(float(value) for value in values)
-    total = 0.0
-    for value in values:
-        total += float(value)
+    numbers = [*map(float, values)]
+    ordered = sorted(numbers)
+    *_, total = accumulate(numbers, initial=0.0)  # not sum(), which makes up for what rounding loses
     found = {"mean": total / len(ordered), "min": ordered[0], "max": ordered[-1]}
     for name, q in QUANTILES:
         place = q * (len(ordered) - 1)

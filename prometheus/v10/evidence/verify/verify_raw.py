@@ -33,6 +33,7 @@ LARGE = 1024 * 1024
 """Bytes of parts from which on a second process pays."""
 SHARES_EACH = 4
 """Shares of the parts for each process."""
+_SCHEMA = Schema.EXECUTION_RAW.value
 _DECODE = json.JSONDecoder().raw_decode
 _PART = re.compile(re.escape(Artifact.EXECUTION_RAW.split("{", maxsplit=1)[0]) + r"(\d{4,})\.json")
 
@@ -94,6 +95,7 @@ class _Check:
         self, run_dir: Path, path: Path, index: dict[str, Any], report: VerifyReport, orders: Orders | None
     ) -> None:
         self.dir, self.path, self.index, self.report, self.orders = run_dir, path, index, report, orders
+        self.run_id = run_dir.name
         self.shards: dict[str, dict[str, Any]] = {part["filename"]: part for part in index["shards"]}
         self.dropped: dict[str, dict[str, Any]] = {part["filename"]: part for part in index["dropped"]}
         self.event_flags = frozenset(index["policy"]["event_flags"])
@@ -234,7 +236,7 @@ class _Check:
         return what
 
     def _wrong(self, record: dict[str, Any], part: dict[str, Any]) -> str | None:
-        if record.get("schema") != Schema.EXECUTION_RAW.value or record.get("run_id") != self.dir.name:
+        if record.get("schema") != _SCHEMA or record.get("run_id") != self.run_id:
             return f"it is a {record.get('schema')!r} of {record.get('run_id')!r}"
         if missing := self.schema.required - record.keys():
             return f"{', '.join(sorted(missing))} missing"

@@ -44,19 +44,6 @@ class Lived(NamedTuple):
     costs: tuple[float, float, float]
 
 
-def cause_of(life: Lived, death_roi: float) -> str:
-    """See the head of the module; `ALIVE` for who lives."""
-    if life.end == ALIVE:
-        return ALIVE
-    if life.trades == 0:
-        return NEVER_TRADED
-    if life.bred:
-        return HAD_BRED
-    fees, funding, slippage = life.costs
-    gross = life.final / life.initial - 1.0 + (fees + funding + slippage) / life.initial
-    return COSTS if gross >= death_roi else LOSSES
-
-
 def life_table(lives: Iterable[Lived], *, ticks: int, review: int, death_roi: float) -> list[dict[str, Any]]:
     """The lives of an experiment, counted; rows in the order of their keys.
 
@@ -70,14 +57,19 @@ def life_table(lives: Iterable[Lived], *, ticks: int, review: int, death_roi: fl
         Rows with ``born`` and ``ended``, the numbers of reviews that were done by then, ``end``, ``cause``, ``agents``.
         Who is removed by review k ended at k; who dies between two reviews ended at the one before.
     """
-    counts = Counter(
+    last = ticks // review
+    counts = Counter([
         (
-            (life.born + 1) // review if life.born >= 0 else 0,
-            (life.died + 1) // review if life.died >= 0 else ticks // review,
-            life.end,
-            cause_of(life, death_roi),
+            (born + 1) // review if born >= 0 else 0,
+            (died + 1) // review if died >= 0 else last,
+            end,
+            ALIVE if end == ALIVE
+            else NEVER_TRADED if trades == 0
+            else HAD_BRED if bred
+            else COSTS if final / initial - 1.0 + (fees + funding + slippage) / initial >= death_roi
+            else LOSSES,
         )
-        for life in lives
-    )
+        for born, died, end, trades, bred, initial, final, (fees, funding, slippage) in lives
+    ])  # fmt: skip
     names = ("born", "ended", "end", "cause")
     return [{**dict(zip(names, key, strict=True)), "agents": count} for key, count in sorted(counts.items())]
