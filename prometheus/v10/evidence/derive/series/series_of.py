@@ -32,17 +32,21 @@ def series_of(book: Book, ticks: int) -> dict[str, Any]:
     for tick, agent, judged, _ in book.deaths:
         end = ends[agent] = REVIEW if judged else LIQUIDATION if agent in book.liquidated else DEPLETED
         fallen[end].append(tick)
-    died = [death[0] for death in book.deaths]
     # One by one, in the order in which the core buries: the same bits.
     reserves = [*accumulate([book.final[death[1]] for death in book.deaths], initial=setting.reserve)]
-    deaths = {reason: [bisect_left(fell, moment) for moment in moments] for reason, fell in fallen.items()}
-    births = [bisect_left(book.birth_ticks, moment) for moment in moments]
+    deaths = {reason: _counted(fell, moments) for reason, fell in fallen.items()}
+    births = _counted(book.birth_ticks, moments)
     lost = [sum(counts) for counts in zip(*deaths.values(), strict=True)]
     alive = [setting.founders + born - dead for born, dead in zip(births, lost, strict=True)]
-    held = [round(reserves[bisect_left(died, moment)], 2) + 0.0 for moment in moments]
+    held = [round(reserves[dead], 2) + 0.0 for dead in lost]
     parents = set(book.parent)
     bred = [agent in parents for agent in range(len(ends))]
     columns = book.born, book.death_tick, ends, book.trades, bred, book.initial, book.final, book.costs
     lives: Iterator[Lived] = map(partial(tuple.__new__, Lived), zip(*columns, strict=True))
     table = life_table(lives, ticks=ticks, review=setting.review_ticks, death_roi=setting.death_roi)
     return {"ticks": moments, "alive": alive, "births": births, "deaths": deaths, "reserve": held, "lives": table}
+
+
+def _counted(ticks: list[int], moments: list[int]) -> list[int]:
+    """How many of the ticks, which rise, lie before each moment."""
+    return [bisect_left(ticks, moment) for moment in moments] if ticks else [0] * len(moments)
