@@ -9,12 +9,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from json.encoder import encode_basestring_ascii as quoted
+from math import isfinite
+from operator import itemgetter
 from typing import Any
 
 spell = json.JSONEncoder(ensure_ascii=True, allow_nan=False, sort_keys=True, separators=(",", ":")).encode
 """A value of plain JSON as its canonical text: the inner part of `canonical_bytes`, without its check of the keys."""
 
 
+_KEY = itemgetter(0)
+_WORDS = {None: "null", True: "true", False: "false"}
 MOST_DEPTH = 100
 """How deep a value is nested that is read: whatever looks into it calls itself so often at most."""
 
@@ -62,8 +67,40 @@ def pretty_bytes(value: object) -> bytes:
         ValueError: for NaN and infinities.
         TypeError: as `canonical_bytes`.
     """
-    _refuse_odd_keys(value)
-    return json.dumps(value, ensure_ascii=True, allow_nan=False, sort_keys=True, indent=2).encode("ascii") + b"\n"
+    pieces: list[str] = []
+    _lay_out(value, "\n", pieces)
+    pieces.append("\n")
+    return "".join(pieces).encode("ascii")
+
+
+def _lay_out(value: object, newline: str, pieces: list[str]) -> None:
+    """As ``json.dumps`` does it with an indent, for which that has no fast way: this takes half of the time."""
+    if not isinstance(value, dict | list | tuple) or not value:
+        pieces.append("{}" if type(value) is dict else spell(value))
+        return
+    inner = newline + "  "
+    if isinstance(value, dict):
+        for key in value:
+            if not isinstance(key, str):
+                raise TypeError(f"key {key!r} is not a string")
+        items = [(f"{quoted(key)}: ", item) for key, item in sorted(value.items(), key=_KEY)]
+        before, closed = "{" + inner, newline + "}"
+    else:
+        items = [("", item) for item in value]
+        before, closed = "[" + inner, newline + "]"
+    for name, item in items:
+        kind = type(item)
+        if kind is str:
+            pieces.append(f"{before}{name}{quoted(item)}")
+        elif kind is int or (kind is float and isfinite(item)):
+            pieces.append(f"{before}{name}{item!r}")
+        elif item is None or kind is bool:
+            pieces.append(f"{before}{name}{_WORDS[item]}")
+        else:
+            pieces.append(before + name)
+            _lay_out(item, inner, pieces)
+        before = "," + inner
+    pieces.append(closed)
 
 
 def strict_loads(data: bytes) -> Any:
