@@ -201,8 +201,8 @@ def _run_row(root: Path, experiments: int) -> dict[str, Any]:
     speed = nbytes / MB / watched.seconds
     return _row(
         "verify, a run", speed, "MB/s", bar=f">= {RUN_BAR:.0f} MB/s", held=speed >= RUN_BAR,
-        detail=f"{experiments} experiments, {nbytes / MB:,.0f} MB of evidence in {on_disk / MB:,.0f} MB of files, cold, "
-        f"a new process of {watched.rss_mb:.0f} MB; {watched.processor:.2f} s of processor time",
+        detail=f"{experiments} experiments, {nbytes / MB:,.0f} MB of evidence, {on_disk / MB:,.0f} MB on disk, cold, a "
+        f"new process of {watched.rss_mb:.0f} MB; {watched.processor:.2f} s of processor time",
     )  # fmt: skip
 
 

@@ -39,16 +39,26 @@ def test_a_value_has_one_spelling(name):
     assert json.loads(pretty_bytes(value)) == value
 
 
+LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
+
+
+@given(st.recursive(LEAVES, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=30))
+def test_documents_are_laid_out_as_json_does_it(value):
+    assert pretty_bytes(value) == json.dumps(value, sort_keys=True, indent=2).encode("ascii") + b"\n"
+
+
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), {"a": -float("inf")}])
 def test_what_is_not_finite_is_refused(bad):
-    with pytest.raises(ValueError, match="JSON"):
-        canonical_bytes(bad)
+    for spelt in (canonical_bytes, pretty_bytes):
+        with pytest.raises(ValueError, match="JSON"):
+            spelt(bad)
 
 
 @pytest.mark.parametrize("bad", [{1: "a"}, {"a": {2: 3}}, [{None: 1}], {"a": {1, 2}}, b"x"])
 def test_what_json_cannot_hold_is_refused(bad):
-    with pytest.raises(TypeError):
-        canonical_bytes(bad)
+    for spelt in (canonical_bytes, pretty_bytes):
+        with pytest.raises(TypeError):
+            spelt(bad)
 
 
 @pytest.mark.parametrize(

@@ -105,6 +105,17 @@ def test_forged_lines_are_found_behind_their_compression(layout: Layout, kind: s
     assert report.exit_code == 1, report.findings
 
 
+def test_other_lines_beside_the_compressed_form_are_found(layout: Layout) -> None:
+    run = packed_run(layout)
+    subprocess.run(["zstd", "-dq", PACKED], cwd=run, check=True)
+    lines = (run / Artifact.DEATHS).read_bytes()
+    (run / Artifact.DEATHS).chmod(0o640)
+    (run / Artifact.DEATHS).write_bytes(lines.replace(b'"wins":', b'"wons":', 1))
+    report = verify_path(run)
+    assert report.exit_code == 1
+    assert any(one.where == str(run / Artifact.DEATHS) for one in report.findings), report.findings
+
+
 def test_what_cannot_be_looked_into_could_not_be_checked(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     run = packed_run(layout)
     monkeypatch.setattr(verifier, "find_codec", lambda: None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import shutil
 from collections import Counter
 from collections.abc import Iterator
@@ -20,6 +21,10 @@ from prometheus.v10.base.modes import Arm
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.core import capital
 from prometheus.v10.core.world import Experiment
+from prometheus.v10.evidence.derive.lives import read_lives
+from prometheus.v10.evidence.derive.rows import FILES
+from prometheus.v10.evidence.derive.series import series_findings
+from prometheus.v10.evidence.derive.setting import setting_of
 from prometheus.v10.evidence.records.codec import structure_config
 from prometheus.v10.evidence.records.series.moments import moments_in, moments_of
 from prometheus.v10.evidence.verify.verify_run import verify_run
@@ -139,6 +144,27 @@ def test_what_is_changed_in_it_is_found(made: Path, tmp_path: Path, name: str):
     report = original.forge(Forgery(FILE, 0, path, None, value), tmp_path)
     assert report.exit_code is ExitCode.VERIFY_FAILED
     assert any(FILE in str(one.where) for one in report.findings), report.lines()
+
+
+def test_what_fits_is_what_a_close_look_finds_nothing_wrong_with(made: Path):
+    """Any one character of a line, changed: the quick way takes in no line that the close one refuses, nor less."""
+    manifest = json.loads((made / "run_manifest.json").read_text())
+    rows = json.loads((made / "multiple_experiments_summary.json").read_text())["all_stats"]
+    setting = setting_of(manifest)
+    assert setting is not None
+    lives = read_lives(setting, {name: made / name for name in FILES}, {row["experiment"]: row for row in rows})
+    drawn, taken = random.Random(342), 0
+    for number, line in enumerate((made / FILE).read_text().splitlines()):
+        series = lives.told[number].series
+        for _ in range(300):
+            at = drawn.randrange(len(line))
+            changed = line[:at] + drawn.choice('0123456789.-,[]{}":aeE ') + line[at + 1 :]
+            right = series_findings.fits(changed, setting, number, series, rows[number])
+            wrong = series_findings._wrong(changed.encode(), setting, number, series, rows[number])
+            assert right is (not wrong), (changed, wrong)
+            taken += right and changed != line
+        assert series_findings.fits(line, setting, number, series, rows[number])
+    assert taken > 20  # money that nothing settles
 
 
 def test_another_number_of_moments_is_found(made: Path, tmp_path: Path):
