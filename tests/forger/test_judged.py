@@ -31,7 +31,8 @@ from prometheus.v10.evidence.writing.seal import seal_run
 from prometheus.v10.market import philox as drawn
 from prometheus.v10.market.bars import bar_time
 from prometheus.v10.market.resample import resample
-from prometheus.v10.market.sources.library import Reading, import_bars
+from prometheus.v10.market.sources.library import import_bars
+from prometheus.v10.market.sources.tables import Reading
 from prometheus.v10.market.synthetic import synthetic
 from tests.forger.forge import Forgery, Original
 from tests.forger.house import JUDGED, do_judge

@@ -29,8 +29,10 @@ from prometheus.v10.evidence.witnesses.checkpoint_kept import read_kept
 from prometheus.v10.evidence.witnesses.journal_seals import parse_entries
 from prometheus.v10.evidence.witnesses.signed_note import Signer, parse_verifiers, sign_note
 from prometheus.v10.evidence.writing.seal import parse_filelist, parse_sums
+from prometheus.v10.market.sources.funding_series import read_funding
 from prometheus.v10.market.sources.importers import read_source
 from prometheus.v10.market.sources.native import read_market
+from prometheus.v10.market.sources.tables import Reading
 from prometheus.v10.ops.host.release_env import read_release
 from prometheus.v10.ops.host.status import Look
 from prometheus.v10.ops.host.stopping import read_order
@@ -149,7 +151,11 @@ def _profile(data: bytes, scratch: Path) -> None:
 
 
 def _market(name: str) -> Callable[[bytes, Path], object]:
-    return lambda data, scratch: read_source(_write(scratch / name, data), timeframe_s=None)
+    return lambda data, scratch: read_source(_write(scratch / name, data), Reading(symbol="BTC-USDT", sort=True))
+
+
+def _funding(data: bytes, scratch: Path) -> None:
+    read_funding(_write(scratch / "BTCUSDT-fundingRate-2024-01.csv", data), "BTCUSDT")
 
 
 def _native(data: bytes, scratch: Path) -> None:
@@ -193,6 +199,38 @@ def _feather(_root: Path) -> list[bytes]:
     return [made.getvalue()]
 
 
+def _packed(_root: Path) -> list[bytes]:
+    """The CSV file as exchanges and people pack it."""
+    import gzip
+    import io
+    import zipfile
+
+    import zstandard
+
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("BTCUSDT-1h-2024-01.csv", CSV)
+    return [made.getvalue(), gzip.compress(CSV, mtime=0), zstandard.ZstdCompressor().compress(CSV)]
+
+
+def _parquet(_root: Path) -> list[bytes]:
+    import io
+
+    from pyarrow import feather, parquet
+
+    made = io.BytesIO()
+    parquet.write_table(feather.read_table(io.BytesIO(_feather(_root)[0])), made)
+    return [made.getvalue()]
+
+
+FUNDING = b"calc_time,funding_interval_hours,last_funding_rate\n1709251200007,8,0.0001\n1709280000000,8,0.0002\n"
+BARS_JSON = [
+    b"[[1709251200000,100,102,99,101,7],[1709254800000,101,103,99,102,8.5]]",
+    b'{"code":"0","data":[["1709254800000","101","103","99","102","800","8","816","1"],'
+    b'["1709251200000","100","102","99","101","700","7","707","1"]]}',
+    b'[{"date":"2024-03-01T00:00:00Z","open":100,"high":102,"low":99,"close":101,"volume":7},'
+    b'{"date":"2024-03-01T01:00:00Z","open":101,"high":103,"low":99,"close":102,"volume":8}]',
+]
 RELEASE = (
     b"PQ_IMAGE_STAGE1=localhost/prometheus-quant/stage1@sha256:" + b"a" * 64 + b"\nPQ_IMAGE_STAGE1_DIGEST=sha256:"
     + b"a" * 64 + b"\nPQ_IMAGE_STAGE2=localhost/prometheus-quant/stage2@sha256:" + b"b" * 64
@@ -233,6 +271,10 @@ def targets(root: Path) -> dict[str, Target]:
         "journal": Target(_journal, lambda _: [JOURNAL + b"\n"], ()),
         "profile": Target(_profile, _shipped_profiles),
         "csv": Target(_market("bars.csv"), lambda _: [CSV]),
+        "bars_json": Target(_market("bars.json"), lambda _: BARS_JSON),
+        "packed": Target(_market("BTCUSDT-1h-2024-01.zip"), _packed),
+        "parquet": Target(_market("BTC_USDT-1h.parquet"), _parquet),
+        "funding": Target(_funding, lambda _: [FUNDING]),
         "feather": Target(_market("BTC_USDT_USDT-1h-futures.feather"), _feather),
         "native_market": Target(_native, lambda lived: [next(lived.glob("market/*/market.json")).read_bytes()]),
         "release_env": Target(

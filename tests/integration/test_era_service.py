@@ -79,11 +79,16 @@ def test_eras_of_a_killed_service_come_once_each_and_in_order(tree, start, times
                 assert records[parent["record_id"]]["genome_sha256"] == parent["genome_sha256"]
 
 
+def hours(path: Path, first: int, last: int) -> Path:
+    """A file of hourly bars."""
+    rows = [f"{1_600_000_000 // 3600 * 3600 + 3600 * k},100,101,99,{100 + (k % 7) / 10},5" for k in range(first, last)]
+    path.write_text("timestamp,open,high,low,close,volume\n" + "\n".join(rows) + "\n")
+    return path
+
+
 def few_bars(tree: Tree, tmp_path: Path, at_end: str) -> None:
     """A market with bars for two eras, and a profile that walks over it."""
-    rows = [f"{1_600_000_000 // 3600 * 3600 + 3600 * k},100,101,99,{100 + (k % 7) / 10},5" for k in range(2000)]
-    bars = tmp_path / "bars.csv"
-    bars.write_text("timestamp,open,high,low,close,volume\n" + "\n".join(rows) + "\n")
+    bars = hours(tmp_path / "bars.csv", 0, 2000)
     words = ["market", "import", str(bars), "few", "--root", str(tree.layout.lib), "--symbol", "A"]
     assert cli.main(words) == ExitCode.DONE
     first, last = PROFILE.index("[market]"), PROFILE.index("[window]")
@@ -97,15 +102,19 @@ def test_a_walk_that_has_used_all_bars_ends_the_service(tree, start, tmp_path):
     assert completed(tree) == [0, 1]
 
 
-def test_a_service_waits_for_bars_and_stops_when_it_is_told(tree, start, tmp_path):
+def test_a_service_waits_for_bars_goes_on_when_they_come_and_stops_when_it_is_told(tree, start, tmp_path):
     few_bars(tree, tmp_path, "wait")
     service = start()
     service.wait_until(lambda: tree.layout.ledger.exists() and len(completed(tree)) == 2, "two eras")
     time.sleep(0.5)
     assert service.process.poll() is None
+    later = hours(tmp_path / "later.csv", 1_900, 2_800)
+    assert cli.main(["market", "add", "few", str(later), "--root", str(tree.layout.lib)]) == ExitCode.DONE
+    service.wait_until(lambda: len(completed(tree)) == 3, "the era of the bars that were added")
     service.signal(signal.SIGTERM)
     assert service.end()[0] == 0
-    assert completed(tree) == [0, 1]
+    assert completed(tree) == [0, 1, 2]
+    assert [tree.manifest(run)["market"]["rows"] for run in sorted(tree.runs())] == [2_000, 2_000, 2_800]
 
 
 def test_a_walk_begins_again_where_the_profile_says_so(tree, start, tmp_path):

@@ -38,7 +38,8 @@ MAPS = {
     "audit.reports.*.facts", "pool_verify.reports.*.facts", "snapshot_verify.reports.*.facts", "incident.incident",
     "ledger_show.entries.*.payload", "market_show.null_reasons", "market_import.null_reasons",
     "market_list.markets.*.null_reasons", "index_build.pools", "market_show.bars_null_reasons",
-    "market_import.bars_null_reasons", "market_list.markets.*.bars_null_reasons", "kpi.strata.*.null_reasons",
+    "market_import.bars_null_reasons", "market_add.null_reasons", "market_add.bars_null_reasons",
+    "market_list.markets.*.bars_null_reasons", "kpi.strata.*.null_reasons",
     "ledger_show.entries.*.null_reasons", "ledger_show.entries.*.extra", "market_show.figures", "status.null_reasons",
     "status.instances.*.null_reasons", "status.instances.*.last_run.null_reasons",
     "status.instances.*.collapses.null_reasons", "pool_export", "pool_stats",
@@ -68,14 +69,19 @@ def ask(capsys):
     return run
 
 
-BARS = "time,open,high,low,close,volume\n" + "".join(
-    f"{1704067200 + 300 * n},{100 + n % 7},{102 + n % 7},{99 + n % 7},{101 + n % 7},{1 + n % 3}\n" for n in range(50)
+BARS, LATER = (
+    "time,open,high,low,close,volume\n"
+    + "".join(
+        f"{1704067200 + 300 * n},{100 + n % 7},{102 + n % 7},{99 + n % 7},{101 + n % 7},{1 + n % 3}\n" for n in rows
+    )
+    for rows in (range(50), range(40, 60))
 )
 
 
 def tried(tree: Tree, place: Path) -> list[list[object]]:
     """Every command that can be tried here, with and without things found."""
     (place / "bars.csv").write_text(BARS)
+    (place / "later.csv").write_text(LATER)
     run, other = "latest", "latest~1"
     here: list[list[object]] = [
         ["run", "--experiments", 1],
@@ -100,6 +106,8 @@ def tried(tree: Tree, place: Path) -> list[list[object]]:
         ["market", "list"],
         ["market", "import", place / "bars.csv", "BARS", "--symbol", "BTC-USDT"],
         ["market", "list"],
+        ["market", "add", "BARS", place / "bars.csv"],
+        ["market", "add", "BARS", place / "later.csv"],
         ["market", "show", "BARS"],
         ["profile", "check", "HF"],
         ["snapshot", "list"],

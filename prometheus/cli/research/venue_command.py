@@ -45,13 +45,13 @@ class Serving:
     as_json: bool
 
 
-def bars_of(market: str, layout: Layout, *, seed: int, days: int) -> Bars:
+def bars_of(market: str, layout: Layout, *, seed: int, days: int, sha256: str | None = None) -> Bars:
     """Bars for a venue: minutes of the synthetic market with a day of history, or all of a stored one."""
     if market == SYNTHETIC:
         spec = MarketSpec(source=SYNTHETIC, timeframe_s=60, seed=seed, bars=DAY_BARS * (days + 1))
     else:
         spec = MarketSpec(source=market)
-    return resolve_market(spec, layout.market)
+    return resolve_market(spec, layout.market, sha256)
 
 
 def described(world: World, address: str) -> dict[str, Any]:
@@ -176,7 +176,7 @@ def faults_command(*, as_json: AsJson = False) -> Report:
 def bars_again(market: str, layout: Layout, opening: Opening) -> Bars:
     """The bars that a journal's venue played; of the synthetic market as its seed and length say."""
     if market != SYNTHETIC:
-        return bars_of(market, layout, seed=0, days=0)
+        return bars_of(market, layout, seed=0, days=0, sha256=opening.bars[0])
     spec = MarketSpec(source=SYNTHETIC, timeframe_s=60, seed=opening.seed, bars=opening.rows[0])
     return resolve_market(spec, layout.market)
 

@@ -16,6 +16,8 @@ from prometheus.v10.base.modes import Stage, Tier
 from prometheus.v10.base.names import LEDGER_FILE
 from prometheus.v10.base.text import printable
 
+GROWN = "grown"
+"""Directory of a stored market that holds its versions behind the first."""
 SYSTEM_CONFIG = Path("/etc/prometheus-quant")
 SYSTEM_STATE = Path("/var/lib/prometheus-quant")
 SYSTEM_LOGS = Path("/var/log/prometheus-quant")
@@ -167,3 +169,11 @@ def refuse_links_below(top: Path, place: Path) -> None:
             raise UsageError(
                 f"{part} is a symbolic link", hint="evidence is never written through links: use a real directory"
             )
+
+
+def newest_market_record(market: Path) -> Path:
+    """The record of a stored market's newest version, by the names on the disk."""
+    grown = market / GROWN
+    versions = [one for one in grown.iterdir() if one.name.isdecimal()] if grown.is_dir() else []
+    newest = max(versions, key=lambda one: int(one.name), default=market)
+    return newest / "market.json"

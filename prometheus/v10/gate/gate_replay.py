@@ -48,7 +48,7 @@ def replay_gate(name: str, layout: Layout, *, sample: int, seed: int) -> GateRep
         raise UsageError(f"there is no gate {name} in {layout.gates}", hint="name a directory below gates")
     lock = from_json_bytes(read_whole(path / GateFile.LOCK, at_most=SMALL), GateLock, where=str(path))
     design = structure_config(lock.config, GateDesign, source=f"{path}: config")
-    world, wanted = settle(design, layout)
+    world, wanted = settle(design, layout, lock.market)
     for what, locked, now, same in (
         ("core", lock.core_hash, wanted.core_hash, repeats(lock.core_hash)),
         ("market", lock.market.sha256, wanted.market.sha256, lock.market.sha256 == wanted.market.sha256),

@@ -22,6 +22,7 @@ from prometheus.v10.base.paths import Layout
 from prometheus.v10.core.config import WorldConfig
 from prometheus.v10.evidence.records.codec import config_hash, dump_config, from_json_bytes, to_json_bytes
 from prometheus.v10.evidence.records.fence_registry import inventory_hash
+from prometheus.v10.evidence.records.manifest_parts import MarketSource
 from prometheus.v10.evidence.records.nulls import Nulls
 from prometheus.v10.evidence.writing.environment import probe
 from prometheus.v10.evidence.writing.installation import InstallationLedger
@@ -31,7 +32,7 @@ from prometheus.v10.gate.design import GateDesign, check_against
 from prometheus.v10.gate.outcome import Census, GateExperiment, run_batch, take_census
 from prometheus.v10.gate.rule import RULE
 from prometheus.v10.gate.statistics import extra
-from prometheus.v10.gate.store import GateDirectory, GateLock
+from prometheus.v10.gate.store import GateDirectory, GateLock, locked_market
 from prometheus.v10.gate.verdict import GateVerdict, by_cell, give_verdict
 from prometheus.v10.market.bars import Bars
 from prometheus.v10.runs.request import setup
@@ -71,15 +72,17 @@ def require_analysis() -> None:
     extra("matplotlib.figure")
 
 
-def settle(design: GateDesign, layout: Layout) -> tuple[setup.World, GateLock]:
+def settle(design: GateDesign, layout: Layout, was: MarketSource | None = None) -> tuple[setup.World, GateLock]:
     """The world of a design and the lock that it asks for (not yet dated).
+
+    ``was`` is the market that a gate is locked for; one that grew since is cut to what it was.
 
     Raises:
         ConfigError: for a market, a window or a number of the world that cannot be.
         EvidenceError: when a stored market is damaged.
     """
     profile = Profile(mode=Mode.OFFLINE.value, market=design.market, world=design.world)
-    world = setup.prepare(profile, layout)
+    world = setup.prepare(profile, layout, was=was)
     check_against(design, world.bars, world.config)
     environment, nulls = probe(), Nulls()
     config = dump_config(design)
@@ -118,7 +121,7 @@ def run_gate(
         HostError: when the disk refuses.
     """
     require_analysis()
-    world, wanted = settle(design, layout)
+    world, wanted = settle(design, layout, locked_market(layout, design.name))
     wanted = evolve(wanted, locked_at=utc_text(clock.now()))
     with Lock(layout.state / f"gate-{design.name}.lock", who="a gate"):
         directory = GateDirectory(layout, design.name, ledger)

@@ -64,6 +64,18 @@ class GateLock:
     extra: dict[str, Any] = field(factory=dict)
 
 
+def locked_market(layout: Layout, name: str) -> MarketSource | None:
+    """The market that a gate is locked for; None for a gate that is not locked yet.
+
+    Raises:
+        EvidenceError: when its lock cannot be read as one.
+    """
+    place = layout.gates / name / GateFile.LOCK
+    if not place.is_file():
+        return None
+    return from_json_bytes(read_whole(place, at_most=LARGE), GateLock, where=str(place)).market
+
+
 class GateDirectory:
     """One gate's directory, opened for going on with it.
 

@@ -21,7 +21,7 @@ from prometheus.v10.base.clock import Clock, utc_text
 from prometheus.v10.base.errors import EvidenceError, host_error
 from prometheus.v10.base.modes import Stage
 from prometheus.v10.base.names import CURVE_FILE, LedgerEntryType, is_instance
-from prometheus.v10.base.paths import Layout
+from prometheus.v10.base.paths import Layout, newest_market_record
 from prometheus.v10.base.reading import LARGE, read_if_there
 from prometheus.v10.evidence.chains.chain import START, LineFormat, Lines, Link, after
 from prometheus.v10.evidence.chains.ledger_line import LEDGER_LINE
@@ -238,11 +238,11 @@ class _Work:
     def _markets(self) -> None:
         """Every market that was imported; a record that cannot be read has a row with nothing but its name."""
         self.db.execute(f"DELETE FROM {MARKETS.name}")
-        names = ("symbol", "timeframe_s", "rows", "first_open_utc", "last_open_utc", "sha256", "source_file")
+        names = ("symbol", "timeframe_s", "rows", "first_open_utc", "last_open_utc", "bars_sha256", "source_file")
         for place in sorted(self.layout.market.glob("*/market.json")):
             try:
-                said = json.loads(read_if_there(place, at_most=LARGE) or b"{}")
-            except (EvidenceError, ValueError):
+                said = json.loads(read_if_there(newest_market_record(place.parent), at_most=LARGE) or b"{}")
+            except (EvidenceError, OSError, ValueError):
                 said = {}
             self._put(MARKETS, [(place.parent.name, *(_scalar(said.get(name)) for name in names))])
 

@@ -14,7 +14,7 @@ import io
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import IO, Any, TypeAlias
 
 import attrs
 import numpy as np
@@ -38,6 +38,7 @@ COLUMNS: tuple[tuple[str, str], ...] = (
     ("volume", "<f8"),
     ("funding", "<f8"),
 )
+ROWS_AT_A_TIME = 1 << 16  # of a file that is written
 PRICE_COLUMNS = ("open", "high", "low", "close")
 
 
@@ -204,13 +205,22 @@ class Bars:
             digest.update(_canonical_column(getattr(self, name), dtype).tobytes())
         return digest.hexdigest()
 
+    def write_npy(self, handle: IO[bytes]) -> None:
+        """Write the bars as one structured ``.npy`` file that any numpy opens without pickle, some rows at a time."""
+        kind = np.dtype(list(COLUMNS))
+        shape = {"descr": np.lib.format.dtype_to_descr(kind), "fortran_order": False, "shape": (len(self),)}
+        np.lib.format.write_array_header_1_0(handle, shape)
+        for start in range(0, len(self), ROWS_AT_A_TIME):
+            rows = slice(start, start + ROWS_AT_A_TIME)
+            table = np.empty(len(self.open_time[rows]), dtype=kind)
+            for name, dtype in COLUMNS:
+                table[name] = _canonical_column(getattr(self, name)[rows], dtype)
+            handle.write(table.tobytes())
+
     def to_npy(self) -> bytes:
-        """The bars as the bytes of one structured ``.npy`` file that any numpy opens without pickle."""
-        table = np.empty(len(self), dtype=list(COLUMNS))
-        for name, dtype in COLUMNS:
-            table[name] = _canonical_column(getattr(self, name), dtype)
+        """The bytes of `write_npy`."""
         out = io.BytesIO()
-        np.save(out, table, allow_pickle=False)
+        self.write_npy(out)
         return out.getvalue()
 
 
@@ -223,12 +233,20 @@ def _canonical_column(values: Any, dtype: str) -> Any:
     return column
 
 
-def from_npy(path: Path, *, symbol: str, timeframe_s: int, source: str, null_reasons: dict[str, str]) -> Bars:
-    """Read bars that `Bars.to_npy` wrote; what the file cannot say is handed in.
+def from_npy(*paths: Path, symbol: str, timeframe_s: int, source: str, null_reasons: dict[str, str]) -> Bars:
+    """Read bars that `Bars.write_npy` wrote, into one file or several; what they cannot say is handed in.
 
     Raises:
-        EvidenceError: when the file is not a structured array of the bar schema.
+        EvidenceError: when a file is not a structured array of the bar schema.
     """
+    tables = [_table_of(path) for path in paths]
+    columns = {name: np.concatenate([table[name] for table in tables]) for name, _ in COLUMNS}
+    for column in columns.values():
+        column.flags.writeable = False
+    return Bars(symbol=symbol, timeframe_s=timeframe_s, source=source, null_reasons=dict(null_reasons), **columns)
+
+
+def _table_of(path: Path) -> Any:
     try:
         with path.open("rb") as handle:
             table = np.load(handle, allow_pickle=False)
@@ -236,8 +254,7 @@ def from_npy(path: Path, *, symbol: str, timeframe_s: int, source: str, null_rea
         raise EvidenceError(f"cannot read bars from {path}: {error}", hint="import the market again") from error
     if not isinstance(table, np.ndarray) or table.dtype != np.dtype(list(COLUMNS)) or table.ndim != 1:
         raise EvidenceError(f"{path} does not hold bars of schema {BARS_SCHEMA}", hint="import the market again")
-    columns = {name: np.array(table[name]) for name, _ in COLUMNS}
-    return Bars(symbol=symbol, timeframe_s=timeframe_s, source=source, null_reasons=null_reasons, **columns)
+    return table
 
 
 def bar_time(seconds: int) -> str:

@@ -12,8 +12,8 @@ from prometheus.v10.base.errors import ConfigError
 from prometheus.v10.market.bars import Bars
 from prometheus.v10.market.resample import resample
 from prometheus.v10.market.sources.importers import SUFFIXES, read_source
-from prometheus.v10.market.sources.library import load_market
-from prometheus.v10.market.sources.tables import LATEST_OPEN
+from prometheus.v10.market.sources.library import load_market, load_version, load_versions
+from prometheus.v10.market.sources.tables import LATEST_OPEN, Reading
 from prometheus.v10.market.synthetic import DEFAULT_START, SYMBOL, synthetic
 
 SYNTHETIC: Final = "synthetic"
@@ -43,12 +43,15 @@ class MarketSpec:
     start: int | None = None
 
 
-def resolve_market(spec: MarketSpec, layout_market: Path) -> Bars:
+def resolve_market(spec: MarketSpec, layout_market: Path, sha256: str | None = None, source: str | None = None) -> Bars:
     """The bars that ``spec`` means.
 
     Args:
         spec: what the profile says.
         layout_market: the library (``Layout.market``).
+        sha256: `Bars.sha256` of what it meant once: of a market that grew since then, a version that has these bars is
+            taken. Where none has them the newest is, and its hash is another one.
+        source: `Bars.source` of what it meant once, which tells one of several such versions.
 
     Raises:
         ConfigError: when there is no such market, it is unsound, or it does not reach as far as asked.
@@ -65,11 +68,34 @@ def resolve_market(spec: MarketSpec, layout_market: Path) -> Bars:
             spec.symbol or SYMBOL,
         )
     if is_path(spec.source):
-        bars = read_source(Path(spec.source), symbol=spec.symbol).bars
-    else:
-        bars = load_market(spec.source, layout_market)
-        if spec.symbol is not None and spec.symbol != bars.symbol:
-            raise ConfigError(f"market {spec.source!r} holds {bars.symbol}, not {spec.symbol}")
+        return _asked(read_source(Path(spec.source), Reading(symbol=spec.symbol)).bars, spec)
+    newest = _asked(load_market(spec.source, layout_market), spec)
+    if sha256 is None:
+        return newest
+    found = newest if newest.sha256() == sha256 else None
+    for meta in reversed(load_versions(spec.source, layout_market)[:-1]):
+        if found is not None and source in {None, found.source}:
+            break
+        if _is_whole(spec, meta.timeframe_s) and meta.bars_sha256 != sha256:
+            continue  # the record says it without reading the bars
+        try:
+            bars = _asked(load_version(spec.source, layout_market, meta.version), spec)
+        except ConfigError:
+            continue  # too short at that time for what was asked
+        if bars.sha256() == sha256 and (found is None or bars.source == source):
+            found = bars
+    return newest if found is None else found
+
+
+def _is_whole(spec: MarketSpec, timeframe_s: int) -> bool:
+    """Whether a spec means stored bars as they are, all of them."""
+    return spec.timeframe_s in {None, timeframe_s} and spec.start is None and spec.bars is None
+
+
+def _asked(bars: Bars, spec: MarketSpec) -> Bars:
+    """The bars of the timeframe and the stretch that a spec asks for."""
+    if spec.symbol is not None and spec.symbol != bars.symbol:
+        raise ConfigError(f"market {spec.source!r} holds {bars.symbol}, not {spec.symbol}")
     if spec.timeframe_s is not None and spec.timeframe_s != bars.timeframe_s:
         bars = resample(bars, spec.timeframe_s).bars
     return _stretch(bars, spec)

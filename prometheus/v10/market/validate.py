@@ -20,6 +20,7 @@ from prometheus.v10.market.bars import PRICE_COLUMNS, Bars, Floats, Ints, bar_ti
 
 DAY_S = 86_400
 QUARTER_S = 900
+MOST_RANGES = 5  # gaps that one line names
 
 
 class Fault(StrEnum):
@@ -56,7 +57,11 @@ class Finding:
 
     def text(self, row_word: str = "row") -> str:
         """One line for a human."""
-        return f"{row_word} {self.row} ({self.time}), column {self.column}: {self.detail}"
+        return self.text_at(f"{row_word} {self.row}")
+
+    def text_at(self, place: str) -> str:
+        """The same, where a place is more than a row."""
+        return f"{place} ({self.time}), column {self.column}: {self.detail}"
 
 
 @attrs.frozen
@@ -93,9 +98,21 @@ def validate(bars: Bars, rows: Ints | None = None) -> list[Finding]:
 
 
 def require_valid(
-    bars: Bars, *, allow_gaps: bool = False, rows: Ints | None = None, row_word: str = "row"
+    bars: Bars,
+    *,
+    allow_gaps: bool = False,
+    rows: Ints | None = None,
+    row_word: str = "row",
+    place: Callable[[Finding], str] | None = None,
 ) -> list[Finding]:
     """Refuse bars that are wrong.
+
+    Args:
+        bars: T bars.
+        allow_gaps: whether missing bars are let through.
+        rows: int64[T], as `validate` takes them.
+        row_word: what a row is called.
+        place: where a finding stands, for bars of several files; by default their source and row.
 
     Returns:
         The gaps, when ``allow_gaps`` lets them pass; else an empty list.
@@ -108,13 +125,40 @@ def require_valid(
     found = validate(bars, rows)
     refused = [f for f in found if not (allow_gaps and f.fault is Fault.GAP)]
     if refused:
+        first = refused[0]
+        where = f"{bars.source}: {first.text(row_word)}" if place is None else first.text_at(place(first))
         more = f" ({len(refused)} findings in all)" if len(refused) > 1 else ""
-        only_gaps = all(f.fault is Fault.GAP for f in refused)
-        raise ConfigError(
-            f"{bars.source}: {refused[0].text(row_word)}{more}",
-            hint="nothing is filled in: mend the source, or allow gaps" if only_gaps else "mend the source file",
-        )
+        gaps = all(f.fault is Fault.GAP for f in refused)
+        missing = f"; missing: {gap_ranges(bars)}" if gaps else ""
+        raise ConfigError(f"{where}{more}{missing}", hint=_hint(bars, first, only_gaps=gaps))
     return found
+
+
+def gap_ranges(bars: Bars) -> str:
+    """The stretches without bars, the first ones by their first and last missing bar, and how many there are."""
+    step, moved = bars.timeframe_s, np.diff(bars.open_time)
+    after = np.flatnonzero(moved > step)
+    ranges = []
+    for at in after[:MOST_RANGES].tolist():
+        first, bars_missing = int(bars.open_time[at]) + step, -(-int(moved[at]) // step) - 1
+        last = first + (bars_missing - 1) * step
+        ranges.append(bar_time(first) if bars_missing == 1 else f"{bar_time(first)} to {bar_time(last)}")
+    missing = int((-(-moved[after] // step) - 1).sum())
+    more = f", and {len(after) - MOST_RANGES} more" if len(after) > MOST_RANGES else ""
+    return f"{missing} bars: {', '.join(ranges)}{more}"
+
+
+def _hint(bars: Bars, finding: Finding, *, only_gaps: bool) -> str:
+    """What to do about the first finding."""
+    if only_gaps:
+        return "nothing is filled in: mend the source, or allow gaps with --allow-gaps"
+    if finding.fault is Fault.NOT_FINITE:
+        return "mend the source file; if its rows without a price mean that nobody traded: --drop-empty"
+    if finding.fault is Fault.OUTSIDE_RANGE:
+        return "vendors round low and high apart from open and close: mend the row in the source file"
+    if finding.fault is Fault.MISALIGNED and bool((bars.open_time % 60 == 59).all()):
+        return "if the times name the close of the bar: --stamp close"
+    return "mend the source file"
 
 
 def _numbers(sheet: _Sheet) -> list[Finding]:

@@ -148,7 +148,7 @@ def _workload(run_dir: Path, manifest: RunManifest, profile: Profile, layout: La
     """What the run did; errors as `replay`."""
     if manifest.stage == Stage.STAGE2.value:
         return Stage2Work(Work.again(manifest, profile, layout, len(_rows(run_dir))))
-    world = setup.prepare(profile, layout, era_of(manifest))
+    world = setup.prepare(profile, layout, era_of(manifest), was=manifest.market)
     _require_market(manifest, world.market.sha256, profile)
     descent, limits = descend_again(manifest, profile, world, layout), _limits(run_dir, manifest)
     if manifest.meta.tier == Tier.TIER2_FULL.value:

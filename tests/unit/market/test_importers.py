@@ -10,6 +10,7 @@ import pytest
 
 from prometheus.v10.base.errors import ConfigError, PrometheusError, UsageError
 from prometheus.v10.market.sources.importers import read_source
+from prometheus.v10.market.sources.tables import Reading
 
 HEADER = "unix,date,symbol,open,high,low,close,volume,Volume USD\n"
 
@@ -90,14 +91,18 @@ def test_stamps_may_be_dates(tmp_path: Path) -> None:
     path.write_text(
         "open_time,open,high,low,close,volume\n2020-01-01T00:00:00Z,100,102,99,101,7\n2020-01-01T01:00:00Z,101,103,99,102,8\n"
     )
-    read = read_source(path, symbol="BTC/USD")
+    read = read_source(path, Reading(symbol="BTC/USD"))
     assert read.bars.open_time.tolist() == [1_577_836_800, 1_577_840_400]
     assert "time: 2 stamps in dates" in read.decisions
 
 
 def test_stamps_may_change_their_unit_within_a_file(tmp_path: Path) -> None:
     read = read_source(write(tmp_path / "a.csv", line(0), line(1, stamp=str((1_577_836_800 + 3600) * 1000)), line(2)))
-    assert read.decisions[:2] == ["time: 1 stamps in milliseconds", "time: 2 stamps in seconds"]
+    assert read.decisions[1:4] == [
+        "time: 1 stamps in milliseconds",
+        "time: 2 stamps in seconds",
+        "time: the form changes within the file, at line 3 to milliseconds",
+    ]
 
 
 def test_a_vendors_address_above_the_header_and_dates_alone_do(tmp_path: Path) -> None:
@@ -105,7 +110,7 @@ def test_a_vendors_address_above_the_header_and_dates_alone_do(tmp_path: Path) -
     path.write_text(
         "www.example.org\nDate,Open,High,Low,Close,Volume\n2020-01-01,100,102,99,101,7\n2020-01-02,101,103,99,102,8\n"
     )
-    read = read_source(path, symbol="BTC/USD")
+    read = read_source(path, Reading(symbol="BTC/USD"))
     assert read.bars.timeframe_s == 86_400
     assert read.bars.volume.tolist() == [7.0, 8.0]
     assert any("on the header's word" in said for said in read.decisions)
@@ -121,19 +126,25 @@ BAD_ROWS = {
     "negative": ([line(0), line(1, prices="100,102,-99,101")], "line 3"),
     "crossed": ([line(0), line(1, prices="100,98,99,101")], "line 3"),
     "gap": ([line(0), line(1), line(4), line(5)], r"line 4 .*2 bars are missing"),
-    "duplicate": ([line(0), line(1), line(1), line(2)], "line 4 .*repeats"),
+    "two bars of one time": (
+        [line(0), line(1), line(1, prices="100,102,99,101.5"), line(2)],
+        r"line 3 and line 4 are both of 2020-01-01 01:00:00Z and differ: close 101\.0 and 101\.5",
+    ),
     "unordered": (
         [line(0), line(1), line(2), line(4), line(3), line(5)],
-        r"line 5 .*1 bars are missing.*\(3 findings",
+        r"line 6 .*is earlier than the bar before it \(steps back: 1",
     ),
     "stamp": ([line(0), line(1, stamp="soon")], "line 3, column unix: 'soon' is no time"),
     "stamp and date": ([line(0), line(1, stamp="1577836800")], "line 3: unix stamp .* disagree"),
-    "date": ([line(0).replace("2020-01-01", "yesterday")], "line 2, column date: 'yesterday 00:00:00' is no UTC date"),
-    "local date": ([line(0).replace("00:00:00", "00:00:00+02:00")], "line 2, column date: .*no UTC date"),
+    "date": ([line(0).replace("2020-01-01", "yesterday")], "line 2, column date: 'yesterday 00:00:00' is no date"),
+    "local date": (
+        [line(0).replace("00:00:00", "00:00:00+02:00")],
+        "line 2: unix stamp 1577836800 and date 2020-01-01 00:00:00\\+02:00 disagree",
+    ),
     "half second": ([line(0), line(1, stamp="1577840400500")], "line 3, column unix: .*not a whole second"),
     "cells": ([line(0), "1,2,3\n"], "line 3: 3 cells where the header has 9"),
     "volumes": ([line(0), line(1, volumes="2.0,3.0")], "line 3: neither column can be base volume"),
-    "one zero": ([line(0), line(1, volumes="0,3.0")], "line 3: neither column"),
+    "one zero": ([line(0), line(1, volumes="0,9000.0")], "line 3: neither column"),
     "two symbols": ([line(0), line(1).replace("BTC/USD", "ETH/USD")], "several instruments"),
     "no row": ([], "no row"),
     "one row": ([line(0)], "timeframe cannot be told"),
@@ -157,7 +168,7 @@ def test_newest_first_files_name_the_line_of_the_file(tmp_path: Path) -> None:
 
 def test_gaps_pass_when_allowed_and_are_recorded(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", line(0), line(1), line(4), line(5))
-    read = read_source(path, allow_gaps=True)
+    read = read_source(path, Reading(allow_gaps=True))
     assert [(gap.row, gap.detail) for gap in read.gaps] == [(4, "2 bars are missing before it")]
     assert "gaps: 1 allowed; nothing was filled in" in read.decisions
 
@@ -169,9 +180,9 @@ def test_gaps_pass_when_allowed_and_are_recorded(tmp_path: Path) -> None:
         ("a.csv", b"date,open,close\n", "lacks high, low, volume"),
         ("a.csv", b"open,high,low,close,volume\n", "lacks a time"),
         ("a.csv", b"\xff\xfe\x00open", "not CSV text|names the columns"),
-        ("a.csv", b"date,open,high,low,close,volume,volume a,volume b\n", "3 volume columns"),
-        ("a.feather", b"not arrow", "is not a feather file"),
-        ("a.txt", b"", "no reader for .txt"),
+        ("a.csv", b"date,open,high,low,close,volume,volume a,volume b,volume c\n", "4 volume columns"),
+        ("a.feather", b"ARROW1 and nothing", "is not a feather file"),
+        ("a.txt", b"", "names the columns open and close"),
     ],
 )
 def test_a_file_of_another_shape_is_refused(tmp_path: Path, name: str, content: bytes, what: str) -> None:
@@ -201,6 +212,7 @@ def test_an_absent_file_is_said_to_be_absent(tmp_path: Path, name: str) -> None:
 
 def test_without_pyarrow_a_feather_file_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
+    (tmp_path / "a.feather").write_bytes(b"ARROW1")
     with pytest.raises(UsageError, match="needs pyarrow") as refused:
         read_source(tmp_path / "a.feather")
     assert "prometheus-quant[arrow]" in (refused.value.hint or "")

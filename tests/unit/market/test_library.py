@@ -14,8 +14,9 @@ import pytest
 from prometheus.v10.base.clock import SystemClock
 from prometheus.v10.base.errors import ConfigError, EvidenceError, HostError, UsageError
 from prometheus.v10.market.resolve import MarketSpec, resolve_market
-from prometheus.v10.market.sources.library import Reading, import_bars, list_markets, load_market, load_meta
+from prometheus.v10.market.sources.library import import_bars, list_markets, load_market, load_meta
 from prometheus.v10.market.sources.native import MarketMeta
+from prometheus.v10.market.sources.tables import Reading
 from prometheus.v10.market.synthetic import synthetic
 
 
@@ -77,7 +78,7 @@ def test_the_record_of_the_real_file_holds_every_decision(spot_1h: Path, library
     meta = import_bars(spot_1h, "btc_1h", library, clock=CLOCK)
     sums = (spot_1h.parents[1] / "SHA256SUMS").read_text()
     assert f"{meta.source_sha256}  ./spot_btcusd_hourly/{spot_1h.name}" in sums or meta.source_sha256 in sums
-    assert len(meta.decisions) == 5
+    assert len(meta.decisions) == 8
     assert load_market("btc_1h", library).sha256() == meta.bars_sha256
 
 
@@ -85,7 +86,7 @@ def test_a_funding_series_is_part_of_the_record(binance_5m: Path, library: Path)
     meta = import_bars(binance_5m, "bin", library, clock=CLOCK)
     assert meta.funding_file == "BTC_USDT_USDT-8h-funding_rate.feather"
     assert meta.funding_unknown_rows == 66
-    assert meta.null_reasons == {}
+    assert set(meta.null_reasons) == {"previous_sha256"}
     assert load_market("bin", library).null_reasons == meta.bars_null_reasons
 
 

@@ -19,8 +19,8 @@ from prometheus.v10.market.facts import StylisedFacts, stylised_facts
 from prometheus.v10.market.null_arm import shuffle_returns
 from prometheus.v10.market.philox import lanes_normal, words
 from prometheus.v10.market.resample import resample
-from prometheus.v10.market.sources.feather_source import read_funding
 from prometheus.v10.market.sources.importers import read_source
+from prometheus.v10.market.sources.reading.arrow_source import read_funding_table
 from prometheus.v10.market.synthetic import FLOOR_PRICE, TICK, synthetic
 from prometheus.v10.market.validate import validate
 
@@ -117,7 +117,7 @@ def test_funding_pays_what_the_exchanges_paid(okx_5m: Path, binance_5m: Path) ->
         okx_5m.parent / "BTC_USDT_USDT-1h-funding_rate.feather",
         binance_5m.parent / "BTC_USDT_USDT-8h-funding_rate.feather",
     ]
-    rates = [read_funding(file)[1] for file in files]
+    rates = [read_funding_table(file)[1] for file in files]
     bars = synthetic(1, 30_000, 3600)
     ours = bars.funding[bars.open_time % FUNDING_INTERVAL_S == 0]
     assert min(r.mean() for r in rates) / 1.3 <= ours.mean() <= max(r.mean() for r in rates) * 1.3

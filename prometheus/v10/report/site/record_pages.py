@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from prometheus.v10.base.errors import PrometheusError
-from prometheus.v10.base.paths import Layout
+from prometheus.v10.base.paths import Layout, newest_market_record
 from prometheus.v10.base.reading import LARGE, SMALL, read_if_there
 from prometheus.v10.evidence.chains.ledger_view import LedgerView
 from prometheus.v10.evidence.records.canonical import strict_loads
@@ -72,7 +72,7 @@ def markets_page(layout: Layout, as_of: str, _: Phrases) -> Page:
     """``markets.html``: the library of imported bars."""
     parts, rows = [], []
     for place in _folders(layout.market):
-        meta = _object(place / "market.json")
+        meta = _object(newest_market_record(place))
         if not meta:
             continue
         rows.append((

@@ -175,7 +175,7 @@ def open_source(promotion: Promotion, layout: Layout) -> Source:
     if profile.stage2 is not None:
         raise UsageError(f"{manifest.run_id} judged genomes and made none", hint="promote from the genome's own run")
     try:
-        world = setup.prepare(profile, layout, era_of(manifest))
+        world = setup.prepare(profile, layout, era_of(manifest), was=manifest.market)
     except ConfigError as error:
         raise ConfigError(
             f"the market data of {manifest.run_id} is gone: {error.message}", hint="import the same bars again"

@@ -57,20 +57,21 @@ class World:
         return outside_contract(self.config._asdict())
 
 
-def prepare(profile: Profile, layout: Layout, era: int | None = None) -> World:
+def prepare(profile: Profile, layout: Layout, era: int | None = None, *, was: MarketSource | None = None) -> World:
     """Resolve the market, cut the window and settle the physics.
 
     Args:
         profile: what to run.
         layout: where imported markets lie.
         era: number of the era; None where runs are no eras, or for the first one.
+        was: the market that a run had, for doing it again: one that grew since is cut to what it was.
 
     Raises:
         ConfigError: for a market, a window or a number of the world that cannot be.
         NoBarsLeftError: when a walk has used all bars.
         EvidenceError: when a stored market is damaged.
     """
-    return world_on(profile, *_bars_of_era(profile, layout, era or 0))
+    return world_on(profile, *_bars_of_era(profile, layout, era or 0, was))
 
 
 def world_on(profile: Profile, bars: Bars, place: EraPlace) -> World:
@@ -116,10 +117,10 @@ def bars_left(profile: Profile, layout: Layout, era: int) -> bool:
     return True
 
 
-def _bars_of_era(profile: Profile, layout: Layout, era: int) -> tuple[Bars, EraPlace]:
+def _bars_of_era(profile: Profile, layout: Layout, era: int, was: MarketSource | None = None) -> tuple[Bars, EraPlace]:
     """The market, and the era's place in it; the synthetic market has a seed for each cycle of a walk."""
     spec, table = market_spec(profile.market), profile.window
-    bars = resolve_market(spec, layout.market)
+    bars = bars_of_once(spec, layout, was)
     if table is None or not table.moves:
         window = whole(bars) if table is None else Window(table.name, table.start, table.len)
         return bars, EraPlace(number=era, cycle=0, window=window)
@@ -133,6 +134,13 @@ def _bars_of_era(profile: Profile, layout: Layout, era: int) -> tuple[Bars, EraP
 def market_spec(table: MarketTable) -> MarketSpec:
     """``[market]`` as `resolve_market` takes it."""
     return MarketSpec(**attrs.asdict(table))
+
+
+def bars_of_once(spec: MarketSpec, layout: Layout, was: MarketSource | None) -> Bars:
+    """The bars that ``spec`` means, or meant when a run had the market ``was``; errors as `resolve_market`."""
+    if was is None:
+        return resolve_market(spec, layout.market)
+    return resolve_market(spec, layout.market, was.sha256, was.source)
 
 
 def market_source(bars: Bars) -> MarketSource:

@@ -23,9 +23,8 @@ from prometheus.v10.base.paths import Layout
 from prometheus.v10.evidence.pools.pool_record import PoolRecord
 from prometheus.v10.evidence.pools.snapshot import SnapshotInfo
 from prometheus.v10.evidence.records.findings import Progress
-from prometheus.v10.evidence.records.manifest_parts import Window
+from prometheus.v10.evidence.records.manifest_parts import MarketSource, Window
 from prometheus.v10.evidence.writing.manifest import RunManifest
-from prometheus.v10.market.resolve import resolve_market
 from prometheus.v10.runs.control import RunOutcome
 from prometheus.v10.runs.harvest import Harvest
 from prometheus.v10.runs.identity import identity
@@ -66,7 +65,7 @@ class Work:
 
     def __init__(
         self, profile: Profile, layout: Layout, progress: Progress | None = None, *, before: int | None = None,
-        chosen: Collection[int] | None = None, core: str | None = None,
+        chosen: Collection[int] | None = None, core: str | None = None, was: MarketSource | None = None,
     ) -> None:  # fmt: skip
         """Settle it; ``progress`` hears how many bytes of evidence were looked at since its last call.
 
@@ -77,6 +76,7 @@ class Work:
             before: verdicts from this record of the stage-2 pool on do not count (a replay is of a moment).
             chosen: just these batches; None takes those with a genome that has no verdict.
             core: hash of the core that ran, for a replay on one that repeats it; None is the core here.
+            was: the market that was judged on, for a replay on one that grew since.
 
         Raises:
             PrometheusError: for a snapshot, a market or a window that cannot be judged, or judged on.
@@ -87,7 +87,7 @@ class Work:
         here = check_core()
         self.core = here if core is None else core
         self.snapshot: SnapshotInfo = choose_snapshot(layout, self.table.snapshot, progress)
-        bars = resolve_market(setup.market_spec(profile.market), layout.market)
+        bars = setup.bars_of_once(setup.market_spec(profile.market), layout, was)
         self.market = setup.market_source(bars)
         self.stretches: list[Stretch] = stretches(profile, self.table, bars)
         self.evaluation = evaluation_of(profile, self.table, self.market, self.core)
@@ -124,7 +124,10 @@ class Work:
             raise EvidenceError(f"{manifest.run_id}: its manifest does not say which snapshot it judged")
         profile = evolve(profile, stage2=evolve(profile.stage2, snapshot=str(said.get("id"))))
         before = appends.first_n if appends.before is None else appends.before.records
-        made = cls(profile, layout, before=before, chosen=set(said.get("batches", ())), core=manifest.core_hash)
+        made = cls(
+            profile, layout, before=before, chosen=set(said.get("batches", ())), core=manifest.core_hash,
+            was=manifest.market,
+        )  # fmt: skip
         if made.evaluation != said.get("evaluation"):
             raise ConfigError(
                 f"{manifest.run_id} judged under evaluation {said.get('evaluation')}, this is {made.evaluation}",
