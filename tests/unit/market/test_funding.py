@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd  # type: ignore[import-untyped]
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from prometheus.v10.base.errors import ConfigError
 from prometheus.v10.market.sources.funding import lay_funding
+from prometheus.v10.market.sources.importers import read_source
+from prometheus.v10.market.sources.tables import Reading
+from tests.unit.market.shapes import drawn, klines, zipped
 
 EIGHT = 28_800
 SOURCE = Path("funding.feather")
@@ -93,3 +99,74 @@ def test_nothing_known_is_lost_and_nothing_unknown_is_made_up(
             assert np.isnan(found)
         else:
             assert found == 0.0 or np.isnan(found)
+
+
+# ---- files of exchanges ----------------------------------------------------------------------------------------------
+
+START = 1_704_067_200  # 2024-01-01 00:00:00Z
+
+
+def _bars(place: Path, symbol: str = "BTCUSDT") -> Path:
+    path = place / f"{symbol}-1h-2024-01.csv"
+    path.write_text(klines(drawn(72, 3600, START)))
+    return path
+
+
+def _binance(late_ms: int = 7, hours: int = 8) -> str:
+    rows = [f"{(START + hours * 3600 * k) * 1000 + late_ms},{hours},0.0001{k}" for k in range(72 // hours)]
+    return "\n".join(["calc_time,funding_interval_hours,last_funding_rate", *rows, ""])
+
+
+def _okx(symbol: str = "BTC-USDT-SWAP") -> str:
+    rows = [f"{symbol},0.0001{k},{(START + 28_800 * k) * 1000 + 1_400}" for k in range(9)]
+    return "\n".join(["instrument_name,funding_rate,funding_time", *rows, ""])
+
+
+def _rest() -> str:
+    rows = [
+        {"instId": "BTC-USDT-SWAP", "fundingRate": f"0.0001{k}", "fundingTime": str((START + 28_800 * k) * 1000)}
+        for k in range(9)
+    ]
+    return json.dumps({"code": "0", "data": rows[::-1]})
+
+
+SERIES: dict[str, tuple[str, Callable[[], str | bytes]]] = {
+    "binance": ("BTCUSDT-fundingRate-2024-01.csv", _binance),
+    "binance, packed": ("a.zip", lambda: zipped("BTCUSDT-fundingRate-2024-01.csv", _binance(0))),
+    "okx": ("BTC-USDT-SWAP-fundingrates-2024-01.csv", _okx),
+    "okx, all swaps": ("allswap-fundingrates-2024-01.csv", lambda: _okx() + _okx("ETH-USDT-SWAP").partition("\n")[2]),
+    "okx, live": ("funding.json", _rest),
+    "a row twice": ("a.csv", lambda: _binance() + _binance().splitlines()[1] + "\n"),
+}
+
+
+@pytest.mark.parametrize("case", SERIES)
+def test_a_series_of_an_exchange_is_laid_over_the_bars(tmp_path: Path, case: str) -> None:
+    name, make = SERIES[case]
+    content = make()
+    (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    read = read_source(_bars(tmp_path), Reading(funding=tmp_path / name))
+    wanted = pd.Series(0.0, index=range(72))
+    wanted[::8] = [float(f"0.0001{k}") for k in range(9)]
+    assert read.bars.funding.tolist() == wanted.tolist()
+    assert any(said.startswith(f"funding: from {name}") for said in read.decisions)
+
+
+NO_SERIES = {
+    "of another instrument by its name": ("ETHUSDT-fundingRate-2024-01.csv", _binance(), "its name says ETHUSDT"),
+    "of another instrument": ("a.csv", _okx("ETH-USDT-SWAP"), "holds no funding rate of BTCUSDT, but of ETH-USDT-SWAP"),
+    "every four hours": ("a.csv", _binance(hours=4), "is not on an 8 h boundary .*books every 4 h"),
+    "bars": ("a.csv", klines(drawn()), "holds no funding rates: its columns are open_time"),
+    "a rate that is a word": ("a.csv", _binance().replace("0.00010", "high"), "are no booking time and rate"),
+    "two rates of one time": ("a.csv", _binance() + _binance().splitlines()[1] + "9\n", "repeats or precedes"),
+    "cut off": ("a.csv", _binance()[:-12], "cells where the header has 3|repeats or precedes"),
+    "nothing": ("a.csv", "", "holds no funding rates"),
+}
+
+
+@pytest.mark.parametrize("case", NO_SERIES)
+def test_a_series_that_is_not_the_bars_own_is_refused(tmp_path: Path, case: str) -> None:
+    name, text, what = NO_SERIES[case]
+    (tmp_path / name).write_text(text)
+    with pytest.raises(ConfigError, match=what):
+        read_source(_bars(tmp_path), Reading(funding=tmp_path / name))

@@ -15,6 +15,7 @@ from prometheus.v10.base.text import printable
 from prometheus.v10.market.bars import Floats, Ints
 from prometheus.v10.market.sources.reading.arrow_source import read_funding_table
 from prometheus.v10.market.sources.reading.column_roles import key_of
+from prometheus.v10.market.sources.reading.csv_text import END
 from prometheus.v10.market.sources.reading.file_names import FUNDING, named
 from prometheus.v10.market.sources.reading.json_source import json_rows
 from prometheus.v10.market.sources.reading.openings import Kind, Source, source_of, whole
@@ -118,6 +119,8 @@ def _csv_rows(source: Source) -> tuple[list[str], list[list[Any]]]:
         lines = [cells for cells in csv.reader(io.StringIO(text, newline="")) if cells]
     if not lines:
         raise ConfigError(f"{source}: holds no funding rates", hint=EXPECTED)
+    if not text.endswith("\n"):
+        source.decisions.append(END)
     for number, cells in enumerate(lines[1:], start=2):
         if len(cells) != len(lines[0]):
             raise ConfigError(f"{source}: line {number}: {len(cells)} cells where the header has {len(lines[0])}")
