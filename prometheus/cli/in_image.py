@@ -31,7 +31,7 @@ COMMANDS = {
     "report": "Report what happened in a run, on one page.",
     "retention": "Show what the profile's rules would delete: retention --dry-run.",
 }
-FILES = frozenset({".csv", ".feather", ".npy", ".toml"})
+FILES = frozenset({".csv", ".feather", ".gz", ".json", ".npy", ".parquet", ".toml", ".zip", ".zst"})
 AS_TYPED = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
 

@@ -68,6 +68,11 @@ class Column:
     def __len__(self) -> int:
         return self._used
 
+    def reserve(self, rows: int) -> None:
+        """Make room, before the first values come."""
+        if not self._used:
+            self._data = np.empty(rows, dtype=self._data.dtype)
+
     def add(self, values: npt.NDArray[Any]) -> None:
         """Put values behind what is there."""
         end = self._used + len(values)
@@ -85,7 +90,7 @@ class Column:
 
 @attrs.define(kw_only=True)
 class Assembly:
-    """The rows of one file, put together piece by piece."""
+    """The rows of one file, put together piece by piece; ``expected`` is how many there may be."""
 
     source: Source
     roles: Roles
@@ -99,6 +104,7 @@ class Assembly:
     rows: Column = field(factory=lambda: Column("i8"))
     symbols: set[str] = field(factory=set)
     overruled: dict[str, int] = field(factory=dict)
+    expected: int = 0
     unfinished: int = 0
     empty: int = 0
     dates_agree: bool = False
@@ -120,8 +126,12 @@ class Assembly:
             piece = piece.only(~void)
         if not len(piece.rows):
             return
-        self.times.add(self._opens(piece))
-        self.volumes = self.volumes or [Column("f8") for _ in roles.volumes.columns]
+        opens = self._opens(piece)
+        if not len(self.times):
+            self.volumes = [Column("f8") for _ in roles.volumes.columns]
+            for column in (self.times, *self.prices, *self.volumes, self.rows):
+                column.reserve(self.expected)
+        self.times.add(opens)
         for mine, k in zip((*self.prices, *self.volumes), (*roles.prices, *roles.volumes.columns), strict=True):
             mine.add(piece.columns[k])
         self.rows.add(piece.rows)

@@ -32,6 +32,7 @@ from prometheus.v10.market.sources.tables import RawTable, Reading
 
 PIECE = 1 << 20  # characters
 LONGEST_LINE = 1 << 16
+MOST_EXPECTED = 1 << 26  # rows for which room is made beforehand
 SAMPLE = 1000  # rows that show a format without a header
 WHOLE = re.compile(r"[0-9]{1,18}", re.ASCII)
 TEXT_CELL = "S48"  # longer than any time; what fills it is read cell by cell
@@ -60,11 +61,18 @@ def read_csv(source: Source, reading: Reading) -> RawTable:
             made = assembly(source, roles, reading, "line", told)
             reader = _Reader(source, form, roles)
             if first is not None:
+                made.expected = _rows_in(source, first[0])
                 made.add(reader.piece(*first))
             for lines in pieces:
                 made.add(reader.piece(*lines))
             repeated = [f"header: lines that repeat it were left out: {reader.headers}"] if reader.headers else []
     return made.table(*form.decisions, *unended, *repeated)
+
+
+def _rows_in(source: Source, first: list[str]) -> int:
+    """How many rows a file may have, by its size and its first lines; 0 where its size says nothing."""
+    size = 0 if source.packed else source.path.stat().st_size
+    return min(MOST_EXPECTED, size * len(first) * 51 // (50 * (sum(map(len, first)) + len(first))))
 
 
 _Lines = tuple[list[str], Ints, bool]

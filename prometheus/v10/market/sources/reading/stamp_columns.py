@@ -157,7 +157,13 @@ def _whole_floats(values: Any) -> Any:
 
 def _may_be_dates(values: Any) -> bool:
     """Whether some stamp could be a date of digits alone."""
-    return any(bool(((values >= least) & (values <= most)).any()) for least, most in DIGIT_RANGES)
+    if not len(values):
+        return False
+    lowest, highest = int(values.min()), int(values.max())
+    return any(
+        lowest <= most and highest >= least and bool(((values >= least) & (values <= most)).any())
+        for least, most in DIGIT_RANGES
+    )
 
 
 def _from_stamps(values: Any, rows: Ints, tally: TimeTally) -> Ints:
