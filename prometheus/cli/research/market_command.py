@@ -200,7 +200,7 @@ def import_command(
 
 @app.command("add", epilog=ADD_EXAMPLES)
 def add_command(
-    name: Annotated[str, typer.Argument(help="Name under which the market was imported.")],
+    name: Annotated[str, typer.Argument(metavar="MARKET", help="Name under which the market was imported.")],
     sources: Annotated[
         list[Path],
         typer.Argument(metavar="FILE...", help="Files whose later bars are added; what overlaps must agree."),

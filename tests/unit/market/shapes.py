@@ -133,11 +133,14 @@ def _tidy(frame: pd.DataFrame, time: str | int, unit: str | None, columns: list[
     return found.astype(dict.fromkeys(NAMES, "float64")).sort_values("t", kind="stable").reset_index(drop=True)
 
 
-def lists(path: Path, volume: int = 5) -> pd.DataFrame:
+def lists(
+    path: Path, volume: int = 5, prices: tuple[int, ...] = (1, 2, 3, 4), unit: str = "ms", inside: str = "data"
+) -> pd.DataFrame:
     content = path.read_bytes()
     value = json.loads(gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content)
-    frame = pd.DataFrame(value["data"] if isinstance(value, dict) else value)
-    return _tidy(frame, 0, "ms", [1, 2, 3, 4, volume])
+    found = value[inside] if isinstance(value, dict) else value
+    frame = pd.DataFrame(found["list"] if isinstance(found, dict) else found)
+    return _tidy(frame, 0, unit, [*prices, volume])
 
 
 def tables(path: Path, time: str) -> pd.DataFrame:
@@ -287,6 +290,26 @@ SHAPES = [
     Shape(number="16", name="BTC_USDT-1h.json", make=lambda: pairs(drawn()), want=lists, symbol="BTC/USDT"),
     Shape(number="17", name="BTC_USDT-1h.json.gz", make=lambda: gzip.compress(pairs(drawn()).encode()), want=lists,
           symbol="BTC/USDT", says=("packing: gzip",)),
+    Shape(number="60", name="kraken.json", reading=BTC, says=("format: kraken-rest",),
+          make=lambda: json.dumps({"error": [], "XXBTZUSD": [
+              [one.t, str(one.o), str(one.h), str(one.l), str(one.c), str(one.c), str(one.v), one.n]
+              for one in drawn().itertuples()], "last": 1}),
+          want=lambda path: lists(path, 6, unit="s", inside="XXBTZUSD")),
+    Shape(number="61", name="kucoin.json", reading=BTC, says=("format: kucoin", "60 rows from 'volume'"),
+          make=lambda: json.dumps({"code": "200000", "data": [
+              [str(value) for value in (one.t, one.o, one.c, one.h, one.l, one.v, one.q)]
+              for one in drawn()[::-1].itertuples()]}),
+          want=lambda path: lists(path, 5, (1, 3, 4, 2), "s")),
+    Shape(number="62", name="gateio.json", reading=BTC, says=("format: gateio", "60 rows from 'volume'"),
+          make=lambda: json.dumps([
+              [*(str(value) for value in (one.t, one.q, one.c, one.h, one.l, one.o, one.v)), "true"]
+              for one in drawn().itertuples()]),
+          want=lambda path: lists(path, 6, (5, 3, 4, 2), "s")),
+    Shape(number="63", name="bybit.json", reading=BTC, says=("format: bybit", "60 rows from 'volume'"),
+          make=lambda: json.dumps({"retCode": 0, "result": {"symbol": "BTCUSDT", "list": [
+              [str(value) for value in (one.t * 1000, one.o, one.h, one.l, one.c, one.v, one.q)]
+              for one in drawn()[::-1].itertuples()]}}),
+          want=lambda path: lists(path, inside="result")),
     Shape(number="18", name="BTC_USDT-1h.feather", make=lambda: columnar(drawn(), "date", "ms", "UTC"),
           want=lambda path: tables(path, "date"), symbol="BTC/USDT"),
     Shape(number="19", name="BTC_USDT_USDT-1h-futures.feather", make=lambda: columnar(drawn(), "date", "ns", "UTC"),

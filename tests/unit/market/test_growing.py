@@ -67,6 +67,9 @@ def test_files_in_any_order_and_with_overlaps_make_one_market(tmp_path: Path, or
     assert same(read.bars, WHOLE)
     said = "\n".join(read.decisions)
     assert "dropped: rows that repeat another one exactly: 10" in said
+    assert "in 2 of 3 files, as in BTCUSDT-1h-2024-0" in said
+    assert "in every file, as in BTCUSDT-1h-2024-0" in said
+    assert ["time: 80 stamps in microseconds" in file.decisions for file in read.files].count(True) == 1
     assert "files: 3 were joined in order of time" in said
     assert sorted(file.rows for file in read.files) == [50, 80, 80]
 
@@ -171,6 +174,14 @@ def test_what_contradicts_a_market_is_refused_and_nothing_is_stored(tmp_path: Pa
     assert same(load_market("btc", library), WHOLE[:80])
 
 
+def test_files_of_another_instrument_are_not_added(tmp_path: Path, library: Path) -> None:
+    import_bars(month(tmp_path, "2024-01", 0, 80), "btc", library, clock=CLOCK)
+    other = tmp_path / "ETHUSDT-1h-2024-02.csv"
+    other.write_text(klines(WHOLE[80:100]))
+    with pytest.raises(ConfigError, match="holds ETHUSDT, market 'btc' holds BTCUSDT"):
+        add_bars([other], "btc", library, clock=CLOCK)
+
+
 def test_a_bar_for_a_gap_that_is_stored_is_refused(tmp_path: Path, library: Path) -> None:
     holed = WHOLE.drop(index=[40]).reset_index(drop=True)
     import_bars(month(tmp_path, "2024-01", 0, 80, holed), "btc", library, clock=CLOCK, reading=Reading(allow_gaps=True))
@@ -258,7 +269,10 @@ def test_a_record_of_the_first_schema_is_read_and_its_market_grows(tmp_path: Pat
     path.chmod(0o644)
     path.write_text(json.dumps(record | {"schema": MARKET_SCHEMA_1}))
     (old,) = list_markets(library)
-    assert (old.schema, old.version, old.rows, old.sources) == (MARKET_SCHEMA_1, 1, 80, meta.sources)
+    assert (old.schema, old.version, old.rows) == (MARKET_SCHEMA_1, 1, 80)
+    assert [(file.file, file.sha256, file.rows) for file in old.sources] == [
+        (file.file, file.sha256, file.rows) for file in meta.sources
+    ]
     assert {k for k in ("grid_offset_s", "zero_volume_rows", "previous_sha256") if getattr(old, k) is None} <= set(
         old.null_reasons
     )

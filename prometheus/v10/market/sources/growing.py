@@ -13,9 +13,11 @@ import numpy as np
 from attrs import frozen
 
 from prometheus.v10.base.errors import ConfigError
+from prometheus.v10.base.text import printable
 from prometheus.v10.market.bars import COLUMNS, Bars, bar_time
 from prometheus.v10.market.sources.importers import Imported
 from prometheus.v10.market.sources.native import MarketMeta
+from prometheus.v10.market.sources.symbols import agree
 from prometheus.v10.market.validate import Fault, Finding, gap_ranges, require_valid
 
 HINT = "a stored market never changes: import these files under another name"
@@ -51,6 +53,7 @@ def growth_of(stored: Bars, meta: MarketMeta, read: Imported, *, allow_gaps: boo
         raise ConfigError(
             f"{new.source}: holds bars of {new.timeframe_s} s, market {meta.name!r} of {stored.timeframe_s} s"
         )
+    _require_instrument(stored, meta, read)
     overlap = _require_same(stored, meta, read)
     behind = new.open_time > stored.last_open
     said = [f"overlap: {overlap} bars of the files are stored already, and are the same to the bit"]
@@ -63,6 +66,7 @@ def growth_of(stored: Bars, meta: MarketMeta, read: Imported, *, allow_gaps: boo
     edge = attrs.evolve(added, source=new.source)
     gaps = _gaps(whole, edge, stored, allow_gaps=allow_gaps)
     said.append(f"added: {len(added)} bars from {bar_time(added.first_open)} to {bar_time(added.last_open)}")
+    said.append(f"seam: the last stored close is {stored.close[-1]:g}, the first new open {added.open[0]:g}")
     if gaps:
         said.append(f"gaps: {len(gaps)} allowed; nothing was filled in")
     return Growth(whole=whole, added=added, overlap=overlap, gaps=gaps, decisions=said)
@@ -76,6 +80,20 @@ def _reason(stored: Bars, added: Bars) -> str:
     """Why some funding of the whole is unknown."""
     reasons = dict.fromkeys(bars.null_reasons["funding"] for bars in (stored, added) if bars.null_reasons)
     return "; then ".join(reasons)
+
+
+def _require_instrument(stored: Bars, meta: MarketMeta, read: Imported) -> None:
+    """Refuse files that say, or whose names say, another instrument.
+
+    Raises:
+        ConfigError: naming both.
+    """
+    told = None if read.table is None else read.table.symbol or read.table.named
+    if told is not None and not agree(told, stored.symbol):
+        raise ConfigError(
+            f"{read.bars.source}: holds {printable(told)}, market {meta.name!r} holds {stored.symbol}",
+            hint="import these files under another name",
+        )
 
 
 def _require_same(stored: Bars, meta: MarketMeta, read: Imported) -> int:

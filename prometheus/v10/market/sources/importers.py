@@ -118,6 +118,7 @@ def _file(path: Path, table: RawTable) -> SourceFile:
     return SourceFile(
         file=printable(path.name), bytes=size, sha256=sha256, rows=len(table.rows),
         first_open_utc=bar_time(int(table.open_time[0])), last_open_utc=bar_time(int(table.open_time[-1])),
+        decisions=table.decisions,
     )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ asked for. Files may overlap: where two rows of one time are the same bar, one i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -16,6 +17,7 @@ from prometheus.v10.market.bars import PRICE_COLUMNS, Ints, bar_time
 from prometheus.v10.market.sources.symbols import agree
 from prometheus.v10.market.sources.tables import RawTable, Reading
 
+NUMBERS = re.compile(r"[0-9]+")
 VALUES = (*PRICE_COLUMNS, "volume")
 
 
@@ -68,13 +70,12 @@ def joined(tables: Sequence[RawTable]) -> RawTable:
                 f"{other.files[0]}: named as bars of {other.timeframe_s} s, {first.files[0]} of {first.timeframe_s} s",
                 hint="import them under two names",
             )
-    decisions = [f"{table.files[0]}: {said}" for table in tables for said in table.decisions]
     whole = RawTable(
         open_time=np.concatenate([table.open_time for table in tables]),
         prices={name: np.concatenate([table.prices[name] for table in tables]) for name in PRICE_COLUMNS},
         volume=np.concatenate([table.volume for table in tables]),
         rows=np.concatenate([table.rows for table in tables]),
-        row_word=first.row_word,
+        row_word=first.row_word if len({table.row_word for table in tables}) == 1 else "row",
         files=tuple(table.files[0] for table in tables),
         file_of=np.concatenate([np.full(len(table.rows), k, dtype=np.int64) for k, table in enumerate(tables)]),
         symbol=next((table.symbol for table in tables if table.symbol), None),
@@ -82,9 +83,28 @@ def joined(tables: Sequence[RawTable]) -> RawTable:
         timeframe_s=next((table.timeframe_s for table in tables if table.timeframe_s), None),
         gaps_are_quiet=all(table.gaps_are_quiet for table in tables),
         coarse=max(table.coarse for table in tables),
-        decisions=[*decisions, f"files: {len(tables)} were joined in order of time"],
+        decisions=[*_together(tables), f"files: {len(tables)} were joined in order of time"],
     )
     return each_once(whole.taken(_by_time(whole.open_time)), "")
+
+
+def _together(tables: Sequence[RawTable]) -> list[str]:
+    """What was decided in reading all of them: sentences that differ in their numbers alone stand as one."""
+    said: dict[str, list[tuple[str, str]]] = {}
+    for table in tables:
+        for sentence in table.decisions:
+            said.setdefault(NUMBERS.sub("#", sentence), []).append((table.files[0], sentence))
+    found = []
+    for kind in said.values():
+        name, sentence = kind[0]
+        alike = len({one for _, one in kind}) == 1
+        if len(kind) == len(tables):
+            found.append(f"in every file: {sentence}" if alike else f"in every file, as in {name}: {sentence}")
+        elif len(kind) > 1:
+            found.append(f"in {len(kind)} of {len(tables)} files, as in {name}: {sentence}")
+        else:
+            found.append(f"{name}: {sentence}")
+    return found
 
 
 def each_once(table: RawTable, where: str) -> RawTable:

@@ -60,6 +60,7 @@ class SourceFile:
         rows: bars that were read from it.
         first_open_utc: open of the first of them.
         last_open_utc: open of the last of them.
+        decisions: what was decided in reading it, in sentences.
     """
 
     file: str = attrs.field(validator=_text)
@@ -68,6 +69,7 @@ class SourceFile:
     rows: int = attrs.field(validator=_number)
     first_open_utc: str = attrs.field(validator=_text)
     last_open_utc: str = attrs.field(validator=_text)
+    decisions: list[str] = attrs.field(factory=list, validator=attrs.validators.deep_iterable(_text))
 
 
 def _source_files(values: Any) -> list[SourceFile]:
@@ -245,6 +247,7 @@ def _as_second(record: dict[str, Any]) -> dict[str, Any]:
     file = {
         "file": record["source_file"], "bytes": record["source_bytes"], "sha256": record["source_sha256"],
         "rows": record["rows"], "first_open_utc": record["first_open_utc"], "last_open_utc": record["last_open_utc"],
+        "decisions": record["decisions"],
     }  # fmt: skip
     reasons = dict.fromkeys(("grid_offset_s", "zero_volume_rows"), NOT_SAID) | {"previous_sha256": FIRST}
     return {

@@ -34,6 +34,7 @@ from prometheus.v10.market.sources.reading.volume_columns import settled_volume
 from prometheus.v10.market.sources.tables import EARLIEST_STAMP, RawTable, Reading
 
 SHORTEST_EARLY_STEP = 60  # seconds: day numbers and months counted as seconds lie closer together
+MOST_ROWS = 50_000_000  # 95 years of minutes; a packed file of a few kB can stand for any number
 DIGIT_FORM = "dates of digits alone"
 
 
@@ -126,6 +127,8 @@ class Assembly:
             piece = piece.only(~void)
         if not len(piece.rows):
             return
+        if len(self.times) + len(piece.rows) > MOST_ROWS:
+            raise ConfigError(f"{self.source}: holds more than {MOST_ROWS:,} rows", hint="import it in parts")
         opens = self._opens(piece)
         if not len(self.times):
             self.volumes = [Column("f8") for _ in roles.volumes.columns]

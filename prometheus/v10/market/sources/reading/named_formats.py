@@ -73,6 +73,15 @@ FORMATS: tuple[Format, ...] = (
         name="kraken", columns=_columns(f"time {OHLC} volume trades"), base="volume", quiet=True,
         says="format: Kraken leaves out bars in which nobody traded",
     ),
+    Format(name="kraken-rest", columns=_columns(f"time {OHLC} vwap volume count"), base="volume", listed=True),
+    Format(
+        name="kucoin", columns=_columns("time open close high low volume turnover"), turnover="turnover", proven=True,
+        listed=True,
+    ),
+    Format(
+        name="gateio", columns=_columns("time quote_volume close high low open volume finished"),
+        turnover="quote_volume", proven=True, listed=True,
+    ),
     Format(name="coinbase", columns=_columns("time low high open close volume"), base="volume"),
     Format(name="bitfinex", columns=_columns("time open close high low volume"), base="volume"),
     Format(name="freqtrade", header=_sets(f"date {OHLC} volume"), base="volume"),

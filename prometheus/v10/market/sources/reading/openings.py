@@ -28,7 +28,7 @@ from prometheus.v10.base.text import printable
 NAME_ONE = "name a file of bars, or a market of the library"
 HEAD = 4096
 CHUNK = 1 << 20
-MOST_BYTES = 1 << 30  # of a compressed table or of JSON, which are held in memory
+MOST_BYTES = 256 << 20  # of a compressed table or of JSON, which are held in memory
 SHA256 = re.compile(r"\b([0-9a-fA-F]{64})\b")
 GZIP, ZSTD, ZIP = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PK\x03\x04"
 FAULTS = (zlib.error, EOFError, gzip.BadGzipFile, zipfile.BadZipFile, zstandard.ZstdError, RuntimeError)
