@@ -8,8 +8,16 @@ from pathlib import Path
 import pytest
 
 from prometheus.cli import main as cli
+from prometheus.v10.base.clock import SystemClock
 from prometheus.v10.base.errors import ExitCode
+from prometheus.v10.base.paths import Layout
+from prometheus.v10.gate.gate_replay import replay_gate
+from prometheus.v10.market.sources.library import add_bars, import_bars
 from prometheus.v10.market.synthetic import synthetic
+from prometheus.v10.runs.replay import replay
+from tests.unit.runs.conftest import Watcher
+from tests.unit.runs.gate.conftest import do_gate, small
+from tests.unit.runs.stage2_house import do_judge, judge, with_snapshot
 
 PROFILE = """
 mode = "offline"
@@ -82,3 +90,29 @@ def test_eras_go_on_when_their_market_grows_and_the_runs_before_replay(
         assert "identical" in out
     assert cli.main(["verify", *map(str, runs)]) == ExitCode.DONE
     assert do("audit")[0] == ExitCode.DONE
+
+
+@pytest.mark.parametrize("bars", [None, 1_000])
+def test_a_judged_run_replays_on_a_market_that_grew(layout: Layout, tmp_path: Path, bars: int | None) -> None:
+    """Also where it asked for the market's first bars alone, which every version has."""
+    with_snapshot(layout, experiments=1)
+    import_bars(part(tmp_path, 0, 1_000), "few", layout.market, clock=SystemClock())
+    stage2 = {"windows": [{"name": "V1", "start": 0, "len": 500}], "timeframes_s": [3600], "seeds": [1]}
+    run = do_judge(layout, judge(market={"source": "few", "bars": bars}, stage2=stage2))
+    add_bars([part(tmp_path, 1_000, 1_300)], "few", layout.market, clock=SystemClock())
+    found = replay(run.path, layout, tmp_path / "scratch", clock=SystemClock(), control=Watcher())
+    assert [(one.name, one.detail) for one in found.comparisons if not one.same] == []
+    assert found.identical
+
+
+def test_a_gate_that_was_stopped_goes_on_and_replays_on_a_market_that_grew(layout: Layout, tmp_path: Path) -> None:
+    pytest.importorskip("scipy")
+    import_bars(part(tmp_path, 0, 360), "few", layout.market, clock=SystemClock())
+    design = small(market={"source": "few", "bars": None}, ablations=[], fences=[])
+    begun = do_gate(layout, design, stop_after=1)
+    assert begun.verdict is None
+    add_bars([part(tmp_path, 360, 900)], "few", layout.market, clock=SystemClock())
+    ended = do_gate(layout, design)
+    assert ended.verdict is not None
+    assert ended.verdict.market.rows == 360
+    assert replay_gate("small", layout, sample=3, seed=1).differing == ()
