@@ -15,12 +15,14 @@ from prometheus.v10.base.clock import Clock, SystemClock
 from prometheus.v10.base.errors import UsageError
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.base.text import printable
-from prometheus.v10.market.sources.library import add_bars, import_bars, list_markets, load_market, load_meta
+from prometheus.v10.market.sources.library import add_bars, import_bars, list_markets, load_market, load_versions
 from prometheus.v10.market.sources.native import MarketMeta
 from prometheus.v10.market.sources.reading.named_formats import BY_NAME
 from prometheus.v10.market.sources.tables import Reading
 
 _COLUMNS = ("name", "symbol", "timeframe_s", "rows", "first_open_utc", "last_open_utc", "source_file")
+
+_VERSION = ("version", "rows", "added_rows", "last_open_utc", "source_file", "bars_sha256", "imported_at")
 
 
 def _plain(meta: MarketMeta) -> dict[str, Any]:
@@ -107,8 +109,8 @@ def list_all(layout: Layout) -> Report:
 
 def show(layout: Layout, name: str) -> Report:
     """One market: its record, checked against its bars, and a few figures of them."""
-    meta = load_meta(name, layout.market)
-    bars = load_market(name, layout.market)
+    metas = load_versions(name, layout.market)
+    meta, bars = metas[-1], load_market(name, layout.market)
     figures = {
         "lowest": float(bars.low.min()),
         "highest": float(bars.high.max()),
@@ -116,9 +118,11 @@ def show(layout: Layout, name: str) -> Report:
         "last_close": float(bars.close[-1]),
         "mean_volume": float(bars.volume.mean()),
     }
+    versions = [{column: getattr(one, column) for column in _VERSION} for one in metas]
+    grown = [table("versions", _VERSION, [list(one.values()) for one in versions])] if len(versions) > 1 else []
     return Report(
-        {**_data(meta), "figures": figures},
-        [facts(name, {**_shown(meta), **figures}), *(f"- {said}" for said in meta.decisions)],
+        {**_data(meta), "figures": figures, "versions": versions},
+        [facts(name, {**_shown(meta), **figures}), *grown, *(f"- {said}" for said in meta.decisions)],
     )
 
 
@@ -160,7 +164,7 @@ Stamp = Annotated[
     str | None, typer.Option(metavar="open|close", help="End of its bar that a time names; by default the open.")
 ]
 DropEmpty = Annotated[bool, typer.Option("--drop-empty", help="Leave out rows without a price; they are counted.")]
-DropLast = Annotated[bool, typer.Option("--drop-last", help="Leave out the newest bar of each file: it is unfinished.")]
+DropLast = Annotated[bool, typer.Option("--drop-last", help="Leave out the newest bar: it is unfinished.")]
 Sort = Annotated[bool, typer.Option("--sort", help="Put the rows of a file in order of time.")]
 
 

@@ -37,7 +37,7 @@ MISTAKES = [
     ("pool best --where roi_lifetime>>0", 64, "'>0' is no number", None),
     ("genome find xyz", 64, "names no genome", "at least 4"),
     ("genome find 12", 64, "names no genome", "at least 4"),
-    ("market import nope.csv x", 64, "nope.csv: no such file", "name a CSV or feather file"),
+    ("market import nope.csv x", 64, "nope.csv: no such file", "name a file of bars"),
     ("market show nope", 78, "no such market", "market list"),
     ("market ls", 64, "there is no command 'ls' of market", "did you mean 'prometheus-quant market list'?"),
     ("snapshot verify 0001", 64, "no snapshot of stage1 is called '0001'", "there are: none"),

@@ -120,6 +120,21 @@ def test_the_command_takes_folders_and_patterns(tmp_path: Path, capsys: pytest.C
     assert "stands for no file" in capsys.readouterr().err
 
 
+def test_the_commands_add_and_show_versions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = ["--root", str(tmp_path / "root")]
+    files = [str(month(tmp_path, "2024-01", 0, 80)), str(month(tmp_path, "2024-02", 70, 150))]
+    assert cli.main(["market", "import", files[0], "btc", *root]) == 0
+    for added in (70, 0):  # the second time there is nothing new, which is no error
+        capsys.readouterr()
+        assert cli.main(["market", "add", "btc", files[1], *root, "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["added"] == added
+    assert cli.main(["market", "show", "btc", *root, "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert [(one["version"], one["rows"], one["added_rows"]) for one in said["versions"]] == [(1, 80, 80), (2, 150, 70)]
+    assert cli.main(["market", "add", "none", files[1], *root]) == 78
+    assert "no such market" in capsys.readouterr().err
+
+
 # ---- growing ---------------------------------------------------------------------------------------------------------
 
 

@@ -213,3 +213,13 @@ def test_piece_by_piece_and_cell_by_cell_are_one_reading(tmp_path: Path, monkeyp
 
     monkeypatch.setattr(np, "loadtxt", refuses)
     assert read_source(path).bars.sha256() == whole
+
+
+def test_one_row_whose_newest_bar_is_left_out_is_no_market(tmp_path: Path) -> None:
+    path = tmp_path / "BTCUSDT-1h-2024-01.csv"
+    path.write_text(
+        klines(drawn())[: len(klines(drawn()).partition("\n")[0]) + 1] + klines(drawn()).splitlines()[1] + "\n"
+    )
+    assert len(read_source(path).bars) == 1
+    with pytest.raises(ConfigError, match="holds no bar"):
+        read_source(path, Reading(drop_last=True))

@@ -18,7 +18,7 @@ from prometheus.v10.base.text import printable
 from prometheus.v10.market.bars import Bars, Floats, Ints, bar_time
 from prometheus.v10.market.sources.funding import lay_funding
 from prometheus.v10.market.sources.funding_series import funding_beside, is_funding, read_funding
-from prometheus.v10.market.sources.joining import in_order, joined, require_digits
+from prometheus.v10.market.sources.joining import in_order, joined, require_digits, without_newest
 from prometheus.v10.market.sources.native import BARS_FILE, SourceFile, read_market
 from prometheus.v10.market.sources.reading.arrow_source import read_arrow
 from prometheus.v10.market.sources.reading.csv_source import read_csv
@@ -91,6 +91,7 @@ def read_sources(sources: Sequence[Path], reading: Reading = AS_IT_IS) -> Import
     files = [_file(source, table) for source, table in zip(sources, tables, strict=True)]
     table = joined(tables)
     tables.clear()
+    table = without_newest(table) if reading.drop_last else table
     where = str(sources[0]) if len(sources) == 1 else f"{len(sources)} files"
     bars, said = _bars(table, reading, where)
     gaps = _require_valid(bars, table, reading)
@@ -126,7 +127,9 @@ def _stored(source: Path, reading: Reading) -> Imported:
     """A market of another library: taken as it is, after its own check."""
     for name in ("base_volume", "format", "timezone", "stamp"):
         if getattr(reading, name) is not None:
-            raise ConfigError(f"{source}: a stored market brings its bars as they are: leave --{name} out")
+            raise ConfigError(
+                f"{source}: a stored market brings its bars as they are: leave --{name.replace('_', '-')} out"
+            )
     bars, meta = read_market(source.parent)
     if source.name != BARS_FILE or reading.funding not in {None, NO_FUNDING}:
         raise ConfigError(f"{source}: a stored market is {BARS_FILE} with its own record and brings its funding along")

@@ -42,11 +42,13 @@ def in_order(table: RawTable, reading: Reading, where: str) -> RawTable:
             )
         moved = int((steps < 0).sum())
         table = table.taken(_by_time(table.open_time), f"order: rows were sorted, as asked for (steps back: {moved})")
-    table = each_once(table, where)
-    if reading.drop_last and len(table.open_time):
-        newest = bar_time(int(table.open_time[-1]))
-        table = table.taken(np.arange(len(table.open_time) - 1), f"dropped: the newest bar ({newest}), as asked for")
-    return table
+    return each_once(table, where)
+
+
+def without_newest(table: RawTable) -> RawTable:
+    """All bars but the newest, which an exchange's live answer has unfinished."""
+    newest = bar_time(int(table.open_time[-1]))
+    return table.taken(np.arange(len(table.open_time) - 1), f"dropped: the newest bar ({newest}), as asked for")
 
 
 def joined(tables: Sequence[RawTable]) -> RawTable:

@@ -37,7 +37,7 @@ class Reading:
         timezone: of dates without a zone: ``+08:00`` or a name such as ``Asia/Shanghai``.
         stamp: ``open`` or ``close``: which end of its bar a time names.
         drop_empty: leave out rows without a price, and record how many.
-        drop_last: leave out the newest bar of each file.
+        drop_last: leave out the newest bar.
         sort: put rows in order of time.
     """
 

@@ -96,7 +96,8 @@ def markets_page(layout: Layout, as_of: str, _: Phrases) -> Page:
 
 def _plain(value: object) -> str:
     if isinstance(value, list):
-        return "; ".join(map(str, value)) or "–"
+        named = (one.get("file", one) if isinstance(one, dict) else one for one in value)
+        return "; ".join(map(str, named)) or "–"
     return "–" if value is None else str(value)
 
 
