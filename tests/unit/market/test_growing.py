@@ -12,7 +12,7 @@ import pytest
 
 from prometheus.cli import main as cli
 from prometheus.v10.base.clock import SystemClock
-from prometheus.v10.base.errors import ConfigError, EvidenceError, LockHeldError
+from prometheus.v10.base.errors import ConfigError, EvidenceError, LockHeldError, UsageError
 from prometheus.v10.market.bars import COLUMNS, Bars
 from prometheus.v10.market.resolve import MarketSpec, resolve_market
 from prometheus.v10.market.sources.importers import read_sources
@@ -253,6 +253,27 @@ def test_harm_to_a_version_is_damaged_evidence(tmp_path: Path, library: Path, ha
         record.write_text(record.read_text().replace('"rows": 120', '"rows": 121'))
     with pytest.raises(EvidenceError):
         load_market("btc", library)
+
+
+def test_versions_behind_a_link_are_no_evidence(tmp_path: Path, library: Path) -> None:
+    import_bars(month(tmp_path, "2024-01", 0, 80), "btc", library, clock=CLOCK)
+    (tmp_path / "elsewhere").mkdir()
+    (library / "btc" / "grown").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(EvidenceError, match="symbolic link"):
+        add_bars([month(tmp_path, "2024-02", 80, 150)], "btc", library, clock=CLOCK)
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_a_name_like_a_files_is_refused_now_and_read_where_an_earlier_version_took_it(
+    tmp_path: Path, library: Path
+) -> None:
+    source = month(tmp_path, "2024-01", 0, 80)
+    with pytest.raises(UsageError, match="cannot be used"):
+        import_bars(source, "btc.zip", library, clock=CLOCK)
+    import_bars(source, "btc", library, clock=CLOCK)
+    (library / "btc").rename(library / "btc.zip")
+    assert len(load_market("btc.zip", library)) == 80
+    assert len(resolve_market(MarketSpec(source="btc.zip"), library)) == 80
 
 
 def test_of_two_who_add_at_once_one_wins(tmp_path: Path, library: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from prometheus.v10.base.text import printable
 from prometheus.v10.market.bars import PRICE_COLUMNS, Ints, bar_time
 from prometheus.v10.market.sources.symbols import agree
 from prometheus.v10.market.sources.tables import RawTable, Reading
+from prometheus.v10.market.validate import DAY_S
 
 NUMBERS = re.compile(r"[0-9]+")
 VALUES = (*PRICE_COLUMNS, "volume")
@@ -153,8 +154,8 @@ def require_digits(table: RawTable, timeframe_s: int, where: str) -> None:
     if table.coarse <= 1:
         return
     steps = np.diff(table.open_time)
-    usual = timeframe_s % 60 == 0 and (86_400 % timeframe_s == 0 or timeframe_s % 86_400 == 0)
-    if usual and not bool((steps != timeframe_s).any()) and not bool((table.open_time % timeframe_s).any()):
+    usual = timeframe_s % 60 == 0 and (DAY_S % timeframe_s == 0 or timeframe_s % DAY_S == 0)
+    if usual and not bool((steps != timeframe_s).any()) and not bool((table.open_time % min(timeframe_s, DAY_S)).any()):
         return
     raise ConfigError(
         f"{where}: the stamps are written as powers of ten, in steps of {table.coarse:g} s: digits are lost",

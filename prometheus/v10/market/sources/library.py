@@ -22,7 +22,7 @@ from prometheus.v10.base.paths import GROWN, refuse_links_below
 from prometheus.v10.base.text import printable
 from prometheus.v10.market.bars import Bars, bar_time
 from prometheus.v10.market.sources.growing import Growth, growth_of
-from prometheus.v10.market.sources.importers import Imported, read_sources
+from prometheus.v10.market.sources.importers import SUFFIXES, Imported, read_sources
 from prometheus.v10.market.sources.native import (
     BARS_FILE,
     FIRST,
@@ -66,6 +66,8 @@ def import_bars(
         HostError: when the library cannot be written.
     """
     place = market_place(name, library)
+    if Path(name).suffix.lower() in FILE_SUFFIXES:  # a market of an earlier version may have such a name
+        raise _unusable(name)
     if os.path.lexists(place):
         raise _taken(name, library)
     read = read_sources([sources] if isinstance(sources, Path) else sources, reading)
@@ -119,6 +121,7 @@ def add_bars(
     target = grown_place(place, meta.version)
     try:
         (place / GROWN).mkdir(mode=0o755, exist_ok=True)
+        _sync_directory(place)
     except OSError as error:
         raise host_error(error, f"cannot add to market {name!r} in {library}") from error
     if not _stored(place / GROWN / f".incoming-{clock.token(8)}", target, growth.added, meta):
@@ -171,11 +174,8 @@ def market_place(name: str, library: Path) -> Path:
     Raises:
         UsageError: for a name that could lead elsewhere or be mistaken for something else, or a symbolic link there.
     """
-    if not NAME.fullmatch(name) or name in RESERVED or Path(name).suffix.lower() in FILE_SUFFIXES:
-        raise UsageError(
-            f"market name {name!r} cannot be used",
-            hint="letters, digits, _ . - only, not beginning with . or -, at most 64, no file suffix, not 'synthetic'",
-        )
+    if not NAME.fullmatch(name) or name in RESERVED or Path(name).suffix.lower() in SUFFIXES:
+        raise _unusable(name)
     place = library / name
     refuse_links_below(library, place)
     return place
@@ -183,6 +183,13 @@ def market_place(name: str, library: Path) -> Path:
 
 def _is_name(place: Path) -> bool:
     return NAME.fullmatch(place.name) is not None and not place.is_symlink()
+
+
+def _unusable(name: str) -> UsageError:
+    return UsageError(
+        f"market name {name!r} cannot be used",
+        hint="letters, digits, _ . - only, not beginning with . or -, at most 64, no file suffix, not 'synthetic'",
+    )
 
 
 def _taken(name: str, library: Path) -> UsageError:

@@ -222,6 +222,10 @@ def grown_place(directory: Path, number: int) -> Path:
 def _grown(directory: Path) -> list[Path]:
     """Directories of the versions behind the first, in order."""
     place = directory / GROWN
+    if place.is_symlink():
+        raise EvidenceError(
+            f"{place} is a symbolic link", hint="evidence is never read through links: look who made it"
+        )
     if not place.is_dir():
         return []
     return sorted((one for one in place.iterdir() if VERSION.fullmatch(one.name)), key=lambda one: int(one.name))
