@@ -27,7 +27,10 @@ from prometheus.v10.base.modes import Stage, Tier
 from prometheus.v10.base.names import Artifact, LedgerEntryType, is_run_id
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.base.reading import LARGE, read_if_there
+from prometheus.v10.evidence.chains.chain import BEGINNING, Place
 from prometheus.v10.evidence.chains.ledger import LedgerEntry, iter_entries
+from prometheus.v10.evidence.chains.ledger_line import LEDGER_LINE, parse
+from prometheus.v10.evidence.chains.scan import scan
 from prometheus.v10.evidence.pools.snapshot import SnapshotInfo, list_snapshots
 from prometheus.v10.evidence.records.canonical import strict_loads
 
@@ -159,6 +162,33 @@ def entries(
 
     if ledger.exists():
         yield from iter_entries(ledger, wanted)
+
+
+def entries_after(ledger: Path, start: Place = BEGINNING, *, at_most: int) -> tuple[list[dict[str, Any]], Place]:
+    """Entries that stand behind a place of the ledger, as plain values, and the place behind the last of them.
+
+    For whoever keeps a place and comes again: every rule of each new line is checked, and the chain must go on from
+    the place's own hash. A line that is not whole yet is left for the next time.
+
+    Args:
+        ledger: as `entries`; one that is not there has no entries.
+        start: what an earlier call gave back.
+        at_most: bytes that are looked at; a line that they would cut is left for the next time, too.
+
+    Raises:
+        EvidenceError: when a line breaks a rule or the ledger is not the one of ``start``, with the byte offset.
+        HostError: when it cannot be read.
+    """
+    if not ledger.exists():
+        return [], BEGINNING
+    size = ledger.stat().st_size
+    if size < start.size:
+        raise EvidenceError(f"{ledger}: shorter than it was", hint="run audit")
+    kept: list[dict[str, Any]] = []
+    end = min(size, start.size + at_most)
+    found = scan(ledger, LEDGER_LINE, close=True, start=start, end=end, each=lambda line: kept.append(parse(line)))
+    found.refuse_damage()
+    return kept, Place(found.good, found.link)
 
 
 # ---- snapshots -------------------------------------------------------------------------------------------------------
