@@ -35,6 +35,7 @@ PANELS = {
         "watch",
         "site",
         "phylogeny",
+        "metrics",
     ),
     "Run: evolve, replay, promote": (
         "run",
@@ -49,7 +50,7 @@ PANELS = {
         "venue",
     ),
     "Prove: evidence and its ledger": ("verify", "audit", "ledger", "incident", "core"),
-    "Host: keep it in order": ("doctor", "stop", "clear-stop", "release", "retention", "custodian"),
+    "Host: keep it in order": ("doctor", "stop", "clear-stop", "release", "retention", "custodian", "notify"),
 }
 """Groups of the help, and what stands in each; what no group names stands in the first."""
 
@@ -137,6 +138,13 @@ _ALL = (
     Command("watch",
             "Watch what runs: instances, populations, evidence, disk and journal; q quits, p pauses. It only reads.",
             "operate.watch_command", "watch_command", "WATCH_EXAMPLES"),
+    Command("metrics",
+            "Print the figures of an installation in the OpenMetrics format, or write them for a collector of text "
+            "files.",
+            "operate.metrics_command", "metrics_command", "METRICS_EXAMPLES"),
+    Command("notify", "Alerts: tell a person who is not looking, through a webhook, healthchecks or apprise. It only "
+            "sends.",
+            "operate.notify_command"),
     Command("doctor",
             "Check this host and say how to mend what is wrong; exit 0 fit, 1 something fails, 2 could not check.",
             "operate.doctor_command", "doctor_command", "DOCTOR_EXAMPLES"),

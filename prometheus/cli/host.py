@@ -19,7 +19,8 @@ from prometheus.cli.completing import answer, asked
 
 ABOUT = "Watch, stop, release and check evolution on this host; systemctl start prometheus-stage1@HF starts it."
 ON_HOST = ("status", "doctor", "stop", "clear-stop", "custodian", "verify", "audit", "release", "ledger",
-           "progress", "kpi", "runs", "index", "site", "watch", "phylogeny")  # fmt: skip
+           "progress", "kpi", "runs", "index", "site", "watch", "phylogeny",
+           "metrics", "notify")  # fmt: skip
 _BY_NAME = {one.name: one for one in COMMANDS}
 
 

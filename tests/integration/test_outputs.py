@@ -29,6 +29,7 @@ BY_HAND = {
     "gate", "gate_planted", "gate_replay", "release_load", "release_use", "release_rollback", "core_lock", "index_push",
     "promote", "replay", "error",
     "founding_planted", "founding_compare", "ledger_witness", "venue_serve", "venue_journal_verify", "demo",
+    "notify_send", "notify_test",
 }  # fmt: skip
 """Commands that are too long for here, need a host or another server, or change what is shared."""
 MAPS = {
@@ -42,7 +43,7 @@ MAPS = {
     "market_list.markets.*.bars_null_reasons", "kpi.strata.*.null_reasons",
     "ledger_show.entries.*.null_reasons", "ledger_show.entries.*.extra", "market_show.figures", "status.null_reasons",
     "status.instances.*.null_reasons", "status.instances.*.last_run.null_reasons",
-    "status.instances.*.collapses.null_reasons", "pool_export", "pool_stats",
+    "status.instances.*.collapses.null_reasons", "pool_export", "pool_stats", "metrics.figures.*.labels",
 }  # fmt: skip
 """Objects whose keys are names of things (figures, reasons, arms), not fields."""
 REQUIRED = {"run": ["run", "schema"], "pool_stats": ["bytes", "figures", "flags", "pool", "records", "runs", "schema"]}
@@ -146,6 +147,8 @@ def tried(tree: Tree, place: Path) -> list[list[object]]:
         ["site", "build", "--out", place / "site"],
         ["site", "page", run, "--out", place / "page.html"],
         ["watch", "--once"],
+        ["metrics"],
+        ["metrics", "--out", place / "x.prom"],
     ]
     return [[*words, "--root", tree.root] for words in here] + [["fences"], ["core", "check"], ["venue", "faults"]]
 
