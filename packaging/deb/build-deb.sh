@@ -85,6 +85,7 @@ install -m 755 packaging/provision-host.sh "$lib/provision-host"
 put 644 /usr/lib/sysusers.d packaging/sysusers.d/prometheus-quant.conf
 put 644 /usr/lib/tmpfiles.d packaging/tmpfiles.d/prometheus-quant.conf
 put 644 /usr/lib/systemd/catalog packaging/prometheus-quant.catalog
+put 644 /usr/share/prometheus-quant packaging/monitoring/grafana.json packaging/monitoring/prometheus-quant.rules.yml
 put 644 /etc/prometheus-quant/profiles prometheus/v10/runs/profiles/*.toml
 put 755 /usr/bin "$here/prometheus-quant"
 

@@ -7,11 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from prometheus.cli.operate.notify_command import SYSTEM_STATE
+from prometheus.v10.ops.alerts.channels import CREDENTIAL
+from prometheus.v10.ops.alerts.textfile import SYSTEM_METRICS
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 UNITS = REPOSITORY / "units"
 CONTAINERS = ("prometheus-stage1@", "prometheus-stage2@", "prometheus-snapshot", "prometheus-retention",
               "prometheus-close@")  # fmt: skip
 STAGES = CONTAINERS[:2]
+ALERT = "prometheus-notify.service"
 
 
 def text_of(unit: str) -> str:
@@ -56,6 +61,8 @@ def test_systemd_finds_nothing_wrong(installed):
         ("prometheus-audit.service", 3),  # a plain process
         ("prometheus-checkpoint.service", 3),
         ("prometheus-site.service", 3),
+        ("prometheus-metrics.service", 3),
+        ("prometheus-notify.service", 26),  # a network, and no evidence
         ("prometheus-custodian@stage1-HF.service", 3),
         ("prometheus-preflight@HF.service", 3),
     ],
@@ -147,13 +154,39 @@ def test_the_nightly_audit_ends_before_systemd_ends_it_and_passes_an_unused_host
     assert "--unused-ok" in words
 
 
-def test_the_site_is_built_beside_evidence_that_it_cannot_write():
-    said = directives(text_of("prometheus-site"))
+@pytest.mark.parametrize(
+    ("kind", "command"),
+    [("site", "site build --root /"), ("metrics", f"metrics --root / --out {SYSTEM_METRICS}")],
+)
+def test_what_is_derived_is_made_beside_evidence_that_its_unit_cannot_write(kind, command):
+    said = directives(text_of(f"prometheus-{kind}"))
     assert ("ReadOnlyPaths", "/var/lib/prometheus-quant") in said
-    assert ("StateDirectory", "prometheus-quant-site") in said
+    assert ("StateDirectory", f"prometheus-quant-{kind}") in said
     assert not any(name in {"ReadWritePaths", "ListenStream", "Sockets"} for name, _ in said)
     assert ("PrivateNetwork", "yes") in said
-    assert value("prometheus-site", "ExecStart") == "/usr/bin/prometheus-quant site build --root /"
+    assert value(f"prometheus-{kind}", "ExecStart") == f"/usr/bin/prometheus-quant {command}"
+
+
+@pytest.mark.parametrize("kind", ["audit", "checkpoint", "snapshot", "retention", "site", "metrics"])
+def test_a_one_shot_that_fails_has_somebody_told(kind):
+    assert value(f"prometheus-{kind}", "OnFailure") == ALERT
+
+
+def test_alerts_see_no_evidence_and_their_credential_lies_in_one_place():
+    said = directives(text_of("prometheus-notify"))
+    hidden = [word for name, words in said if name == "InaccessiblePaths" for word in words.split()]
+    assert {"-/var/lib/prometheus-quant", "-/etc/prometheus-quant"} <= set(hidden)
+    assert ("LoadCredential", f"{CREDENTIAL}:/etc/prometheus-quant/credentials/{CREDENTIAL}") in said
+    assert not any(name in {"Environment", "EnvironmentFile", "PassEnvironment", "ListenStream"} for name, _ in said)
+    assert ("LimitCORE", "0") in said
+    assert not any(name in {"OnFailure", "ReadWritePaths"} for name, _ in said)
+    assert value("prometheus-notify", "ExecStart") == "/usr/bin/prometheus-quant notify send"
+    assert f"/var/lib/{value('prometheus-notify', 'StateDirectory')}" == str(SYSTEM_STATE)
+
+
+def test_removing_the_package_ends_every_timer_of_ours_and_no_other():
+    (kinds,) = re.findall(r"for kind in (.*); do", (REPOSITORY / "packaging/deb/prerm").read_text())
+    assert {f"prometheus-{kind}.timer" for kind in kinds.split()} == {path.name for path in UNITS.glob("*.timer")}
 
 
 def test_no_stage_waits_for_another_one_to_start_or_stop():
@@ -171,7 +204,7 @@ def test_no_stage_waits_for_another_one_to_start_or_stop():
 
 def test_a_stage_that_stays_down_has_its_runs_closed():
     for number, unit in enumerate(STAGES, 1):
-        assert value(unit, "OnFailure") == f"prometheus-close@stage{number}-%i.service"
+        assert value(unit, "OnFailure").split() == [f"prometheus-close@stage{number}-%i.service", ALERT]
     assert "systemctl show -P ActiveState" in value("prometheus-close@", "ExecCondition")
 
 
