@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 from decimal import Decimal
 
+from prometheus.v10.evidence.chains.exchanged.order_line import Kind
 from prometheus.v10.execution.orders.client_ids import client_id
-from prometheus.v10.execution.orders.order_line import Kind
 from prometheus.v10.execution.ports.order_terms import MarginMode, OrderRequest, OrderType, PreparedOrder, Side, StpMode
 
 RUN = "HF_20260102T030405Z_abcdef0_0000"

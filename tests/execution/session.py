@@ -7,10 +7,10 @@ from pathlib import Path
 
 from prometheus.v10.base.files import FILES, Files
 from prometheus.v10.base.modes import Mode
+from prometheus.v10.base.names import Artifact
 from prometheus.v10.execution.opening.account_plan import AccountPlan
 from prometheus.v10.execution.opening.bring_to_nothing import Opener
 from prometheus.v10.execution.orders.order_chain import OrderChain
-from prometheus.v10.execution.orders.order_line import FILE_NAME
 from prometheus.v10.execution.orders.order_states import FLATTEN_BEFORE
 from prometheus.v10.execution.ports.order_terms import MarginMode, StpMode
 from prometheus.v10.execution.trading.bar_driver import BarDriver
@@ -37,7 +37,7 @@ class Session:
         self.chain: OrderChain | None = None
 
     def open_chain(self, files: Files = FILES, on_torn=never) -> OrderChain:
-        self.chain = OrderChain(self.folder / FILE_NAME, clock=self.clock, on_torn=on_torn, files=files)
+        self.chain = OrderChain(self.folder / Artifact.ORDER_CHAIN, clock=self.clock, on_torn=on_torn, files=files)
         return self.chain
 
     def opener(self) -> Opener:

@@ -34,7 +34,7 @@ def recorded(tmp_path_factory):
         venue.clear()
         venue.pause(10)
     session.end()
-    keeper = CallKeeper(folder, "HF_compared", FakeClock())
+    keeper = CallKeeper(folder, "HF_compared", "2026-01-02T03:04:05.000000Z")
     for one in session.calls:
         keeper(one)
     keeper.flush()

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from prometheus.v10.base.errors import EvidenceError, HostError, LockHeldError
 from prometheus.v10.base.files import FILES
 from prometheus.v10.evidence.chains.chain import Link, after
+from prometheus.v10.evidence.chains.exchanged.order_line import ORDER_LINE, Kind
 from prometheus.v10.execution.orders.client_ids import client_id, is_ours
 from prometheus.v10.execution.orders.order_chain import OrderChain, followed, intent_of
-from prometheus.v10.execution.orders.order_line import ORDER_LINE, Kind
 from prometheus.v10.execution.orders.order_states import OrderState
 from prometheus.v10.execution.ports.order_terms import CLIENT_ID
 from tests.callbacks import never

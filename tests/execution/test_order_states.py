@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prometheus.v10.execution.orders.order_line import Kind, payload_problem
+from prometheus.v10.evidence.chains.exchanged.order_line import Kind, payload_problem
 from prometheus.v10.execution.orders.order_states import Ending, IllegalMoveError, OrderState, OrderStates, absent_since
 from tests.execution import making
 

@@ -9,9 +9,9 @@ import pytest
 from attrs import evolve
 
 from prometheus.v10.base.errors import ExchangeError
+from prometheus.v10.evidence.chains.exchanged.order_line import Kind
 from prometheus.v10.execution.orders.client_ids import client_id
 from prometheus.v10.execution.orders.order_chain import OrderChain
-from prometheus.v10.execution.orders.order_line import Kind
 from prometheus.v10.execution.ports.account_facts import Balance, Bill, Position
 from prometheus.v10.execution.ports.order_terms import Fill, MarginMode, OrderReport, Side, VenueState
 from prometheus.v10.execution.truth.reconciliation import FILLS_KEPT_MS, Reconciler

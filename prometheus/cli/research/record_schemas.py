@@ -17,6 +17,9 @@ from prometheus.v10.evidence.pools.founders import Founders
 from prometheus.v10.evidence.pools.pool_record import PoolRecord
 from prometheus.v10.evidence.pools.snapshot import SnapshotIndex
 from prometheus.v10.evidence.records import events, tier2
+from prometheus.v10.evidence.records.exchanged.exchange_calls import CallsIndex, ExchangeCall
+from prometheus.v10.evidence.records.exchanged.exchange_claim import ExchangeClaim
+from prometheus.v10.evidence.records.exchanged.order_payloads import PAYLOAD_OF, OrderChainLine
 from prometheus.v10.evidence.records.fingerprint import ExecutionFingerprint
 from prometheus.v10.evidence.records.raw import RawIndex
 from prometheus.v10.evidence.records.raw_lines import RawOrder
@@ -74,6 +77,11 @@ RECORDS: dict[str, type] = {
     "gate_signs": GateSigns,
     "gate_verdict": GateVerdict,
     "netting_round": NettingRound,
+    "order_chain": OrderChainLine,
+    **{f"order_chain.{kind.lower()}": cls for kind, cls in PAYLOAD_OF.items()},
+    "exchange_call": ExchangeCall,
+    "exchange_calls_index": CallsIndex,
+    "exchange_claim": ExchangeClaim,
 }
 """Name of the file, and the class that it is made from."""
 

@@ -28,6 +28,7 @@ from prometheus.v10.base.errors import ConfigError, EvidenceError
 from prometheus.v10.base.toml import parse_toml
 from prometheus.v10.evidence.records.canonical import canonical_bytes, canonical_line, pretty_bytes, strict_loads
 from prometheus.v10.evidence.records.nulls import violations
+from prometheus.v10.evidence.schemas.shapes import ABSENT
 
 R = TypeVar("R", bound=attrs.AttrsInstance)
 
@@ -113,13 +114,20 @@ def _record_reader(cls: Any, converter: cattrs.Converter) -> Callable[[Any, Any]
 
 
 def _record_writer(cls: Any, converter: cattrs.Converter) -> Callable[[Any], dict[str, Any]]:
-    """How a record class is written: its fields, and the unknown keys that it was read with."""
-    if EXTRA not in {field.name for field in attrs.fields(cls)}:
+    """How a record class is written: its fields, those marked `absent` only where they are known, and unknown keys."""
+    optional = [field.name for field in attrs.fields(cls) if field.metadata.get(ABSENT)]
+    has_extra = EXTRA in {field.name for field in attrs.fields(cls)}
+    if not has_extra and not optional:
         return make_dict_unstructure_fn(cls, converter)
-    write = make_dict_unstructure_fn(cls, converter, extra=override(omit=True))
+    omit: Any = {EXTRA: override(omit=True)} if has_extra else {}
+    write = make_dict_unstructure_fn(cls, converter, **omit)
 
     def hook(record: Any) -> dict[str, Any]:
-        return {**write(record), **record.extra}
+        written = write(record)
+        for name in optional:
+            if written[name] is None:
+                del written[name]
+        return {**written, **record.extra} if has_extra else written
 
     return hook
 

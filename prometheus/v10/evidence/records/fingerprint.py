@@ -12,18 +12,21 @@ from attrs import field, frozen
 from prometheus.v10.base.modes import Mode
 from prometheus.v10.base.names import Schema
 from prometheus.v10.evidence.records.nulls import Nulls
+from prometheus.v10.evidence.schemas.shapes import absent, words
 
 OFFLINE = "offline: the world is simulated and no exchange was called"
 
 
 @frozen(kw_only=True)
 class Latency:
-    """Round-trip times of the exchange's API, milliseconds."""
+    """Round-trip times of the exchange's API, milliseconds; quantiles are of the nearest rank."""
 
     min: float
     max: float
     mean: float
     p95: float
+    p50: float | None = field(default=None, metadata=absent())
+    p99: float | None = field(default=None, metadata=absent())
     extra: dict[str, Any] = field(factory=dict)
 
 
@@ -46,15 +49,29 @@ class ErrorEvent:
 
 
 @frozen(kw_only=True)
-class ExecutionFingerprint:
-    """``execution_fingerprint.json``.
+class EndpointFigures:
+    """The calls of one endpoint: how they ended, with which codes, and how long answers took.
 
     Attributes:
-        api_calls: every HTTP attempt, connect checks included; ``api_calls_by_class`` adds up to it.
-        error_count: length of ``error_events``.
+        latency_ms: ``p50``, ``p95``, ``p99``; empty while no answer came.
     """
 
-    schema: str = Schema.FINGERPRINT.value
+    outcomes: dict[str, int]
+    codes: dict[str, int]
+    latency_ms: dict[str, float]
+
+
+@frozen(kw_only=True)
+class ExecutionFingerprint:
+    """``execution_fingerprint.json``; version 2 is of a run that called an exchange.
+
+    Attributes:
+        api_calls: every request that left, or tried to, whatever its end; ``api_calls_by_class`` adds up to it.
+        error_count: length of ``error_events``; ``errors_by_type`` adds up to it.
+        by_endpoint: by method and path.
+    """
+
+    schema: str = field(default=Schema.FINGERPRINT.value, metadata=words(Schema.FINGERPRINT, Schema.FINGERPRINT_2))
     run_id: str
     mode: str
     api_calls: int | None
@@ -64,6 +81,8 @@ class ExecutionFingerprint:
     error_events: list[ErrorEvent] | None
     latency_stats_ms: Latency | None
     rate_limit_hits: int | None
+    by_endpoint: dict[str, EndpointFigures] | None = field(default=None, metadata=absent())
+    errors_by_type: dict[str, int] | None = field(default=None, metadata=absent())
     null_reasons: dict[str, str] = field(factory=dict)
     extra: dict[str, Any] = field(factory=dict)
 

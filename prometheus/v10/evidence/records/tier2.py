@@ -9,7 +9,7 @@ from attrs import field, frozen
 from prometheus.v10.base.names import Schema
 from prometheus.v10.evidence.records.events import TS_BASIS, DeathReason
 from prometheus.v10.evidence.records.summary import Costs
-from prometheus.v10.evidence.schemas.shapes import COUNT, SHA256, exactly, words
+from prometheus.v10.evidence.schemas.shapes import COUNT, SHA256, absent, exactly, words
 
 POLICY = "genome + features -> action"
 AT_CLOSE = "close of the last tick, before the settlement"
@@ -66,14 +66,36 @@ class Position:
 
 
 @frozen(kw_only=True)
+class ReportedPosition:
+    """The account as an exchange reported it at the close of the last tick; money is USDT, as text.
+
+    Attributes:
+        call: number of the raw call that says it, ``equity_call`` of the one that says the equity.
+        lots: signed, 0 when flat.
+        average_price: left out when flat, as ``mark_price`` is.
+    """
+
+    call: int = field(metadata=COUNT)
+    equity_call: int = field(metadata=COUNT)
+    lots: int
+    average_price: str | None = field(default=None, metadata=absent())
+    mark_price: str | None = field(default=None, metadata=absent())
+    equity: str
+
+
+@frozen(kw_only=True)
 class PositionsSnapshot:
-    """``positions_snapshot.json``: the account as one, and every open position.
+    """``positions_snapshot.json``: the account as one, and every open position; version 2 is of an exchange.
 
     Attributes:
         contracts: of the net position, unsigned; ``gross_lots`` counts both sides, ``net_lots`` is signed.
+        reported: what the exchange said; left out where it was not asked.
     """
 
-    schema: str = Schema.POSITIONS_SNAPSHOT.value
+    schema: str = field(
+        default=Schema.POSITIONS_SNAPSHOT.value,
+        metadata=words(Schema.POSITIONS_SNAPSHOT, Schema.POSITIONS_SNAPSHOT_2),
+    )
     run_id: str
     tick: int = field(metadata=COUNT)
     ts_utc: str
@@ -88,6 +110,7 @@ class PositionsSnapshot:
     gross_lots: float
     net_lots: float
     positions: list[Position]
+    reported: ReportedPosition | None = field(default=None, metadata=absent())
     null_reasons: dict[str, str] = field(factory=dict)
     extra: dict[str, Any] = field(factory=dict)
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from typing import Any, Final
+from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from attrs import define, field
 
-from prometheus.v10.base.clock import Clock, utc_text
+from prometheus.v10.base.clock import utc_text
 from prometheus.v10.base.modes import Mode
-from prometheus.v10.evidence.records.fingerprint import ErrorEvent, ExecutionFingerprint, Latency
+from prometheus.v10.base.names import Schema
+from prometheus.v10.evidence.records.fingerprint import EndpointFigures, ErrorEvent, ExecutionFingerprint, Latency
 from prometheus.v10.evidence.records.nulls import Nulls
 from prometheus.v10.execution.ports.call_records import CallOutcome, CallRecord
 
@@ -18,16 +20,17 @@ RATE_LIMITED: Final = frozenset({"50011", "50061"})
 ORDER_PATHS: Final = frozenset({"/api/v5/trade/order"})
 ABSENT: Final = "51603"
 """The answer that an order is not known is an answer, and no error."""
+NOTHING_CAME: Final = "no call was answered"
 _CONNECTION: Final = frozenset({
     "ConnectError", "ReadError", "WriteError", "RemoteProtocolError", "CutShort", "TooLarge", "WrongHost",
 })  # fmt: skip
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @define
 class CallCounts:
-    """Counts calls of one run as a `CallSink`."""
+    """Counts calls of one run as a `CallSink`. Every figure follows from what `call_keeper` keeps of the calls."""
 
-    clock: Clock
     _outcomes: dict[str, Counter[str]] = field(factory=dict)
     _codes: dict[str, Counter[str]] = field(factory=dict)
     _latencies: dict[str, list[float]] = field(factory=dict)
@@ -46,8 +49,8 @@ class CallCounts:
         self._limited += call.code in RATE_LIMITED
         if call.outcome is not CallOutcome.OK and call.code != ABSENT:
             self._errors.append(ErrorEvent(
-                ts_utc=utc_text(self.clock.now()), type=kind_of_error(call), where=where,
-                message=f"{call.outcome.value}: {call.code}", exception_type=call.code, url=call.path,
+                ts_utc=utc_text(_EPOCH + timedelta(milliseconds=call.started_ms)), type=kind_of_error(call),
+                where=where, message=f"{call.outcome.value}: {call.code}", exception_type=call.code, url=call.path,
             ))  # fmt: skip
 
     def fingerprint(self, run_id: str, mode: Mode) -> ExecutionFingerprint:
@@ -56,22 +59,26 @@ class CallCounts:
         every = sorted(one for some in self._latencies.values() for one in some)
         latency = None
         if every:
-            mean = math.fsum(every) / len(every)
-            latency = Latency(min=every[0], max=every[-1], mean=mean, p95=quantile(every, 0.95),
-                              extra={"p50": quantile(every, 0.5), "p99": quantile(every, 0.99)})  # fmt: skip
+            latency = Latency(
+                min=every[0], max=every[-1], mean=math.fsum(every) / len(every), p50=quantile(every, 0.5),
+                p95=quantile(every, 0.95), p99=quantile(every, 0.99),
+            )  # fmt: skip
         by_class = {where: sum(counted.values()) for where, counted in sorted(self._outcomes.items())}
         return ExecutionFingerprint(
-            run_id=run_id, mode=mode.value, api_calls=sum(by_class.values()), api_calls_by_class=by_class,
-            orders_sent=self._orders, error_count=len(self._errors), error_events=list(self._errors),
-            latency_stats_ms=nulls.known("latency_stats_ms", latency, "no call was answered"),
+            schema=Schema.FINGERPRINT_2.value, run_id=run_id, mode=mode.value, api_calls=sum(by_class.values()),
+            api_calls_by_class=by_class, orders_sent=self._orders, error_count=len(self._errors),
+            error_events=list(self._errors), latency_stats_ms=nulls.known("latency_stats_ms", latency, NOTHING_CAME),
             rate_limit_hits=self._limited, null_reasons=nulls.reasons,
-            extra={"by_endpoint": {where: self._endpoint(where) for where in sorted(self._outcomes)}},
+            by_endpoint={where: self._endpoint(where) for where in sorted(self._outcomes)},
+            errors_by_type=dict(Counter(one.type for one in self._errors)),
         )  # fmt: skip
 
-    def _endpoint(self, where: str) -> dict[str, Any]:
+    def _endpoint(self, where: str) -> EndpointFigures:
         times = sorted(self._latencies.get(where, []))
         quantiles = {f"p{share}": quantile(times, share / 100) for share in (50, 95, 99)} if times else {}
-        return {"outcomes": dict(self._outcomes[where]), "codes": dict(self._codes[where]), "latency_ms": quantiles}
+        return EndpointFigures(
+            outcomes=dict(self._outcomes[where]), codes=dict(self._codes[where]), latency_ms=quantiles
+        )
 
 
 def kind_of_error(call: CallRecord) -> str:

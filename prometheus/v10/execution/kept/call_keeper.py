@@ -8,31 +8,37 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any, Final
 
-from attrs import asdict, define, field
+from attrs import define, field
 
-from prometheus.v10.base.clock import Clock, utc_text
 from prometheus.v10.base.files import FILES, Files, write_atomic, write_new
 from prometheus.v10.base.names import Artifact
-from prometheus.v10.evidence.records.canonical import canonical_bytes, pretty_bytes
+from prometheus.v10.evidence.records.codec import to_json_bytes, to_line
+from prometheus.v10.evidence.records.exchanged.exchange_calls import (
+    RECORDS_A_PART,
+    CallsIndex,
+    CallsPart,
+    CallsPolicy,
+    ExchangeCall,
+)
 from prometheus.v10.execution.ports.call_records import CallRecord
-
-RECORDS_A_PART: Final = 200
-RECORD_SCHEMA: Final = "exchange_call/1"
-INDEX_SCHEMA: Final = "exchange_calls_index/1"
 
 
 @define
 class CallKeeper:
-    """Takes calls as a `CallSink` and files them in ``directory``."""
+    """Takes calls as a `CallSink` and files them in ``directory``; ``created_at`` is the start of the run."""
 
     directory: Path
     run_id: str
-    clock: Clock
+    created_at: str
     files: Files = FILES
     _waiting: list[CallRecord] = field(factory=list)
-    _parts: list[dict[str, Any]] = field(factory=list)
+    _parts: list[CallsPart] = field(factory=list)
+
+    @property
+    def records(self) -> int:
+        """How many calls are in parts."""
+        return sum(one.records_count for one in self._parts)
 
     def __call__(self, call: CallRecord) -> None:
         """Take a call; a full part is on the disk on return.
@@ -52,30 +58,38 @@ class CallKeeper:
         """
         if not self._waiting:
             return
-        number = len(self._parts) + 1
-        name = Artifact.EXECUTION_RAW.file_name(part=number)
-        lines = [canonical_bytes({"schema": RECORD_SCHEMA, "run_id": self.run_id, **_plain(one)})
-                 for one in self._waiting]  # fmt: skip
+        name = Artifact.EXECUTION_RAW.file_name(part=len(self._parts) + 1)
+        lines = [to_line(kept(one, self.run_id))[:-1] for one in self._waiting]
         data = b"[\n" + b",\n".join(lines) + b"\n]\n"
         write_new(self.directory / name, data, files=self.files)
         digest = hashlib.sha256(data).hexdigest()
-        self._parts.append({
-            "filename": name, "records_count": len(lines), "bytes": len(data), "sha256": digest,
-            "sha256_16": digest[:16], "first_call": self._waiting[0].number, "last_call": self._waiting[-1].number,
-        })  # fmt: skip
+        self._parts.append(CallsPart(
+            filename=name, records_count=len(lines), bytes=len(data), sha256=digest, sha256_16=digest[:16],
+            first_call=self._waiting[0].number, last_call=self._waiting[-1].number,
+        ))  # fmt: skip
         self._waiting = []
-        index = {
-            "schema": INDEX_SCHEMA, "version": 1, "run_id": self.run_id, "created_at": utc_text(self.clock.now()),
-            "policy": {"type": "records_count", "threshold": RECORDS_A_PART}, "parts": self._parts,
-            "total_parts": len(self._parts), "total_records": sum(one["records_count"] for one in self._parts),
-        }  # fmt: skip
-        write_atomic(self.directory / Artifact.EXECUTION_RAW_INDEX.file_name(), pretty_bytes(index), files=self.files)
+        self._write_index()
+
+    def finish(self) -> None:
+        """As `flush`; a run without a call has its index, too."""
+        self.flush()
+        if not self._parts:
+            self._write_index()
+
+    def _write_index(self) -> None:
+        index = CallsIndex(
+            run_id=self.run_id, created_at=self.created_at, policy=CallsPolicy(), shards=self._parts,
+            total_shards=len(self._parts), total_records=self.records,
+            total_bytes=sum(one.bytes for one in self._parts),
+        )  # fmt: skip
+        write_atomic(self.directory / Artifact.EXECUTION_RAW_INDEX.file_name(), to_json_bytes(index), files=self.files)
 
 
-def _plain(call: CallRecord) -> dict[str, Any]:
-    """A record as JSON; where no answer came, its status is null with the reason."""
-    said = asdict(call)
-    said["outcome"] = call.outcome.value
-    said["latency_ms"] = round(call.latency_ms, 3)
+def kept(call: CallRecord, run_id: str) -> ExchangeCall:
+    """A call as it is kept; where no answer came, its status is null with the reason."""
     reasons = {} if call.status is not None else {"status": f"no answer came: {call.code}"}
-    return {**said, "null_reasons": reasons}
+    return ExchangeCall(
+        run_id=run_id, number=call.number, library=call.library, method=call.method, path=call.path, query=call.query,
+        request_body=call.request_body, outcome=call.outcome.value, status=call.status, code=call.code,
+        response=call.response, started_ms=call.started_ms, latency_ms=call.latency_ms, null_reasons=reasons,
+    )  # fmt: skip

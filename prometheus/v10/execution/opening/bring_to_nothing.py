@@ -12,6 +12,7 @@ from typing import Final
 from attrs import define, frozen
 
 from prometheus.v10.base.errors import ExchangeError
+from prometheus.v10.evidence.chains.exchanged.order_line import Kind
 from prometheus.v10.execution.opening.account_plan import AccountPlan, Allotment, allotment
 from prometheus.v10.execution.opening.preflight import (
     NET,
@@ -23,7 +24,6 @@ from prometheus.v10.execution.opening.preflight import (
 )
 from prometheus.v10.execution.orders.client_ids import client_id
 from prometheus.v10.execution.orders.order_chain import OrderChain, intent_of
-from prometheus.v10.execution.orders.order_line import Kind
 from prometheus.v10.execution.orders.order_states import FLATTEN_BEFORE
 from prometheus.v10.execution.ports.account_facts import Position
 from prometheus.v10.execution.ports.contract_units import Instrument

@@ -15,9 +15,7 @@ from prometheus.v10.base.clock import Clock, utc_text
 from prometheus.v10.base.errors import EvidenceError
 from prometheus.v10.base.files import FILES, Files, Lock
 from prometheus.v10.evidence.chains.chain import Link, after
-from prometheus.v10.evidence.chains.scan import scan
-from prometheus.v10.evidence.chains.tail import OnTornTail, open_chain
-from prometheus.v10.execution.orders.order_line import (
+from prometheus.v10.evidence.chains.exchanged.order_line import (
     OF_NO_ORDER,
     ORDER_LINE,
     Kind,
@@ -25,6 +23,8 @@ from prometheus.v10.execution.orders.order_line import (
     parsed,
     payload_problem,
 )
+from prometheus.v10.evidence.chains.scan import scan
+from prometheus.v10.evidence.chains.tail import OnTornTail, open_chain
 from prometheus.v10.execution.orders.order_states import IllegalMoveError, OrderStates
 from prometheus.v10.execution.ports.exchange_errors import AnswerError
 from prometheus.v10.execution.ports.order_terms import Fill, PreparedOrder
@@ -35,8 +35,17 @@ LOCK_SUFFIX: Final = ".lock"
 class OrderChain:
     """The one writer of a chain; `states` is what its lines say."""
 
-    def __init__(self, path: Path, *, clock: Clock, on_torn: OnTornTail, files: Files = FILES) -> None:
+    def __init__(
+        self, path: Path, *, clock: Clock, on_torn: OnTornTail, files: Files = FILES, lock: Path | None = None
+    ) -> None:
         """Open or begin the chain: take its lock, check every line, move a torn tail aside, follow every order.
+
+        Args:
+            path: of the chain.
+            clock: gives the time of each line.
+            on_torn: hears of a torn tail.
+            files: the file layer.
+            lock: where its lock lies; beside the chain by default.
 
         Raises:
             LockHeldError: when another process writes it.
@@ -46,7 +55,8 @@ class OrderChain:
         self.path = path
         self._clock = clock
         self.states = OrderStates()
-        self._lock = Lock(path.with_name(path.name + LOCK_SUFFIX), who="the order chain's writer", files=files)
+        place = path.with_name(path.name + LOCK_SUFFIX) if lock is None else lock
+        self._lock = Lock(place, who="the order chain's writer", files=files)
         self._lock.acquire()
         try:
             self._file, found = open_chain(path, ORDER_LINE, clock=clock, files=files, on_torn=on_torn)
@@ -105,8 +115,8 @@ class OrderChain:
         """
         if (what := payload_problem(kind, payload)) is not None:
             raise IllegalMoveError(what)
-        if client_id == "" and kind not in OF_NO_ORDER:
-            raise IllegalMoveError(f"{kind.value} without a client id")
+        if (client_id == "") != (kind in OF_NO_ORDER):
+            raise IllegalMoveError(f"{kind.value} {'with' if client_id else 'without'} a client id")
         self.states.check(kind, client_id, payload)
         # The line is right by how it is made; reading it back would double the time between decision and wire.
         line = order_line(kind, client_id, payload, link=link, ts_utc=ts_utc)

@@ -25,7 +25,7 @@ from typing import Any, Final
 
 from attrs import define, field
 
-from prometheus.v10.execution.orders.order_line import Kind
+from prometheus.v10.evidence.chains.exchanged.order_line import Kind
 
 POLLS_APART_MS: Final = 5_000
 RETENTION_MS: Final = 7_200_000

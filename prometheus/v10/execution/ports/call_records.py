@@ -32,7 +32,7 @@ class CallRecord:
         code: the exchange's top code or the first item's, or the name of the transport's error.
         response: the body as text (replacement characters where it is no UTF-8), cut at the adapter's largest size.
         started_ms: Unix ms.
-        latency_ms: until the last byte or the failure.
+        latency_ms: until the last byte or the failure, in whole microseconds.
     """
 
     number: int

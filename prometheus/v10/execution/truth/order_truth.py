@@ -12,8 +12,8 @@ from typing import Any, Final
 from attrs import define
 
 from prometheus.v10.base.errors import EvidenceError, ExchangeError
+from prometheus.v10.evidence.chains.exchanged.order_line import Kind
 from prometheus.v10.execution.orders.order_chain import OrderChain, fill_of
-from prometheus.v10.execution.orders.order_line import Kind
 from prometheus.v10.execution.orders.order_states import EVERY_SOURCE, OrderLife, OrderState, absent_since
 from prometheus.v10.execution.ports.exchange_port import ExchangePort
 from prometheus.v10.execution.ports.order_terms import Fill, OrderReport, VenueState

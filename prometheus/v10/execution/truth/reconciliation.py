@@ -13,9 +13,9 @@ from typing import Any, Final
 from attrs import define, evolve, field, frozen
 
 from prometheus.v10.base.errors import ExchangeError
+from prometheus.v10.evidence.chains.exchanged.order_line import Kind
 from prometheus.v10.execution.orders.client_ids import is_ours, run_mark
 from prometheus.v10.execution.orders.order_chain import OrderChain
-from prometheus.v10.execution.orders.order_line import Kind
 from prometheus.v10.execution.orders.order_states import OrderStates
 from prometheus.v10.execution.ports.account_facts import Balance, Bill, Position
 from prometheus.v10.execution.ports.exchange_errors import ForeignActivityError

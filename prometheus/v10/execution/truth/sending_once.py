@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from prometheus.v10.base.errors import PrometheusError
+from prometheus.v10.evidence.chains.exchanged.order_line import Kind
 from prometheus.v10.execution.orders.order_chain import OrderChain
-from prometheus.v10.execution.orders.order_line import Kind
 from prometheus.v10.execution.orders.order_states import Ending, OrderLife
 from prometheus.v10.execution.ports.exchange_errors import NotSentError, OrderRefusedError, RateLimitedError
 from prometheus.v10.execution.ports.exchange_port import ExchangePort

@@ -5,8 +5,8 @@ from __future__ import annotations
 from attrs import define
 
 from prometheus.v10.base.errors import UsageError
+from prometheus.v10.evidence.chains.exchanged.order_line import Kind
 from prometheus.v10.execution.orders.order_chain import OrderChain
-from prometheus.v10.execution.orders.order_line import Kind
 from prometheus.v10.execution.truth.stop_reasons import ASKS, Reason, TradingState
 
 MACHINE = "program"

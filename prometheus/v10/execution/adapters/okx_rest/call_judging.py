@@ -126,7 +126,7 @@ class Caller:
             number=self._number, library=self.transport.library.name, method=request.method, path=request.path,
             query=hide(request.query), request_body=hide(request.body.decode("utf-8", "replace")), outcome=outcome,
             status=None if answer is None else answer.status, code=code, response=hide(body), started_ms=started,
-            latency_ms=ms,
+            latency_ms=round(ms, 3),
         ))  # fmt: skip
 
     def _read_verdict(self, what: str, answer: RestAnswer) -> tuple[CallOutcome, str, Any]:

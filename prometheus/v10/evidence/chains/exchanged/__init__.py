@@ -1,0 +1,1 @@
+"""The chain of what became of each order at an exchange."""
