@@ -43,6 +43,7 @@ def exercise(port, venue):
     """Every method once; what it said."""
     found = [port.library.version, port.server_time(), port.status(), port.instrument(BTC), port.top_of_book(BTC)]
     units = port.instruments[BTC]
+    found += [port.candles(BTC, 300, 3)]
     found += [port.tiers(units, CROSS), port.account_config(), port.balance("USDT"), port.fee(units)]
     port.set_leverage(BTC, CROSS, Decimal("7"))
     found += [port.leverage(BTC, CROSS)]
@@ -76,10 +77,11 @@ def walked(venue):
 
 def test_every_method_says_what_the_venue_has(walked):
     said, _, _, (taken, resting) = walked
-    book, tiers, config, balance, fee, leverage = said[4:10]
+    book, candles, tiers, config, balance, fee, leverage = said[4:11]
     assert (book.ask_ticks > book.bid_ticks, tiers[0].tier, config.position_mode) == (True, 1, "net_mode")
+    assert [one.low <= one.close <= one.high and one.open_ms % 300_000 == 0 for one in candles] == [True] * 3
     assert (balance.cash, fee.taker, leverage.leverage) == (Decimal(100_000), Decimal("-0.0005"), Decimal(7))
-    ack, filled, _, pending, cancelled, nobody, history, fills, later, positions, bills, newer = said[10:]
+    ack, filled, _, pending, cancelled, nobody, history, fills, later, positions, bills, newer = said[11:]
     assert (ack.client_id, ack.order_id) == (taken.client_id, filled.order_id)
     assert (filled.state, filled.filled_lots, filled.stp_mode) == (VenueState.FILLED, 12, "cancel_maker")
     assert [one.client_id for one in pending] == [resting.client_id]

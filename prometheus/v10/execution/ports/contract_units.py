@@ -117,6 +117,23 @@ class TopOfBook:
 
 
 @frozen(kw_only=True)
+class Candle:
+    """One bar of the last price: Unix ms of its open, prices in the settlement currency, volume in the base currency.
+
+    Attributes:
+        complete: whether its time is over.
+    """
+
+    open_ms: int
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    volume: Decimal
+    complete: bool
+
+
+@frozen(kw_only=True)
 class PositionTier:
     """One step of the margin table: up to ``max_contracts``; the rates are shares of the position's value."""
 

@@ -21,7 +21,7 @@ from prometheus.v10.execution.ports.account_facts import (
     Position,
     StatusNotice,
 )
-from prometheus.v10.execution.ports.contract_units import Instrument, PositionTier, TopOfBook
+from prometheus.v10.execution.ports.contract_units import Candle, Instrument, PositionTier, TopOfBook
 from prometheus.v10.execution.ports.order_terms import (
     Ack,
     Fill,
@@ -67,6 +67,10 @@ class ExchangePort(Protocol):
 
     def top_of_book(self, inst_id: str) -> TopOfBook:
         """The best bid and ask."""
+        ...
+
+    def candles(self, inst_id: str, seconds: int, most: int) -> tuple[Candle, ...]:
+        """The last ``most`` bars of so many seconds, oldest first; the one that is forming is the last."""
         ...
 
     def tiers(self, instrument: Instrument, mode: MarginMode) -> tuple[PositionTier, ...]:

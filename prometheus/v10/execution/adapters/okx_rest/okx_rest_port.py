@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any, Final
 
 from attrs import define, field
@@ -21,6 +22,7 @@ from prometheus.v10.execution.adapters.okx_rest.row_readers import (
     balance_of,
     bill_of,
     book_of,
+    candle_of,
     config_of,
     fill_of_row,
     instrument_of,
@@ -38,10 +40,11 @@ from prometheus.v10.execution.ports.account_facts import (
     Position,
     StatusNotice,
 )
-from prometheus.v10.execution.ports.contract_units import Instrument, PositionTier, TopOfBook
+from prometheus.v10.execution.ports.contract_units import Candle, Instrument, PositionTier, TopOfBook
 from prometheus.v10.execution.ports.exchange_errors import (
     AnswerError,
     ForeignActivityError,
+    MisconfiguredError,
     OutcomeUnknownError,
     UnavailableError,
 )
@@ -59,6 +62,11 @@ SWAP: Final = "SWAP"
 LIMIT: Final = "100"
 NET: Final = "net"
 ORDER: Final = "trade/order"
+BAR_NAMES: Final = {
+    60: "1m", 180: "3m", 300: "5m", 900: "15m", 1800: "30m", 3600: "1H", 7200: "2H", 14_400: "4H", 21_600: "6Hutc",
+    43_200: "12Hutc", 86_400: "1Dutc",
+}  # fmt: skip
+"""Bars by their seconds; from six hours on the plain names have borders in another time zone."""
 COMING: Final = frozenset({"scheduled", "ongoing", "pre_open"})
 
 
@@ -102,6 +110,18 @@ class OkxRestPort:
         """See `ExchangePort`."""
         row = one_row(self.caller.read("market/books", instId=inst_id, sz="1"), f"book of {inst_id}")
         return book_of(row, self._units(inst_id))
+
+    def candles(self, inst_id: str, seconds: int, most: int) -> tuple[Candle, ...]:
+        """See `ExchangePort`."""
+        if seconds not in BAR_NAMES:
+            known = ", ".join(map(str, BAR_NAMES))
+            raise MisconfiguredError(f"the exchange has no bars of {seconds} s", hint=f"it has those of {known} s")
+        rows = self.caller.read("market/candles", instId=inst_id, bar=BAR_NAMES[seconds], limit=str(most))
+        found = tuple(map(candle_of, reversed(rows)))
+        for before, after in pairwise(found):
+            if after.open_ms <= before.open_ms:
+                raise AnswerError(f"candles of {inst_id} are out of order at {after.open_ms}")
+        return found
 
     def tiers(self, instrument: Instrument, mode: MarginMode) -> tuple[PositionTier, ...]:
         """See `ExchangePort`."""

@@ -21,6 +21,7 @@ LIMITS: Final[dict[tuple[str, str], tuple[int, int, str]]] = {
     ("GET", "public/instruments"): (20, 2000, _BY_TYPE),
     ("GET", "public/position-tiers"): (10, 2000, ""),
     ("GET", "market/books"): (40, 2000, ""),
+    ("GET", "market/candles"): (40, 2000, ""),
     ("GET", "account/config"): (5, 2000, ""),
     ("GET", "account/balance"): (10, 2000, ""),
     ("GET", "account/positions"): (10, 2000, ""),

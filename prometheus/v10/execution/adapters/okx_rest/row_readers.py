@@ -18,6 +18,7 @@ from prometheus.v10.execution.adapters.okx_rest.answer_rows import (
 )
 from prometheus.v10.execution.ports.account_facts import AccountConfig, Balance, Bill, Position, StatusNotice
 from prometheus.v10.execution.ports.contract_units import (
+    Candle,
     Instrument,
     InstrumentState,
     PositionTier,
@@ -28,6 +29,7 @@ from prometheus.v10.execution.ports.exchange_errors import AnswerError
 from prometheus.v10.execution.ports.order_terms import Fill, MarginMode, OrderReport, Side, VenueState
 
 CHANGES: Final = "upcChg"
+CANDLE: Final = ("ts", "o", "h", "l", "c", "vol", "volCcy", "volCcyQuote", "confirm")
 
 
 def instrument_of(row: Row) -> Instrument:
@@ -185,6 +187,23 @@ def bill_of(row: Row) -> Bill:
         currency=named(row, "ccy"), balance_change=number(row, "balChg"), balance=number(row, "bal"),
         fee=maybe(row, "fee"), pnl=maybe(row, "pnl"), inst_id=text(row, "instId"), order_id=text(row, "ordId"),
         client_id=text(row, "clOrdId"), trade_id=text(row, "tradeId"), ts_ms=count(row, "ts"),
+    )  # fmt: skip
+
+
+def candle_of(row: object) -> Candle:
+    """A row of ``market/candles``: a list of texts.
+
+    Raises:
+        AnswerError: when it is no such list.
+    """
+    if not isinstance(row, list) or len(row) < len(CANDLE):
+        raise AnswerError(f"a candle is {row!r}, not a list of {len(CANDLE)}"[:200])
+    said = dict(zip(CANDLE, row, strict=False))
+    if said["confirm"] not in {"0", "1"}:
+        raise AnswerError(f"confirm of a candle is {said['confirm']!r}"[:200])
+    return Candle(
+        open_ms=count(said, "ts"), open=number(said, "o"), high=number(said, "h"), low=number(said, "l"),
+        close=number(said, "c"), volume=number(said, "volCcy"), complete=said["confirm"] == "1",
     )  # fmt: skip
 
 
