@@ -65,14 +65,23 @@ def invariants(rows: Sequence[ExperimentStats], residual: float) -> list[Invaria
     ]
 
 
-def telemetry(run: RunManifest, world: setup.World, fence: np.ndarray[Any, Any], experiments: int) -> Any:
-    """Gating telemetry of the run: the core's counters, and the runner's own fences."""
+def telemetry(
+    run: RunManifest, world: setup.World, fence: np.ndarray[Any, Any], experiments: int, bars: tuple[int, int]
+) -> Any:
+    """Gating telemetry of the run: the core's counters, and the runner's own fences.
+
+    Args:
+        run: its manifest.
+        world: whose numbers it has.
+        fence: what the core counted, over all experiments.
+        experiments: how many were filed.
+        bars: how many there were, and how many took the default funding rate.
+    """
     config = world.config
     ablated = run.ablation.name != "none"
-    defaulted = setup.market_arrays(world.bars, config)[1]
     counts = core_counts(fence.tolist())
     counts["FENCE_RUNNER_ABLATION_MASK"] = Count(experiments, experiments, experiments * ablated, experiments * ablated)
-    counts["FENCE_RUNNER_FUNDING_DEFAULT"] = Count(len(world.bars), len(world.bars), defaulted, 0)
+    counts["FENCE_RUNNER_FUNDING_DEFAULT"] = Count(bars[0], bars[0], bars[1], 0)
     return gating_telemetry(
         run.run_id,
         Mode(run.mode),

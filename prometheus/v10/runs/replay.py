@@ -23,7 +23,7 @@ from attrs import asdict, evolve, frozen
 
 from prometheus.v10.base.clock import Clock
 from prometheus.v10.base.errors import ConfigError, CoreInvarianceError, EvidenceError, HostError, UsageError
-from prometheus.v10.base.modes import Stage, Tier
+from prometheus.v10.base.modes import Mode, Stage, Tier
 from prometheus.v10.base.names import SEAL_FILES, Artifact, Schema, is_run_id
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.base.text import printable
@@ -242,6 +242,11 @@ def _manifest(run_dir: Path) -> RunManifest:
     if not is_run_id(manifest.run_id):
         raise EvidenceError(
             f"{path}: run_id is {printable(manifest.run_id)!r}", hint=f"prometheus-quant verify {run_dir}"
+        )
+    if manifest.mode != Mode.OFFLINE.value:
+        raise UsageError(
+            f"{run_dir} traded in mode {printable(manifest.mode)}: an exchange does not give the same answers again",
+            hint=f"what it answered was kept, and is proved by: prometheus-quant verify {run_dir}",
         )
     if manifest.status == Status.RUNNING.value:
         raise UsageError(

@@ -44,7 +44,6 @@ from prometheus.v10.evidence.records.manifest_parts import (
     InternalCollapse,
 )
 from prometheus.v10.evidence.records.nulls import Nulls
-from prometheus.v10.evidence.records.raw import RawWriter
 from prometheus.v10.evidence.records.summary import ExperimentStats, summarise
 from prometheus.v10.evidence.writing.environment import Environment, probe
 from prometheus.v10.evidence.writing.installation import InstallationLedger
@@ -62,7 +61,7 @@ from prometheus.v10.runs.request.ablation import ABLATIONS
 from prometheus.v10.runs.workers import executor
 from prometheus.v10.runs.workers.known_answer import require_known_answer
 from prometheus.v10.runs.workers.warm import warm_up
-from prometheus.v10.runs.workload import RunRequest, Surroundings, Workload
+from prometheus.v10.runs.workload import RawEvidence, RunRequest, Surroundings, Workload
 
 
 def open_run(
@@ -124,7 +123,7 @@ class Run:
     """
 
     directory: RunDirectory
-    raw: RawWriter
+    raw: RawEvidence
     _pool: SharedPoolWriter
 
     def __init__(
@@ -176,7 +175,7 @@ class Run:
             )
             directory.write_manifest(self.manifest)
             table = self.workload.profile.evidence
-            self.raw = observe.open_raw(
+            self.raw = self.workload.raw(self) or observe.open_raw(
                 directory, self.manifest.start_time, self.journal,
                 sample_one_in=table.order_sample_one_in, budget_bytes=table.raw_budget_bytes, files=self.files,
             )  # fmt: skip
@@ -186,8 +185,9 @@ class Run:
                 + "".join(f"; nothing for the pool: {why}" for why in self.workload.world.counterfactual),
                 path=str(directory.path), experiments=len(self.manifest.seeds), core_hash=self.manifest.core_hash,
             )  # fmt: skip
-            self.control.run_opened(self.manifest.run_id, directory.path)
             try:
+                self.workload.open(self)
+                self.control.run_opened(self.manifest.run_id, directory.path)
                 self.workload.work(self)
                 self.look()
                 require_known_answer()
@@ -226,6 +226,11 @@ class Run:
     def say(self, name: str, value: Any) -> None:
         """Give the manifest a further key, which it has when it is written at the end."""
         self.manifest = evolve(self.manifest, extra={**self.manifest.extra, name: value})
+
+    def settle(self, **changes: Any) -> None:
+        """Write down what could only be known when the run was open: fields of the manifest, durable on return."""
+        self.manifest = evolve(self.manifest, **changes)
+        self.directory.write_manifest(self.manifest)
 
     def look(self) -> None:
         """Report progress, and pass a stop on to the workers; called at least once a second."""
@@ -303,9 +308,10 @@ class Run:
             cut_count=self.manifest.schema == Schema.MANIFEST_1.value,
         )
         directory.write_artifact(Artifact.SUMMARY, summary)
-        directory.write_artifact(Artifact.FINGERPRINT, self.workload.fingerprint(self.manifest.run_id))
+        directory.write_fingerprint(self.workload.fingerprint(self.manifest.run_id))
+        bars = self.workload.funding_defaulted()
         directory.write_artifact(
-            Artifact.TELEMETRY, telemetry(self.manifest, self.workload.world, self.fence, len(self.rows))
+            Artifact.TELEMETRY, telemetry(self.manifest, self.workload.world, self.fence, len(self.rows), bars)
         )
 
     def _close(self, directory: RunDirectory, status: Status, failure: Failure | None = None) -> RunOutcome:

@@ -7,8 +7,8 @@ A workload alone knows its stage, its mode and its world. What opens, files and 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 from attrs import field, frozen
 
@@ -18,10 +18,11 @@ from prometheus.v10.base.modes import Mode, RunPrefix
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.evidence.records.fingerprint import ExecutionFingerprint
 from prometheus.v10.evidence.records.manifest_parts import ExchangeFacts, Window
+from prometheus.v10.evidence.records.raw_lines import RawBlocks
 from prometheus.v10.evidence.writing.journal import Journal
 from prometheus.v10.runs.control import RunControl
 from prometheus.v10.runs.request.profile import Profile
-from prometheus.v10.runs.request.setup import World
+from prometheus.v10.runs.request.setup import World, market_arrays
 
 if TYPE_CHECKING:
     from prometheus.v10.runs.run import Run
@@ -92,6 +93,23 @@ class Facts:
     extra: Mapping[str, Any] = field(factory=dict)
 
 
+class RawEvidence(Protocol):
+    """What takes a run's raw execution evidence."""
+
+    @property
+    def records(self) -> int:
+        """How many records are kept."""
+        ...
+
+    def add_all(self, harvested: Iterable[tuple[int, RawBlocks]]) -> None:
+        """Take the simulated orders of experiments that are done."""
+        ...
+
+    def finish(self) -> object:
+        """Write what is not written yet, and the index."""
+        ...
+
+
 class Workload(ABC):
     """What a run does.
 
@@ -114,3 +132,19 @@ class Workload(ABC):
     @abstractmethod
     def fingerprint(self, run_id: str) -> ExecutionFingerprint:
         """How it dealt with the exchange."""
+
+    def raw(self, run: Run) -> RawEvidence | None:  # noqa: ARG002 - a workload may have its own
+        """Raw evidence of its own, when the directory is there; None for the sampled orders of a simulated world."""
+        return None
+
+    def open(self, run: Run) -> None:  # noqa: B027 - most have nothing to open
+        """What must be done before the run counts as open, with its directory and manifest there.
+
+        Raises:
+            PrometheusError: when it cannot be done; the run is sealed as ``failed``.
+        """
+
+    def funding_defaulted(self) -> tuple[int, int]:
+        """How many bars its window has, and how many of them took the default funding rate."""
+        bars, config = self.world.bars, self.world.config
+        return len(bars), market_arrays(bars, config)[1]

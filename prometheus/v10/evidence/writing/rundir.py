@@ -3,7 +3,8 @@
 1. Created once, never reopened: a run id that is taken is refused.
 2. Every event file exists from the start; with no event it stays empty.
 3. One experiment is one batch: its lines are appended whole and are on the disk before `commit` returns.
-4. Artifacts appear whole or not at all, and are never written twice; only the manifest is rewritten, atomically.
+4. Artifacts appear whole or not at all, and are never written twice; only the manifest, and the fingerprint of a run at
+   an exchange, are rewritten, atomically.
 5. `seal` closes everything, refuses a completed run that lacks a file it owes, and enters the seal into the ledger.
 """
 
@@ -89,6 +90,16 @@ class RunDirectory:
             HostError: when the disk refuses.
         """
         return self._write_new(artifact, json_pieces(record), part)
+
+    def write_fingerprint(self, record: attrs.AttrsInstance) -> None:
+        """Write ``execution_fingerprint.json``; a run at an exchange keeps it current, so it may be rewritten.
+
+        Raises:
+            EvidenceError: when the record breaks a rule of writing.
+            HostError: when the disk refuses.
+        """
+        self._refuse_if_closed()
+        write_atomic(self.path / Artifact.FINGERPRINT.file_name(), to_json_bytes(record), files=self._files)
 
     def write_bytes(self, artifact: Artifact, data: bytes, *, part: int | None = None) -> Path:
         """As `write_artifact`, for an artifact whose bytes are made elsewhere (``genomes_run_<id>.npy``).

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Final
 
@@ -45,10 +45,15 @@ class ExchangeDesk:
 
     Attributes:
         equity_tolerance: USDT that books and exchange may differ by, stated in advance.
+        last_call: number of the call that was made last.
+        seen: the position as it was read last, and ``seen_in`` which call.
     """
 
     driver: BarDriver
     equity_tolerance: Decimal
+    last_call: Callable[[], int] = field(default=lambda: 0)
+    seen: Position | None = field(default=None, init=False)
+    seen_in: int = field(default=0, init=False)
     _rounds: Counter[int] = field(factory=Counter, init=False)
     _order: OrderLife | None = field(default=None, init=False)
     _look: Look | None = field(default=None, init=False)
@@ -131,7 +136,9 @@ class ExchangeDesk:
     def _position(self) -> Position | None:
         driver = self.driver
         there = patiently(driver.port.positions, driver.pause)
-        return next((one for one in there if one.inst_id == driver.plan.inst_id), None)
+        self.seen = next((one for one in there if one.inst_id == driver.plan.inst_id), None)
+        self.seen_in = self.last_call()
+        return self.seen
 
     def _proved(self, life: OrderLife) -> Sequence[VenueTrade] | None:
         """The fills of an order that ended; None while its end is not proved, or nothing proves that it did nothing."""

@@ -40,6 +40,7 @@ from prometheus.v10.evidence.records.tier2 import (
     PositionsSnapshot,
     RebuiltPosition,
 )
+from prometheus.v10.evidence.writing.rundir import RunDirectory
 
 RECORDS_A_PART = 200
 ALIVE = "the agent survived the experiment"
@@ -213,6 +214,22 @@ def parts(records: Sequence[attrs.AttrsInstance]) -> list[bytes]:
     """Records in parts of `RECORDS_A_PART`, each a JSON array with one record a line; one empty part of none."""
     cuts = range(0, max(len(records), 1), RECORDS_A_PART)
     return [_listed(records[first : first + RECORDS_A_PART]) for first in cuts]
+
+
+def write_rebuilt(directory: RunDirectory, records: list[RebuiltPosition]) -> None:
+    """The reconstructed positions, in parts and with their index.
+
+    Raises:
+        EvidenceError: when they are there already.
+        HostError: when the disk refuses.
+    """
+    written = []
+    for number, data in enumerate(parts(records), start=1):
+        directory.write_bytes(Artifact.POSITIONS_RAW, data, part=number)
+        first = (number - 1) * RECORDS_A_PART
+        count = len(records[first : first + RECORDS_A_PART])
+        written.append((Artifact.POSITIONS_RAW.file_name(part=number), data, count))
+    directory.write_bytes(Artifact.POSITIONS_RAW_INDEX, parts_index(directory.run_id, written))
 
 
 def parts_index(run_id: str, made: Sequence[tuple[str, bytes, int]]) -> bytes:

@@ -37,12 +37,10 @@ from prometheus.v10.evidence.records.codec import structure_config
 from prometheus.v10.evidence.records.event_lines import utc_texts
 from prometheus.v10.evidence.records.manifest_parts import Window
 from prometheus.v10.evidence.records.series.moments import SERIES, TIER_2, moments_in
-from prometheus.v10.evidence.records.tier2 import RebuiltPosition
 from prometheus.v10.evidence.schemas.shapes import A_RUN, COUNT, SHA256, absent, pattern, words
 from prometheus.v10.evidence.verify.verify_run import verify_run
 from prometheus.v10.evidence.writing.environment import BUILD_FILE, Environment, probe
 from prometheus.v10.evidence.writing.manifest import RunManifest, Status, read_manifest
-from prometheus.v10.evidence.writing.rundir import RunDirectory
 from prometheus.v10.runs.control import RunOutcome
 from prometheus.v10.runs.founding.descents import RunDescent, descend_again, era_of
 from prometheus.v10.runs.harvest import harvest
@@ -51,7 +49,7 @@ from prometheus.v10.runs.observe import Scene
 from prometheus.v10.runs.offline import OfflineWorkload
 from prometheus.v10.runs.promote import promote_files as made
 from prometheus.v10.runs.promote.promote_proof import Proof, prove
-from prometheus.v10.runs.promote.promote_trace import TICKS_A_PART, trace_line
+from prometheus.v10.runs.promote.promote_trace import TraceWriter, trace_line
 from prometheus.v10.runs.request import setup
 from prometheus.v10.runs.request.ablation import mask
 from prometheus.v10.runs.request.profile import MIB, Profile
@@ -324,7 +322,7 @@ class Tier2Work(OfflineWorkload):
         positions = made.positions_json(held, run_id, 0, times[held.tick], *lots)
         directory.write_bytes(Artifact.POSITIONS_SNAPSHOT, positions)
         rebuilt = made.reconstruction(result, held, run_id, 0)
-        _write_parts(directory, rebuilt)
+        made.write_rebuilt(directory, rebuilt)
         for name, data in made.alignment(run_id).items():
             directory.write_bytes(name, data)
         run.look()
@@ -339,40 +337,17 @@ class Tier2Work(OfflineWorkload):
         """Run the experiment to its end (or to the limit of a replay), tick by tick, and write its trace."""
         last = experiment.total_ticks if self.limits is None else self.limits.get(0, 0)
         row, symbol, run_id = run.table.rows[0], self.world.market.symbol, run.manifest.run_id
-        lines: list[bytes] = []
-        written: list[tuple[str, bytes, int]] = []
+        trace = TraceWriter(run.directory)
         while experiment.tick < last and not experiment.done and not (run.table.stopped and self.limits is None):
             before = experiment.tick
             experiment.step(1)
             sampler.look(experiment)
             if experiment.tick > before:
-                lines.append(trace_line(experiment, run_id, 0, symbol, times[before]))
-            if len(lines) == TICKS_A_PART:
-                written.append(_trace_part(run.directory, lines, len(written) + 1))
-                lines = []
+                trace.add(trace_line(experiment, run_id, 0, symbol, times[before]))
             if experiment.tick % LOOK_TICKS == 0 or experiment.done:
                 row[:] = experiment.figures()
                 run.look()
-        if lines or not written:
-            written.append(_trace_part(run.directory, lines, len(written) + 1))
-        run.directory.write_bytes(Artifact.DECISION_TRACE_INDEX, made.parts_index(run_id, written))
-
-
-def _trace_part(directory: RunDirectory, lines: list[bytes], part: int) -> tuple[str, bytes, int]:
-    data = b"".join(lines)
-    directory.write_bytes(Artifact.DECISION_TRACE, data, part=part)
-    return Artifact.DECISION_TRACE.file_name(part=part), data, len(lines)
-
-
-def _write_parts(directory: RunDirectory, records: list[RebuiltPosition]) -> None:
-    """The reconstructed positions, in parts and with their index."""
-    written = []
-    for number, data in enumerate(made.parts(records), start=1):
-        directory.write_bytes(Artifact.POSITIONS_RAW, data, part=number)
-        first = (number - 1) * made.RECORDS_A_PART
-        count = len(records[first : first + made.RECORDS_A_PART])
-        written.append((Artifact.POSITIONS_RAW.file_name(part=number), data, count))
-    directory.write_bytes(Artifact.POSITIONS_RAW_INDEX, made.parts_index(directory.run_id, written))
+        trace.finish()
 
 
 def refuse_a_false_proof(outcome: RunOutcome, proof: Proof | None) -> None:

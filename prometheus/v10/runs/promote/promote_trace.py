@@ -13,6 +13,7 @@ import hashlib
 
 import numpy as np
 
+from prometheus.v10.base.names import Artifact
 from prometheus.v10.core import features
 from prometheus.v10.core.decision import everyones_out_signals
 from prometheus.v10.core.state import DRIVE_TICKS, by_slot, of_slots
@@ -20,8 +21,46 @@ from prometheus.v10.core.world import Experiment
 from prometheus.v10.evidence.records.codec import to_line
 from prometheus.v10.evidence.records.events import agent_id
 from prometheus.v10.evidence.records.tier2 import Decision, TraceLine
+from prometheus.v10.evidence.writing.rundir import RunDirectory
+from prometheus.v10.runs.promote.promote_files import parts_index
 
 TICKS_A_PART = 1000
+
+
+class TraceWriter:
+    """Writes the lines of a trace into parts of `TICKS_A_PART`, and their index."""
+
+    def __init__(self, directory: RunDirectory) -> None:
+        self.directory = directory
+        self._lines: list[bytes] = []
+        self._written: list[tuple[str, bytes, int]] = []
+
+    def add(self, line: bytes) -> None:
+        """Take the line of the next tick; a full part is on the disk on return.
+
+        Raises:
+            HostError: when the disk refuses.
+        """
+        self._lines.append(line)
+        if len(self._lines) == TICKS_A_PART:
+            self._write()
+
+    def finish(self) -> None:
+        """Write what waits, or an empty part where there was no tick, and the index.
+
+        Raises:
+            HostError: when the disk refuses.
+        """
+        if self._lines or not self._written:
+            self._write()
+        index = parts_index(self.directory.run_id, self._written)
+        self.directory.write_bytes(Artifact.DECISION_TRACE_INDEX, index)
+
+    def _write(self) -> None:
+        part, data = len(self._written) + 1, b"".join(self._lines)
+        self.directory.write_bytes(Artifact.DECISION_TRACE, data, part=part)
+        self._written.append((Artifact.DECISION_TRACE.file_name(part=part), data, len(self._lines)))
+        self._lines = []
 
 
 def trace_line(experiment: Experiment, run_id: str, number: int, symbol: str, ts_utc: str) -> bytes:

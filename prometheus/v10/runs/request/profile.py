@@ -27,6 +27,7 @@ from prometheus.v10.evidence.records.codec import structure_config
 from prometheus.v10.evidence.records.interesting import InterestingTable
 from prometheus.v10.runs.request.ablation import ABLATIONS
 from prometheus.v10.runs.request.eras_table import FoundingTable, WindowTable, unsound_eras
+from prometheus.v10.runs.request.exchange_table import ExchangeTable
 from prometheus.v10.runs.request.ranges import FENCES, unsound_numbers
 from prometheus.v10.runs.request.stage2_table import Stage2Table
 
@@ -185,8 +186,8 @@ class Profile:
         workers: processes; 0 is one a processor.
         stage2: only profiles of stage 2 have it.
         founding: who founds the populations; None draws all founders, and the runs are no eras.
-        allow_live: must be true, beside a credential, before ``okx_live`` connects to anything. A stage-1 run in that
-            mode is refused without it; with it, too, as this version has no adapter.
+        allow_live: must be true, beside a credential and a file that arms it, before ``okx_live`` connects to anything.
+        exchange: the account that a run in ``okx_demo`` or ``okx_live`` trades on.
     """
 
     mode: Mode = field(converter=_mode)
@@ -205,6 +206,7 @@ class Profile:
     disk: DiskTable = Factory(DiskTable)
     stage2: Stage2Table | None = None
     founding: FoundingTable | None = None
+    exchange: ExchangeTable | None = None
 
     @property
     def has_eras(self) -> bool:
