@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import importlib
+import json
 from collections.abc import Callable
+from html import escape
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 from attrs import define, field
 
@@ -34,10 +38,21 @@ class Credentials:
                                      hint="copy them again, without spaces at the ends")  # fmt: skip
 
     def hidden(self, text: str) -> str:
-        """``text`` with each of them replaced."""
+        """``text`` with each of them replaced, in whichever spelling an answer or an error gives it back."""
         for name, value in (("secret", self.secret), ("passphrase", self.passphrase), ("key", self.key)):
-            text = text.replace(value, f"<{name}>")
+            for spelt in spellings(value):
+                text = text.replace(spelt, f"<{name}>")
         return text
+
+
+def spellings(value: str) -> list[str]:
+    """A secret as texts carry it: as it is, within JSON, a query or markup, and in base64; the longest first."""
+    raw = value.encode("ascii")
+    found = {
+        value, json.dumps(value)[1:-1], quote(value, safe=""), quote_plus(value), escape(value),
+        escape(value, quote=False), base64.b64encode(raw).decode(), base64.urlsafe_b64encode(raw).decode(),
+    }  # fmt: skip
+    return sorted(found, key=len, reverse=True)
 
 
 @define
