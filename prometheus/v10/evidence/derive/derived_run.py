@@ -12,6 +12,7 @@ from prometheus.v10.base.names import Artifact
 from prometheus.v10.evidence.derive.derived_world import ABLATIONS, timeframe_name, world_of
 from prometheus.v10.evidence.derive.eras.era_rules import expected_window
 from prometheus.v10.evidence.derive.eras.founded import ERA, check_era, era_number
+from prometheus.v10.evidence.derive.exchanged import exchange_plan
 from prometheus.v10.evidence.derive.lives import Lives, Told
 from prometheus.v10.evidence.derive.setting import Setting, hands_to_pool, utc
 from prometheus.v10.evidence.derive.typed import (
@@ -71,18 +72,22 @@ def check_plan(manifest: Mapping[str, Any], say: Say) -> None:
     if not is_count(step) or not step:
         say(f"world.timeframe_s is {shown(step)}")
         return
-    equal(say, "world", dict(world), world_of(table(config.get("world")), int(step)))
+    given = exchange_plan.world_given(manifest, say) if exchange_plan.is_exchange(manifest) else {}
+    equal(say, "world", dict(world), world_of({**table(config.get("world")), **given}, int(step)))
     check_era(manifest, say)
     if SERIES in manifest:
         promoted = table(manifest.get("meta")).get("tier") == Tier.TIER2_FULL.value
         equal(say, SERIES, manifest[SERIES], {"moments": TIER_2 if promoted else TIER_1})
     cycle = _check_window(manifest, config, table(manifest.get("window")), market, say)
-    check_market(config, market, int(step), say, cycle=cycle)
+    if exchange_plan.is_exchange(manifest):
+        exchange_plan.check_market(manifest, say)
+    else:
+        check_market(config, market, int(step), say, cycle=cycle)
     _check_seeds(manifest, table(config.get("experiments")), say)
 
 
 def check_head(manifest: Mapping[str, Any], say: Say) -> None:
-    """What every run's manifest repeats of its configuration, and what has one form in a run without an exchange."""
+    """What every run's manifest repeats of its configuration, and what has one form with or without an exchange."""
     config, market = table(manifest.get("config")), table(manifest.get("market"))
     experiments = table(config.get("experiments"))
     failure = manifest.get("failure")
@@ -96,13 +101,12 @@ def check_head(manifest: Mapping[str, Any], say: Say) -> None:
     equal(say, "arm", manifest.get("arm"), experiments.get("arm"))
     equal(say, "retention", manifest.get("retention"), config.get("retention"))
     equal(say, "symbol_in_use", manifest.get("symbol_in_use"), market.get("symbol"))
-    equal(say, "impedance_fidelity", manifest.get("impedance_fidelity"), "simulated")
-    equal(say, "self_trade_prevention", manifest.get("self_trade_prevention"), OFFLINE_STP)
+    if exchange_plan.is_exchange(manifest):
+        exchange_plan.check_head(manifest, say)
+    else:
+        _check_offline(manifest, say)
     equal(say, "genome_schema", manifest.get("genome_schema"), "genome_342_f32/1")
     equal(say, "feature_contract", manifest.get("feature_contract"), "features_33/1")
-    for name in ("exchange_lib", "env", "positions_quality"):
-        equal(say, name, manifest.get(name), None)
-        equal(say, f"null_reasons.{name}", table(manifest.get("null_reasons")).get(name), NO_EXCHANGE)
     ablation = experiments.get("ablation")
     if isinstance(ablation, str) and ablation in ABLATIONS:
         equal(say, "ablation", manifest.get("ablation"), {"name": ablation, "detail": ABLATIONS[ablation]})
@@ -119,6 +123,15 @@ def check_head(manifest: Mapping[str, Any], say: Say) -> None:
     for name in ("core_hash", "fence_inventory_hash"):
         if not is_sha256(manifest.get(name)):
             say(f"{name} is {shown(manifest.get(name))}, no sha256")
+
+
+def _check_offline(manifest: Mapping[str, Any], say: Say) -> None:
+    """What has one form in a run without an exchange."""
+    equal(say, "impedance_fidelity", manifest.get("impedance_fidelity"), "simulated")
+    equal(say, "self_trade_prevention", manifest.get("self_trade_prevention"), OFFLINE_STP)
+    for name in ("exchange_lib", "env", "positions_quality"):
+        equal(say, name, manifest.get(name), None)
+        equal(say, f"null_reasons.{name}", table(manifest.get("null_reasons")).get(name), NO_EXCHANGE)
 
 
 def equal(say: Say, path: str, found: object, derived: object) -> None:
@@ -196,6 +209,8 @@ def _check_seeds(manifest: Mapping[str, Any], experiments: Mapping[str, Any], sa
     turn, whose = (counter, "run_counter") if era is None else (era, "the era")
     if table(manifest.get("meta")).get("tier") == Tier.TIER2_FULL.value:
         turn = 0  # its configuration has the one seed
+        if counter:
+            say(f"run_counter is {counter}: nobody counts the runs of Tier 2")
     start = int(first or 0) + int(turn or 0) * int(count or 0)
     if len(seeds) != count or not all(same(seed, start + place) for place, seed in enumerate(seeds)):
         say(f"seeds are not the {count} from {start} on, as config.experiments and {whose} make them")

@@ -163,7 +163,7 @@ def _derived_counts(
     derived: dict[str, tuple[Any, ...]] = {name: (steps, *cells[name.removeprefix("FENCE_CORE_")]) for name in CORE}
     derived["FENCE_RUNNER_ABLATION_MASK"] = (len(lives), len(lives), masked, masked)
     defaulted = table(counters.get("FENCE_RUNNER_FUNDING_DEFAULT")).get("trigger_count")
-    if table(manifest.get("market")).get("funding") == "known":
+    if table(manifest.get("market")).get("funding") in {"known", "billed"}:
         defaulted = 0
     derived["FENCE_RUNNER_FUNDING_DEFAULT"] = (bars, bars, defaulted, 0)
     return derived

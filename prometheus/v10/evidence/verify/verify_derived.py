@@ -15,6 +15,7 @@ from prometheus.v10.base.names import EVENT_STREAMS, Artifact, Schema, required
 from prometheus.v10.evidence.derive.derived_run import Say, check_outcome, check_plan, check_summary, pooled_of
 from prometheus.v10.evidence.derive.derived_telemetry import fingerprint_findings, telemetry_findings
 from prometheus.v10.evidence.derive.eras.founded import ERA, check_founders
+from prometheus.v10.evidence.derive.exchanged.exchange_plan import is_exchange
 from prometheus.v10.evidence.derive.lives import Lives, read_lives
 from prometheus.v10.evidence.derive.orders import Orders
 from prometheus.v10.evidence.derive.rows import FILES
@@ -100,12 +101,14 @@ def derive(
     whole = not lives.findings and not lives.too_much
     if manifest.get("status") != "running" and not unfinished and whole:
         _check_results(run_dir, setting, documents, lives, report, say, rows=rows is not None)
-    if documents.fingerprint is not None:
+    at_exchange = is_exchange(manifest)
+    if documents.fingerprint is not None and not at_exchange:
         said = _Sayer(report, run_dir / Artifact.FINGERPRINT)
         for what in fingerprint_findings(documents.fingerprint, run_dir.name):
             said(what)
     whole = whole and all(one.whole for one in lives.told.values())
-    return Derivation(lives, Orders(setting, manifest, lives.told) if whole and not unfinished else None)
+    simulated = whole and not unfinished and not at_exchange
+    return Derivation(lives, Orders(setting, manifest, lives.told) if simulated else None)
 
 
 def derive_without_lines(

@@ -13,6 +13,7 @@ from typing import Any
 from prometheus.v10.base.names import Artifact, Schema
 from prometheus.v10.evidence.chains.scan import file_sha256
 from prometheus.v10.evidence.derive.orders import Orders
+from prometheus.v10.evidence.derive.typed import differing
 from prometheus.v10.evidence.records.canonical import strict_loads
 from prometheus.v10.evidence.records.findings import VerifyReport
 from prometheus.v10.evidence.schemas.schema_file import schema_of
@@ -68,8 +69,9 @@ def _check_index(run_dir: Path, index: Artifact, parts: set[str], report: Verify
     try:
         found = strict_loads(path.read_bytes())
         shards = found["shards"]
-        if found.get("schema") == Schema.PARTS_INDEX and (what := schema_of(Schema.PARTS_INDEX).first(found)):
+        if index is not Artifact.EXECUTION_RAW_INDEX and (what := schema_of(Schema.PARTS_INDEX).first(found)):
             report.fail(path, what)
+            return
         listed = {str(shard["filename"]): shard for shard in shards}
     except (ValueError, KeyError, TypeError) as error:
         report.fail(path, f"not an index of parts: {error!r}")
@@ -82,6 +84,26 @@ def _check_index(run_dir: Path, index: Artifact, parts: set[str], report: Verify
         report.fail(path, f"lists {name}, which is not there")
     for name in sorted(parts & listed.keys()):
         _check_part(run_dir / name, listed[name], report)
+    if index is not Artifact.EXECUTION_RAW_INDEX and not explained & listed.keys():
+        _check_totals(run_dir, path, found, sorted(parts), report)
+
+
+def _check_totals(run_dir: Path, path: Path, found: dict[str, Any], parts: list[str], report: VerifyReport) -> None:
+    """The whole index, as the parts make it: sizes and numbers of records, their sums, and whose it is."""
+    shards: list[dict[str, Any]] = []
+    for name in sorted(parts, key=lambda one: (len(one), one)):
+        data = (run_dir / name).stat().st_size
+        with (run_dir / name).open("rb") as file:
+            records = sum(line.startswith(b"{") for line in file)
+        digest = next((one.get("sha256") for one in found["shards"] if one.get("filename") == name), None)
+        shards.append({"filename": name, "bytes": data, "records_count": records, "sha256": digest})
+    derived = {
+        "schema": Schema.PARTS_INDEX.value, "run_id": run_dir.name, "shards": shards, "total_shards": len(shards),
+        "total_records": sum(one["records_count"] for one in shards),
+        "total_bytes": sum(one["bytes"] for one in shards),
+    }  # fmt: skip
+    for what in differing(found, derived):
+        report.fail(path, what)
 
 
 def _check_part(path: Path, shard: dict[str, Any], report: VerifyReport) -> None:

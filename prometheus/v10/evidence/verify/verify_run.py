@@ -31,6 +31,7 @@ from prometheus.v10.evidence.chains.ledger_view import LedgerView
 from prometheus.v10.evidence.chains.own_ledger import ledger_of
 from prometheus.v10.evidence.chains.scan import file_sha256
 from prometheus.v10.evidence.derive.eras.founded import ERA, era_number
+from prometheus.v10.evidence.derive.exchanged.exchange_plan import is_exchange
 from prometheus.v10.evidence.derive.orders import Orders
 from prometheus.v10.evidence.derive.rows import FILES
 from prometheus.v10.evidence.derive.setting import Setting
@@ -51,6 +52,7 @@ from prometheus.v10.evidence.verify.verify_derived import (
     setting_in,
 )
 from prometheus.v10.evidence.verify.verify_events import STREAMS, Stream, check_summary, read_stream
+from prometheus.v10.evidence.verify.verify_exchange import OWED, check_exchange
 from prometheus.v10.evidence.verify.verify_parts import check_parts
 from prometheus.v10.evidence.writing.seal import Listed, is_plain_name, parse_filelist, parse_sums, walk
 
@@ -128,8 +130,9 @@ class _Run:
             from prometheus.v10.evidence.verify.verify_promotion import check_claim
             from prometheus.v10.evidence.verify.verify_tier2 import check_tier2
 
-            check_tier2(self.dir, self.report)
+            check_tier2(self.dir, self.report, at_exchange=is_exchange(manifest or {}))
             check_claim(manifest or {}, self.dir, self._say_about(Artifact.MANIFEST))
+        check_exchange(self.dir, manifest or {}, self.report, cut_off=self.cut_off)
         self._check_ledger(seal, ledger, manifest)
         self.report.facts.update(files=len(self.present), bytes=sum(s.st_size for s in self.present.values()))
 
@@ -267,13 +270,13 @@ class _Run:
             owed |= {Artifact.INTERESTING_DEATHS.value, Artifact.EXECUTION_RAW_INDEX.value}
             owed |= {Artifact.FOUNDERS.value} if ERA in found else set()
             owed |= {Artifact.POPULATION_SERIES.value} if SERIES in found else set()
+            owed |= {one.value for one in OWED} if is_exchange(found) else set()
         missing = owed - self.present.keys() - self.explained
         excused = excused_files(found, self.dir.name)
         for name in sorted(missing):
             if name in excused:
-                self.report.note(
-                    self.dir / name, f"not there: the run {manifest['status']}" if manifest else "not there"
-                )
+                said = f": the run {manifest['status']}" if manifest else ""
+                self.report.note(self.dir / name, f"not there{said}")
             elif not self.cut_off:
                 self.report.fail(self.dir / name, f"missing: a {tier} run owes it")
         return missing
@@ -383,9 +386,7 @@ class _Run:
     def _sealed_sizes(self) -> list[int]:
         """Sizes of the files that were sealed beside the manifest, those included whose absence is explained."""
         absent = self.explained - self.present.keys()
-        there = [
-            status.st_size for name, status in self.present.items() if name not in _UNHASHED and not self._packs(name)
-        ]
+        there = [one.st_size for name, one in self.present.items() if name not in _UNHASHED and not self._packs(name)]
         return there + [self.listed[name].size for name in absent if name in self.listed]
 
     def _packs(self, name: str) -> bool:
@@ -410,9 +411,8 @@ class _Run:
             if isinstance(entry.get("status"), str) and entry["status"] != status:
                 self.report.fail(self.dir, f"the ledger sealed it as {entry['status']!r}, it says {status!r}")
             if seal is not None and entry.get("seal") != seal:
-                self.report.fail(
-                    self.dir, f"the ledger has the seal {entry.get('seal')}, the run's is {seal}: rewritten"
-                )
+                what = f"the ledger has the seal {entry.get('seal')}, the run's is {seal}: rewritten"
+                self.report.fail(self.dir, what)
 
     def _bytes(self, name: str) -> bytes | None:
         return (self.dir / name).read_bytes() if name in self.present else None

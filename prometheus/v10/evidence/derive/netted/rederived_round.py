@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
+from prometheus.v10.evidence.derive.exchanged.exact_text import digits
+
 SCHEMA = "netting_round/1"
 SETTLED, DEFERRED, UNPROVED = "settled", "deferred", "unproved"
 NAMES = ["position", "trades", "money", "price", "equity", "order", "limits"]
@@ -146,8 +148,8 @@ def _settlement(line: Line, net: int) -> dict[str, Any]:
     return {
         "filled_lots": filled, "mean_price": _pair(mean), "buy_price": _pair(buy), "sell_price": _pair(sell),
         "shares": shares, "allocation_sha256": _hashed(shares), "spread_quanta": spread,
-        "rounding_quanta": gain - spread, "fees": _text(fees), "fee_due": _text(due), "fee_paid": _text(paid),
-        "surplus": _text(spread * quantum + fees - due),
+        "rounding_quanta": gain - spread, "fees": digits(fees), "fee_due": digits(due), "fee_paid": digits(paid),
+        "surplus": digits(spread * quantum + fees - due),
     }  # fmt: skip
 
 
@@ -187,13 +189,3 @@ def _hashed(rows: Iterable[Row]) -> str:
 
 def _pair(value: Fraction) -> list[int]:
     return [value.numerator, value.denominator]
-
-
-def _text(value: Fraction) -> str:
-    """A decimal fraction as its digits, without an exponent or zeros that say nothing."""
-    places, scaled = 0, value
-    while scaled.denominator != 1:
-        scaled, places = scaled * 10, places + 1
-    digits = str(abs(scaled.numerator)).rjust(places + 1, "0")
-    text = f"{digits[: len(digits) - places]}.{digits[len(digits) - places :]}" if places else digits
-    return f"-{text}" if value < 0 else text
