@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from prometheus.v10.base.errors import ExitCode
+from prometheus.v10.base.paths import Layout
+from prometheus.v10.evidence.auditing.audit import audit
 from tests.execution.compare_records import differences
 
 pytest.importorskip("aiohttp")
@@ -16,30 +19,46 @@ pytest.importorskip("okx")
 BARS = 6
 
 
+def quant(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "prometheus.cli", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
 @pytest.fixture(scope="module")
 def day(tmp_path_factory) -> dict:
     root = tmp_path_factory.mktemp("practice")
-    ended = subprocess.run(
-        [sys.executable, "-m", "prometheus.cli", "demo", "--root", str(root), "--bars", str(BARS), "--json"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    ended = quant("demo", "--root", str(root), "--bars", str(BARS), "--json")
     assert ended.returncode == 0, ended.stderr
-    return json.loads(ended.stdout)
+    return {**json.loads(ended.stdout), "root": str(root)}
 
 
-def test_a_day_ends_flat_with_everything_explained(day):
-    assert (day["wrong"], day["state"], day["bars"]) == ([], "ACTIVE", BARS)
+def test_a_day_ends_flat_sealed_and_verified(day):
+    assert (day["verified"], day["status"], day["state"], day["bars"]) == (True, "completed", "ACTIVE", BARS)
     assert day["agents"] == 80  # the venue's account has 100,000 USDT
-    assert day["orders"] > 0
+    assert (day["positions"], day["orders"] > 0) == ("flat", True)
     assert float(day["equity_before"]) > float(day["equity_after"])  # fees are real
 
 
 def test_the_exchanges_own_journal_agrees_with_what_was_kept(day):
-    folder = Path(day["directory"])
-    assert differences(folder / "venue.jsonl", folder) == []
+    journal = Path(day["root"]) / "practice" / day["run"] / "venue.jsonl"
+    assert differences(journal, Path(day["directory"])) == []
 
 
-def test_nothing_of_it_is_in_the_evidence_of_the_installation(day):
-    folder = Path(day["directory"])
-    assert folder.parent.name == "practice"
-    assert not (folder.parents[1] / "state").exists()
+def test_the_installation_knows_the_run_and_its_pool_has_nothing_of_it(day):
+    root = Layout.under(Path(day["root"]))
+    assert audit(root).exit_code is ExitCode.DONE
+    assert (root.lib / "pools/stage1/pool.jsonl").read_bytes() == b""
+    assert day["run"] in quant("runs", "list", "--root", day["root"]).stdout
+
+
+@pytest.mark.parametrize("command", [["report"], ["runs", "show"]])
+def test_the_run_can_be_looked_at_as_any_other(day, command):
+    ended = quant(*command, day["directory"])
+    assert ended.returncode == 0, ended.stderr
+    assert "okx_demo" in ended.stdout or command == ["report"]
+
+
+def test_a_replay_says_that_no_exchange_answers_twice(day):
+    ended = quant("replay", day["directory"])
+    assert (ended.returncode, ended.stdout) == (64, "")
+    assert "an exchange does not give the same answers again" in ended.stderr

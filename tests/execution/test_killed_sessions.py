@@ -23,12 +23,11 @@ PROGRAM = """
 import json, sys
 from pathlib import Path
 from prometheus.v10.base.clock import SystemClock
-from tests.execution.practice import PracticeVenue
+from tests.execution.practice import Disturbed
 from tests.execution.session import Session
 
 place = json.loads(sys.argv[1])
-venue = PracticeVenue.__new__(PracticeVenue)
-venue.join(place["said"], Path(place["socket"]))
+venue = Disturbed(place["said"], Path(place["socket"]))
 session = Session(venue, Path(place["folder"]), SystemClock(), place["run"])
 session.open_chain(on_torn=lambda _: None)
 driver = session.driver()

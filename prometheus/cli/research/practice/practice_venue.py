@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -17,63 +17,97 @@ from prometheus.v10.base.modes import Mode
 from prometheus.v10.execution.adapters.okx_rest.okx_rest_port import OkxRestPort
 from prometheus.v10.execution.adapters.okx_rest.okx_sites import site_of
 from prometheus.v10.execution.adapters.okx_sdk.sdk_transport import Credentials, okx_sdk_port
-from prometheus.v10.execution.ports.call_records import CallRecord
+from prometheus.v10.execution.exchange_run.exchange_means import Means
+from prometheus.v10.execution.ports.call_records import CallRecord, CallSink
 
 MAIN = "demo main"
+PRACTICE = "practice"
 PATIENCE_S = 60.0
+A_DAY_S = 86_400.0
 
 
-class VenueProcess:
-    """A venue whose time stands still unless it is stepped.
+def nobody(_: CallRecord) -> None:
+    """A sink that keeps nothing."""
 
-    Args:
-        folder: where its journal and its admin socket lie.
-        seed: of its market, its book and its keys.
 
-    Raises:
-        HostError: when it does not start.
+class VenueLine:
+    """A venue that is there, and whose time stands still unless it is stepped.
+
+    Attributes:
+        said: what it printed: its address, and its keys by name.
+        socket: its admin socket.
     """
 
-    def __init__(self, folder: Path, *, seed: int) -> None:
-        self.journal, self._socket = folder / "venue.jsonl", folder / "admin"
-        command = [sys.executable, "-m", "prometheus.cli", "venue", "serve", "--step", "--days", "1", "--json",
-                   "--seed", str(seed), "--journal", str(self.journal), "--admin", str(self._socket)]  # fmt: skip
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        assert self._process.stdout is not None  # noqa: S101 - a pipe was asked for
-        line = self._process.stdout.readline()
-        if not line:
-            raise HostError("the venue did not start", hint="prometheus-quant venue serve says why")
-        self._said: dict[str, Any] = json.loads(line)
+    def __init__(self, said: Mapping[str, Any], place: Path) -> None:
+        self.said, self.socket = said, place
 
     def now_ms(self) -> int:
         """The venue's clock, Unix ms."""
-        return int(self._admin(do="state")["now_ms"])
+        return int(self.admin(do="state")["now_ms"])
 
     def pause(self, seconds: float) -> None:
         """Let so much of the venue's time pass."""
-        self._admin(do="step", ms=max(1, int(seconds * 1000)))
+        self.admin(do="step", ms=max(1, int(seconds * 1000)))
 
-    def port(self, sink: Callable[[CallRecord], None]) -> OkxRestPort:
-        """The main demo account, through python-okx; ``sink`` hears of every call."""
-        key = self._said["keys"][MAIN]
-        credentials = Credentials(key=key["key"], secret=key["secret"], passphrase=key["passphrase"])
-        site = site_of(Mode.OKX_DEMO, "global", practice=self._said["address"])
-        return okx_sdk_port(site, credentials, now_ms=self.now_ms, sink=sink)
+    def credentials(self, who: str = MAIN) -> Credentials:
+        """The key of one of its accounts."""
+        key = self.said["keys"][who]
+        return Credentials(key=key["key"], secret=key["secret"], passphrase=key["passphrase"])
 
-    def _admin(self, **asked: object) -> dict[str, Any]:
+    def port(
+        self, sink: CallSink = nobody, *, who: str = MAIN, mode: Mode = Mode.OKX_DEMO,
+        credentials: Credentials | None = None,
+    ) -> OkxRestPort:  # fmt: skip
+        """One of its accounts, through python-okx; ``sink`` hears of every call."""
+        site = site_of(mode, "global", practice=self.said["address"])
+        return okx_sdk_port(site, credentials or self.credentials(who), now_ms=self.now_ms, sink=sink)
+
+    def means(self) -> Means:
+        """How a run reaches it: a pause of any length is one step of its clock."""
+        return Means(port=self.port, now_ms=self.now_ms, pause=self.pause, site=PRACTICE, step_seconds=A_DAY_S)
+
+    def admin(self, **asked: object) -> dict[str, Any]:
+        """One request to its admin socket.
+
+        Raises:
+            HostError: when it refuses.
+        """
         with socket.socket(socket.AF_UNIX) as client:
             client.settimeout(PATIENCE_S)
-            client.connect(str(self._socket))
+            client.connect(str(self.socket))
             client.sendall(json.dumps(asked).encode() + b"\n")
             answer: dict[str, Any] = json.loads(client.makefile("rb").readline())
         if "error" in answer:
             raise HostError(f"the venue refuses {asked['do']}: {answer['error']}")
         return answer
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(self, _t: type[BaseException] | None, _e: BaseException | None, _b: TracebackType | None) -> None:
+class VenueProcess(VenueLine):
+    """A venue that this process starts, and ends.
+
+    Args:
+        folder: where its journal and its admin socket lie.
+        options: further ones of ``venue serve``, e.g. ``--seed 7``.
+
+    Raises:
+        HostError: when it does not start.
+    """
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self.journal, place = folder / "venue.jsonl", folder / "admin"
+        command = [sys.executable, "-m", "prometheus.cli", "venue", "serve", "--step", "--days", "1", "--json",
+                   "--journal", str(self.journal), "--admin", str(place), *options]  # fmt: skip
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert self._process.stdout is not None  # noqa: S101 - a pipe was asked for
+        line = self._process.stdout.readline()
+        if not line:
+            raise HostError("the venue did not start", hint="prometheus-quant venue serve says why")
+        super().__init__(json.loads(line), place)
+
+    def close(self) -> None:
+        """End it, once; its journal is whole then."""
+        if self._process.returncode is not None:
+            return
         self._process.send_signal(signal.SIGTERM)
         try:
             self._process.wait(PATIENCE_S)
@@ -82,3 +116,9 @@ class VenueProcess:
             self._process.wait()
         if self._process.stdout is not None:
             self._process.stdout.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _t: type[BaseException] | None, _e: BaseException | None, _b: TracebackType | None) -> None:
+        self.close()
