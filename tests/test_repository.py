@@ -128,7 +128,15 @@ def test_places_are_those_of_the_layout():
     tree = Layout.system()
     below_state = {"runs", "runs_hf", "pools", "state", "market"}
     assert {place.relative_to(SYSTEM_STATE).parts[0] for place in (tree.state, tree.market)} <= below_state
-    below_config = {tree.stop_file.name, tree.profiles.name, "release.env", "credentials", SIGNERS, WITNESS}
+    below_config = {
+        tree.stop_file.name,
+        tree.armed_file.name,
+        tree.profiles.name,
+        "release.env",
+        "credentials",
+        SIGNERS,
+        WITNESS,
+    }
     wrong = []
     for place in spoken():
         for top, below in re.findall(r"(/var/lib|/etc)/prometheus-quant/([A-Za-z_][\w.]*)", text_of(place)):

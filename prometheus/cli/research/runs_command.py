@@ -17,8 +17,9 @@ from prometheus.cli.options import DEFAULT_ROOT, AsJson, Root, examples
 from prometheus.cli.report import Report
 from prometheus.v10.base.clock import Clock, SystemClock
 from prometheus.v10.base.errors import ExitCode, UsageError
-from prometheus.v10.base.modes import Stage
+from prometheus.v10.base.modes import Mode, Stage
 from prometheus.v10.base.paths import Layout
+from prometheus.v10.ops.service.exchange_service import run_at_exchange
 from prometheus.v10.ops.service.liveness import Liveness
 from prometheus.v10.ops.service.session import Site, refuse_a_stop_file, session
 from prometheus.v10.ops.service.stop import StopWatch
@@ -102,7 +103,8 @@ def run_all(
     ):
         for _ in range(eras):
             refuse_without_room(at_work.disk.before_run())
-            outcome = run_stage1(at_work.next_run(counted=eras > 1), at_work.around(bar, cluster))
+            run_one = run_stage1 if profile.mode is Mode.OFFLINE else run_at_exchange
+            outcome = run_one(at_work.next_run(counted=eras > 1), at_work.around(bar, cluster))
             at_work.ended(outcome)
             figures = at_work.own.intervals.figures()
             if outcome.stop_reason is not None:

@@ -237,6 +237,7 @@ EVENT_FIELDS: dict[Event, tuple[str, ...]] = {
 POOL_FILE = "pool.jsonl"
 LEDGER_FILE = "ledger.jsonl"
 CURVE_FILE = "collapse_intervals.jsonl"
+ORDER_LOCK = "order_chain.lock"
 SNAPSHOT_PREFIX = "snapshot_"
 
 RUN_ID = "(HF|STAGE2|PROMOTE|AUDIT)_[0-9]{8}T[0-9]{6}Z_([0-9a-f]{7}|nocommit)_[0-9a-f]{4}"

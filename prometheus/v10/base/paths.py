@@ -68,6 +68,11 @@ class Layout:
         return self.etc / "STOP"
 
     @property
+    def armed_file(self) -> Path:
+        """What an operator writes by hand before an instance may trade live."""
+        return self.etc / "ARMED_LIVE.json"
+
+    @property
     def profiles(self) -> Path:
         """``<INSTANCE>.toml`` files."""
         return self.etc / "profiles"

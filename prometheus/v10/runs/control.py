@@ -33,6 +33,7 @@ class Progress:
         tick: ticks done by the experiment that is furthest behind among those running.
         alive: agents alive in the experiments that are running, summed.
         last_collapse: the last collapse seen in this run, as a short sentence, or None.
+        answered: calls that an exchange answered; between two bars it is what shows that a run lives.
     """
 
     run_id: str
@@ -46,6 +47,7 @@ class Progress:
     births: int
     seconds: float
     last_collapse: str | None
+    answered: int = 0
 
 
 class StoppedError(Exception):

@@ -144,7 +144,7 @@ class Run:
         self.collapses: list[InternalCollapse] = []
         self.fence = np.zeros((len(fences.NAMES), fences.COLUMNS), dtype=np.int64)
         self.residual = 0.0
-        self.agent_ticks = 0
+        self.agent_ticks = self.answered = 0
         self.claim = Claim()
         self.pool_before = self.pool_after = START
         self.last_collapse: str | None = None
@@ -250,6 +250,7 @@ class Run:
                 births=int(rows[:, executor.BIRTHS].sum()),
                 seconds=self._elapsed(),
                 last_collapse=self.last_collapse,
+                answered=self.answered,
             )
         )
         if self.stop is None and (reason := self.control.stop_requested()) is not None:

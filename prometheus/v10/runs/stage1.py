@@ -25,7 +25,7 @@ def run_stage1(request: RunRequest, around: Surroundings) -> RunOutcome:
     Raises:
         PrometheusError: whatever stood in the way. If a directory had been made by then, it is sealed as ``failed``.
     """
-    require_offline(request.mode, "this version has no exchange adapter", allow_live=request.profile.allow_live)
+    require_offline(request.mode, "a simulated world is offline", allow_live=request.profile.allow_live)
     core, profile = check_core(), request.profile
     world = setup.prepare(profile, around.layout, request.era)
     seeds = seeds_of(profile, request.era if world.place is not None else request.run_counter)

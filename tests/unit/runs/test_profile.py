@@ -103,7 +103,7 @@ def test_a_window_past_the_data_says_how_many_bars_there_are(layout: Layout) -> 
 
 
 @pytest.mark.parametrize(
-    ("allowed", "says"), [("false", "does not say allow_live = true"), ("true", "has no exchange adapter")]
+    ("allowed", "says"), [("false", "does not say allow_live = true"), ("true", "a simulated world is offline")]
 )
 def test_live_trading_is_refused_with_the_profiles_lock_and_without_it(
     layout: Layout, fake_clock, allowed: str, says: str

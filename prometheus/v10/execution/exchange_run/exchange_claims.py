@@ -88,10 +88,11 @@ def quality_of(window: TradedWindow) -> str:
     return REPORTED if window.reported.truth.lots == int(sum(window.held.lots)) else DIFFERS
 
 
-def ended_claim(window: TradedWindow, chain: OrderChain, *, on_stop: str) -> EndClaim:
-    """What the session came to, and what of it is open; asks the exchange for the last time."""
+def ended_claim(window: TradedWindow, chain: OrderChain, *, on_stop: str, ask: bool) -> EndClaim:
+    """What the session came to, and what of it is open; with ``ask`` the exchange is asked for the last time."""
     driver, tally, states = window.has.driver, window.tally, chain.states
-    truth, waiting, lots = last_truth(window.desk), open_orders_of(driver), driver.position_lots
+    truth = last_truth(window.desk) if ask else None
+    waiting, lots = open_orders_of(driver), driver.position_lots
     left = window.has.run.stop is not None and on_stop == "leave" and not waiting
     since = [one for one in states.orders.values() if one.intent["purpose"] != FLATTEN_BEFORE]
     last = tally.last

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from attrs import frozen
 
-from prometheus.v10.base.errors import ExchangeError
+from prometheus.v10.base.errors import ExchangeError, ExitCode
 from prometheus.v10.execution.ports.call_records import CallSink
 from prometheus.v10.execution.ports.exchange_port import ExchangePort
 from prometheus.v10.execution.truth.asking_again import Pause
@@ -33,3 +33,9 @@ class Means:
 
 class StopOverdueError(ExchangeError):
     """A stop's time is over: what is not proved now is named as open."""
+
+
+class TradingHaltedError(ExchangeError):
+    """Trading is halted: an operator must look before anything is started again."""
+
+    exit_code = ExitCode.CONFIG

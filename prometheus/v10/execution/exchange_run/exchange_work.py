@@ -12,13 +12,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import suppress
 from decimal import Decimal
-from typing import Final
 
 from attrs import define, evolve
 
 from prometheus.v10.base.errors import EvidenceError, ExchangeError, HostError, host_error
 from prometheus.v10.base.modes import RunPrefix
-from prometheus.v10.base.names import Artifact
+from prometheus.v10.base.names import ORDER_LOCK, Artifact
 from prometheus.v10.evidence.chains.tail import TornTail
 from prometheus.v10.evidence.records.event_lines import utc_texts
 from prometheus.v10.evidence.records.exchanged.exchange_claim import ExchangeClaim
@@ -69,8 +68,6 @@ from prometheus.v10.runs.run import Run, open_run
 from prometheus.v10.runs.sampling import Sampler
 from prometheus.v10.runs.workers.invariance import check_core
 from prometheus.v10.runs.workload import Facts, RawEvidence, RunRequest, Surroundings, Workload
-
-LOCK: Final = "order_chain.lock"
 
 
 def run_exchange(request: RunRequest, around: Surroundings, means: Means) -> RunOutcome:
@@ -133,6 +130,8 @@ class ExchangeWork(Workload):
 
     def _hear(self, call: CallRecord) -> None:
         self._last_call = call.number
+        if self._run is not None and call.status is not None:
+            self._run.answered += 1
         for sink in (self.counts, self.seen, self.firsts):
             sink(call)
         if self._keeper is None:
@@ -183,7 +182,7 @@ class ExchangeWork(Workload):
         state = run.layout.state / run.manifest.instance
         self.chain = OrderChain(
             run.directory.path / Artifact.ORDER_CHAIN, clock=run.clock, on_torn=_untorn, files=run.files,
-            lock=state / LOCK,
+            lock=state / ORDER_LOCK,
         )  # fmt: skip
         try:
             run.directory.append(Artifact.NETTING_ROUNDS, b"")
@@ -208,9 +207,9 @@ class ExchangeWork(Workload):
                 window.trade(sampler)
             except (ExchangeError, EvidenceError) as error:
                 failed = error
-            self._file(run, window, sampler, began)
+            self._file(run, window, sampler, began, ask=not isinstance(failed, StopOverdueError))
             if failed is not None and not (isinstance(failed, StopOverdueError) and run.stop is not None):
-                raise failed
+                raise window.why_not(failed)
         finally:
             self._let_go()
 
@@ -287,7 +286,7 @@ class ExchangeWork(Workload):
 
     # ---- the end
 
-    def _file(self, run: Run, window: TradedWindow, sampler: Sampler, began: float) -> None:
+    def _file(self, run: Run, window: TradedWindow, sampler: Sampler, began: float, *, ask: bool) -> None:
         directory, run_id = run.directory, run.manifest.run_id
         if window.result is not None and window.held is not None:
             self._file_lives(run, window, sampler, began)
@@ -296,7 +295,7 @@ class ExchangeWork(Workload):
             snapshot = positions_of(window.held, window.reported, run_id, times.__getitem__, *lots)
             directory.write_bytes(Artifact.POSITIONS_SNAPSHOT, snapshot)
             made.write_rebuilt(directory, made.reconstruction(window.result, window.held, run_id, 0))
-        ended = ended_claim(window, self.chain, on_stop=self.table.on_stop)
+        ended = ended_claim(window, self.chain, on_stop=self.table.on_stop, ask=ask)
         self.claim = evolve(self.claim, ended=ended)
         for name, data in self.firsts.bundle(self.port.library.name).items():
             directory.write_bytes(name, data)

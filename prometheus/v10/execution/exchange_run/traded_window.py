@@ -21,7 +21,7 @@ from prometheus.v10.core.world import Experiment
 from prometheus.v10.evidence.records.codec import to_line
 from prometheus.v10.evidence.records.event_lines import utc_texts
 from prometheus.v10.execution.desk.exchange_desk import ExchangeDesk, contract_of
-from prometheus.v10.execution.exchange_run.exchange_means import Means
+from prometheus.v10.execution.exchange_run.exchange_means import Means, TradingHaltedError
 from prometheus.v10.execution.netting.netted_account import NettedAccount
 from prometheus.v10.execution.netting.netting_invariants import AgentLimits, VenueTruth
 from prometheus.v10.execution.netting.netting_record import NettingRound
@@ -43,6 +43,7 @@ from prometheus.v10.runs.sampling import Sampler
 
 CANDLES: Final = 3
 """Bars that are asked for at a time: the one that is over, and the one that is forming."""
+LOOK: Final = "the order chain of the run says why; look at the account on the exchange before you start again"
 POLLS: Final = 40
 POLL_S: Final = 0.5
 
@@ -238,9 +239,16 @@ class TradedWindow:
         gate = self.has.driver.gate
         if gate.state is TradingState.HALTED:
             said = ", ".join(one.value for one in gate.reasons)
-            raise ExchangeError(
-                f"trading is halted: {said}", hint="the order chain of the run says why: look at the account"
-            )
+            raise TradingHaltedError(f"trading is halted: {said}", hint=LOOK)
+
+    def why_not(self, error: PrometheusError) -> PrometheusError:
+        """The error that ends the run: once trading is halted, or a round broke an invariant, nothing restarts it."""
+        last = self.tally.last
+        if isinstance(error, TradingHaltedError) or not (
+            self.has.driver.gate.state is TradingState.HALTED or (last is not None and last.holds is False)
+        ):
+            return error
+        return TradingHaltedError(f"trading is halted: {error.message}", hint=LOOK)
 
     def _candle(self, open_ms: int, *, whole: bool) -> Candle:
         driver, seconds = self.has.driver, self.has.world.config.timeframe_s

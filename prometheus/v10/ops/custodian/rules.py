@@ -23,7 +23,7 @@ from pathlib import Path
 
 from prometheus.v10.base.files import ASIDE_SUFFIX
 from prometheus.v10.base.modes import QUEUES, Stage, Tier
-from prometheus.v10.base.names import CURVE_FILE, LEDGER_FILE, SNAPSHOT_PREFIX, Artifact, is_run_id
+from prometheus.v10.base.names import CURVE_FILE, LEDGER_FILE, ORDER_LOCK, SNAPSHOT_PREFIX, Artifact, is_run_id
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.base.reading import LARGE, read_if_there
 from prometheus.v10.evidence.chains.ledger_now import ledger_now
@@ -121,10 +121,10 @@ class Rules:
         return "state" if self.instance in QUEUES and len(folder) == 3 and folder in self._queues() else None
 
     def _locks(self) -> set[Path]:
-        """Every lock of the instance: of ledger, pool and its own state."""
+        """Every lock of the instance: of ledger, pool, order chain and its own state."""
         files = (self.layout.ledger, self.layout.pool(self.stage))
-        own = self.layout.state / self.instance / LOCK_FILE
-        return {own, *(file.with_name(f"{file.name}{LOCK_SUFFIX}") for file in files)}
+        own = self.layout.state / self.instance
+        return {own / LOCK_FILE, own / ORDER_LOCK, *(file.with_name(f"{file.name}{LOCK_SUFFIX}") for file in files)}
 
     def is_chain(self, path: Path) -> bool:
         """Whether a file of the instance is only appended to."""

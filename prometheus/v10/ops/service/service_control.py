@@ -108,7 +108,7 @@ class ServiceControl:
 
     def progress(self, progress: Progress) -> None:
         """The run worked, or only says that it is still there: the counter tells which."""
-        self._live.beat(progress.run_id, progress.agent_ticks)
+        self._live.beat(progress.run_id, progress.agent_ticks + progress.answered)
         record = self._progress.record(progress)
         self._live.status(status_sentence(record))
         self._progress.write(record)

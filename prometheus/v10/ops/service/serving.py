@@ -35,6 +35,7 @@ from prometheus.v10.base.names import Event
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.evidence.records.findings import Progress
 from prometheus.v10.evidence.writing.journal import Journal
+from prometheus.v10.ops.service.exchange_service import run_at_exchange
 from prometheus.v10.ops.service.liveness import Liveness
 from prometheus.v10.ops.service.pace import Pace, bytes_of, size_of
 from prometheus.v10.ops.service.promotion import QUEUES, run_next, waits_in
@@ -137,10 +138,13 @@ def always(_profile: Profile, _layout: Layout, _progress: Progress) -> bool:
 def work_of(request: Request) -> tuple[Runs, Waits]:
     """What does one run of what the command line asks for, and what says whether there is work.
 
-    Instances PROMOTE and AUDIT drain the queue of promotions; the others do runs of their stage.
+    Instances PROMOTE and AUDIT drain the queue of promotions; the others do runs of their stage, at an exchange where
+    their mode has one.
     """
     if request.instance in QUEUES:
         return run_next, waits_in(request.instance)
+    if request.stage is Stage.STAGE1 and request.mode is not Mode.OFFLINE:
+        return run_at_exchange, always
     if request.stage is Stage.STAGE2:
         return run_stage2, WorkWaits()
     return run_stage1, always
@@ -203,7 +207,7 @@ class Service:
         profile, control, done = at_work.site.profile, at_work.control, 0
         pace = Pace(self._clock, profile.service.bytes_a_day, profile.service.pause_seconds)
         pool = self._layout.pool(profile.stage)
-        counted = self._request.stage is Stage.STAGE1 and self._request.instance not in QUEUES
+        counted = self._runs is run_stage1
         while self._stop.stop_requested() is None and self._wait_for_room(at_work.disk, control):
             if not self._bars_left(at_work):
                 if profile.window is None or profile.window.at_end is not AtEnd.WAIT:
