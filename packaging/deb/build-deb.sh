@@ -78,7 +78,7 @@ put() { # mode, place, files: install with that mode
 }
 
 put 644 /usr/lib/systemd/system units/*.service units/*.socket units/*.timer units/*.path units/*.target units/*.slice
-put 644 /usr/lib/systemd/system/prometheus-stage2@okx_demo.service.d units/networked.conf
+put 644 /usr/lib/systemd/system/prometheus-stage1@OKX_DEMO.service.d units/networked.conf
 put 755 /usr/lib/systemd/system-generators units/libexec/prometheus-quant-generator
 put 755 /usr/lib/prometheus-quant units/libexec/instance-env units/libexec/record-result
 install -m 755 packaging/provision-host.sh "$lib/provision-host"

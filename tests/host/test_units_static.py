@@ -54,7 +54,7 @@ def test_systemd_finds_nothing_wrong(installed):
     [
         ("prometheus-stage1@HF.service", 22),
         ("prometheus-stage2@HF.service", 22),
-        ("prometheus-stage2@okx_demo.service", 28),  # has the drop-in of those that talk to an exchange
+        ("prometheus-stage1@OKX_DEMO.service", 28),  # has the drop-in of those that talk to an exchange
         ("prometheus-close@stage1-HF.service", 22),
         ("prometheus-snapshot.service", 22),
         ("prometheus-retention.service", 22),
@@ -114,6 +114,7 @@ def test_offline_stages_have_neither_network_nor_credential():
         assert "Credential" not in text_of(unit).replace("credentials", "")
     networked = directives((UNITS / "networked.conf").read_text())
     assert any(name == "LoadCredential" for name, _ in networked)
+    assert [value for name, value in networked if name.startswith("IPAddress")] == ["any"]  # the operator allows one
 
 
 def test_a_stage_writes_no_evidence_but_through_its_custodian():

@@ -60,7 +60,7 @@ def test_lintian_finds_no_error(package):
 
 def test_every_unit_and_program_of_the_host_is_in_it(tree):
     for unit in (REPOSITORY / "units").glob("*.*"):
-        place = "prometheus-stage2@okx_demo.service.d" if unit.suffix == ".conf" else ""
+        place = "prometheus-stage1@OKX_DEMO.service.d" if unit.suffix == ".conf" else ""
         assert (tree / "usr/lib/systemd/system" / place / unit.name).read_bytes() == unit.read_bytes()
     for program in ("instance-env", "record-result", "provision-host"):
         assert os.access(tree / "usr/lib/prometheus-quant" / program, os.X_OK)
