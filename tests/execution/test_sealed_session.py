@@ -142,6 +142,20 @@ def test_a_halt_ends_the_run_as_failed_with_everything_that_is_known(venue, tmp_
     assert [line for line in verified(tmp_path, run) if not line.startswith("NOTE")] == []
 
 
+@pytest.mark.parametrize("fault", ["accepted.502", "refused.reset", "double.fill_new_bill", "lie.fills_late"])
+def test_a_disturbed_session_is_proved_all_the_same(venue, tmp_path, fault):
+    path = "/api/v5/trade/fills" if "fill" in fault else "/api/v5/trade/order"
+
+    class Disturbing(StopWithin):
+        def run_opened(self, run_id: str, path_of: Path) -> None:
+            super().run_opened(run_id, path_of)
+            venue.inject(fault, path, count=4)
+
+    outcome = do_session(tmp_path, venue, short(tmp_path), control=Disturbing())
+    assert outcome.status == "completed"
+    assert verified(tmp_path, outcome.path) == []
+
+
 # ---- secrets ---------------------------------------------------------------------------------------------------------
 
 

@@ -46,11 +46,10 @@ from prometheus.v10.execution.exchange_run.exchange_setting import (
     table_of,
 )
 from prometheus.v10.execution.exchange_run.stp_seen import StpSeen
-from prometheus.v10.execution.exchange_run.traded_window import Opened, TradedWindow
+from prometheus.v10.execution.exchange_run.traded_window import SessionParts, TradedWindow
 from prometheus.v10.execution.kept.call_counts import CallCounts
 from prometheus.v10.execution.kept.call_keeper import CallKeeper
-from prometheus.v10.execution.opening.bring_to_nothing import Opened as Brought
-from prometheus.v10.execution.opening.bring_to_nothing import Opener
+from prometheus.v10.execution.opening.bring_to_nothing import Opened, Opener
 from prometheus.v10.execution.opening.preflight import preflight
 from prometheus.v10.execution.orders.order_chain import OrderChain
 from prometheus.v10.execution.ports.call_records import CallRecord
@@ -215,7 +214,7 @@ class ExchangeWork(Workload):
 
     # ---- opening
 
-    def _settle(self, run: Run, opened: Brought) -> None:
+    def _settle(self, run: Run, opened: Opened) -> None:
         facts = opened.facts
         instrument, bootstrap = instrument_claim(facts, self.plan), bootstrap_claim(opened)
         self._first = self._first_open()
@@ -233,7 +232,7 @@ class ExchangeWork(Workload):
         facts = self._opened.facts
         driver = BarDriver(self.port, self.chain, self.plan, run.manifest.run_id, facts.instrument, self.means.now_ms,
                            self._pause)  # fmt: skip
-        return TradedWindow(Opened(
+        return TradedWindow(SessionParts(
             run=run, world=self.world, table=self.table, means=self.means, driver=driver, fee=facts.fee,
             reserve=Decimal(self.claim.bootstrap.reserve), seed=self.profile.experiments.seed,
             mask=mask(self.world.ablation), first_open=self._first, pause=self._pause, kept=self._keep,

@@ -49,7 +49,7 @@ POLL_S: Final = 0.5
 
 
 @frozen(kw_only=True)
-class Opened:
+class SessionParts:
     """What a window is traded with.
 
     Attributes:
@@ -117,7 +117,7 @@ class TradedWindow:
         cut: whether the last bar was cut by a stop.
     """
 
-    has: Opened
+    has: SessionParts
     window: LiveWindow = field(init=False)
     experiment: Experiment = field(init=False)
     account: NettedAccount = field(init=False)

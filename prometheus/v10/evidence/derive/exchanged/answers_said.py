@@ -20,6 +20,8 @@ from prometheus.v10.evidence.records.canonical import canonical_bytes
 
 BASE = "/api/v5/"
 FUNDING = "8"
+TRADED = ("fillSz", "fillPx", "side", "ordId", "clOrdId", "instId")
+"""Fields of a trade that are the same however often it is told."""
 OK = 200
 CANDLE = 9
 """Fields of a candle."""
@@ -98,7 +100,8 @@ class Answers:
     Attributes:
         orders: rows about an order, by its client id: the exchange's id, state, filled lots, cancelling source, mean.
         asked: when an order was asked for by its client id; ``denied`` how often it was not known.
-        fills: rows of trades by their id; ``bills`` rows of money by theirs.
+        fills: rows of trades by their id, as told first; ``told_again`` those that came with other words, e.g. another
+            bill. ``bills`` are rows of money by their id.
         times: what the exchange's clock said.
         balances: pairs of cash and equity; ``since`` is the last bill before trading began.
         touched: books, in order, each with the look behind it; ``looked`` is every look.
@@ -117,6 +120,7 @@ class Answers:
     asked: dict[str, list[int]] = field(default_factory=dict)
     denied: dict[str, int] = field(default_factory=dict)
     fills: dict[str, dict[str, Any]] = field(default_factory=dict)
+    told_again: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     bills: dict[int, dict[str, Any]] = field(default_factory=dict)
     times: set[int] = field(default_factory=set)
     balances: set[tuple[Fraction, Fraction]] = field(default_factory=set)
@@ -201,7 +205,7 @@ class Answers:
         elif path in {"trade/order", "trade/orders-pending", "trade/orders-history"}:
             self._order(row)
         elif path == "trade/fills" and row["instId"] == self.inst_id:
-            self._once(self.fills, row["tradeId"], row, call)
+            self._fill(row, call)
         elif path == "account/bills":
             self._bill(int(row["billId"]), row, call)
         elif path == "market/books":
@@ -230,15 +234,20 @@ class Answers:
         elif path == "account/config":
             self.account = dict(row)
 
-    def _once(self, rows: dict[Any, dict[str, Any]], key: Any, row: dict[str, Any], call: Call) -> None:
-        """A row that was told before must not have changed."""
-        if rows.setdefault(key, row) != row:
-            self.wrong.append((call["number"], f"row {key} is not as it was told before"))
+    def _fill(self, row: dict[str, Any], call: Call) -> None:
+        """A trade may come again under another bill; what was traded must not have changed."""
+        first = self.fills.setdefault(row["tradeId"], row)
+        if first == row:
+            return
+        if any(first[name] != row[name] for name in TRADED):
+            self.wrong.append((call["number"], f"trade {row['tradeId']} is not as it was told before"))
+        self.told_again.setdefault(row["tradeId"], []).append(row)
 
     def _bill(self, number: int, row: dict[str, Any], call: Call) -> None:
         if number not in self.bills and number > self.since and row["type"] == FUNDING:
             self._funded += exact(row["balChg"])
-        self._once(self.bills, number, row, call)
+        if self.bills.setdefault(number, row) != row:
+            self.wrong.append((call["number"], f"bill {number} is not as it was told before"))
 
     def _order(self, row: Mapping[str, Any]) -> None:
         if row["instId"] != self.inst_id:

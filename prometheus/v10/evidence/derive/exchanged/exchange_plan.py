@@ -107,7 +107,10 @@ def check_market(manifest: Manifest, say: Say) -> None:
 
 
 def _time(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, tz=UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    try:
+        return datetime.fromtimestamp(seconds, tz=UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    except (OverflowError, OSError, ValueError):
+        return "behind every calendar"
 
 
 def grid(manifest: Manifest) -> tuple[int, int]:

@@ -136,7 +136,8 @@ def _fill(trade: str, fill: Mapping[str, Any], life: Life, said: Answers) -> lis
     row = said.fills.get(trade)
     if row is None:
         return [f"trade {trade} is booked, and no answer tells of it"]
-    units = said.units
+    again = (one for one in said.told_again.get(trade, []) if one["billId"] == fill["bill_id"])
+    row, units = next(again, row), said.units
     told = {
         "inst_id": row["instId"], "trade_id": row["tradeId"], "order_id": row["ordId"], "bill_id": row["billId"],
         "side": row["side"], "lots": whole(row["fillSz"], units.size),
@@ -205,7 +206,8 @@ def _check_look(
         if row is None or int(row["ts"]) != look.get("last_bill_ms"):
             say(f"{where}: no answer tells of bill {bill} at that time")
     if "last_fill" in look:
-        told = {(one["billId"], int(one["ts"])) for one in said.fills.values()}
+        every = [*said.fills.values(), *(one for more in said.told_again.values() for one in more)]
+        told = {(one["billId"], int(one["ts"])) for one in every}
         if (look["last_fill"], look.get("last_fill_ms")) not in told:
             say(f"{where}: no answer tells of that last fill")
 
