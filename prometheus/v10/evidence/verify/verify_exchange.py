@@ -27,7 +27,7 @@ from prometheus.v10.evidence.derive.exchanged.answers_said import Answers, openi
 from prometheus.v10.evidence.derive.exchanged.booked_rounds import Booked, Rounds, lines_of, wishes_sha256
 from prometheus.v10.evidence.derive.exchanged.call_figures import Figures
 from prometheus.v10.evidence.derive.exchanged.call_stream import calls_of
-from prometheus.v10.evidence.derive.exchanged.exact_text import digits, exact
+from prometheus.v10.evidence.derive.exchanged.exact_text import exact
 from prometheus.v10.evidence.derive.exchanged.order_lives import Chain, chain_of
 from prometheus.v10.evidence.derive.exchanged.proved_orders import (
     check_account,
@@ -35,6 +35,7 @@ from prometheus.v10.evidence.derive.exchanged.proved_orders import (
     check_orders,
     check_positions,
 )
+from prometheus.v10.evidence.derive.netted.rederived_round import digits
 from prometheus.v10.evidence.derive.setting import spelt
 from prometheus.v10.evidence.derive.typed import differing, plain_json, table
 from prometheus.v10.evidence.records.findings import VerifyReport

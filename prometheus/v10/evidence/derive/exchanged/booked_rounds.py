@@ -17,9 +17,9 @@ from typing import Any
 from prometheus.v10.base.names import Schema
 from prometheus.v10.base.reading import open_regular
 from prometheus.v10.evidence.derive.exchanged.answers_said import Answers, Touched
-from prometheus.v10.evidence.derive.exchanged.exact_text import digits, exact
+from prometheus.v10.evidence.derive.exchanged.exact_text import exact
 from prometheus.v10.evidence.derive.exchanged.order_lives import BEFORE_OPENING, Chain
-from prometheus.v10.evidence.derive.netted.rederived_round import UNPROVED, broken_order, misfits
+from prometheus.v10.evidence.derive.netted.rederived_round import UNPROVED, broken_order, digits, misfits
 from prometheus.v10.evidence.derive.typed import differing
 from prometheus.v10.evidence.records.canonical import is_canonical, strict_loads
 from prometheus.v10.evidence.records.nulls import violations

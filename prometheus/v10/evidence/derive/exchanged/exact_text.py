@@ -30,14 +30,3 @@ def whole(value: Any, unit: Fraction) -> int:
     if count.denominator != 1:
         raise ValueError(f"{ascii(value)[:60]} is no whole number of units")
     return int(count)
-
-
-def digits(value: Fraction) -> str:
-    """A decimal fraction as its digits, without an exponent or zeros that say nothing."""
-    places, scaled = 0, value
-    while scaled.denominator != 1 and places < 100:
-        scaled, places = scaled * 10, places + 1
-    text = str(abs(scaled.numerator // scaled.denominator)).rjust(places + 1, "0")
-    if places:
-        text = f"{text[: len(text) - places]}.{text[len(text) - places :]}"
-    return f"-{text}" if value < 0 else text

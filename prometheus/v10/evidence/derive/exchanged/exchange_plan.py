@@ -16,8 +16,9 @@ from typing import Any
 from prometheus.v10.evidence.derive.derived_world import timeframe_name
 from prometheus.v10.evidence.derive.exchanged.answers_said import Answers
 from prometheus.v10.evidence.derive.exchanged.booked_rounds import Booked, end_of
-from prometheus.v10.evidence.derive.exchanged.exact_text import digits, exact
+from prometheus.v10.evidence.derive.exchanged.exact_text import exact
 from prometheus.v10.evidence.derive.exchanged.order_lives import Chain
+from prometheus.v10.evidence.derive.netted.rederived_round import digits
 from prometheus.v10.evidence.derive.setting import utc
 from prometheus.v10.evidence.derive.typed import differing, is_count, is_real, shown, table
 from prometheus.v10.evidence.schemas.schema_file import schema_of

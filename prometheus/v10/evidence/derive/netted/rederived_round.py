@@ -11,12 +11,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
-from prometheus.v10.evidence.derive.exchanged.exact_text import digits
-
 SCHEMA = "netting_round/1"
 SETTLED, DEFERRED, UNPROVED = "settled", "deferred", "unproved"
 NAMES = ["position", "trades", "money", "price", "equity", "order", "limits"]
 
+MOST_PLACES = 100
+"""Digits behind the point, at most: a fraction without an end is cut there."""
 OF_A_RESULT = (
     "filled_lots", "mean_price", "buy_price", "sell_price", "allocation_sha256", "spread_quanta", "rounding_quanta",
     "fees", "fee_due", "fee_paid", "surplus", "holds",
@@ -189,3 +189,14 @@ def _hashed(rows: Iterable[Row]) -> str:
 
 def _pair(value: Fraction) -> list[int]:
     return [value.numerator, value.denominator]
+
+
+def digits(value: Fraction) -> str:
+    """A decimal fraction as its digits, without an exponent or zeros that say nothing."""
+    places, scaled = 0, value
+    while scaled.denominator != 1 and places < MOST_PLACES:
+        scaled, places = scaled * 10, places + 1
+    text = str(abs(scaled.numerator // scaled.denominator)).rjust(places + 1, "0")
+    if places:
+        text = f"{text[: len(text) - places]}.{text[len(text) - places :]}"
+    return f"-{text}" if value < 0 else text
