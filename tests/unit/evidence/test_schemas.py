@@ -160,6 +160,7 @@ def test_every_schema_of_a_record_has_its_file():
     assert {str(one).split("/", 1)[0] for one in set(Schema) - NOT_OF_RECORDS} | {
         "promotion_request",
         "promotion_claim",
+        "exchange_claim",
     } == stems
 
 
