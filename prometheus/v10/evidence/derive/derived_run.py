@@ -12,7 +12,7 @@ from prometheus.v10.base.names import Artifact
 from prometheus.v10.evidence.derive.derived_world import ABLATIONS, timeframe_name, world_of
 from prometheus.v10.evidence.derive.eras.era_rules import expected_window
 from prometheus.v10.evidence.derive.eras.founded import ERA, check_era, era_number
-from prometheus.v10.evidence.derive.exchanged import exchange_plan
+from prometheus.v10.evidence.derive.exchanged.exchange_modes import is_exchange, plan_rules
 from prometheus.v10.evidence.derive.lives import Lives, Told
 from prometheus.v10.evidence.derive.setting import Setting, hands_to_pool, utc
 from prometheus.v10.evidence.derive.typed import (
@@ -72,15 +72,15 @@ def check_plan(manifest: Mapping[str, Any], say: Say) -> None:
     if not is_count(step) or not step:
         say(f"world.timeframe_s is {shown(step)}")
         return
-    given = exchange_plan.world_given(manifest, say) if exchange_plan.is_exchange(manifest) else {}
+    given = plan_rules().world_given(manifest, say) if is_exchange(manifest) else {}
     equal(say, "world", dict(world), world_of({**table(config.get("world")), **given}, int(step)))
     check_era(manifest, say)
     if SERIES in manifest:
         promoted = table(manifest.get("meta")).get("tier") == Tier.TIER2_FULL.value
         equal(say, SERIES, manifest[SERIES], {"moments": TIER_2 if promoted else TIER_1})
     cycle = _check_window(manifest, config, table(manifest.get("window")), market, say)
-    if exchange_plan.is_exchange(manifest):
-        exchange_plan.check_market(manifest, say)
+    if is_exchange(manifest):
+        plan_rules().check_market(manifest, say)
     else:
         check_market(config, market, int(step), say, cycle=cycle)
     _check_seeds(manifest, table(config.get("experiments")), say)
@@ -101,8 +101,8 @@ def check_head(manifest: Mapping[str, Any], say: Say) -> None:
     equal(say, "arm", manifest.get("arm"), experiments.get("arm"))
     equal(say, "retention", manifest.get("retention"), config.get("retention"))
     equal(say, "symbol_in_use", manifest.get("symbol_in_use"), market.get("symbol"))
-    if exchange_plan.is_exchange(manifest):
-        exchange_plan.check_head(manifest, say)
+    if is_exchange(manifest):
+        plan_rules().check_head(manifest, say)
     else:
         _check_offline(manifest, say)
     equal(say, "genome_schema", manifest.get("genome_schema"), "genome_342_f32/1")

@@ -15,7 +15,7 @@ from prometheus.v10.base.names import EVENT_STREAMS, Artifact, Schema, required
 from prometheus.v10.evidence.derive.derived_run import Say, check_outcome, check_plan, check_summary, pooled_of
 from prometheus.v10.evidence.derive.derived_telemetry import fingerprint_findings, telemetry_findings
 from prometheus.v10.evidence.derive.eras.founded import ERA, check_founders
-from prometheus.v10.evidence.derive.exchanged.exchange_plan import is_exchange
+from prometheus.v10.evidence.derive.exchanged.exchange_modes import is_exchange
 from prometheus.v10.evidence.derive.lives import Lives, read_lives
 from prometheus.v10.evidence.derive.orders import Orders
 from prometheus.v10.evidence.derive.rows import FILES

@@ -28,6 +28,7 @@ from prometheus.v10.evidence.derive.exchanged.booked_rounds import Booked, Round
 from prometheus.v10.evidence.derive.exchanged.call_figures import Figures
 from prometheus.v10.evidence.derive.exchanged.call_stream import calls_of
 from prometheus.v10.evidence.derive.exchanged.exact_text import exact
+from prometheus.v10.evidence.derive.exchanged.exchange_modes import is_exchange
 from prometheus.v10.evidence.derive.exchanged.order_lives import Chain, chain_of
 from prometheus.v10.evidence.derive.exchanged.proved_orders import (
     check_account,
@@ -44,7 +45,6 @@ from prometheus.v10.evidence.schemas.schema_file import schema_of
 MOST_SAID = 40
 FEES_APART = 1e-6
 """USDT by which the core's fees, which are doubles, may differ from the exact ones."""
-OWED = (Artifact.ORDER_CHAIN, Artifact.NETTING_ROUNDS)
 
 
 def check_exchange(run_dir: Path, manifest: Mapping[str, Any], report: VerifyReport, *, cut_off: bool) -> None:
@@ -56,7 +56,7 @@ def check_exchange(run_dir: Path, manifest: Mapping[str, Any], report: VerifyRep
         report: where findings go.
         cut_off: the run carries ``interrupted.json``: its last calls may not have been written.
     """
-    if not plan.is_exchange(manifest):
+    if not is_exchange(manifest):
         return
     check = _Exchange(run_dir, manifest, report, cut_off=cut_off)
     try:

@@ -31,7 +31,7 @@ from prometheus.v10.evidence.chains.ledger_view import LedgerView
 from prometheus.v10.evidence.chains.own_ledger import ledger_of
 from prometheus.v10.evidence.chains.scan import file_sha256
 from prometheus.v10.evidence.derive.eras.founded import ERA, era_number
-from prometheus.v10.evidence.derive.exchanged.exchange_plan import is_exchange
+from prometheus.v10.evidence.derive.exchanged.exchange_modes import OWED, is_exchange
 from prometheus.v10.evidence.derive.orders import Orders
 from prometheus.v10.evidence.derive.rows import FILES
 from prometheus.v10.evidence.derive.setting import Setting
@@ -52,7 +52,6 @@ from prometheus.v10.evidence.verify.verify_derived import (
     setting_in,
 )
 from prometheus.v10.evidence.verify.verify_events import STREAMS, Stream, check_summary, read_stream
-from prometheus.v10.evidence.verify.verify_exchange import OWED, check_exchange
 from prometheus.v10.evidence.verify.verify_parts import check_parts
 from prometheus.v10.evidence.writing.seal import Listed, is_plain_name, parse_filelist, parse_sums, walk
 
@@ -132,7 +131,10 @@ class _Run:
 
             check_tier2(self.dir, self.report, at_exchange=is_exchange(manifest or {}))
             check_claim(manifest or {}, self.dir, self._say_about(Artifact.MANIFEST))
-        check_exchange(self.dir, manifest or {}, self.report, cut_off=self.cut_off)
+        if manifest is not None and is_exchange(manifest):
+            from prometheus.v10.evidence.verify.verify_exchange import check_exchange
+
+            check_exchange(self.dir, manifest, self.report, cut_off=self.cut_off)
         self._check_ledger(seal, ledger, manifest)
         self.report.facts.update(files=len(self.present), bytes=sum(s.st_size for s in self.present.values()))
 

@@ -17,6 +17,7 @@ from prometheus.v10.evidence.derive.derived_world import timeframe_name
 from prometheus.v10.evidence.derive.exchanged.answers_said import Answers
 from prometheus.v10.evidence.derive.exchanged.booked_rounds import Booked, end_of
 from prometheus.v10.evidence.derive.exchanged.exact_text import exact
+from prometheus.v10.evidence.derive.exchanged.exchange_modes import FIDELITY
 from prometheus.v10.evidence.derive.exchanged.order_lives import Chain
 from prometheus.v10.evidence.derive.netted.rederived_round import digits
 from prometheus.v10.evidence.derive.setting import utc
@@ -27,7 +28,6 @@ Say = Callable[[str], None]
 Manifest = Mapping[str, Any]
 STAKE, SHARE = 1000, Fraction(4, 5)
 RULE = "1000 USDT each, of four fifths of the equity"
-FIDELITY = {"okx_demo": "demo_proxy", "okx_live": "live_calibrated"}
 NOT_OVER = "the session is not over"
 STP_NOTE = (
     "each order names the exchange's own prevention; agents are netted before anything is sent; detection by tradeId, "
@@ -38,11 +38,6 @@ COLUMNS = [
     ["funding", "<f8"],
 ]  # fmt: skip
 ULPS = 4
-
-
-def is_exchange(manifest: Manifest) -> bool:
-    """Whether a run called an exchange: mode and configuration agree on it."""
-    return manifest.get("mode") in FIDELITY and "exchange" in table(manifest.get("config"))
 
 
 def check_head(manifest: Manifest, say: Say) -> None:
