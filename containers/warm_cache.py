@@ -52,7 +52,7 @@ def main() -> int:
     if lacking:
         sys.stderr.write(f"this processor cannot run {lacking[0]} code: build the image on one that can\n")
         return 69
-    directory = Path(os.environ["NUMBA_CACHE_DIR"])
+    directory = Path(os.environ["NUMBA_CACHE_DIR"]).parent
     if not all(fill(directory / level) for level in levels):
         return 70
     seal_machine_code(directory)

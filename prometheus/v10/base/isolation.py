@@ -103,6 +103,7 @@ _NEEDS = {
 }  # fmt: skip
 """What a level needs beside `GENERIC`, as the kernel calls it (levels: System V ABI, AMD64 supplement)."""
 CPU_NAME, CPU_FEATURES, CACHE_DIR = "NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES", "NUMBA_CACHE_DIR"
+ASKED = "PQ_MACHINE_CODE"
 
 
 def levels_of(machine: str) -> tuple[str, ...]:
@@ -135,7 +136,8 @@ def choose_machine_code(
 ) -> str | None:  # fmt: skip
     """Point numba to the machine code of the highest level that this processor can run.
 
-    A level that ``NUMBA_CPU_NAME`` names already is kept: somebody asked for it.
+    The image's own environment names the generic level, for programs that do not choose. ``PQ_MACHINE_CODE`` asks for a
+    level.
 
     Args:
         environ: the environment of this process; changed.
@@ -151,16 +153,14 @@ def choose_machine_code(
         listed = json.loads((package / LIST).read_bytes())
     except (OSError, ValueError):
         return None
-    place = environ.get(CACHE_DIR, "")
-    if not isinstance(listed, dict) or not place.startswith("/"):
+    place = Path(environ.get(CACHE_DIR, ""))
+    if not isinstance(listed, dict) or not place.is_absolute():
         return None
     levels = {str(name).partition("/")[0] for name in listed}
-    asked = environ.get(CPU_NAME)
-    if asked in levels and Path(place).name == asked:
-        return asked  # the process that began this one chose
-    flags = processor_flags(cpuinfo)
     there = [one for one in levels_of(machine or platform.machine()) if one in levels]
+    flags, asked = processor_flags(cpuinfo), environ.get(ASKED)
     level = asked if asked in there else next((one for one in there if runs_on(one, flags)), None)
     if level is not None:
-        environ.update({CPU_NAME: level, CPU_FEATURES: "", CACHE_DIR: f"{place}/{level}"})
+        above = place.parent if place.name in levels else place
+        environ.update({CPU_NAME: level, CPU_FEATURES: "", CACHE_DIR: str(above / level)})
     return level

@@ -57,18 +57,20 @@ def test_the_highest_level_that_every_processor_can_run_is_chosen(package, flags
     }  # fmt: skip
 
 
-def test_a_process_that_was_begun_by_one_of_ours_keeps_its_choice(package):
-    environ = {"NUMBA_CACHE_DIR": BASE}
+def test_who_chooses_again_chooses_the_same(package):
+    environ = {"NUMBA_CACHE_DIR": f"{BASE}/{GENERIC}", "NUMBA_CPU_NAME": GENERIC, "NUMBA_CPU_FEATURES": ""}
     first = choose_machine_code(environ, package, cpuinfo(package, HASWELL), "x86_64")
     chosen = dict(environ)
-    assert choose_machine_code(environ, package, cpuinfo(package, OLD), "x86_64") == first
+    assert choose_machine_code(environ, package, cpuinfo(package, HASWELL), "x86_64") == first == X86_64_V3
     assert environ == chosen
+    assert environ["NUMBA_CACHE_DIR"] == f"{BASE}/{X86_64_V3}"
 
 
-def test_a_level_that_somebody_asks_for_is_taken(package):
-    environ = {"NUMBA_CACHE_DIR": BASE, "NUMBA_CPU_NAME": GENERIC}
-    assert choose_machine_code(environ, package, cpuinfo(package, HASWELL), "x86_64") == GENERIC
-    assert environ["NUMBA_CACHE_DIR"] == f"{BASE}/{GENERIC}"
+@pytest.mark.parametrize(("asked", "level"), [(GENERIC, GENERIC), (X86_64_V3, X86_64_V3), ("x86-64-v9", X86_64_V3)])
+def test_a_level_that_somebody_asks_for_is_taken_where_there_is_one(package, asked, level):
+    environ = {"NUMBA_CACHE_DIR": f"{BASE}/{GENERIC}", "NUMBA_CPU_NAME": GENERIC, "PQ_MACHINE_CODE": asked}
+    assert choose_machine_code(environ, package, cpuinfo(package, HASWELL), "x86_64") == level
+    assert (environ["NUMBA_CPU_NAME"], environ["NUMBA_CACHE_DIR"]) == (level, f"{BASE}/{level}")
 
 
 def test_a_level_that_the_image_does_not_hold_is_not_chosen(package):
