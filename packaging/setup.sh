@@ -171,7 +171,7 @@ main() {
     fi
 
     read -ra tools <<<"$(missing_tools shellcheck:shellcheck systemd-analyze:systemd ssh-keygen:openssh-client \
-        strace:strace mkfs.ext4:e2fsprogs codespell:codespell zstd:zstd)"
+        strace:strace mkfs.ext4:e2fsprogs codespell:codespell zstd:zstd mandoc:mandoc)"
     compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || tools+=(postgresql)
     if [ ${#tools[@]} -gt 0 ] && ! apt_install "${tools[@]}"; then
         say "tests that need ${tools[*]} will be skipped, and say so"

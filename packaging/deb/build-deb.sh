@@ -113,9 +113,11 @@ done
 # Debian's own form, which tools read; what changed is in CHANGELOG.md.
 printf 'prometheus-quant (%s) unstable; urgency=medium\n\n  * CHANGELOG.md says what changed.\n\n -- %s  %s\n' "$version" \
     "$(sed -n 's/^Maintainer: //p' "$here/control")" "$(date -u -R -d "@$epoch")" | gzip -9n >"$doc/changelog.gz"
-for page in "$here"/man/*.[17]; do
+day=$(date -u -d "@$epoch" +%Y-%m-%d)
+"$PYTHON" packaging/man_pages.py "$work/man" "$version" "$day" || die "the man pages could not be made" "" 70
+for page in "$here"/man/*.[17] "$work"/man/*.1; do
     install -d "$tree/usr/share/man/man${page##*.}"
-    sed "s/@VERSION@/$version/; s/@DATE@/$(date -u -d "@$epoch" +%Y-%m-%d)/" "$page" |
+    sed "s/@VERSION@/$version/; s/@DATE@/$day/" "$page" |
         gzip -9n >"$tree/usr/share/man/man${page##*.}/$(basename "$page").gz"
 done
 complete() { # shell, place: typer's own completion script

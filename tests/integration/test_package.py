@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import shutil
 import subprocess
@@ -9,6 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer.main
+
+from prometheus.cli import host
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 BUILD = REPOSITORY / "packaging/deb/build-deb.sh"
@@ -65,6 +69,15 @@ def test_every_unit_and_program_of_the_host_is_in_it(tree):
     for program in ("instance-env", "record-result", "provision-host"):
         assert os.access(tree / "usr/lib/prometheus-quant" / program, os.X_OK)
     assert os.access(tree / "usr/lib/systemd/system-generators/prometheus-quant-generator", os.X_OK)
+
+
+def test_every_command_of_the_host_has_its_man_page_in_it(tree):
+    folder = tree / "usr/share/man/man1"
+    version = (tree / "DEBIAN/control").read_text().partition("Version: ")[2].split()[0]
+    commands = typer.main.get_command(host.host_line()).commands  # type: ignore[attr-defined]
+    wanted = {"prometheus-quant.1.gz", *(f"prometheus-quant-{name}.1.gz" for name in commands)}
+    assert {one.name for one in folder.iterdir()} == wanted
+    assert [name for name in wanted if version.encode() not in gzip.decompress((folder / name).read_bytes())] == []
 
 
 def test_the_schemas_of_records_are_in_it(tree):
