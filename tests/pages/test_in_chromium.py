@@ -6,7 +6,6 @@ Screenshots are kept in ``$PQ_SCREENSHOTS``, or among the test's own files.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,11 +19,6 @@ from prometheus.v10.report.pages.phrases import Language
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Page
 
-CHROMIUM = Path("/usr/bin/chromium")
-ARGUMENTS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--host-resolver-rules=MAP * ~NOTFOUND",
-]  # fmt: skip
 WIDTHS = {"wide": 1200, "phone": 390}
 LEAST_CONTRAST = 4.5
 
@@ -97,20 +91,6 @@ UNNAMED = """() => [...document.querySelectorAll('svg, nav, [role=region], a, su
   if (one.tagName === 'NAV' || one.getAttribute('role') === 'region') return !one.getAttribute('aria-label');
   return !one.textContent.trim();
 }).map((one) => one.outerHTML.slice(0, 80))"""
-
-
-@pytest.fixture(scope="session")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserContext]:
-    if not CHROMIUM.exists():
-        pytest.skip(f"{CHROMIUM} is not there: run tests/pages/prerequisites.sh as root")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        context = playwright.chromium.launch_persistent_context(
-            str(tmp_path_factory.mktemp("profile")), executable_path=str(CHROMIUM), args=ARGUMENTS, headless=True
-        )
-        yield context
-        context.close()
 
 
 @pytest.fixture(scope="session")
