@@ -53,15 +53,15 @@ pattern="^($(printf '%s' "$PACKAGES" | tr ' ' '|'))=="
 grep -E "$pattern" "$work/locked.txt" >"$work/requirements.txt"
 [ "$(wc -l <"$work/requirements.txt")" -eq "$(wc -w <<<"$PACKAGES")" ] || die "poetry.lock lacks one of: $PACKAGES"
 if [ ! -d "$wheels" ]; then
-    rm -rf "$wheels.part"
-    mkdir "$wheels.part"
+    part=$(mktemp -d "$wheels.XXXXXX") # of this build alone: another may fill the cache at the same time
+    trap 'rm -rf "$work" "$part"' EXIT
     for python in $HOST_PYTHONS; do
         "$PYTHON" -m pip download -q --disable-pip-version-check --no-deps --require-hashes --only-binary=:all: \
             --python-version "$python" --implementation cp --platform "manylinux2014_$platform" \
-            --platform "manylinux_2_17_$platform" -d "$wheels.part" -r "$work/requirements.txt" ||
+            --platform "manylinux_2_17_$platform" -d "$part" -r "$work/requirements.txt" ||
             die "the locked packages could not be downloaded" "" 69
     done
-    mv -T "$wheels.part" "$wheels"
+    mv -T "$part" "$wheels" 2>/dev/null || [ -d "$wheels" ] || die "$wheels could not be made" "" 74
 fi
 # What is unpacked is a copy that was hashed again, whoever filled the cache and whenever.
 cp -r "$wheels" "$work/wheels"
