@@ -78,8 +78,9 @@ def test_eras_go_on_when_their_market_grows_and_the_runs_before_replay(
 
     assert do("market", "add", "few", str(part(tmp_path, 850, 1_300)))[0] == ExitCode.DONE
     assert do(*run)[0] == ExitCode.DONE
-    runs = sorted((root / "runs_hf").iterdir())
-    said = [json.loads((one / "run_manifest.json").read_bytes()) for one in runs]
+    manifests = {one: json.loads((one / "run_manifest.json").read_bytes()) for one in (root / "runs_hf").iterdir()}
+    runs = sorted(manifests, key=lambda one: manifests[one]["start_time"])  # names of one second have no order
+    said = [manifests[one] for one in runs]
     assert [(one["era"]["number"], one["market"]["rows"], one["window"]["start"]) for one in said] == [
         (0, 900, 0), (1, 900, 400), (2, 1_300, 800)
     ]  # fmt: skip
