@@ -29,10 +29,10 @@ from prometheus.v10.base.paths import Layout
 from prometheus.v10.base.reading import LARGE, read_if_there
 from prometheus.v10.evidence.chains.chain import BEGINNING, Place
 from prometheus.v10.evidence.chains.ledger import LedgerEntry, iter_entries
-from prometheus.v10.evidence.chains.ledger_line import LEDGER_LINE, parse
+from prometheus.v10.evidence.chains.ledger_line import LEDGER_LINE
 from prometheus.v10.evidence.chains.scan import scan
 from prometheus.v10.evidence.pools.snapshot import SnapshotInfo, list_snapshots
-from prometheus.v10.evidence.records.canonical import strict_loads
+from prometheus.v10.evidence.records.canonical import object_of_line, strict_loads
 
 HINT = "run verify on its directory"
 
@@ -186,7 +186,9 @@ def entries_after(ledger: Path, start: Place = BEGINNING, *, at_most: int) -> tu
         raise EvidenceError(f"{ledger}: shorter than it was", hint="run audit")
     kept: list[dict[str, Any]] = []
     end = min(size, start.size + at_most)
-    found = scan(ledger, LEDGER_LINE, close=True, start=start, end=end, each=lambda line: kept.append(parse(line)))
+    found = scan(
+        ledger, LEDGER_LINE, close=True, start=start, end=end, each=lambda line: kept.append(object_of_line(line))
+    )
     found.refuse_damage()
     return kept, Place(found.good, found.link)
 

@@ -21,11 +21,12 @@ from prometheus.v10.base.names import Artifact, LedgerEntryType
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.evidence.auditing.audit import audit
 from prometheus.v10.evidence.chains.ledger import Ledger
-from prometheus.v10.evidence.chains.ledger_line import LEDGER_LINE, parse
+from prometheus.v10.evidence.chains.ledger_line import LEDGER_LINE
 from prometheus.v10.evidence.chains.ledger_now import ledger_now
 from prometheus.v10.evidence.chains.scan import scan
 from prometheus.v10.evidence.pools.pool import PoolWriter
 from prometheus.v10.evidence.pools.snapshot import create_snapshot, list_snapshots
+from prometheus.v10.evidence.records.canonical import object_of_line
 from prometheus.v10.evidence.records.findings import Level, VerifyReport
 from prometheus.v10.evidence.verify.verify_chain import verify_ledger, verify_pool, verify_snapshot
 from prometheus.v10.evidence.verify.verify_run import verify_run
@@ -280,7 +281,7 @@ class SealPart(Part):
         if self.layout.ledger.exists():
             found = scan(
                 self.layout.ledger, LEDGER_LINE, close=True,
-                each=lambda line: entered.update(sealed_in(parse(line))),
+                each=lambda line: entered.update(sealed_in(object_of_line(line))),
             )  # fmt: skip
             assert found.damages == []
             self.says(verify_ledger(self.layout.ledger), ["an interrupted append"] if found.tail else [])

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from prometheus.v10.evidence.chains.chain import Link, after
-from prometheus.v10.evidence.chains.ledger_line import entry_id, parse
-from prometheus.v10.evidence.records.canonical import canonical_line
+from prometheus.v10.evidence.chains.ledger_line import entry_id
+from prometheus.v10.evidence.records.canonical import canonical_line, object_of_line
 
 
 def lines(path: Path) -> list[bytes]:
@@ -78,7 +78,7 @@ def keeping_mode(path: Path, do: Callable[..., None], *more: object) -> None:
 
 def rechain(path: Path, change: Callable[[list[dict]], object]) -> None:
     """Rewrite a ledger with ids and a chain that fit: by itself it is perfect."""
-    entries = [parse(line) for line in lines(path)]
+    entries = [object_of_line(line) for line in lines(path)]
     change(entries)
     link, made = Link(), []
     for entry in entries:

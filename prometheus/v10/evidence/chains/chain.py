@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
-from typing import NamedTuple, Protocol
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple, Protocol
 
 GENESIS = "0" * 64
 MAX_LINE = 16 * 1024 * 1024
@@ -51,6 +51,17 @@ class LineFormat(Protocol):
     def link_of(self, line: bytes) -> Link | None:
         """The ``n`` and ``prev`` that the line claims; None when it is no record at all."""
         ...
+
+
+def wrong_link(record: Mapping[str, Any], link: Link | None) -> str | None:
+    """What a record that has ``n`` and ``prev`` says otherwise than the line before it; ``link`` None asks nothing."""
+    if link is None:
+        return None
+    if record["n"] != link.n:
+        return f"n is {record['n']}, expected {link.n}"
+    if record["prev"] != link.prev:
+        return "prev is not the hash of the line before"
+    return None
 
 
 def line_hash(line: bytes) -> str:

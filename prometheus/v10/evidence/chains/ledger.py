@@ -19,11 +19,11 @@ from prometheus.v10.base.errors import EvidenceError
 from prometheus.v10.base.files import FILES, AppendFile, Files, Lock
 from prometheus.v10.base.names import LedgerEntryType, Schema
 from prometheus.v10.evidence.chains.chain import Place, after
-from prometheus.v10.evidence.chains.ledger_line import LEDGER_LINE, entry_id, parse
+from prometheus.v10.evidence.chains.ledger_line import LEDGER_LINE, entry_id
 from prometheus.v10.evidence.chains.pool_checked import recall, remember
 from prometheus.v10.evidence.chains.scan import Scan, scan
 from prometheus.v10.evidence.chains.tail import OnTornTail, open_chain
-from prometheus.v10.evidence.records.canonical import canonical_line
+from prometheus.v10.evidence.records.canonical import canonical_line, object_of_line
 from prometheus.v10.evidence.schemas.shapes import COUNT, SHA256, UTC, exactly
 
 LOCK_ATTEMPTS = 250  # x 20 ms = 5 s: an append takes milliseconds, so whoever waits longer meets a stuck holder
@@ -115,7 +115,7 @@ class Ledger:
                 raise EvidenceError(f"cannot enter {kind.value} into {self.path}: {what}")
             file.append_durable(line)
             remember(self.path, Place(file.size, after(line, found.link.n)))
-        return _entry(parse(line))
+        return _entry(object_of_line(line))
 
     def _open(self) -> tuple[AppendFile, Scan]:
         """Open with the chain checked: from where this process left it when that is still what the file holds."""
@@ -145,7 +145,7 @@ def iter_entries(path: Path, wanted: Callable[[Mapping[str, Any]], bool] | None 
     kept: list[dict[str, Any]] = []
 
     def take(line: bytes) -> None:
-        entry = parse(line)
+        entry = object_of_line(line)
         if wanted is None or wanted(entry):
             kept.append(entry)
 

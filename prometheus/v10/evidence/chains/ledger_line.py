@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from prometheus.v10.base.names import Schema
-from prometheus.v10.evidence.chains.chain import Link, content_id
+from prometheus.v10.evidence.chains.chain import Link, content_id, wrong_link
 from prometheus.v10.evidence.chains.pool_line import claimed_link
-from prometheus.v10.evidence.records.canonical import canonical_bytes, is_canonical, strict_loads
+from prometheus.v10.evidence.records.canonical import canonical_bytes, object_of_line
 from prometheus.v10.evidence.records.nulls import violations
 from prometheus.v10.evidence.schemas.schema_file import schema_of
 
@@ -29,34 +29,20 @@ class LedgerLine:
     def problem(self, line: bytes, link: Link | None) -> str | None:
         """See `LineFormat`."""
         try:
-            entry = parse(line)
+            entry = object_of_line(line)
         except ValueError as error:
             return str(error)
-        return _wrong_fields(entry) or _wrong_link(entry, link)
+        return _wrong_fields(entry) or wrong_link(entry, link)
 
     def link_of(self, line: bytes) -> Link | None:
         """See `LineFormat`."""
         try:
-            return claimed_link(parse(line))
+            return claimed_link(object_of_line(line))
         except ValueError:
             return None
 
 
 LEDGER_LINE = LedgerLine()
-
-
-def parse(line: bytes) -> dict[str, Any]:
-    """One ledger line as its entry.
-
-    Raises:
-        ValueError: when it is not one canonical JSON object and a newline.
-    """
-    if line[-1:] != b"\n":
-        raise ValueError("no newline at the end")
-    entry = strict_loads(line[:-1])
-    if not isinstance(entry, dict) or not is_canonical(line[:-1], entry):
-        raise ValueError("not in canonical form (sorted keys, no spaces, one spelling of each number)")
-    return entry
 
 
 def entry_id(entry: dict[str, Any]) -> str:
@@ -71,13 +57,3 @@ def _wrong_fields(entry: dict[str, Any]) -> str | None:
     if broken:
         return f"null rule: {broken[0]}"
     return None if entry_id(entry) == entry["id"] else "its id is not that of its content: the line was changed"
-
-
-def _wrong_link(entry: dict[str, Any], link: Link | None) -> str | None:
-    if link is None:
-        return None
-    if entry["n"] != link.n:
-        return f"n is {entry['n']}, expected {link.n}"
-    if entry["prev"] != link.prev:
-        return "prev is not the hash of the line before"
-    return None

@@ -14,9 +14,10 @@ from typing import Any
 from prometheus.v10.base.errors import PrometheusError
 from prometheus.v10.base.names import LedgerEntryType
 from prometheus.v10.evidence.chains.absences import Packing, packing_of
-from prometheus.v10.evidence.chains.ledger_line import LEDGER_LINE, parse
+from prometheus.v10.evidence.chains.ledger_line import LEDGER_LINE
 from prometheus.v10.evidence.chains.ledger_table import problem
 from prometheus.v10.evidence.chains.scan import scan
+from prometheus.v10.evidence.records.canonical import object_of_line
 from prometheus.v10.evidence.records.findings import VerifyReport
 
 SEALS = frozenset([LedgerEntryType.RUN_SEALED, LedgerEntryType.RUN_INTERRUPTED, LedgerEntryType.RUN_ADOPTED])
@@ -85,7 +86,7 @@ class LedgerView:
 
     def add(self, line: bytes) -> None:
         """Take one line of the ledger in."""
-        self.take(parse(line))
+        self.take(object_of_line(line))
 
     def take(self, entry: Mapping[str, Any]) -> None:
         """Take one parsed entry in; its payload's types are checked before anything is read from it."""

@@ -14,7 +14,7 @@ import json
 from typing import Any
 
 from prometheus.v10.base.names import Schema
-from prometheus.v10.evidence.chains.chain import Link, content_id
+from prometheus.v10.evidence.chains.chain import Link, content_id, wrong_link
 from prometheus.v10.evidence.chains.pool_memo import Memo, collect_nulls
 from prometheus.v10.evidence.records.canonical import TOO_DEEP, is_deep, spell, strict_loads
 from prometheus.v10.evidence.records.nulls import violations
@@ -65,7 +65,7 @@ class PoolLine:
             _wrong_fields(record)
             or _wrong_spelling(record, rest, claimed_id)
             or (None if digest == record["genome_sha256"] else "genome_sha256 is not that of genome_vector_342")
-            or _wrong_link(record, link)
+            or wrong_link(record, link)
         )
         if what is None and link is not None:
             self._memo.learn(rest, link, record)
@@ -143,16 +143,6 @@ def _wrong_spelling(record: dict[str, Any], rest: bytes, claimed_id: str) -> str
         return "not in canonical form (sorted keys, no spaces, one spelling of each number)"
     if content_id((head + reasons + foot).encode("ascii")) != claimed_id:
         return CHANGED
-    return None
-
-
-def _wrong_link(record: dict[str, Any], link: Link | None) -> str | None:
-    if link is None:
-        return None
-    if record["n"] != link.n:
-        return f"n is {record['n']}, expected {link.n}"
-    if record["prev"] != link.prev:
-        return "prev is not the hash of the line before"
     return None
 
 

@@ -129,6 +129,20 @@ def is_canonical(data: bytes, value: object) -> bool:
         return False
 
 
+def object_of_line(line: bytes) -> dict[str, Any]:
+    """What one line of a chained file holds.
+
+    Raises:
+        ValueError: when it is not one canonical JSON object and a newline.
+    """
+    if line[-1:] != b"\n":
+        raise ValueError("no newline at the end")
+    found = strict_loads(line[:-1])
+    if not isinstance(found, dict) or not is_canonical(line[:-1], found):
+        raise ValueError("not in canonical form (sorted keys, no spaces, one spelling of each number)")
+    return found
+
+
 def _refuse_odd_keys(value: object) -> None:
     """Refuse keys that are not strings: ``json`` would spell ``1`` and ``"1"`` alike."""
     if isinstance(value, dict):

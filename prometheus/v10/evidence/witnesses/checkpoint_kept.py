@@ -15,9 +15,10 @@ from pathlib import Path
 from prometheus.v10.base.errors import EvidenceError, UsageError, host_error
 from prometheus.v10.base.names import LedgerEntryType
 from prometheus.v10.base.reading import SMALL, read_whole
-from prometheus.v10.evidence.chains.ledger_line import LEDGER_LINE, parse
+from prometheus.v10.evidence.chains.ledger_line import LEDGER_LINE
 from prometheus.v10.evidence.chains.ledger_table import problem
 from prometheus.v10.evidence.chains.scan import scan
+from prometheus.v10.evidence.records.canonical import object_of_line
 from prometheus.v10.evidence.witnesses.checkpoint import Checkpoint, Tree, parse_checkpoint
 from prometheus.v10.evidence.witnesses.signed_note import MOST_BYTES, Verifier, check_note, parse_note, parse_verifiers
 
@@ -102,7 +103,7 @@ def read_state(ledger: Path, sizes: Iterable[int] = ()) -> LedgerState:
         if tree.size in wanted:
             roots[tree.size] = tree.root()
         if not installation and _INSTALLATION in line:
-            entry = parse(line)
+            entry = object_of_line(line)
             kind, payload = str(entry["type"]), dict(entry["payload"])
             if kind == LedgerEntryType.INSTALLATION and problem(kind, payload, installed=False) is None:
                 installation.append(str(payload["installation_id"]))

@@ -20,11 +20,11 @@ from prometheus.v10.evidence.chains.exchanged.order_line import (
     ORDER_LINE,
     Kind,
     order_line,
-    parsed,
     payload_problem,
 )
 from prometheus.v10.evidence.chains.scan import scan
 from prometheus.v10.evidence.chains.tail import OnTornTail, open_chain
+from prometheus.v10.evidence.records.canonical import object_of_line
 from prometheus.v10.execution.orders.order_states import IllegalMoveError, OrderStates
 from prometheus.v10.execution.ports.exchange_errors import AnswerError
 from prometheus.v10.execution.ports.order_terms import Fill, PreparedOrder
@@ -162,7 +162,7 @@ def followed(
         nonlocal count
         if lines is not None and count >= lines:
             return
-        entry = parsed(line)
+        entry = object_of_line(line)
         kind = Kind(entry["kind"])
         try:
             states.check(kind, entry["client_id"], entry["payload"])

@@ -16,8 +16,9 @@ from prometheus.v10.base.errors import ConfigError, EvidenceError, PrometheusErr
 from prometheus.v10.base.modes import Stage, Tier, parse_mode
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.base.toml import parse_toml
-from prometheus.v10.evidence.chains.ledger_line import LEDGER_LINE, parse
+from prometheus.v10.evidence.chains.ledger_line import LEDGER_LINE
 from prometheus.v10.evidence.chains.seek import line_of
+from prometheus.v10.evidence.records.canonical import object_of_line
 from prometheus.v10.evidence.witnesses.checkpoint_kept import newest_kept
 from prometheus.v10.ops.host.doctor import Check, Finding, Level
 from prometheus.v10.ops.host.podman import Podman
@@ -239,7 +240,7 @@ _CORE = "the world's rules must be those that every manifest names; a mismatch e
 def _entered(line: bytes) -> datetime:
     """When an entry was made."""
     try:
-        return datetime.fromisoformat(str(parse(line)["ts_utc"])).astimezone(UTC)
+        return datetime.fromisoformat(str(object_of_line(line)["ts_utc"])).astimezone(UTC)
     except (ValueError, KeyError, RecursionError) as error:
         raise EvidenceError("an entry of the ledger does not say when it was made", hint="audit") from error
 

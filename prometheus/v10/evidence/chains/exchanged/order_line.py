@@ -12,9 +12,9 @@ from enum import StrEnum
 from typing import Any, Final
 
 from prometheus.v10.base.names import Schema
-from prometheus.v10.evidence.chains.chain import Link, content_id
+from prometheus.v10.evidence.chains.chain import Link, content_id, wrong_link
 from prometheus.v10.evidence.chains.pool_line import claimed_link
-from prometheus.v10.evidence.records.canonical import canonical_bytes, canonical_line, is_canonical, strict_loads
+from prometheus.v10.evidence.records.canonical import canonical_bytes, canonical_line, object_of_line
 from prometheus.v10.evidence.schemas.schema_file import RecordSchema, schema_of
 
 SCHEMA: Final = Schema.ORDER_CHAIN.value
@@ -82,34 +82,20 @@ class OrderLine:
     def problem(self, line: bytes, link: Link | None) -> str | None:
         """See `LineFormat`."""
         try:
-            entry = parsed(line)
+            entry = object_of_line(line)
         except ValueError as error:
             return str(error)
-        return _wrong_line(entry) or payload_problem(Kind(entry["kind"]), entry["payload"]) or _wrong_link(entry, link)
+        return _wrong_line(entry) or payload_problem(Kind(entry["kind"]), entry["payload"]) or wrong_link(entry, link)
 
     def link_of(self, line: bytes) -> Link | None:
         """See `LineFormat`."""
         try:
-            return claimed_link(parsed(line))
+            return claimed_link(object_of_line(line))
         except ValueError:
             return None
 
 
 ORDER_LINE = OrderLine()
-
-
-def parsed(line: bytes) -> dict[str, Any]:
-    """One line as its entry.
-
-    Raises:
-        ValueError: when it is not one canonical JSON object and a newline.
-    """
-    if line[-1:] != b"\n":
-        raise ValueError("no newline at the end")
-    entry = strict_loads(line[:-1])
-    if not isinstance(entry, dict) or not is_canonical(line[:-1], entry):
-        raise ValueError("not in canonical form (sorted keys, no spaces, one spelling of each number)")
-    return entry
 
 
 def order_line(kind: Kind, client_id: str, payload: Mapping[str, Any], *, link: Link, ts_utc: str) -> bytes:
@@ -138,14 +124,4 @@ def _wrong_line(entry: dict[str, Any]) -> str | None:
     said = {name: entry[name] for name in ("client_id", "kind", "payload", "schema", "ts_utc")}
     if content_id(canonical_bytes(said)) != entry["id"]:
         return "its id is not that of its content: the line was changed"
-    return None
-
-
-def _wrong_link(entry: dict[str, Any], link: Link | None) -> str | None:
-    if link is None:
-        return None
-    if entry["n"] != link.n:
-        return f"n is {entry['n']}, expected {link.n}"
-    if entry["prev"] != link.prev:
-        return "prev is not the hash of the line before"
     return None

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from prometheus.v10.base.names import Artifact
-from prometheus.v10.evidence.chains.exchanged.order_line import ORDER_LINE, Kind, parsed
+from prometheus.v10.evidence.chains.exchanged.order_line import ORDER_LINE, Kind
 from prometheus.v10.evidence.chains.scan import scan
 from prometheus.v10.evidence.derive.typed import shown
+from prometheus.v10.evidence.records.canonical import object_of_line
 
 SEARCHED = {"order", "pending", "history", "fills"}
 POLLS_APART_MS = 5_000
@@ -125,7 +126,7 @@ class _Reading:
     def take(self, line: bytes) -> None:
         """One line that has its form and its link."""
         self._number += 1
-        entry = parsed(line)
+        entry = object_of_line(line)
         for what in self._follow(Kind(entry["kind"]), entry["client_id"], entry["payload"]):
             self._say(str(Artifact.ORDER_CHAIN), f"line {self._number}: {what}")
 
