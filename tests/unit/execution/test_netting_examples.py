@@ -8,10 +8,9 @@ from fractions import Fraction
 import pytest
 from attrs import evolve
 
-from prometheus.v10.base.errors import ConfigError, ExchangeError
+from prometheus.v10.base.errors import ExchangeError
 from prometheus.v10.execution.netting.agent_accounts import AgentAccount
 from prometheus.v10.execution.netting.allocation import proportional, tie_break
-from prometheus.v10.execution.netting.bootstrap import bootstrap_of
 from prometheus.v10.execution.netting.crossing import Sides, mid_price_counterfactual
 from prometheus.v10.execution.netting.net_round import settle_round
 from prometheus.v10.execution.netting.netted_account import NettedAccount
@@ -260,32 +259,6 @@ def test_the_reserve_is_told_with_and_without_what_netting_saved() -> None:
     assert result.surplus == D("0.008") + D("0.00808")
     assert book.house.reserve(CONTRACT, with_surplus=False) == 100
     assert book.house.reserve(CONTRACT, with_surplus=True) == D("100.01608")
-
-
-# ---- bootstrap -------------------------------------------------------------------------------------------------------
-
-
-def test_the_recorded_bootstrap() -> None:
-    found = bootstrap_of(D("115411.43"))
-    assert (found.target, found.agents, found.rule) == (D("92329.144"), 92, "equity")
-    assert (found.allocated, found.reserve) == (D(92_000), D("23411.43"))
-
-
-def test_a_bound_on_the_agents_is_said() -> None:
-    assert [bootstrap_of(D(10_000), most=5).agents, bootstrap_of(D(10_000), most=5).rule] == [5, "most"]
-    assert [bootstrap_of(D(10_000), least=9).agents, bootstrap_of(D(10_000), least=9).rule] == [9, "least"]
-
-
-@pytest.mark.parametrize("equity", ["0", "-5", "999", "1000"])
-def test_an_equity_that_leaves_no_reserve_is_refused(equity: str) -> None:
-    with pytest.raises(ConfigError, match="leave a reserve"):
-        bootstrap_of(D(equity))
-
-
-@pytest.mark.parametrize("numbers", [{"ratio": D(0)}, {"ratio": D("1.1")}, {"stake": D(0)}, {"least": 3, "most": 2}])
-def test_a_bootstrap_of_nonsense_is_refused(numbers: dict) -> None:
-    with pytest.raises(ConfigError, match="no bootstrap"):
-        bootstrap_of(D(10_000), **numbers)
 
 
 @pytest.mark.parametrize("change", [{"lot_btc": D(0)}, {"tick": D(-1)}, {"min_lots": 0}, {"taker_rate": D(-1)}])
