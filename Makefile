@@ -2,7 +2,7 @@
 #
 #   make run     evolve eight eras over the built-in market into ./var, sealed and verifiable, and show what was gained
 #   make run-demo  let a population trade a day through one account on our own exchange, and check every lot and cent
-#   make test    every test, failures on purpose and (as root) a real host among them, in a quarter of an hour
+#   make test    every test, failures on purpose and (as root) a real host among them, in half an hour
 #   make coverage  of these all but the host's, and by room the share of branches that they took
 #   make faults  of these, full disks, torn files, kill -9, flipped bits: every failure on purpose
 #   make mutants mutation tests: the worked examples against wrong versions of the physics, a few minutes

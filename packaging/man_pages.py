@@ -84,7 +84,7 @@ def value(param: Any, context: Any) -> str:
     """What stands for the value of an option; empty for a flag."""
     if getattr(param, "is_flag", False):
         return ""
-    said = param.metavar or param.get_help_record(context)[0].rpartition(" --")[2].partition(" ")[2].strip("<>")
+    said: str = param.metavar or param.get_help_record(context)[0].rpartition(" --")[2].partition(" ")[2].strip("<>")
     return KINDS.get(said, said)
 
 
@@ -159,14 +159,16 @@ def page(name: str, command: Any, top: Any, version: str, date: str) -> str:
 def pages(version: str, date: str) -> dict[str, str]:
     """The page of every command of an installed host, by the name of its file."""
     every: Any = typer.main.get_command(cli.whole())
-    names = typer.main.get_command(host.host_line()).commands  # type: ignore[attr-defined]
+    of_host: Any = typer.main.get_command(host.host_line())
     top = every.context_class(every, info_name=COMMAND)
-    return {f"{COMMAND}-{name}.1": page(name, every.commands[name], top, version, date) for name in sorted(names)}
+    return {
+        f"{COMMAND}-{name}.1": page(name, every.commands[name], top, version, date) for name in sorted(of_host.commands)
+    }
 
 
 def main() -> int:
     """Write the pages into the directory that is named."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("out", type=Path, help="directory to write into; it is made")
     parser.add_argument("version", help="version of the package")
     parser.add_argument("date", help="date of the sources, YYYY-MM-DD")

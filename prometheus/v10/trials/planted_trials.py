@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from statistics import fmean
-from typing import Any
 
-from attrs import asdict, evolve, frozen
+from attrs import frozen
 
 from prometheus.v10.base.modes import Mode
 from prometheus.v10.evidence.pools.descent import INHERIT, Line
@@ -20,7 +19,7 @@ from prometheus.v10.runs.request.eras_table import FoundingTable, Parents, Windo
 from prometheus.v10.runs.request.profile import ExperimentsTable, PoolTable, Profile, WorldTable
 from prometheus.v10.runs.workers.cluster import in_order
 from prometheus.v10.runs.workers.hands import Hands, Progress
-from prometheus.v10.trials.trial_history import APART, Job, Lives, Planted, Walk, last_quarter, live
+from prometheus.v10.trials.trial_history import Job, Lives, Planted, Walk, last_quarter, live, with_seed
 
 ERA_BARS = 2000
 REVIEW = 500
@@ -147,11 +146,6 @@ def _jobs(kinds: Sequence[Kind], histories: int, first: int, bars: Bars | None, 
             )
 
 
-def with_seed(profile: Profile, seed: int) -> Profile:
-    """The profile with the first seed of a history of its own."""
-    return evolve(profile, experiments=evolve(profile.experiments, seed=seed * APART))
-
-
 def _row(kind: Kind, found: Sequence[Lives]) -> TrialRow:
     both = [one.comparisons for one in found]
     shown = [[comparison.shown_at for comparison in pair] for pair in both]
@@ -176,8 +170,3 @@ def _row(kind: Kind, found: Sequence[Lives]) -> TrialRow:
 def late(lives: Lives, line: Line) -> float:
     """Mean return of a line in the last quarter of a history's eras."""
     return fmean(one.roi for one in last_quarter(lives.lines[line]))
-
-
-def plain(rows: Sequence[TrialRow]) -> list[dict[str, Any]]:
-    """As plain JSON values."""
-    return [asdict(row) for row in rows]

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from statistics import fmean
 from typing import Any
 
-from attrs import asdict, evolve, frozen
+from attrs import evolve, frozen
 
 from prometheus.v10.base.errors import ConfigError
 from prometheus.v10.evidence.pools.descent import Line
@@ -15,8 +15,7 @@ from prometheus.v10.runs.request.eras_table import Founding, Parents
 from prometheus.v10.runs.request.profile import Profile
 from prometheus.v10.runs.workers.cluster import in_order
 from prometheus.v10.runs.workers.hands import Hands, Progress
-from prometheus.v10.trials.planted_trials import with_seed
-from prometheus.v10.trials.trial_history import Figures, Job, Lives, Walk, first_quarter, last_quarter, live
+from prometheus.v10.trials.trial_history import Figures, Job, Lives, Walk, first_quarter, last_quarter, live, with_seed
 
 
 @frozen(kw_only=True)
@@ -143,8 +142,3 @@ def _row(way: Parents, line: Line, found: Sequence[Lives]) -> LineRow:
 def _diversity(figures: Sequence[Figures]) -> float | None:
     known = [one.diversity for one in figures if one.diversity is not None]
     return fmean(known) if known else None
-
-
-def plain_lines(rows: Sequence[LineRow]) -> list[dict[str, Any]]:
-    """As plain JSON values."""
-    return [asdict(row) for row in rows]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from statistics import fmean
 
-from attrs import Factory, define, frozen
+from attrs import Factory, define, evolve, frozen
 
 from prometheus.v10.evidence.pools.descent import Line
 from prometheus.v10.market.bars import Bars
@@ -153,6 +153,11 @@ class Lives:
                 self._shown[k] |= self._bets[k].log >= math.log(THRESHOLD)
         for line, lived in by_line.items():
             self.lines.setdefault(line, []).append(_figures(lived))
+
+
+def with_seed(profile: Profile, seed: int) -> Profile:
+    """The profile with the first seed of a history of its own."""
+    return evolve(profile, experiments=evolve(profile.experiments, seed=seed * APART))
 
 
 def live(job: Job) -> Lives:

@@ -6,10 +6,10 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from attrs import evolve
+from attrs import asdict, evolve
 from rich.console import Console
 
 from prometheus.cli.options import DEFAULT_ROOT, AsCsv, AsJson, Root, examples
@@ -76,13 +76,13 @@ def planted_command(
 
     Ends with 0 when every kind of market came out as it must, else with 1.
     """
-    from prometheus.v10.trials.planted_trials import plain, run_planted_trials  # noqa: PLC0415
+    from prometheus.v10.trials.planted_trials import run_planted_trials  # noqa: PLC0415
 
     layout = Layout.under(root)
     market = None if shuffled is None else (shuffled, _bars(layout, shuffled))
     with _hands(layout, workers, cluster, context.obj) as (held, flag, stopped):
         rows = run_planted_trials(runs, first, held, stop_file=flag, shuffled=market)
-    return _planted_report(plain(rows), rows, stopped=stopped[0]).asked(as_json=as_json, as_csv=as_csv)
+    return _planted_report(rows, stopped=stopped[0]).asked(as_json=as_json, as_csv=as_csv)
 
 
 @app.command(
@@ -106,14 +106,14 @@ def compare_command(
     from prometheus.v10.runs.request.eras_table import Parents  # noqa: PLC0415
     from prometheus.v10.runs.request.profile import load_profile  # noqa: PLC0415
     from prometheus.v10.runs.request.setup import market_spec  # noqa: PLC0415
-    from prometheus.v10.trials.side_by_side import plain_lines, run_side_by_side  # noqa: PLC0415
+    from prometheus.v10.trials.side_by_side import run_side_by_side  # noqa: PLC0415
 
     layout = Layout.under(root)
     chosen = load_profile(profile, layout)
     bars = resolve_market(market_spec(chosen.market), layout.market)
     with _hands(layout, workers, cluster, context.obj) as (held, flag, stopped):
         rows = run_side_by_side(chosen, bars, tuple(Parents), runs, held, eras=eras, stop_file=flag)
-    return _compared(plain_lines(rows), rows, profile, stopped=stopped[0]).asked(as_json=as_json, as_csv=as_csv)
+    return _compared(rows, profile, stopped=stopped[0]).asked(as_json=as_json, as_csv=as_csv)
 
 
 def _bars(layout: Layout, name: str) -> Bars:
@@ -122,7 +122,7 @@ def _bars(layout: Layout, name: str) -> Bars:
     return resolve_market(MarketSpec(source=name), layout.market)
 
 
-def _planted_report(data: list[dict[str, Any]], rows: list[TrialRow], *, stopped: bool) -> Report:
+def _planted_report(rows: list[TrialRow], *, stopped: bool) -> Report:
     columns = (
         "market", "eras", "histories", "gain over random", "gain over shuffled", "both by era", "returns, inherited",
         "returns, random", "asked", "holds",
@@ -136,14 +136,14 @@ def _planted_report(data: list[dict[str, Any]], rows: list[TrialRow], *, stopped
     ]  # fmt: skip
     shown = table("founding on markets of planted truth", columns, cells)
     if stopped:
-        return Report({"rows": data, "as_it_should": None, "stopped": True}, [shown, STOPPED])
+        return Report({"rows": [asdict(row) for row in rows], "as_it_should": None, "stopped": True}, [shown, STOPPED])
     good = all(one.holds for one in rows)
     said = "progress is shown where it is, and nowhere else" if good else "progress is NOT shown as it should be"
     code = ExitCode.DONE if good else ExitCode.VERIFY_FAILED
-    return Report({"rows": data, "as_it_should": good, "stopped": False}, [shown, said], code)
+    return Report({"rows": [asdict(row) for row in rows], "as_it_should": good, "stopped": False}, [shown, said], code)
 
 
-def _compared(data: list[dict[str, Any]], rows: list[LineRow], profile: str, *, stopped: bool) -> Report:
+def _compared(rows: list[LineRow], profile: str, *, stopped: bool) -> Report:
     columns = (
         "parents", "line", "histories", "ROI % first quarter", "ROI % middle", "ROI % last quarter",
         "alive first quarter", "alive last quarter", "collapses", "of", "diversity first quarter",
@@ -160,4 +160,7 @@ def _compared(data: list[dict[str, Any]], rows: list[LineRow], profile: str, *, 
         for one in rows
     ]  # fmt: skip
     shown = table(f"ways of founding under {profile}", columns, cells)
-    return Report({"profile": profile, "rows": data, "stopped": stopped}, [shown, STOPPED] if stopped else [shown])
+    return Report(
+        {"profile": profile, "rows": [asdict(row) for row in rows], "stopped": stopped},
+        [shown, STOPPED] if stopped else [shown],
+    )
