@@ -1,7 +1,7 @@
 # Every target does its own set-up; the second time that takes no time (.venv/.set-up is its stamp).
 #
 #   make run     evolve eight eras over the built-in market into ./var, sealed and verifiable, and show what was gained
-#   make run-demo  let a population trade a day through one account on our own exchange, and check every lot and cent
+#   make run-demo  let a population trade a day through one account on our own exchange, seal the run, and verify it
 #   make test    every test, failures on purpose and (as root) a real host among them, in half an hour
 #   make coverage  of these all but the host's, and by room the share of branches that they took
 #   make faults  of these, full disks, torn files, kill -9, flipped bits: every failure on purpose

@@ -177,7 +177,7 @@ _ALL = (
             "Trials of ways of founding: on markets of planted truth, and side by side on a profile's market.",
             "research.long.founding_command"),
     Command("demo",
-            "Let a population trade a day through one account on our own exchange, and check every lot and cent.",
+            "Let a population trade a day through one account on our own exchange, seal the run, and verify it.",
             "research.practice.demo_command", "demo_command", "DEMO_EXAMPLES"),
     Command("venue",
             "An exchange of our own on the loopback: OKX's v5 interface, demo and live, no key of yours needed.",
