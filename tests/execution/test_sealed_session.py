@@ -254,3 +254,12 @@ def test_a_profile_that_no_session_can_follow_is_refused(tmp_path, changes, erro
         table_of(evolve(found, **changes))
     with pytest.raises(ConfigError, match="needs source = 'exchange'"):
         table_of(evolve(found, market=evolve(found.market, source="synthetic")))
+
+
+def test_a_session_whose_population_collapses_verifies(venue, tmp_path):
+    profile = short(tmp_path, bars=6, review=3)
+    profile = evolve(profile, world=evolve(profile.world, death_roi=1e5, breed_roi=1e6))
+    outcome = do_session(tmp_path, venue, profile)
+    (event,) = [json.loads(line) for line in (outcome.path / Artifact.COLLAPSES).read_text().splitlines()]
+    assert event["reason"] == "extinction"
+    assert verified(tmp_path, outcome.path) == []
