@@ -29,6 +29,7 @@ from prometheus.v10.base.paths import Layout
 from prometheus.v10.base.text import printable
 from prometheus.v10.evidence.chains.absences import PACKED_SUFFIX, open_evidence
 from prometheus.v10.evidence.chains.ledger_now import ledger_now
+from prometheus.v10.evidence.derive.judged.verdict_rules import LINEAGE
 from prometheus.v10.evidence.pools.pool import iter_records
 from prometheus.v10.evidence.pools.pool_record import PoolRecord
 from prometheus.v10.evidence.records.codec import from_json_bytes, structure_config
@@ -339,6 +340,9 @@ def _compare_pool(manifest: RunManifest, layout: Layout, again: Layout, stage: S
             if first <= record.n <= last and record.source["run_id"] == manifest.run_id  # others write in between
         ]
     found = [_content(record) for record in _records(again.pool(stage))]
+    if not any(LINEAGE in _origin(record) for record in wanted):
+        for record in found:
+            _origin(record).pop(LINEAGE, None)  # a run of a version whose verdicts said none
     name = f"pool records of {manifest.run_id}"
     if wanted == found:
         return Comparison(name=name, same=True, detail=f"{len(found)} records")
@@ -349,6 +353,12 @@ def _compare_pool(manifest: RunManifest, layout: Layout, again: Layout, stage: S
 
 def _records(pool: Path) -> Iterator[PoolRecord]:
     return iter_records(pool) if pool.exists() else iter(())
+
+
+def _origin(content: Mapping[str, Any]) -> dict[str, Any]:
+    """What a verdict says of where its genome comes from; empty in stage 1."""
+    origin: dict[str, Any] = content["metrics_summary"].get("origin", {})
+    return origin
 
 
 def _content(record: PoolRecord) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 from attrs import evolve, frozen
 
 from prometheus.v10.base.errors import ConfigError
+from prometheus.v10.base.modes import Stage
 from prometheus.v10.evidence.pools.descent import Line
 from prometheus.v10.market.bars import Bars
 from prometheus.v10.runs.request.eras_table import Founding, Parents
@@ -78,6 +79,11 @@ def run_side_by_side(
     table = profile.founding
     if table is None or table.policy is not Founding.INHERIT:
         raise ConfigError("this profile's populations do not inherit", hint="name one with [founding], such as HF")
+    if table.pool is not Stage.STAGE1:
+        raise ConfigError(
+            f"[founding] stage = {table.pool.value}: eras in memory have no verdicts",
+            hint="name one with stage = stage1",
+        )
     profiles = [evolve(profile, founding=evolve(table, parents=way)) for way in ways]
     found: list[Lives] = []
     agent_ticks = 0

@@ -11,8 +11,9 @@ import pytest
 from prometheus.v10.base.errors import EvidenceError, PrometheusError, UsageError
 from prometheus.v10.base.modes import Stage
 from prometheus.v10.base.paths import Layout
+from prometheus.v10.evidence.pools.frozen import mounted_from, refuse_live_pool
 from prometheus.v10.evidence.pools.snapshot import SnapshotInfo
-from prometheus.v10.runs.stage2.stage2_snapshot import batches, choose_snapshot, mounted_from, refuse_live_pool
+from prometheus.v10.runs.stage2.stage2_snapshot import batches, choose_snapshot
 
 from .stage2_house import do_judge, judge, with_snapshot
 

@@ -39,22 +39,28 @@ _MARK = b'"lineage":{'
 
 
 @dataclass(frozen=True)
-class _Known:
-    """A record that somebody names as a parent."""
+class _Record:
+    """What a pool's record says of its genome's descent; ``origin`` is the id of the record that a verdict judges."""
 
     n: int
+    id: str
     sha256: str
     instance: str
     line: str
     era: int
     exposure: Exposure
+    canonical: bool
+    run_id: str
+    experiment: object
+    origin: str | None
 
 
 @dataclass
 class _Run:
-    """An era, as its manifest and ``founders.jsonl`` say it."""
+    """An era, as its manifest and ``founders.jsonl`` say it; ``stage`` is that of the pool of its ancestors."""
 
     path: Path
+    stage: Stage
     instance: str
     era: int
     eras: int
@@ -80,38 +86,110 @@ class _Sayer:
             self._report.fail(path, "and more of this kind")
 
 
+class _Pool:
+    """A stage's pool, read once: the records that somebody names as a parent, and the heads of the prefixes named."""
+
+    def __init__(self, layout: Layout, stage: Stage, runs: Mapping[str, _Run]) -> None:
+        own = [run for run in runs.values() if run.stage is stage]
+        self.path = layout.pool(stage)
+        self.stage = stage
+        self.known: dict[str, _Record] = {}
+        self.heads: dict[int, str] = {run.records: "" for run in own if run.head is not None}
+        self.count = 0
+        self._wanted = {record for run in own for each in run.parents for record, _ in each}
+
+    def records(self) -> Iterator[_Record]:
+        """Each record that says of which line it is."""
+        if not self.path.exists():
+            return
+        fd = open_for_reading(self.path)
+        try:
+            for self.count, line in enumerate(Lines(fd), start=1):
+                if self.count in self.heads:
+                    self.heads[self.count] = hashlib.sha256(line).hexdigest()
+                one = _record(line, self.count - 1, self.stage) if _MARK in line else None
+                if one is not None:
+                    if one.id in self._wanted:
+                        self.known.setdefault(one.id, one)
+                    yield one
+        finally:
+            os.close(fd)
+
+
+def _record(line: bytes, n: int, stage: Stage) -> _Record | None:
+    """None where the record does not say it as it must: the pool's own verification says what is wrong with it."""
+    try:
+        record = json.loads(line)
+        origin = record["metrics_summary"]["origin"] if stage is Stage.STAGE2 else None
+        place = record["source"] if origin is None else origin
+        lineage = place["lineage"]
+        exposure = union(lineage["exposure"])
+        return _Record(
+            n=n,
+            id=str(record["id"]),
+            sha256=str(record["genome_sha256"]),
+            instance=str(lineage["instance"]),
+            line=str(lineage["line"]),
+            era=int(lineage["era"]),
+            exposure=exposure,
+            canonical=[list(interval) for interval in exposure] == lineage["exposure"],
+            run_id=str(place["run_id"]),
+            experiment=place["experiment"],
+            origin=None if origin is None else str(origin["id"]),
+        )
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+
+
 def audit_descent(layout: Layout, report: VerifyReport) -> None:
-    """Hold the founders of every era against the pool of stage 1; what cannot be read is said where it is verified."""
+    """Hold the founders of every era against the pools; what cannot be read is said where it is verified."""
     runs = {run.path.name: run for tier in Tier for run in _runs(layout.runs(tier))}
-    pool = layout.pool(Stage.STAGE1)
-    if not runs or not pool.exists():
+    if not runs or not layout.pool(Stage.STAGE1).exists():
         return
     say = _Sayer(report)
-    wanted = {record for run in runs.values() for each in run.parents for record, _ in each}
-    known: dict[str, _Known] = {}
-    heads: dict[int, str] = {run.records: "" for run in runs.values() if run.head is not None}
-    count = 0
-    for count, line in enumerate(_lines(pool), start=1):
-        if count in heads:
-            heads[count] = hashlib.sha256(line).hexdigest()
-        if _MARK in line:
-            _take(line, count - 1, runs, wanted, known, lambda what: say(pool, what))
+    pools = {stage: _Pool(layout, stage, runs) for stage in Stage}
+    for _ in pools[Stage.STAGE2].records():
+        pass  # verdicts first: genomes of stage 1 may descend from judged ones
+    verdicts: dict[str, list[_Record]] = defaultdict(list)
+    for one in pools[Stage.STAGE2].known.values():
+        verdicts[str(one.origin)].append(one)
+    for one in pools[Stage.STAGE1].records():
+        for what in _wrong_record(one, runs, pools):
+            say(pools[Stage.STAGE1].path, f"record {one.n} {what}")
+        for verdict in verdicts.pop(one.id, ()):
+            for what in _wrong_verdict(verdict, one):
+                say(pools[Stage.STAGE2].path, f"record {verdict.n} {what}")
+    for verdict in (one for found in verdicts.values() for one in found):
+        say(pools[Stage.STAGE2].path, f"record {verdict.n} founds an era, and stage 1 has no record {verdict.origin}")
     for run in runs.values():
-        if run.head is not None and run.records and run.head != heads[run.records]:
-            has = "records are missing" if run.records > count else f"the pool's have {heads[run.records][:16]}"
-            say(run.path, f"it was founded on {run.records} records with head {run.head[:16]}: {has}")
-        for what in _wrong_parents(run, known):
+        for what in [*_wrong_prefix(run, pools[run.stage]), *_wrong_parents(run, pools[run.stage].known)]:
             say(run.path, what)
 
 
-def _wrong_parents(run: _Run, known: Mapping[str, _Known]) -> Iterator[str]:
+def _wrong_prefix(run: _Run, pool: _Pool) -> Iterator[str]:
+    if run.head is not None and run.records and run.head != pool.heads[run.records]:
+        gone = run.records > pool.count
+        has = "records are missing" if gone else f"the pool's have {pool.heads[run.records][:16]}"
+        yield f"it was founded on {run.records} records of {run.stage.value} with head {run.head[:16]}: {has}"
+
+
+def _wrong_verdict(verdict: _Record, lived: _Record) -> Iterator[str]:
+    """What a verdict that founds an era says otherwise than the record of stage 1 that it judges."""
+    for name in ("sha256", "instance", "line", "era", "run_id", "experiment"):
+        if (said := getattr(verdict, name)) != (found := getattr(lived, name)):
+            yield f"says {name} {said}; record {lived.n} of stage 1, which it judges, says {found}"
+    if not verdict.canonical or union(verdict.exposure, lived.exposure) != verdict.exposure:
+        yield f"has an exposure that is not canonical, or lacks bars of record {lived.n} of stage 1, which it judges"
+
+
+def _wrong_parents(run: _Run, known: Mapping[str, _Record]) -> Iterator[str]:
     for experiment, parents in enumerate(run.parents):
         for record, sha256 in parents:
             if (what := _wrong_parent(run, experiment, known.get(record), sha256)) is not None:
                 yield f"experiment {experiment}: parent {record} {what}"
 
 
-def _wrong_parent(run: _Run, experiment: int, found: _Known | None, sha256: str) -> str | None:
+def _wrong_parent(run: _Run, experiment: int, found: _Record | None, sha256: str) -> str | None:
     if found is None:
         return "is no record of an era in the pool"
     line = run.lines[experiment] if experiment < len(run.lines) else None
@@ -127,44 +205,25 @@ def _wrong_parent(run: _Run, experiment: int, found: _Known | None, sha256: str)
     return None
 
 
-def _lines(pool: Path) -> Iterator[bytes]:
-    fd = open_for_reading(pool)
-    try:
-        yield from Lines(fd)
-    finally:
-        os.close(fd)
-
-
-def _take(line: bytes, n: int, runs: Mapping[str, _Run], wanted: set[str], known: dict[str, _Known], say: Any) -> None:
-    """Take in one record of an era, and hold it against its run."""
-    try:
-        record = json.loads(line)
-        source = record["source"]
-        lineage, experiment = source["lineage"], source["experiment"]
-        exposure = union(lineage["exposure"])
-        said = str(lineage["instance"]), str(lineage["line"]), int(lineage["era"])
-        one = _Known(n, str(record["genome_sha256"]), *said, exposure)
-        name, run_id = str(record["id"]), str(source["run_id"])
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return  # the pool's own verification says what is wrong with it
-    if name in wanted:
-        known.setdefault(name, one)
-    run = runs.get(run_id)
+def _wrong_record(one: _Record, runs: Mapping[str, _Run], pools: Mapping[Stage, _Pool]) -> Iterator[str]:
+    """What is wrong with a record of stage 1, by its run; records of a run without its directory have their claims."""
+    run = runs.get(one.run_id)
     if run is None:
-        return  # records of a run without its directory are found by their claims
-    if not is_count(experiment) or experiment >= len(run.lines):
-        say(f"record {n} is of experiment {experiment} of {run_id}, which has {len(run.lines)}")
         return
-    if said != (run.instance, run.lines[experiment], run.era):
-        say(f"record {n} is of line {said[1]} of {said[0]}, era {said[2]}; its run says line {run.lines[experiment]} "
-            f"of {run.instance}, era {run.era}")  # fmt: skip
-    if [list(interval) for interval in exposure] != lineage["exposure"]:
-        say(f"record {n}: its exposure is not canonical")
-    if exposure not in _allowed(run, experiment, known):
-        say(f"record {n}: its exposure is not that of its run's bars and of one of its experiment's parents")
+    if not is_count(one.experiment) or one.experiment >= len(run.lines):
+        yield f"is of experiment {one.experiment} of {one.run_id}, which has {len(run.lines)}"
+        return
+    line = run.lines[one.experiment]
+    if (one.instance, one.line, one.era) != (run.instance, line, run.era):
+        yield (f"is of line {one.line} of {one.instance}, era {one.era}; its run says line {line} "
+               f"of {run.instance}, era {run.era}")  # fmt: skip
+    if not one.canonical:
+        yield "has an exposure that is not canonical"
+    if one.exposure not in _allowed(run, one.experiment, pools[run.stage].known):
+        yield "has an exposure that is not that of its run's bars and of one of its experiment's parents"
 
 
-def _allowed(run: _Run, experiment: int, known: Mapping[str, _Known]) -> set[Exposure]:
+def _allowed(run: _Run, experiment: int, known: Mapping[str, _Record]) -> set[Exposure]:
     """What a record of an experiment can have lived through: its parents stand before it in the pool."""
     if run.interval is None:
         return set()
@@ -193,10 +252,13 @@ def _run(place: Path, manifest: Mapping[str, Any], founders: bytes) -> _Run | No
     if era is None or not isinstance(lines, list):
         return None
     rules = table(table(manifest.get("config")).get("founding"))
-    eras = rules.get("eras", 0) if rules.get("snapshot") == "newest" else era
+    stage = Stage.STAGE2 if rules.get("stage") == Stage.STAGE2.value else Stage.STAGE1
+    counted = stage is Stage.STAGE1 and rules.get("snapshot") == "newest"
+    eras = rules.get("eras", 0) if counted else era
     records = founding.get("records", 0)
     run = _Run(
         path=place,
+        stage=stage,
         instance=str(table(manifest.get(ERA)).get("instance")),
         era=era,
         eras=eras if is_count(eras) else 0,

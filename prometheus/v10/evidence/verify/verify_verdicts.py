@@ -20,7 +20,14 @@ from prometheus.v10.evidence.derive.derived_run import Say
 from prometheus.v10.evidence.derive.judged import cell_rules as cells
 from prometheus.v10.evidence.derive.judged.judged_run import evaluation_of
 from prometheus.v10.evidence.derive.judged.judging import FIGURES, Judging
-from prometheus.v10.evidence.derive.judged.verdict_rules import CellName, Figures, intervals_of, metrics_of, origin_of
+from prometheus.v10.evidence.derive.judged.verdict_rules import (
+    LINEAGE,
+    CellName,
+    Figures,
+    intervals_of,
+    metrics_of,
+    origin_of,
+)
 from prometheus.v10.evidence.derive.lives import Told
 from prometheus.v10.evidence.derive.typed import differing, is_count, is_real, table
 
@@ -86,6 +93,7 @@ class _Check:
         self.batch = -1
         self.rows: list[Rows] = []
         self.judged = -1
+        self.with_lineage: bool | None = None
 
     def findings(self, record: Mapping[str, Any]) -> list[str]:
         """What is wrong with one verdict."""
@@ -107,9 +115,8 @@ class _Check:
         found += differing(record.get("fingerprint_ref"), self.fingerprint, "fingerprint_ref")
         if origin is not None:
             found += differing(record.get("genome_sha256"), origin.get("genome_sha256"), "genome_sha256")
-        found += differing(
-            dict(said), origin_of(self.judging.snapshot["id"], origin, self.windows) if origin else dict(said)
-        )
+        if origin is not None:
+            found += differing(dict(said), self._origin_expected(origin, said))
         rows = self._told(self.rows[row], metrics)
         if rows is None:
             return [*found, "a drawdown of a cell, or wins, is not possible"]
@@ -133,6 +140,16 @@ class _Check:
         if self.origins is None:
             return None
         return dict(json.loads(next(line for number, line in self.origins if number == n)))
+
+    def _origin_expected(self, origin: Mapping[str, Any], said: Mapping[str, Any]) -> dict[str, Any]:
+        """What a verdict says of where its genome comes from; a run of an older version says no lineage in any."""
+        expected = origin_of(self.judging.snapshot["id"], origin, self.windows)
+        if LINEAGE in expected:
+            if self.with_lineage is None:
+                self.with_lineage = LINEAGE in said
+            if not self.with_lineage:
+                del expected[LINEAGE]
+        return expected
 
     def _take(self, batch: int) -> None:
         """The figures of every genome of the batch, experiment by experiment; drawdown and wins are not among them."""

@@ -15,8 +15,9 @@ from prometheus.v10.base.paths import Layout
 from prometheus.v10.evidence.chains.chain import Link
 from prometheus.v10.evidence.derive.eras.founded import ERA, FOUNDING, OF_EACH, era_number
 from prometheus.v10.evidence.pools.descent import FRESH, INHERIT, LINES, NULL
+from prometheus.v10.evidence.pools.frozen import frozen_snapshot
 from prometheus.v10.evidence.pools.pool_claims import place_of
-from prometheus.v10.evidence.pools.snapshot import snapshot_id
+from prometheus.v10.evidence.pools.snapshot import list_snapshots, snapshot_id
 from prometheus.v10.evidence.writing.manifest import RunManifest
 from prometheus.v10.runs.founding.ancestors import ancestors
 from prometheus.v10.runs.founding.populations import Plan, plans
@@ -31,8 +32,9 @@ RANDOM = FoundingTable(policy=Founding.RANDOM)
 
 @frozen(kw_only=True)
 class Prefix:
-    """Where ancestors are read: the pool's first records, or a snapshot, which is such a prefix."""
+    """Where ancestors are read: the first records of a stage's pool, or a snapshot, which is such a prefix."""
 
+    stage: Stage
     snapshot: str
     path: Path
     link: Link
@@ -62,6 +64,8 @@ class RunDescent:
             link = self.prefix.link
             founding = {"policy": Founding.INHERIT.value, "snapshot": self.prefix.snapshot, "records": link.n,
                         "head": link.prev}  # fmt: skip
+            if self.prefix.stage is not Stage.STAGE1:
+                founding["stage"] = self.prefix.stage.value
         return {ERA: self.era, OF_EACH: list(self.lines), FOUNDING: founding}
 
 
@@ -96,14 +100,16 @@ def descend(
     }
     prefix, ancestry = None, None
     if set(of_each) - {FRESH}:
-        prefix = _prefix(table.snapshot, layout, link)
+        prefix = _prefix(table, layout, link)
         if prefix.link.n:
             eras = table.eras if table.snapshot == NEWEST else max(world.place.number, 1)
-            ancestry = ancestors(prefix.path, prefix.link, instance=instance, era=world.place.number, eras=eras)
+            ancestry = ancestors(
+                prefix.path, prefix.link, stage=table.pool, instance=instance, era=world.place.number, eras=eras
+            )
     if table.snapshot != NEWEST and not (ancestry or {}).get(INHERIT):
         raise ConfigError(
-            f"[founding] snapshot = {table.snapshot} holds no record of line {INHERIT} of {instance} "
-            f"from an era before {world.place.number}",
+            f"[founding] snapshot = {table.snapshot} of {table.pool.value} holds no record of line {INHERIT} "
+            f"of {instance} from an era before {world.place.number}",
             hint="name a snapshot that was taken after an era of this instance, or newest",
         )
     of_line = ancestry or {line: [] for line in LINES}
@@ -111,25 +117,45 @@ def descend(
     return RunDescent(instance=instance, era=era, lines=of_each, prefix=prefix, plans=tuple(found))
 
 
-def _prefix(snapshot: str, layout: Layout, link: Link | None) -> Prefix:
-    if snapshot == NEWEST:
-        path = layout.pool(Stage.STAGE1)
-        if link is None:
-            place = place_of(path)
-            link = Link(place["records"], place["head"])
-        if link.n and not path.exists():
+def _prefix(table: FoundingTable, layout: Layout, link: Link | None) -> Prefix:
+    """Where the ancestors of a run are; ``link`` names the prefix of a run that was done before."""
+    if table.snapshot == NEWEST and table.pool is Stage.STAGE1:
+        return _of_live_pool(layout, link)
+    folder = layout.snapshots(table.pool)
+    if table.snapshot != NEWEST:
+        wanted = table.snapshot
+    elif link is not None:
+        wanted = snapshot_id(*link)
+    else:
+        there = list_snapshots(folder)
+        wanted = there[-1].id if there else snapshot_id(*Link())
+    if wanted == snapshot_id(*Link()):
+        return Prefix(stage=table.pool, snapshot=wanted, path=folder, link=Link())  # nobody was judged yet
+    if not (folder / f"{SNAPSHOT_PREFIX}{wanted}.jsonl").is_file():
+        if link is not None:
             raise EvidenceError(
-                f"{path} is gone, and the founding names its first {link.n} records", hint="restore the pool"
+                f"snapshot {wanted} of {table.pool.value}, which the run was founded on, is gone",
+                hint=f"restore it: {folder} holds snapshots of {table.pool.value}",
             )
-        return Prefix(snapshot=snapshot_id(*link), path=path, link=link)
-    path = layout.snapshots(Stage.STAGE1) / f"{SNAPSHOT_PREFIX}{snapshot}.jsonl"
-    if not path.is_file():
         raise ConfigError(
-            f"[founding] snapshot = {snapshot}: there is no such snapshot of stage 1",
-            hint="prometheus-quant snapshot list",
+            f"[founding] snapshot = {wanted}: there is no such snapshot of {table.pool.value}",
+            hint=f"prometheus-quant snapshot list --stage {table.pool.value}",
         )
-    place = place_of(path)
-    return Prefix(snapshot=snapshot, path=path, link=link or Link(place["records"], place["head"]))
+    info = frozen_snapshot(layout, table.pool, wanted)
+    return Prefix(stage=table.pool, snapshot=wanted, path=info.path, link=link or Link(info.count, info.head_hash))
+
+
+def _of_live_pool(layout: Layout, link: Link | None) -> Prefix:
+    """The pool of stage 1 up to its end, or up to ``link``."""
+    path = layout.pool(Stage.STAGE1)
+    if link is None:
+        place = place_of(path)
+        link = Link(place["records"], place["head"])
+    if link.n and not path.exists():
+        raise EvidenceError(
+            f"{path} is gone, and the founding names its first {link.n} records", hint="restore the pool"
+        )
+    return Prefix(stage=Stage.STAGE1, snapshot=snapshot_id(*link), path=path, link=link)
 
 
 def descend_again(

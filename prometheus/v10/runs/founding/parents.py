@@ -1,13 +1,14 @@
 """How parents are chosen among the ancestors: functions of what the pool says of them, and of uniform draws.
 
 Nothing but figures of whole lives is looked at: no choice here knows a price, an order or a position. Every policy
-works on the same candidates: one for each genome, of those that traded, with the return of each era that it lived in.
+works on the same candidates: one for each genome, of those that traded, with the return of each era that it lived in,
+or, where stage 2 judged it, of each cell of its verdict.
 
 * ``truncation``: the best, all alike.
 * ``tournament``: the best of a few that are drawn.
-* ``lexicase``: eras in an order that is drawn; in each, those within the median absolute deviation of the best stay
-  (La Cava, Spector and Danai 2016, "Epsilon-lexicase selection for regression"). Who did not live in an era counts as
-  one who did nothing in it: a return of 0.
+* ``lexicase``: eras (or cells) in an order that is drawn; in each, those within the median absolute deviation of the
+  best stay (La Cava, Spector and Danai 2016, "Epsilon-lexicase selection for regression"). Who did not live in an era
+  counts as one who did nothing in it: a return of 0.
 * ``niches``: a grid over behaviour, trades a tick by share of wins, at quantiles of the candidates; the best of each
   cell, all cells alike (Mouret and Clune 2015, "Illuminating search spaces by mapping elites").
 """
@@ -41,12 +42,13 @@ class Candidates:
     Attributes:
         latest: the genome's latest record.
         roi: of that life, shape (candidates,).
-        by_era: return in each era, oldest first; NaN where it did not live, shape (candidates, eras).
+        by_case: return in each era, oldest first, or in each cell by name; NaN where it did not live, shape
+            (candidates, cases).
     """
 
     latest: tuple[Ancestor, ...]
     roi: NDArray[np.float64]
-    by_era: NDArray[np.float64]
+    by_case: NDArray[np.float64]
 
     def __len__(self) -> int:
         """Number of genomes."""
@@ -59,13 +61,15 @@ def candidates_of(ancestors: Sequence[Ancestor]) -> Candidates:
     for one in ancestors:
         latest[one.sha256] = max(one, latest.get(one.sha256, one), key=lambda life: (life.era, life.n))
     chosen = sorted((one for one in latest.values() if one.trades > 0), key=lambda one: (-one.roi, one.n))
-    eras = sorted({one.era for one in ancestors})
+    cases = sorted({case for one in ancestors for case in one.cases}, key=lambda case: (str(type(case)), case))
+    column = {case: place for place, case in enumerate(cases)}
     rows = {one.sha256: row for row, one in enumerate(chosen)}
-    by_era = np.full((len(chosen), len(eras)), np.nan)
+    by_case = np.full((len(chosen), len(cases)), np.nan)
     for one in ancestors:
         if one.sha256 in rows:
-            by_era[rows[one.sha256], eras.index(one.era)] = one.roi
-    return Candidates(tuple(chosen), np.array([one.roi for one in chosen], dtype=np.float64), by_era)
+            for case, roi in one.cases.items():
+                by_case[rows[one.sha256], column[case]] = roi
+    return Candidates(tuple(chosen), np.array([one.roi for one in chosen], dtype=np.float64), by_case)
 
 
 @frozen(eq=False)
@@ -109,7 +113,7 @@ def _below(seed: int, count: int, end: int) -> Ints:
 
 
 def _lexicase(candidates: Candidates, kept: Ints, children: int, seed: int) -> Ints:
-    values = np.nan_to_num(candidates.by_era[kept], nan=0.0)
+    values = np.nan_to_num(candidates.by_case[kept], nan=0.0)
     cases = values.shape[1]
     draws = uniforms(seed, [STREAM], max(children * (cases + 1), 1))[0, : children * (cases + 1)]
     spread = np.median(np.abs(values - np.median(values, axis=0)), axis=0)
@@ -125,7 +129,7 @@ def _lexicase(candidates: Candidates, kept: Ints, children: int, seed: int) -> I
 
 def champions(candidates: Candidates) -> Ints:
     """The best of each niche, best first."""
-    pace = np.array([one.trades / one.ticks for one in candidates.latest])
+    pace = np.array([one.trades / one.span for one in candidates.latest])
     wins = np.array([one.wins / one.trades for one in candidates.latest])
     cells = [(int(a), int(b)) for a, b in zip(_bins(pace), _bins(wins), strict=True)]
     best: dict[tuple[int, int], int] = {}

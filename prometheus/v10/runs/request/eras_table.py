@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 from attrs import field, frozen, validators
 
+from prometheus.v10.base.modes import Stage
 from prometheus.v10.evidence.derive.eras.era_rules import ancestral_line, lines_of
 from prometheus.v10.evidence.pools.descent import INHERIT, NULL
 
@@ -84,14 +85,18 @@ class FoundingTable:
     """``[founding]``: who founds the populations of an era.
 
     Attributes:
-        policy: ``random``, or ``inherit`` from the pool.
-        snapshot: ``newest`` is the pool's prefix when the run begins; else the id of a snapshot of stage 1.
+        policy: ``random``, or ``inherit`` from a pool.
+        stage: whose pool. ``stage1`` (None means this): ancestors are ranked by the lives that they lived there.
+            ``stage2``: those that were judged, ranked by their verdicts (ADR 0086).
+        snapshot: ``newest`` is the prefix of stage 1's pool when the run begins, or the newest snapshot of stage 2's;
+            else the id of a snapshot of that stage.
         elites: share of founders that are ancestors, unchanged, best first.
         offspring: share that are mutated copies of parents, by the core's own mutation.
         newcomers: share that the experiment's seed draws.
         parents: how parents are chosen.
         keep: parents are chosen among so many ancestors at most, the best.
-        eras: ancestors lived in one of so many eras before; of a named snapshot all records count.
+        eras: ancestors lived in one of so many eras before, or, of stage 2, in one of so many that were judged last;
+            of a named snapshot all records count.
         tournament: how many ancestors meet in a tournament.
         fresh: experiments of each run that are founded at random, on the same bars.
         null: experiments of each run that live on shuffled returns.
@@ -100,6 +105,7 @@ class FoundingTable:
     """
 
     policy: Founding = Founding.INHERIT
+    stage: Stage | None = None
     snapshot: str = NEWEST
     elites: float = field(default=0.25, validator=[validators.ge(0.0), validators.le(1.0)])
     offspring: float = field(default=0.5, validator=[validators.ge(0.0), validators.le(1.0)])
@@ -111,6 +117,11 @@ class FoundingTable:
     fresh: int = field(default=0, validator=validators.ge(0))
     null: int = field(default=0, validator=validators.ge(0))
     null_founders: str | None = field(default=None, validator=validators.optional(validators.in_((INHERIT, NULL))))
+
+    @property
+    def pool(self) -> Stage:
+        """The stage whose pool ancestors come from."""
+        return self.stage or Stage.STAGE1
 
     def lines(self, experiments: int) -> list[str]:
         """The line of each of a run's experiments: those that inherit, then the controls."""
@@ -136,6 +147,10 @@ def unsound_eras(profile: Any) -> list[str]:
         found.append(f"[founding] fresh + null = {controls}: expected less than [experiments] count ({count})")
     if founding.snapshot != NEWEST and founding.null and founding.ancestral(NULL) == NULL:
         found.append("[founding] null has ancestors of its own: with it, expected snapshot = newest")
+    if founding.pool is Stage.STAGE2 and founding.policy is not Founding.INHERIT:
+        found.append(f"[founding] stage = stage2 is of policy inherit, and policy is {founding.policy.value}")
+    if founding.pool is Stage.STAGE2 and founding.null and founding.ancestral(NULL) == NULL:
+        found.append("[founding] null has ancestors of its own: with stage = stage2, expected null_founders = inherit")
     return found
 
 

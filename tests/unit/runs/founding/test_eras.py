@@ -285,6 +285,9 @@ def test_a_founder_elite_is_held_against_its_lines(root):
         ('snapshot = "000000000001-00000000"\nnull = 1', "expected snapshot = newest"),
         ('parents = "roulette"', "parents"),
         ("eras = 0", "eras"),
+        ('stage = "stage3"', "stage"),
+        ('stage = "stage2"', "with stage = stage2, expected null_founders = inherit"),
+        ('stage = "stage2"\npolicy = "random"', "stage = stage2 is of policy inherit, and policy is random"),
         ("fresh = -1", "fresh"),
         ("elites = nan", "elites"),
     ],
@@ -305,7 +308,7 @@ def test_a_snapshot_that_is_not_there_is_refused(tmp_path, capsys):
     profile = tmp_path / "X.toml"
     profile.write_text(text)
     assert cli.main(["run", "--root", str(tmp_path / "root"), "--profile", str(profile)]) == ExitCode.CONFIG
-    assert "there is no such snapshot of stage 1" in capsys.readouterr().err
+    assert "there is no such snapshot of stage1" in capsys.readouterr().err
 
 
 def test_a_walk_over_imported_bars_ends_with_one_line(tmp_path, capsys):
@@ -355,7 +358,7 @@ def test_a_snapshot_without_an_ancestor_is_refused(root, capsys):
     words = ["run", "--root", str(root), "--profile", str(profile), "--instance", "OTHER"]
     capsys.readouterr()
     assert cli.main(words) == ExitCode.CONFIG
-    assert f"snapshot = {number} holds no record of line inherit of OTHER" in capsys.readouterr().err
+    assert f"snapshot = {number} of stage1 holds no record of line inherit of OTHER" in capsys.readouterr().err
 
 
 def test_an_inherited_experiment_is_promoted_with_a_proof(root, tmp_path, capsys):

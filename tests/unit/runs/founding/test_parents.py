@@ -12,11 +12,11 @@ from prometheus.v10.runs.founding.parents import candidates_of, champions, choos
 from prometheus.v10.runs.request.eras_table import FoundingTable, Parents
 
 
-def lived(name: str, roi: float, *, era: int = 0, n: int = 0, trades: int = 10, wins: int = 5, ticks: int = 100):
+def lived(name: str, roi: float, *, era: int = 0, n: int = 0, trades: int = 10, wins: int = 5, span: int = 100):
     genome = np.full(342, len(name), dtype=np.float32)
     return Ancestor(
         id=f"{name}-{era}", n=n, sha256=hashlib.sha256(name.encode()).hexdigest(), genome=genome, era=era,
-        experiment=0, genome_index=n, roi=roi, trades=trades, wins=wins, ticks=ticks, exposure=(),
+        experiment=0, genome_index=n, roi=roi, trades=trades, wins=wins, span=span, cases={era: roi}, exposure=(),
     )  # fmt: skip
 
 
@@ -28,8 +28,8 @@ def test_candidates_are_ordered_by_the_return_of_their_latest_era():
     found = candidates_of([lived("a", 0.5, era=0, n=1), lived("b", 0.2, era=1, n=2), lived("a", 0.1, era=1, n=3)])
     assert names(found, range(2)) == ["b", "a"]
     assert found.roi.tolist() == [0.2, 0.1]
-    assert found.by_era.tolist()[1] == [0.5, 0.1]
-    assert np.isnan(found.by_era[0, 0])
+    assert found.by_case.tolist()[1] == [0.5, 0.1]
+    assert np.isnan(found.by_case[0, 0])
 
 
 def test_who_never_traded_is_no_candidate():

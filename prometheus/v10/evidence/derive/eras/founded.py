@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from prometheus.v10.base.modes import Stage
 from prometheus.v10.base.names import Schema
 from prometheus.v10.base.reading import LARGE, read_whole
 from prometheus.v10.evidence.derive.eras.era_rules import has_eras, lines_of, share
@@ -23,6 +24,8 @@ from prometheus.v10.evidence.schemas.schema_file import schema_of
 
 Say = Callable[[str], None]
 ERA, OF_EACH, FOUNDING = "era", "lines", "founding"
+FIRST = Stage.STAGE1.value
+"""Whose pool ancestors come from where nothing else is said."""
 KEYS = (ERA, OF_EACH, FOUNDING)
 """Keys of a manifest that only an era has."""
 
@@ -80,9 +83,12 @@ def _check_founding(config: Mapping[str, Any], said: Mapping[str, Any], *, inher
     if not is_count(records) or not is_sha256(head) or (records == 0) != (head == "0" * 64):
         say(f"founding: records {shown(records)} and head {shown(head)} are no place of a pool")
         return
-    wanted = table(config.get("founding")).get("snapshot")
+    rules = table(config.get("founding"))
+    wanted = rules.get("snapshot")
     snapshot = f"{records:012d}-{head[:8]}" if wanted == "newest" else wanted
     expected = {"policy": INHERIT, "snapshot": snapshot, "records": records, "head": head}
+    if (stage := rules.get("stage", FIRST)) != FIRST:
+        expected["stage"] = stage
     for sentence in differing(dict(said), expected, FOUNDING):
         say(sentence)
 

@@ -11,7 +11,10 @@ from typing import Any, NamedTuple
 
 from prometheus.v10.evidence.derive.judged.cell_rules import DEFINITIONS, VERDICT
 from prometheus.v10.evidence.derive.judged.label_rules import Cell, Thresholds, labels, median
-from prometheus.v10.evidence.pools.exposure import Interval, covered, market_of, meets
+from prometheus.v10.evidence.pools.exposure import Interval, covered, market_of, meets, plain, union
+
+LINEAGE = "lineage"
+"""Key of a verdict's origin; verdicts of versions before ADR 0086 do not have it."""
 
 
 class CellName(NamedTuple):
@@ -119,18 +122,22 @@ def origin_of(snapshot: str, record: Mapping[str, Any], windows: Sequence[tuple[
         snapshot: id of the snapshot.
         record: of the genome in it.
         windows: names and intervals of what it is judged on. A record that knows what its ancestors lived through gets
-            ``seen``: the windows of which they saw any bar.
+            ``seen``: the windows of which they saw any bar; and ``lineage``: its own, with an exposure that now has
+            these windows as well, so that whoever descends from a judged genome is known to have seen them (ADR 0086).
     """
     source = record["source"]
     lineage = source.get("lineage")
-    seen = {} if lineage is None else {"seen": seen_of(lineage["exposure"], windows)}
+    known: dict[str, Any] = {}
+    if lineage is not None:
+        lived = union(lineage["exposure"], [bars for _, bars in windows])
+        known = {"seen": seen_of(lineage["exposure"], windows), LINEAGE: {**lineage, "exposure": plain(lived)}}
     return {
         "snapshot": snapshot,
         "n": record["n"],
         "id": record["id"],
         **{name: source[name] for name in ("run_id", "experiment", "genome_index")},
         "git_commit": source.get("git_commit"),
-        **seen,
+        **known,
     }
 
 
