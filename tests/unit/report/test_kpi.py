@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import time
 import shutil
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any

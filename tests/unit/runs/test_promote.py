@@ -434,7 +434,9 @@ def test_the_journal_hears_of_a_promotion(layout: Layout, source: RunOutcome) ->
 
 
 def test_an_experiment_that_collapsed_is_promoted_and_verifies(layout: Layout, tmp_path: Path) -> None:
-    do_run(layout, profile(world={"review_ticks": 100, "death_roi": 1e5, "breed_roi": 1e6}, pool={"best_of_the_dead": 1}))
+    do_run(
+        layout, profile(world={"review_ticks": 100, "death_roi": 1e5, "breed_roi": 1e6}, pool={"best_of_the_dead": 1})
+    )
     put(layout, request(layout))
     run = drain(layout)
     (event,) = [json.loads(line) for line in (run.path / Artifact.COLLAPSES).read_text().splitlines()]
