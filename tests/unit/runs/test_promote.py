@@ -431,20 +431,3 @@ def test_the_journal_hears_of_a_promotion(layout: Layout, source: RunOutcome) ->
     ear.for_run = lambda _: ear  # type: ignore[assignment, method-assign]
     queue.run_next(asked_of("PROMOTE"), around(layout, Watcher(), ear))
     assert "promotion" in heard
-
-
-def test_an_experiment_that_collapsed_is_promoted_and_verifies(layout: Layout, tmp_path: Path) -> None:
-    do_run(
-        layout, profile(world={"review_ticks": 100, "death_roi": 1e5, "breed_roi": 1e6}, pool={"best_of_the_dead": 1})
-    )
-    put(layout, request(layout))
-    run = drain(layout)
-    (event,) = [json.loads(line) for line in (run.path / Artifact.COLLAPSES).read_text().splitlines()]
-    traced = [json.loads(line)["tick"] for part in sorted(run.path.glob("decision_trace_part_*.jsonl"))
-              for line in part.read_text().splitlines()]  # fmt: skip
-    assert traced == list(range(event["tick"]))  # nobody was left to decide in the tick of the collapse
-    assert json.loads((run.path / Artifact.POSITIONS_SNAPSHOT).read_text())["tick"] == event["tick"] - 1
-    assert verify_path(run.path).exit_code == 0, verify_path(run.path).lines()
-    assert audit(layout).exit_code == 0, audit(layout).lines()
-    again = replay(run.path, layout, tmp_path / "again", clock=CLOCK, control=Watcher(), workers=1)
-    assert again.identical, again.comparisons
