@@ -52,6 +52,7 @@ from prometheus.v10.runs.promote.promote_proof import Proof, prove
 from prometheus.v10.runs.promote.promote_trace import TraceWriter, trace_line
 from prometheus.v10.runs.request import setup
 from prometheus.v10.runs.request.ablation import mask
+from prometheus.v10.runs.request.eras_table import WindowPolicy
 from prometheus.v10.runs.request.profile import MIB, Profile
 from prometheus.v10.runs.run import Run, open_run
 from prometheus.v10.runs.sampling import Sampler
@@ -221,9 +222,13 @@ def run_promotion(promotion: Promotion, around: Surroundings) -> tuple[RunOutcom
     environment = probe()
     require_named_code(environment)
     old = source.manifest
+    window, drawn_by = source.profile.window, source.profile.experiments.seed
+    if window is not None and window.policy is WindowPolicy.SAMPLE and window.seed is None:
+        window = evolve(window, seed=drawn_by)
     profile = evolve(
         source.profile,
         workers=1,
+        window=window,
         experiments=evolve(source.profile.experiments, count=1, seed=old.seeds[promotion.experiment]),
         evidence=evolve(source.profile.evidence, order_sample_one_in=1, raw_budget_bytes=RAW_BUDGET),
     )

@@ -37,7 +37,7 @@ def era_place(table: WindowTable, number: int, rows: int, *, seed: int, endless:
         table: ``[window]``.
         number: of the era.
         rows: bars of the market.
-        seed: of the first experiment; draws the stretches of policy ``sample``.
+        seed: of the first experiment; draws the stretches of policy ``sample`` where the table has no seed.
         endless: whether the market has further bars when these are used: the synthetic one.
 
     Raises:
@@ -59,5 +59,5 @@ def era_place(table: WindowTable, number: int, rows: int, *, seed: int, endless:
                 hint="import more bars, or set [window] at_end = again",
             )
     elif table.policy is WindowPolicy.SAMPLE:
-        start = sampled(number, rows, table.start, table.len, seed)
+        start = sampled(number, rows, table.start, table.len, seed if table.seed is None else table.seed)
     return EraPlace(number=number, cycle=cycle, window=Window(table.name, start, table.len))

@@ -42,6 +42,8 @@ class WindowTable:
             ``sample``: each era has a stretch behind ``start`` that its number and the seed draw.
         step: bars from the start of one era to the start of the next, without the embargo; None is ``len``.
         embargo: bars that are left out between two eras (None: 0).
+        seed: draws the stretches of policy ``sample``; None is the seed of ``[experiments]``. A promotion has a seed of
+            its own there, and names the one that its source's stretches were drawn by.
         at_end: when a walk has no bars left: ``stop`` (None means this), ``wait`` until the market grows, or begin
             ``again``. The synthetic market goes on for ever: its next bars are those of the next seed.
     """
@@ -53,6 +55,7 @@ class WindowTable:
     step: int | None = field(default=None, validator=validators.optional(validators.ge(1)))
     embargo: int | None = field(default=None, validator=validators.optional(validators.ge(0)))
     at_end: AtEnd | None = None
+    seed: int | None = field(default=None, validator=validators.optional(validators.ge(0)))
 
     @property
     def moves(self) -> bool:
@@ -137,6 +140,8 @@ def unsound_eras(profile: Any) -> list[str]:
     found, window, founding = [], profile.window, profile.founding
     if window is not None and not window.moves and (window.step, window.embargo, window.at_end) != (None, None, None):
         found.append("[window] step, embargo and at_end are of a policy that moves it; expected policy = walk")
+    if window is not None and window.policy is not WindowPolicy.SAMPLE and window.seed is not None:
+        found.append("[window] seed is of policy sample, which draws")
     if window is not None and window.policy is WindowPolicy.SAMPLE and (window.step, window.at_end) != (None, None):
         found.append("[window] step and at_end are of policy walk, and policy is sample")
     if founding is None:

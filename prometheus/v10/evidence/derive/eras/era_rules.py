@@ -74,7 +74,7 @@ def expected_window(config: Mapping[str, Any], number: int, rows: int) -> tuple[
             return None
         cycle, start = walked(number, rows, start, length, stride)
     elif policy == SAMPLE:
-        seed = table(config.get("experiments")).get("seed")
+        seed = chosen.get("seed", table(config.get("experiments")).get("seed"))
         if not is_count(seed):
             return None
         start = sampled(number, rows, start, length, seed)
