@@ -29,7 +29,7 @@ from prometheus.v10.execution.exchange_run.exchange_work import run_exchange
 from prometheus.v10.runs.control import Progress, RunOutcome, StopReason, Undisturbed
 from prometheus.v10.runs.request.profile import Profile, load_profile
 from prometheus.v10.runs.workload import RunRequest, Surroundings
-from tests.forger.forge import Forgery, changed, leaves
+from tests.forger.forge import Forgery, changed, leaves, pack_into
 
 PROFILE = "PRACTICE"
 
@@ -124,27 +124,32 @@ class Sealed:
             return None
         return Forgery(name, place, path, before, after_)
 
-    def forge(self, root: Path, change: Callable[[dict[str, bytes]], None]) -> VerifyReport | None:
+    def forge(
+        self, root: Path, change: Callable[[dict[str, bytes]], None], *, packed: bool = False
+    ) -> VerifyReport | None:
         """The run with a change, everything around it agreed again, sealed and verified; None where nothing is left.
 
         A changed hash is made right again by its own forger.
         """
-        target = root / "runs" / self.run.name
-        shutil.rmtree(target, ignore_errors=True)
-        target.mkdir(parents=True)
         files = dict(self.files)
         change(files)
         made = sized(relinked(files))
-        if made == self.files:
-            return None
-        for name, data in made.items():
+        return None if made == self.files else self.verified(root, made, packed=packed)
+
+    def verified(self, root: Path, files: dict[str, bytes], *, packed: bool) -> VerifyReport:
+        """These files, sealed as this run and verified; ``packed`` compresses files of lines, as a seal may."""
+        target = root / "runs" / self.run.name
+        shutil.rmtree(target, ignore_errors=True)
+        target.mkdir(parents=True)
+        for name, data in files.items():
             (target / name).write_bytes(data)
-        seal_run(target)
+        seal_run(target, pack=pack_into if packed else None)
         return verify_run(target, look_for_ledger=False)
 
-    def forged(self, root: Path, forgery: Forgery) -> VerifyReport | None:
+    def forged(self, root: Path, forgery: Forgery, *, packed: bool = False) -> VerifyReport | None:
         """As `forge`, with one leaf changed."""
-        return self.forge(root, lambda files: files.update({forgery.file: _with(files[forgery.file], forgery)}))
+        made = {forgery.file: _with(self.files[forgery.file], forgery)}
+        return self.forge(root, lambda files: files.update(made), packed=packed)
 
 
 def _with(data: bytes, forgery: Forgery) -> bytes:

@@ -67,6 +67,12 @@ def test_the_honest_session_is_found_to_be_honest_by_python_alone(sealed, tmp_pa
     assert sealed.forge(tmp_path, dict) is None  # what the forger redoes by itself changes nothing
 
 
+def test_the_honest_session_with_compressed_lines_passes(sealed, tmp_path):
+    report = sealed.verified(tmp_path, sealed.files, packed=True)
+    assert (tmp_path / "runs" / sealed.run.name / f"{CHAIN}.zst").exists()
+    assert report.exit_code is ExitCode.DONE, report.lines()
+
+
 def test_any_leaf_that_is_changed_is_found_or_listed_as_asserted(sealed, tmp_path, record_property):
     draw = random.Random(SEED)
     names = [name for name in sorted(sealed.files) if sealed.files[name].strip() and not name.endswith(".npy")]
@@ -75,7 +81,7 @@ def test_any_leaf_that_is_changed_is_found_or_listed_as_asserted(sealed, tmp_pat
         forgery = sealed.draw(draw.choice(names), draw)
         if forgery is None or is_asserted(forgery):
             continue
-        report = sealed.forged(tmp_path, forgery)
+        report = sealed.forged(tmp_path, forgery, packed=tried % 2 == 1)
         if report is None:
             continue
         tried += 1

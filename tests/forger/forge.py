@@ -150,7 +150,7 @@ class Original:
         for name, data in files.items():
             (target / name).write_bytes(data)
         self._place_snapshots(root)
-        seal_run(target, pack=_pack if crc32(repr(forgery).encode()) & 1 else None)
+        seal_run(target, pack=pack_into if crc32(repr(forgery).encode()) & 1 else None)
         return verify_run(target, look_for_ledger=False)
 
     def _place_snapshots(self, root: Path) -> None:
@@ -161,7 +161,7 @@ class Original:
             shutil.copytree(self.snapshots, place)
 
 
-def _pack(run_dir: Path, item: Listed, files: Files) -> str | None:
+def pack_into(run_dir: Path, item: Listed, files: Files) -> str | None:
     """As `pack_beside`, for files of any size: the runs here are small."""
     if not item.name.endswith(".jsonl") or item.name == Artifact.COLLAPSES or not item.size:
         return None

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from prometheus.v10.base.modes import Mode
+from prometheus.v10.base.modes import Mode, Tier
 from prometheus.v10.evidence.records.summary import AuditDeclaration, ExperimentStats, Invariant
-from prometheus.v10.evidence.records.telemetry import Count, core_counts, gating_telemetry
+from prometheus.v10.evidence.records.telemetry import ONE_EXPERIMENT, Count, core_counts, gating_telemetry
 from prometheus.v10.evidence.writing.manifest import RunManifest
 from prometheus.v10.runs.founding.descents import inherits
 from prometheus.v10.runs.request import setup
@@ -77,7 +77,7 @@ def telemetry(
         experiments: how many were filed.
         bars: how many there were, and how many took the default funding rate.
     """
-    config = world.config
+    config, promoted = world.config, run.meta.tier == Tier.TIER2_FULL.value and run.mode == Mode.OFFLINE.value
     ablated = run.ablation.name != "none"
     counts = core_counts(fence.tolist())
     counts["FENCE_RUNNER_ABLATION_MASK"] = Count(experiments, experiments, experiments * ablated, experiments * ablated)
@@ -95,4 +95,5 @@ def telemetry(
             "FENCE_RUNNER_ABLATION_MASK": ablated,
             **({"FENCE_RUNNER_FOUNDING": True} if inherits(run) else {}),
         },
+        otherwise=ONE_EXPERIMENT if promoted else None,
     )

@@ -19,6 +19,7 @@ from prometheus.v10.evidence.records.canonical import canonical_bytes, pretty_by
 from prometheus.v10.evidence.records.findings import VerifyReport
 from prometheus.v10.evidence.verify.free_tier2 import FREE
 from prometheus.v10.evidence.verify.program import verify_path
+from prometheus.v10.evidence.verify.unpacking import RunFiles
 from prometheus.v10.evidence.verify.verify_promotion import check_claim, check_promotions
 from prometheus.v10.evidence.verify.verify_tier2 import check_tier2
 from prometheus.v10.evidence.writing.seal import seal_run
@@ -46,7 +47,7 @@ def run(proven: tuple[Layout, Path], tmp_path: Path) -> Path:
 def found(run: Path) -> list[str]:
     """What both checks say, the seal left aside."""
     report = VerifyReport(run, "run")
-    check_tier2(run, report)
+    check_tier2(run, RunFiles(run, {}), report)
     manifest = json.loads((run / Artifact.MANIFEST).read_bytes())
     check_claim(manifest, run, lambda what: report.fail(run, what))
     return [finding.what for finding in report.findings]

@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from prometheus.v10.base.modes import Mode, Tier
 from prometheus.v10.base.names import Schema
 from prometheus.v10.evidence.derive.derived_world import OFF
 from prometheus.v10.evidence.derive.eras.founded import FOUNDING
@@ -25,6 +26,7 @@ from prometheus.v10.evidence.records.canonical import canonical_line
 RATE_LIMIT = 0.2
 WITHIN = "not needed: at most 0.2 of steps and of attempts"
 UNUSED = "off in this run"
+ONE_EXPERIMENT = "one experiment of a run, promoted: the limit is for all experiments of that run together"
 NOTHING = "none was counted at this fence"
 NOT_CALLED = "offline: the world is simulated and no exchange was called"
 FINGERPRINT = (
@@ -67,6 +69,8 @@ def telemetry_findings(
         "fence_inventory_hash": manifest.get("fence_inventory_hash"),
     }
     known, fences = fences is not None, fences or {}
+    tier = table(manifest.get("meta")).get("tier")
+    promoted = tier == Tier.TIER2_FULL.value and manifest.get("mode") == Mode.OFFLINE.value
     counts = _derived_counts(counters, manifest, told, bars)
     enabled = _enabled(manifest, fences)
     derived: dict[str, Any] = {}
@@ -90,7 +94,7 @@ def telemetry_findings(
         worst = max(triggers / attempts if attempts else 0.0, *((rate or 0.0) for rate in rates.values()))
         explanation = (WITHIN if on else UNUSED) if worst <= RATE_LIMIT else said.get("explanation")
         if worst > RATE_LIMIT and known:
-            explanation = fences[name].get("explanation")
+            explanation = fences[name].get("explanation") or (ONE_EXPERIMENT if promoted else None)
         derived[name] = {
             "category": fences[name]["category"] if known else said.get("category"),
             "enabled": on,

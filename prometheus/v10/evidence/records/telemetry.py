@@ -22,6 +22,7 @@ from prometheus.v10.evidence.records.nulls import Nulls
 
 WITHIN = "not needed: at most 0.2 of steps and of attempts"
 OFF = "off in this run"
+ONE_EXPERIMENT = "one experiment of a run, promoted: the limit is for all experiments of that run together"
 NOTHING = "none was counted at this fence"
 
 
@@ -99,6 +100,7 @@ def gating_telemetry(
     *,
     enabled: Mapping[str, bool] | None = None,
     explanations: Mapping[str, str] | None = None,
+    otherwise: str | None = None,
 ) -> GatingTelemetry:
     """Telemetry of one run over every fence of its inventory.
 
@@ -109,6 +111,7 @@ def gating_telemetry(
         counts: what was counted, by fence id; a fence that is not named counts nothing.
         enabled: fences whose state differs from the registry's default, by id.
         explanations: the run's own reasons for rates above 0.2, by id; they go before the registry's standing ones.
+        otherwise: the run's reason for a rate above 0.2 that neither explains.
 
     Raises:
         EvidenceError: for an unknown id, counts that cannot be true, a fence that is off and yet counted, or a rate
@@ -123,7 +126,7 @@ def gating_telemetry(
             fence,
             counts.get(fence.id, Count()),
             enabled.get(fence.id, fence.on_by_default),
-            explanations.get(fence.id),
+            explanations.get(fence.id) or fence.explanation or otherwise,
             nulls,
         )
         for fence in inventory_of(inventory_hash).values()
@@ -149,8 +152,8 @@ def _counter(fence: Fence, count: Count, enabled: bool, explanation: str | None,
     per_attempt = count.trigger_count / count.attempts if count.attempts else 0.0
     if max(per_attempt, *((rate or 0.0) for rate in rates.values())) <= RATE_LIMIT:
         said = WITHIN if enabled else OFF
-    elif (why := explanation or fence.explanation) is not None:
-        said = why
+    elif explanation is not None:
+        said = explanation
     else:
         raise EvidenceError(
             f"{fence.id}: {count.trigger_count} triggers in {count.steps} steps, {count.block_count} blocks in "

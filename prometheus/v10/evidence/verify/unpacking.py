@@ -6,11 +6,37 @@ hashes them again.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from threading import Thread
 
+from prometheus.v10.base.reading import is_regular
 from prometheus.v10.evidence.chains.absences import Codec, unpack
+
+
+class RunFiles:
+    """The files of a run by the names that its seal gives them, whether they are compressed or not.
+
+    Args:
+        run_dir: the run.
+        unpacked: where compressed files lie unpacked, by name.
+    """
+
+    def __init__(self, run_dir: Path, unpacked: Mapping[str, Path]) -> None:
+        self._dir, self._unpacked = run_dir, unpacked
+
+    def there(self, name: str) -> bool:
+        """Whether it can be read."""
+        return name in self._unpacked or is_regular(self._dir / name)
+
+    def place(self, name: str) -> Path:
+        """Where its bytes lie."""
+        return self._unpacked.get(name, self._dir / name)
+
+    def names(self) -> set[str]:
+        """All that can be read."""
+        return {one.name for one in self._dir.iterdir()} | self._unpacked.keys()
 
 
 class Unpacking:

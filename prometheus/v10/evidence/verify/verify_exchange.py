@@ -20,7 +20,7 @@ from typing import Any
 
 from prometheus.v10.base.errors import PrometheusError
 from prometheus.v10.base.names import Artifact, Schema
-from prometheus.v10.base.reading import LARGE, is_regular, read_whole
+from prometheus.v10.base.reading import LARGE, read_whole
 from prometheus.v10.base.text import printable
 from prometheus.v10.evidence.derive.exchanged import exchange_plan as plan
 from prometheus.v10.evidence.derive.exchanged.answers_said import Answers, opening_bill
@@ -41,24 +41,28 @@ from prometheus.v10.evidence.derive.setting import spelt
 from prometheus.v10.evidence.derive.typed import differing, plain_json, table
 from prometheus.v10.evidence.records.findings import VerifyReport
 from prometheus.v10.evidence.schemas.schema_file import schema_of
+from prometheus.v10.evidence.verify.unpacking import RunFiles
 
 MOST_SAID = 40
 FEES_APART = 1e-6
 """USDT by which the core's fees, which are doubles, may differ from the exact ones."""
 
 
-def check_exchange(run_dir: Path, manifest: Mapping[str, Any], report: VerifyReport, *, cut_off: bool) -> None:
+def check_exchange(
+    run_dir: Path, files: RunFiles, manifest: Mapping[str, Any], report: VerifyReport, *, cut_off: bool
+) -> None:
     """Check what a run at an exchange adds; of another run there is nothing to check here.
 
     Args:
         run_dir: a run whose seal was checked.
+        files: its files.
         manifest: its manifest.
         report: where findings go.
         cut_off: the run carries ``interrupted.json``: its last calls may not have been written.
     """
     if not is_exchange(manifest):
         return
-    check = _Exchange(run_dir, manifest, report, cut_off=cut_off)
+    check = _Exchange(run_dir, files, manifest, report, cut_off=cut_off)
     try:
         check.all()
     except PrometheusError as error:
@@ -71,8 +75,10 @@ def check_exchange(run_dir: Path, manifest: Mapping[str, Any], report: VerifyRep
 class _Exchange:
     """One run at an exchange."""
 
-    def __init__(self, run_dir: Path, manifest: Mapping[str, Any], report: VerifyReport, *, cut_off: bool) -> None:
-        self.dir, self.manifest, self.report, self.cut_off = run_dir, manifest, report, cut_off
+    def __init__(
+        self, run_dir: Path, files: RunFiles, manifest: Mapping[str, Any], report: VerifyReport, *, cut_off: bool
+    ) -> None:
+        self.dir, self.files, self.manifest, self.report, self.cut_off = run_dir, files, manifest, report, cut_off
         self.at: str = str(Artifact.ORDER_CHAIN)
         self._said: Counter[str] = Counter()
 
@@ -87,7 +93,11 @@ class _Exchange:
 
     def all(self) -> None:
         self.about(Artifact.ORDER_CHAIN)
-        chain = chain_of(self.dir / self.at, self.dir.name, self.say) if self._there(Artifact.ORDER_CHAIN) else Chain()
+        chain = (
+            chain_of(self.files.place(self.at), self.dir.name, self.say)
+            if self._there(Artifact.ORDER_CHAIN)
+            else Chain()
+        )
         said, figures = self._calls(chain)
         self._documents(figures)
         booked = self._rounds(chain, said)
@@ -114,7 +124,7 @@ class _Exchange:
 
     def _there(self, artifact: Artifact) -> bool:
         self.at = str(artifact)
-        return is_regular(self.dir / str(artifact))
+        return self.files.there(str(artifact))
 
     # ---- calls and what they come to
 
@@ -136,7 +146,7 @@ class _Exchange:
 
     def _documents(self, figures: Figures) -> None:
         if self._there(Artifact.FINGERPRINT):
-            found = plain_json(read_whole(self.dir / self.at, at_most=LARGE))
+            found = plain_json(read_whole(self.files.place(self.at), at_most=LARGE))
             derived = figures.fingerprint(self.dir.name, self.manifest.get("mode"))
             if not (self.cut_off and table(found).get("api_calls") != figures.count):
                 for what in differing(found, derived):
@@ -145,7 +155,7 @@ class _Exchange:
             return
         for name, data in figures.bundle(self.dir.name).items():
             self.at = name
-            if is_regular(self.dir / name) and read_whole(self.dir / name, at_most=LARGE) != data:
+            if self.files.there(name) and read_whole(self.files.place(name), at_most=LARGE) != data:
                 self.say(name, "it is not the alignment bundle that the calls make")
 
     # ---- rounds
@@ -156,7 +166,9 @@ class _Exchange:
             return Booked()
         tolerance = table(table(self.manifest.get("config")).get("exchange")).get("equity_tolerance", "0")
         equity = exact(chain.opening["equity"])
-        return Rounds(self.dir.name, chain, said, equity, tolerance, say).check(lines_of(self.dir / self.at, say))
+        return Rounds(self.dir.name, chain, said, equity, tolerance, say).check(
+            lines_of(self.files.place(self.at), say)
+        )
 
     # ---- positions and lives
 
@@ -164,7 +176,7 @@ class _Exchange:
         """The snapshot as the agents' trades make it, and as the exchange reported it; the quality by both."""
         if not self._there(Artifact.POSITIONS_SNAPSHOT):
             return
-        snapshot = plain_json(read_whole(self.dir / self.at, at_most=LARGE))
+        snapshot = plain_json(read_whole(self.files.place(self.at), at_most=LARGE))
         if not isinstance(snapshot, dict) or schema_of(Schema.POSITIONS_SNAPSHOT).first(snapshot) is not None:
             return  # said where its own sums are checked
         agents = booked.bought.keys() | booked.sold.keys()
@@ -211,9 +223,9 @@ class _Exchange:
         """Each tick's line: the bar's close, and who wanted how many lots, which the next round's wishes are."""
         bars, tick, number = [*said.bars, *([said.forming] if said.forming else [])], 0, 1
         name = Artifact.DECISION_TRACE.file_name(part=1)
-        while is_regular(self.dir / name):
+        while self.files.there(name):
             self.at = name
-            for line in read_whole(self.dir / name, at_most=LARGE).splitlines():
+            for line in read_whole(self.files.place(name), at_most=LARGE).splitlines():
                 row = table(plain_json(line))
                 close = float(bars[tick][3]) if tick < len(bars) else None
                 if (row.get("mark_price_used"), row.get("inst_id_used")) != (close, said.inst_id):
@@ -247,8 +259,8 @@ class _Exchange:
         name = Artifact.POSITIONS_RAW.file_name(part=1)
         found: list[Any] = []
         number = 1
-        while is_regular(self.dir / name):
-            part = plain_json(read_whole(self.dir / name, at_most=LARGE))
+        while self.files.there(name):
+            part = plain_json(read_whole(self.files.place(name), at_most=LARGE))
             found += part if isinstance(part, list) else [part]
             number += 1
             name = Artifact.POSITIONS_RAW.file_name(part=number)
@@ -260,9 +272,9 @@ class _Exchange:
         name = Artifact.BEHAVIORS.file_name(run_id=self.dir.name)
         self.at = name
         left = table(table(self.manifest.get("exchange")).get("ended")).get("positions") != "flat"
-        if not is_regular(self.dir / name) or left:
+        if not self.files.there(name) or left:
             return
-        rows = plain_json(read_whole(self.dir / name, at_most=LARGE))
+        rows = plain_json(read_whole(self.files.place(name), at_most=LARGE))
         for row in rows if isinstance(rows, list) else []:
             agent, said = row["genome_index"], row["costs"]["fees"]
             charged = float(booked.fees.get(agent, Fraction(0)))

@@ -41,7 +41,7 @@ from prometheus.v10.evidence.records.nulls import violations
 from prometheus.v10.evidence.records.series.moments import SERIES
 from prometheus.v10.evidence.records.verify_manifest import check_manifest
 from prometheus.v10.evidence.schemas.schema_file import schema_of
-from prometheus.v10.evidence.verify.unpacking import Unpacking
+from prometheus.v10.evidence.verify.unpacking import RunFiles, Unpacking
 from prometheus.v10.evidence.verify.verify_derived import (
     Documents,
     as_written,
@@ -125,16 +125,17 @@ class _Run:
         check_parts(
             self.dir, set(self.present), self.report, explained=self.explained, cut_off=unfinished, orders=self.orders
         )
+        files = RunFiles(self.dir, self.unpacked)
         if self.dir.name.startswith(("PROMOTE_", "AUDIT_")) and not unfinished:
             from prometheus.v10.evidence.verify.verify_promotion import check_claim
             from prometheus.v10.evidence.verify.verify_tier2 import check_tier2
 
-            check_tier2(self.dir, self.report, at_exchange=is_exchange(manifest or {}))
+            check_tier2(self.dir, files, self.report, at_exchange=is_exchange(manifest or {}))
             check_claim(manifest or {}, self.dir, self._say_about(Artifact.MANIFEST))
         if manifest is not None and is_exchange(manifest):
             from prometheus.v10.evidence.verify.verify_exchange import check_exchange
 
-            check_exchange(self.dir, manifest, self.report, cut_off=self.cut_off)
+            check_exchange(self.dir, files, manifest, self.report, cut_off=self.cut_off)
         self._check_ledger(seal, ledger, manifest)
         self.report.facts.update(files=len(self.present), bytes=sum(s.st_size for s in self.present.values()))
 

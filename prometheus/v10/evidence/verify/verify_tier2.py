@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from prometheus.v10.base.names import Artifact, Schema
-from prometheus.v10.base.reading import LARGE, is_regular, open_regular, read_whole
+from prometheus.v10.base.reading import LARGE, open_regular, read_whole
 from prometheus.v10.base.text import printable
 from prometheus.v10.evidence.records.canonical import is_canonical, pretty_bytes, strict_loads
 from prometheus.v10.evidence.records.findings import VerifyReport
 from prometheus.v10.evidence.records.nulls import violations
 from prometheus.v10.evidence.schemas.schema_file import schema_of
+from prometheus.v10.evidence.verify.unpacking import RunFiles
 
 LOCI = 342
 HEADER = re.compile(rb"\{'descr': '<f4', 'fortran_order': False, 'shape': \(([0-9]{1,9}), 342\), \} *\n")
@@ -42,15 +43,16 @@ LIFE_OF_BIRTH = (
 )  # fmt: skip
 
 
-def check_tier2(run_dir: Path, report: VerifyReport, *, at_exchange: bool = False) -> None:
+def check_tier2(run_dir: Path, files: RunFiles, report: VerifyReport, *, at_exchange: bool = False) -> None:
     """Check what a Tier-2 run adds; what is absent is another check's matter.
 
     Args:
         run_dir: a run whose seal was checked; what is missing is not looked for here.
+        files: its files.
         report: where findings go.
         at_exchange: whether it called an exchange: fills and alignment bundle are then another check's matter, too.
     """
-    check = _Tier2(run_dir, report, at_exchange=at_exchange)
+    check = _Tier2(run_dir, files, report, at_exchange=at_exchange)
     parts = [check.genomes, check.lives, check.positions, check.trace]
     for part in parts if at_exchange else [*parts, check.alignment]:
         try:
@@ -63,8 +65,8 @@ def check_tier2(run_dir: Path, report: VerifyReport, *, at_exchange: bool = Fals
 class _Tier2:
     """One run: its lives by number, once they are read."""
 
-    def __init__(self, run_dir: Path, report: VerifyReport, *, at_exchange: bool) -> None:
-        self.dir, self.report, self.at, self.at_exchange = run_dir, report, "", at_exchange
+    def __init__(self, run_dir: Path, files: RunFiles, report: VerifyReport, *, at_exchange: bool) -> None:
+        self.dir, self.files, self.report, self.at, self.at_exchange = run_dir, files, report, "", at_exchange
         self.digests: list[str] | None = None
         self.rows: list[dict[str, Any]] = []
         self.said = 0
@@ -76,7 +78,7 @@ class _Tier2:
 
     def _there(self, name: str) -> bool:
         self.at = name
-        return is_regular(self.dir / name)
+        return self.files.there(name)
 
     # ---- genomes -----------------------------------------------------------------------------------------------------
 
@@ -84,7 +86,7 @@ class _Tier2:
         """The header's shape and type, the file's length, and each row's hash."""
         if not self._there(Artifact.GENOMES.file_name(run_id=self.dir.name)):
             return
-        with os.fdopen(open_regular(self.dir / self.at), "rb") as file:
+        with os.fdopen(open_regular(self.files.place(self.at)), "rb") as file:
             head = file.read(10)
             if head[:8] != b"\x93NUMPY\x01\x00":
                 self.fail("not a .npy of version 1.0")
@@ -169,7 +171,7 @@ class _Tier2:
         """The snapshot's totals from its positions, the reconstruction from the raw orders, and both together."""
         if not self._there(Artifact.POSITIONS_SNAPSHOT):
             return
-        held = _held_to(Schema.POSITIONS_SNAPSHOT, strict_loads(read_whole(self.dir / self.at, at_most=LARGE)))
+        held = _held_to(Schema.POSITIONS_SNAPSHOT, strict_loads(read_whole(self.files.place(self.at), at_most=LARGE)))
         for broken in violations(held):
             self.fail(f"null rule: {broken}")
         lots: dict[str, float] = {}
@@ -271,7 +273,7 @@ class _Tier2:
             reasons = {key: NO_LIBRARY for key, value in form.items() if value is None}
             if self._there(name):
                 expected = pretty_bytes({**form, "null_reasons": reasons})
-                if read_whole(self.dir / name, at_most=LARGE) != expected:
+                if read_whole(self.files.place(name), at_most=LARGE) != expected:
                     self.fail("not the alignment bundle of a run that called no exchange")
 
     # ---- reading -----------------------------------------------------------------------------------------------------
@@ -279,7 +281,7 @@ class _Tier2:
     def _parts(self, artifact: Artifact) -> list[str]:
         before, after = str(artifact).split("{part:04d}")
         form = re.compile(re.escape(before) + r"\d{4,}" + re.escape(after))
-        return sorted((one.name for one in self.dir.iterdir() if form.fullmatch(one.name)), key=lambda n: (len(n), n))
+        return sorted(filter(form.fullmatch, self.files.names()), key=lambda name: (len(name), name))
 
     def _lines(self, name: str) -> Iterator[bytes]:
         """Lines without their newline.
@@ -288,7 +290,7 @@ class _Tier2:
             ValueError: for a line that does not end, or is too long.
         """
         self.at = name
-        with os.fdopen(open_regular(self.dir / name), "rb") as file:
+        with os.fdopen(open_regular(self.files.place(name)), "rb") as file:
             while line := file.readline(LONGEST_LINE):
                 if not line.endswith(b"\n"):
                     raise ValueError("a line does not end, or is too long")
@@ -326,7 +328,7 @@ class _Tier2:
         if not self._there(str(Artifact.SUMMARY)):
             self.at = at
             return None
-        row = strict_loads(read_whole(self.dir / self.at, at_most=LARGE))["all_stats"][0]
+        row = strict_loads(read_whole(self.files.place(self.at), at_most=LARGE))["all_stats"][0]
         self.at = at
         return row if isinstance(row, dict) else None
 
