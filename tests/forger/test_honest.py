@@ -25,6 +25,7 @@ from prometheus.v10.runs.workload import RunRequest, Surroundings
 from tests.forger.house import BASE, Stopper, do_judge, do_run, random_judges, random_profiles
 
 RUNS = int(os.environ.get("PQ_HONEST", "25"))
+PROMOTIONS = max(8, RUNS // 3)
 FENCES = ("entry_m7_below", "exit_c4_above", "long_only")
 SEED = int(os.environ.get("PQ_HONEST_SEED", "3"))
 
@@ -61,7 +62,7 @@ def test_honest_runs_of_stage_2_pass(tmp_path: Path) -> None:
 def test_honest_promotions_pass(tmp_path: Path) -> None:
     """Any experiment of any run: whole, stopped, extinct, of an era; the promotion itself stopped or not; replayed."""
     draw, promoted = random.Random(SEED), 0
-    for number, (changes, stop_after, counter) in enumerate(itertools.islice(random_profiles(SEED + 1), RUNS)):
+    for number, (changes, stop_after, counter) in enumerate(itertools.islice(random_profiles(SEED + 1), PROMOTIONS)):
         root = tmp_path / str(number)
         for fence in FENCES:  # a profile of a gate is not replayed alone
             changes["world"].pop(fence, None)
@@ -80,7 +81,7 @@ def test_honest_promotions_pass(tmp_path: Path) -> None:
             promoted += 1
             report = audit(Layout.under(root))
             assert report.exit_code is ExitCode.DONE, (changes, report.lines())
-    assert promoted >= RUNS * 0.8
+    assert promoted >= PROMOTIONS * 0.8
 
 
 def promote(root: Path, run_id: str, experiment: int, stop_after: int | None) -> Path:

@@ -84,7 +84,7 @@ class Life:
         except subprocess.TimeoutExpired:
             process.send_signal(self.draw.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGTERM]))
             said, _ = process.communicate()
-            allowed |= {-signal.SIGKILL, 0, 75}
+            allowed |= {-signal.SIGKILL, -signal.SIGTERM, 0, 75}
         assert "Traceback" not in said, (self.done[-3:], said)
         assert process.returncode in allowed, (self.done[-3:], process.returncode, said[-3000:])
         return process.returncode

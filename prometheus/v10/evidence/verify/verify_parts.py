@@ -17,6 +17,7 @@ from prometheus.v10.evidence.derive.typed import differing
 from prometheus.v10.evidence.records.canonical import strict_loads
 from prometheus.v10.evidence.records.findings import VerifyReport
 from prometheus.v10.evidence.schemas.schema_file import schema_of
+from prometheus.v10.evidence.verify.unpacking import RunFiles
 from prometheus.v10.evidence.verify.verify_raw import check_raw, is_raw_index
 
 INDEXES = {
@@ -28,7 +29,7 @@ INDEXES = {
 
 def check_parts(
     run_dir: Path,
-    present: set[str],
+    files: RunFiles,
     report: VerifyReport,
     *,
     explained: Set[str] = frozenset(),
@@ -39,7 +40,7 @@ def check_parts(
 
     Args:
         run_dir: the run.
-        present: names of its files.
+        files: its files.
         report: where findings go.
         cut_off: the run carries ``interrupted.json``, or says itself that it failed.
         orders: holds each raw record against lives and world, where these are known.
@@ -48,13 +49,15 @@ def check_parts(
     Raises:
         OSError: when a file cannot be read.
     """
+    present = files.names()
+    explained = explained - present
     for index, part in INDEXES.items():
         parts = {name for name in present if re.fullmatch(_pattern(part), name)}
         owed = orders is not None and index is Artifact.EXECUTION_RAW_INDEX  # whatever it calls itself
         if index in present and (owed or is_raw_index(run_dir / index)):
             report.findings += check_raw(run_dir, cut_off=cut_off, explained=explained, orders=orders)
         elif index in present:
-            _check_index(run_dir, index, parts, report, explained)
+            _check_index(run_dir, files, index, parts, report, explained)
         elif parts:
             report.fail(run_dir / index, f"missing, and there are {len(parts)} parts of it")
 
@@ -64,7 +67,9 @@ def _pattern(part: Artifact) -> str:
     return re.escape(before) + r"\d{4,}" + re.escape(after)
 
 
-def _check_index(run_dir: Path, index: Artifact, parts: set[str], report: VerifyReport, explained: Set[str]) -> None:
+def _check_index(
+    run_dir: Path, files: RunFiles, index: Artifact, parts: set[str], report: VerifyReport, explained: Set[str]
+) -> None:
     path = run_dir / index
     try:
         found = strict_loads(path.read_bytes())
@@ -83,22 +88,22 @@ def _check_index(run_dir: Path, index: Artifact, parts: set[str], report: Verify
     for name in sorted(listed.keys() - parts - explained):
         report.fail(path, f"lists {name}, which is not there")
     for name in sorted(parts & listed.keys()):
-        _check_part(run_dir / name, listed[name], report)
+        _check_part(files.place(name), run_dir / name, listed[name], report)
     if index is not Artifact.EXECUTION_RAW_INDEX and not explained & listed.keys():
-        _check_totals(run_dir, path, found, sorted(parts), report)
+        _check_totals(files, path, found, sorted(parts), report)
 
 
-def _check_totals(run_dir: Path, path: Path, found: dict[str, Any], parts: list[str], report: VerifyReport) -> None:
+def _check_totals(files: RunFiles, path: Path, found: dict[str, Any], parts: list[str], report: VerifyReport) -> None:
     """The whole index, as the parts make it: sizes and numbers of records, their sums, and whose it is."""
     shards: list[dict[str, Any]] = []
     for name in sorted(parts, key=lambda one: (len(one), one)):
-        data = (run_dir / name).stat().st_size
-        with (run_dir / name).open("rb") as file:
+        data = files.place(name).stat().st_size
+        with files.place(name).open("rb") as file:
             records = sum(line.startswith(b"{") for line in file)
         digest = next((one.get("sha256") for one in found["shards"] if one.get("filename") == name), None)
         shards.append({"filename": name, "bytes": data, "records_count": records, "sha256": digest})
     derived = {
-        "schema": Schema.PARTS_INDEX.value, "run_id": run_dir.name, "shards": shards, "total_shards": len(shards),
+        "schema": Schema.PARTS_INDEX.value, "run_id": path.parent.name, "shards": shards, "total_shards": len(shards),
         "total_records": sum(one["records_count"] for one in shards),
         "total_bytes": sum(one["bytes"] for one in shards),
     }  # fmt: skip
@@ -106,10 +111,10 @@ def _check_totals(run_dir: Path, path: Path, found: dict[str, Any], parts: list[
         report.fail(path, what)
 
 
-def _check_part(path: Path, shard: dict[str, Any], report: VerifyReport) -> None:
+def _check_part(place: Path, path: Path, shard: dict[str, Any], report: VerifyReport) -> None:
     """An index names a part's hash in full (``sha256``) or by its first 16 digits (``sha256_16``)."""
     said = shard.get("sha256") or shard.get("sha256_16")
     if not isinstance(said, str) or len(said) not in {16, 64}:
         report.fail(path, "its index has no hash of it")
-    elif not file_sha256(path).startswith(said):
+    elif not file_sha256(place).startswith(said):
         report.fail(path, "its sha256 is not that of its index")

@@ -122,10 +122,8 @@ class _Run:
         self._read_artifacts(manifest)
         self._check_counts(manifest)
         unfinished = self.cut_off or (manifest or {}).get("status") == "failed"
-        check_parts(
-            self.dir, set(self.present), self.report, explained=self.explained, cut_off=unfinished, orders=self.orders
-        )
         files = RunFiles(self.dir, self.unpacked)
+        check_parts(self.dir, files, self.report, explained=self.explained, cut_off=unfinished, orders=self.orders)
         if self.dir.name.startswith(("PROMOTE_", "AUDIT_")) and not unfinished:
             from prometheus.v10.evidence.verify.verify_promotion import check_claim
             from prometheus.v10.evidence.verify.verify_tier2 import check_tier2
