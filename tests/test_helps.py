@@ -15,6 +15,7 @@ from unittest.mock import patch
 
 import pytest
 import typer.main
+from rich.text import Text
 
 from bench import bench_command
 from prometheus.cli import host
@@ -101,6 +102,14 @@ def test_every_help_is_a_sentence_that_names_its_subject(name):
 )
 def test_a_riddle_is_recognised(riddle):
     assert RIDDLES.search(riddle)
+
+
+@pytest.mark.parametrize("name", APPS)
+def test_a_terminal_shows_every_word_of_a_help(name):
+    """A word in square brackets is markup to what draws the page, and is not shown."""
+    for words, command in commands(typer.main.get_command(APPS[name])):
+        for said in [command.help or "", *(text for _, text in parameters(command))]:
+            assert Text.from_markup(said).plain == said, words
 
 
 if __name__ == "__main__":

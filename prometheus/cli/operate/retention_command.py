@@ -158,7 +158,7 @@ def retention(
     dry: Annotated[bool, typer.Option("--dry-run", help="Show what would be deleted; write nothing.")] = False,
     apply: Annotated[bool, typer.Option("--apply", help="Delete and compress.")] = False,
     profile: Annotated[
-        str, typer.Option(metavar="NAME|FILE", help="Profile whose [retention] and [disk] tables apply.")
+        str, typer.Option(metavar="NAME|FILE", help="Profile whose tables of retention and disk apply.")
     ] = "HF",
     run_id: Annotated[str | None, typer.Option("--run", metavar="RUN", help="Delete this Tier-2 run.")] = None,
     reason: Annotated[str | None, typer.Option(help="Reason for deleting that run, recorded in the ledger.")] = None,
