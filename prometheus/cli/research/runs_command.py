@@ -17,18 +17,17 @@ from prometheus.cli.options import DEFAULT_ROOT, AsJson, Root, examples
 from prometheus.cli.report import Report
 from prometheus.v10.base.clock import Clock, SystemClock
 from prometheus.v10.base.errors import ExitCode, UsageError
-from prometheus.v10.base.modes import Mode, Stage
+from prometheus.v10.base.modes import Stage
 from prometheus.v10.base.paths import Layout
-from prometheus.v10.ops.service.exchange_service import run_at_exchange
 from prometheus.v10.ops.service.liveness import Liveness
 from prometheus.v10.ops.service.session import Site, refuse_a_stop_file, session
+from prometheus.v10.ops.service.stage1_runs import stage1_in
 from prometheus.v10.ops.service.stop import StopWatch
 from prometheus.v10.ops.storage.disk import refuse_without_room
 from prometheus.v10.runs.control import StoppedError, StopReason
 from prometheus.v10.runs.request.eras_table import unsound_eras
 from prometheus.v10.runs.request.profile import Profile, load_profile
 from prometheus.v10.runs.request.ranges import unsound_numbers
-from prometheus.v10.runs.stage1 import run_stage1
 from prometheus.v10.runs.workers.invariance import check_core
 
 
@@ -101,9 +100,9 @@ def run_all(
         session(site, stop, live) as at_work,
         Bar(at_work.control, console) as bar,
     ):
+        run_one = stage1_in(profile.mode)
         for _ in range(eras):
             refuse_without_room(at_work.disk.before_run())
-            run_one = run_stage1 if profile.mode is Mode.OFFLINE else run_at_exchange
             outcome = run_one(at_work.next_run(counted=eras > 1), at_work.around(bar, cluster))
             at_work.ended(outcome)
             figures = at_work.own.intervals.figures()

@@ -35,23 +35,22 @@ from prometheus.v10.base.names import Event
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.evidence.records.findings import Progress
 from prometheus.v10.evidence.writing.journal import Journal
-from prometheus.v10.ops.service.exchange_service import run_at_exchange
 from prometheus.v10.ops.service.liveness import Liveness
 from prometheus.v10.ops.service.pace import Pace, bytes_of, size_of
 from prometheus.v10.ops.service.promotion import QUEUES, run_next, waits_in
 from prometheus.v10.ops.service.service_control import ServiceControl, tell_disk
 from prometheus.v10.ops.service.session import Session, Site, session
 from prometheus.v10.ops.service.snapshotting import take_if_grown
+from prometheus.v10.ops.service.stage1_runs import Runs, stage1_in
 from prometheus.v10.ops.service.stop import CLEAR_HINT, StopWatch, stop_file_present
 from prometheus.v10.ops.storage.disk import LOOK_SECONDS, DiskGuard, Room
-from prometheus.v10.runs.control import RunOutcome, StoppedError
+from prometheus.v10.runs.control import StoppedError
 from prometheus.v10.runs.request.eras_table import AtEnd
 from prometheus.v10.runs.request.profile import Profile, load_profile
 from prometheus.v10.runs.request.setup import bars_left
 from prometheus.v10.runs.stage1 import run_stage1
 from prometheus.v10.runs.stage2.stage2_run import WorkWaits, run_stage2
 from prometheus.v10.runs.workers.invariance import check_core
-from prometheus.v10.runs.workload import RunRequest, Surroundings
 
 IDLE_SECONDS = 0.1  # how long the loop sleeps at a time; STOP is looked at each time it wakes
 ROOM_LOOK_SECONDS = 10.0  # counting all bytes under the root is a walk, and making a reserve in vain is work
@@ -60,7 +59,6 @@ NOTHING_TO_DO_SECONDS = 5.0  # between two looks for work, where work is not mad
 
 Waits = Callable[[Profile, Layout, Progress], bool]
 """Whether there is work; hears of the bytes of evidence that it looks at."""
-Runs = Callable[[RunRequest, Surroundings], RunOutcome]
 """Does one run."""
 
 
@@ -143,11 +141,9 @@ def work_of(request: Request) -> tuple[Runs, Waits]:
     """
     if request.instance in QUEUES:
         return run_next, waits_in(request.instance)
-    if request.stage is Stage.STAGE1 and request.mode is not Mode.OFFLINE:
-        return run_at_exchange, always
     if request.stage is Stage.STAGE2:
         return run_stage2, WorkWaits()
-    return run_stage1, always
+    return stage1_in(request.mode), always
 
 
 class Service:
