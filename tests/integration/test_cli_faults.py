@@ -11,7 +11,7 @@ import pytest
 
 from prometheus.cli import main as cli
 from prometheus.cli.in_image import refuse_unseen_files
-from prometheus.v10.base.errors import ConfigError
+from prometheus.v10.base.errors import ConfigError, ExitCode
 from prometheus.v10.base.paths import Layout
 
 TINY = """mode = "offline"
@@ -184,3 +184,36 @@ def test_a_file_that_the_image_cannot_see_is_named_before_the_image_is_asked(tmp
         with pytest.raises(ConfigError, match="sees only files below"):
             refuse_unseen_files(layout, words)
     refuse_unseen_files(layout, ["import", str(inside), "x", "--symbol", "BTC/USDT"])
+
+
+LIQUIDATED = """
+mode = "offline"
+workers = 1
+[market]
+timeframe_s = 14400
+seed = 0
+bars = 300
+[window]
+name = "W"
+start = 20
+len = 12
+[experiments]
+count = 1
+seed = 0
+[world]
+founders = 2
+leverage_cap = 80.0
+maintenance_margin = 0.012
+death_roi = -0.05
+breed_roi = 0.01
+review_ticks = 100
+"""
+
+
+def test_a_run_that_failed_is_part_of_the_history(tmp_path, capsys):
+    """A fence whose rate nothing explains: the run is sealed as failed, the survival curve has it, the audit passes."""
+    (profile := tmp_path / "L.toml").write_text(LIQUIDATED)
+    root = ["--root", str(tmp_path / "root")]
+    assert cli.main(["run", "--profile", str(profile), *root]) == ExitCode.EVIDENCE_DAMAGED
+    assert "nothing explains it" in capsys.readouterr().err
+    assert cli.main(["audit", *root]) == ExitCode.DONE, capsys.readouterr().out

@@ -42,6 +42,13 @@ LOOKS = (
     ("pool", "show"), ("pool", "verify"), ("ledger", "show"), ("snapshot", "list"), ("snapshot", "verify"),
     ("metrics",), ("report", "latest"), ("phylogeny", "latest", "--output", "-"), ("retention", "--dry-run"),
 )  # fmt: skip
+GATE: dict[str, Any] = {
+    "ablations": ["M_zeroed"],
+    "market": {"source": "synthetic", "timeframe_s": 3600, "seed": 4, "bars": 360},
+    "windows": [{"name": "W1", "start": 0, "len": 180}, {"name": "W2", "start": 180, "len": 180}],
+    "world": {"founders": 6, "review_ticks": 60, "death_roi": -0.05, "breed_roi": 0.01},
+    "paths": {"count": 41, "seeds": 2}, "signs": {"draws": 5},
+}  # fmt: skip
 QUIET = {0, 2, 64, 65, 75, 78}
 """How a command may end beside success: with nothing to do, or nothing there. Whatever it says has one line."""
 
@@ -167,6 +174,13 @@ class Life:
         del tables["market"]["bars"], tables["market"]["seed"]
         self.run(toml_of(tables), "M")
 
+    def gate(self) -> None:
+        """A small gate; some are stopped on their way, and go on when they are asked again."""
+        place = self.root.parent / "G.toml"
+        place.write_text(toml_of({**GATE, "name": f"g{self.draw.randrange(3)}"}))
+        killed = self.draw.choice([None, self.draw.uniform(0.5, 4.0)])
+        self.do("gate", "--config", str(place), kill_after=killed, allowed=frozenset({0, 1, 2, 65, 78}))
+
     # ---- what holds after each
 
     @staticmethod
@@ -218,7 +232,7 @@ def test_whatever_an_operator_does_nothing_false_is_found(tmp_path: Path) -> Non
     life = Life(tmp_path / "root")
     life.layout.prepare()
     acts: list[Callable[[], None]] = [life.evolve, life.evolve, life.descend, life.judge, life.promote, life.retain,
-                                      life.grow, life.replayed]  # fmt: skip
+                                      life.grow, life.gate, life.replayed]  # fmt: skip
     auditor = Auditor(life.root)
     auditor.start()
     try:

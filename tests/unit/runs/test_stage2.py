@@ -290,3 +290,12 @@ def test_a_service_that_found_nothing_looks_again_when_something_changed(
     do_judge(layout, judge())
     assert [waits(judge(), layout) for _ in range(3)] == [False, False, False]
     assert len(asked) == 4
+
+
+def test_who_dies_at_a_review_of_the_first_tick_is_judged(layout: Layout) -> None:
+    with_snapshot(layout)
+    chosen = judge(stage2={"review_days": 0.01, "crowd": 0}, world={"death_roi": 0.001})
+    outcome = do_judge(layout, chosen)
+    assert outcome.status == "completed"
+    assert verify_path(outcome.path).exit_code == 0, verify_path(outcome.path).lines()
+    assert all(not record.metrics_summary["survived"] for record in iter_records(layout.pool(Stage.STAGE2)))

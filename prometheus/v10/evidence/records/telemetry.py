@@ -22,6 +22,8 @@ from prometheus.v10.evidence.records.nulls import Nulls
 
 WITHIN = "not needed: at most 0.2 of steps and of attempts"
 OFF = "off in this run"
+ENDS = frozenset({"FENCE_CORE_EXTINCTION", "FENCE_CORE_RESERVE_COLLAPSE"})
+"""What ends an experiment: a review of the first tick removes a population before anybody lived a tick."""
 ONE_EXPERIMENT = "one experiment of a run, promoted: the limit is for all experiments of that run together"
 NOTHING = "none was counted at this fence"
 
@@ -182,7 +184,7 @@ def _refuse_impossible(fence: Fence, count: Count, *, enabled: bool) -> None:
         raise EvidenceError(f"{shown}: more was blocked than came before it")
     if count.attempts and count.trigger_count > count.attempts:  # without attempts a step may trigger more than once
         raise EvidenceError(f"{shown}: it triggered more often than anything came before it")
-    if count.trigger_count and not max(count.steps, count.attempts):
+    if count.trigger_count and not max(count.steps, count.attempts) and fence.id not in ENDS:
         raise EvidenceError(f"{shown}: it triggered though nothing could have met it")
     if not enabled and count.trigger_count:
         raise EvidenceError(f"{shown}, though it is off in this run")

@@ -11,13 +11,13 @@ The service, a run in the foreground, promotions in the foreground and the closi
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 
 from attrs import frozen
 
 from prometheus.v10.base.clock import Clock
-from prometheus.v10.base.errors import UsageError
+from prometheus.v10.base.errors import PrometheusError, UsageError
 from prometheus.v10.base.names import Event
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.evidence.chains.ledger_now import ledger_now
@@ -159,7 +159,12 @@ def session(site: Site, stop: StopWatch, live: Liveness) -> Iterator[Session]:
         ledger_now(site.layout.ledger, progress=control.checked)
         live.status("closing runs that were cut off", now=True)
         close_cut_off(site.layout, own, site.clock, site.journal)
-        yield Session(site, own, control, disk)
+        try:
+            yield Session(site, own, control, disk)
+        except PrometheusError:
+            with suppress(PrometheusError):  # what ended the work is what is told
+                close_cut_off(site.layout, own, site.clock, site.journal)  # a run that failed is sealed and not counted
+            raise
 
 
 def close_cut_off(layout: Layout, own: Instance, clock: Clock, journal: Journal) -> list[Closed]:
