@@ -145,7 +145,7 @@ class Life:
             ("--top-k", "2", "--by", "roi", "--stage", stage.value),
             ("--trigger", "mass_death_cluster", "--top-k", "1"), ("--trigger", "no_trades_but_died", "--top-k", "1"),
         ])  # fmt: skip
-        self.do("promote", *words, allowed=frozenset({0, 64, 65, 78}))
+        self.do("promote", *words, allowed=frozenset({0, 1, 64, 65, 78}))  # 1: retention took what it is held against
 
     def retain(self) -> None:
         """Apply, as if a year had passed, a retention that takes nearly everything that it may."""

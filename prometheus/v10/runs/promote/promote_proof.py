@@ -115,7 +115,10 @@ class _Comparison:
             with open_evidence(self._source / artifact) as file:
                 filed = [event for line in _lines(file) if marked in line and self._own(event := strict_loads(line))]
         except (PrometheusError, OSError, ValueError) as error:
-            self.missing[kind] = f"{artifact} of the source run could not be read: {error}"
+            gone = isinstance(error.__cause__, FileNotFoundError)
+            self.missing[kind] = f"{artifact} of the source run " + (
+                "is gone" if gone else f"could not be read: {error}"
+            )
             return
         self.compared[kind] = len(found) + 1
         self.differences += _events(kind, filed, found, self._experiment)

@@ -362,9 +362,9 @@ def refuse_a_false_proof(outcome: RunOutcome, proof: Proof | None) -> None:
         ReplayDiffersError: saying what differs.
     """
     if proof is not None and not proof.same:
-        raise ReplayDiffersError(
-            f"{outcome.run_id}: not proven: {proof.why_not}",
-            hint="compare the two runs; the machine, the core, the bars or the source's files are not what they were",
-        )
+        hint = "compare the two runs; the machine, the core, the bars or the source's files are not what they were"
+        if not proof.differences:
+            hint = "nothing differs; [retention] events_days may have taken the lines: promote before they go"
+        raise ReplayDiffersError(f"{outcome.run_id}: not proven: {proof.why_not}", hint=hint)
     if outcome.status == Status.FAILED.value:
         raise EvidenceError(f"{outcome.run_id} failed", hint="see its manifest and the journal")
