@@ -148,8 +148,9 @@ def audit_descent(layout: Layout, report: VerifyReport) -> None:
         return
     say = _Sayer(report)
     pools = {stage: _Pool(layout, stage, runs) for stage in Stage}
-    for _ in pools[Stage.STAGE2].records():
-        pass  # verdicts first: genomes of stage 1 may descend from judged ones
+    if any(run.stage is Stage.STAGE2 for run in runs.values()):
+        for _ in pools[Stage.STAGE2].records():
+            pass  # verdicts first: genomes of stage 1 may descend from judged ones
     verdicts: dict[str, list[_Record]] = defaultdict(list)
     for one in pools[Stage.STAGE2].known.values():
         verdicts[str(one.origin)].append(one)
