@@ -16,8 +16,8 @@ what is there.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby, islice
+from collections.abc import Iterable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -136,7 +136,7 @@ def _directory(place: Path) -> RunPlace:
 
 
 def _latest(layout: Layout, whose: str | None, back: int, text: str) -> RunPlace:
-    found = _newest_first(existing(layout))
+    found = runs(existing(layout))
     if whose is not None:
         found = (run for run in found if run.run_id.partition("_")[0] == whose or _said(run, "instance") == whose)
     hit = next(islice(found, back, None), None)
@@ -144,15 +144,6 @@ def _latest(layout: Layout, whose: str | None, back: int, text: str) -> RunPlace
         of = f" of {whose}" if whose else ""
         raise UsageError(f"{printable(text)}: there are not that many runs{of} under {layout.lib}", hint=_there(layout))
     return hit
-
-
-def _newest_first(layout: Layout) -> Iterator[RunPlace]:
-    """Runs by the time in their names; those of one second by the times of their manifests."""
-    for _, of_a_second in groupby(runs(layout), key=lambda run: run.begun[0]):
-        together = list(of_a_second)
-        if len(together) > 1:
-            together.sort(key=lambda run: (_said(run, "start_time") or "", run.begun), reverse=True)
-        yield from together
 
 
 def _said(run: RunPlace, key: str) -> str | None:

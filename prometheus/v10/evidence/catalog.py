@@ -17,12 +17,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from attrs import frozen
 
-from prometheus.v10.base.errors import EvidenceError, host_error
+from prometheus.v10.base.errors import EvidenceError, PrometheusError, host_error
 from prometheus.v10.base.modes import Stage, Tier
 from prometheus.v10.base.names import Artifact, LedgerEntryType, is_run_id
 from prometheus.v10.base.paths import Layout
@@ -55,19 +56,30 @@ class RunPlace:
 
     @property
     def begun(self) -> tuple[str, ...]:
-        """A key by which runs stand in the order in which they were begun, as far as their names tell."""
+        """A key by which runs stand in the order of the seconds in which they were begun, as their names tell it."""
         prefix, *rest = self.path.name.split("_")
         return (*rest, prefix)
 
 
 def runs(layout: Layout, *tiers: Tier) -> Iterator[RunPlace]:
-    """Every run of the tiers (of all by default), the newest first.
+    """Every run of the tiers (of all by default), the newest first: by the seconds of their names, then by manifest.
 
     Raises:
         HostError: when a directory of runs cannot be listed.
     """
     found = [RunPlace(path, tier) for tier in tiers or Tier for path in _run_directories(layout.runs(tier))]
-    yield from sorted(found, key=lambda run: run.begun, reverse=True)
+    found.sort(key=lambda run: run.begun, reverse=True)
+    for _, of_second in groupby(found, key=lambda run: run.begun[0]):
+        same = list(of_second)
+        yield from same if len(same) == 1 else sorted(same, key=_start_time, reverse=True)
+
+
+def _start_time(run: RunPlace) -> str:
+    """When a run began, to the microsecond; of a run that does not say it, nothing."""
+    try:
+        return str((manifest_of(run.path) or {}).get("start_time", ""))
+    except PrometheusError:
+        return ""  # whoever reads this manifest says what is wrong with it
 
 
 def find_run(layout: Layout, run_id: str) -> RunPlace | None:

@@ -50,6 +50,15 @@ def test_runs_of_all_tiers_come_newest_first(tree):
     assert [run.tier for run in catalog.runs(tree, Tier.TIER2_FULL)] == [Tier.TIER2_FULL]
 
 
+def test_runs_of_one_second_come_by_the_moment_that_their_manifests_name(tree):
+    folder, moments = tree.runs(Tier.TIER1_HF), {"aaaa": 7, "bbbb": 3, "cccc": 9}
+    for tail, moment in moments.items():
+        (run := folder / f"HF_20260104T000000Z_0123456_{tail}").mkdir()
+        (run / Artifact.MANIFEST).write_text(json.dumps({"start_time": f"2026-01-04T00:00:00.00000{moment}Z"}))
+    (folder / "HF_20260104T000000Z_0123456_dddd").mkdir()  # its manifest is not written yet
+    assert [run.run_id[-4:] for run in catalog.runs(tree, Tier.TIER1_HF)][:4] == ["cccc", "aaaa", "bbbb", "dddd"]
+
+
 def test_only_real_directories_with_the_name_of_a_run_are_runs(tree, tmp_path):
     folder = tree.runs(Tier.TIER1_HF)
     (folder / "notes").mkdir()
