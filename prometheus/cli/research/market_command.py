@@ -1,4 +1,4 @@
-"""``market import|add|list|show``: the library of bars."""
+"""``market import|add|list|show|download``: the library of bars, and what is fetched for it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import typer
 from attrs import asdict
 
 from prometheus.cli.names_of import existing
+from prometheus.cli.operate.download_command import DOWNLOAD_EXAMPLES, download_command
 from prometheus.cli.options import DEFAULT_ROOT, AsCsv, AsJson, Root, examples, group
 from prometheus.cli.report import Report, facts, table
 from prometheus.v10.base.clock import Clock, SystemClock
@@ -18,6 +19,7 @@ from prometheus.v10.base.text import printable
 from prometheus.v10.market.sources.library import add_bars, import_bars, list_markets, load_market, load_versions
 from prometheus.v10.market.sources.native import MarketMeta
 from prometheus.v10.market.sources.reading.named_formats import BY_NAME
+from prometheus.v10.market.sources.reading.openings import is_data
 from prometheus.v10.market.sources.tables import Reading
 
 _COLUMNS = ("name", "symbol", "timeframe_s", "rows", "first_open_utc", "last_open_utc", "source_file")
@@ -74,9 +76,9 @@ def files_of(sources: list[Path]) -> list[Path]:
     found: list[Path] = []
     for source in sources:
         if source.is_dir():
-            inside = sorted(one for one in source.iterdir() if one.is_file() and _is_data(one))
+            inside = sorted(one for one in source.iterdir() if one.is_file() and is_data(one))
         elif not source.exists() and any(mark in source.name for mark in "*?["):
-            inside = sorted(one for one in source.parent.glob(source.name) if _is_data(one))
+            inside = sorted(one for one in source.parent.glob(source.name) if is_data(one))
         elif source.exists():
             inside = [source]
         else:
@@ -91,10 +93,6 @@ def files_of(sources: list[Path]) -> list[Path]:
     if twice:
         raise UsageError(f"{printable(twice[0])}: is named twice", hint="name each file once")
     return found
-
-
-def _is_data(place: Path) -> bool:
-    return not place.name.startswith(".") and place.suffix.upper() != ".CHECKSUM"
 
 
 def list_all(layout: Layout) -> Report:
@@ -142,7 +140,7 @@ Timeframe = Annotated[
     int | None, typer.Option(metavar="SECONDS", help="Seconds of one bar; by default the most frequent step.")
 ]
 Funding = Annotated[
-    Path | None, typer.Option(help="File of funding rates, or none; by default the one beside the file.")
+    Path | None, typer.Option(help="File or folder of funding rates, or none; by default the one beside the file.")
 ]
 AllowGaps = Annotated[bool, typer.Option("--allow-gaps", help="Accept gaps; they are recorded.")]
 BaseVolume = Annotated[
@@ -237,6 +235,9 @@ def _end(stamp: str | None) -> str | None:
     if stamp not in {None, "open", "close"}:
         raise UsageError(f"--stamp {printable(str(stamp))!r}: expected open or close")
     return stamp
+
+
+app.command("download", epilog=DOWNLOAD_EXAMPLES)(download_command)
 
 
 @app.command("list", epilog=examples("market list --root var --json"))

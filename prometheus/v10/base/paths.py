@@ -21,6 +21,7 @@ GROWN = "grown"
 SYSTEM_CONFIG = Path("/etc/prometheus-quant")
 SYSTEM_STATE = Path("/var/lib/prometheus-quant")
 SYSTEM_LOGS = Path("/var/log/prometheus-quant")
+SYSTEM_DOWNLOADS = Path("/var/lib/prometheus-quant-download")
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,11 @@ class Layout:
     def market(self) -> Path:
         """Imported bars."""
         return self.lib / "market"
+
+    @property
+    def downloads(self) -> Path:
+        """What was downloaded to be imported; no evidence, and on a host a place of its own."""
+        return SYSTEM_DOWNLOADS if self.lib == SYSTEM_STATE else self.lib / "downloads"
 
     @property
     def gates(self) -> Path:

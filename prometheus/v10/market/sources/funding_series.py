@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 from pathlib import Path
 from typing import Any
@@ -12,19 +13,20 @@ from attrs import frozen
 
 from prometheus.v10.base.errors import ConfigError
 from prometheus.v10.base.text import printable
-from prometheus.v10.market.bars import Floats, Ints
+from prometheus.v10.market.bars import Floats, Ints, bar_time
+from prometheus.v10.market.sources.joining import together
 from prometheus.v10.market.sources.reading.arrow_source import read_funding_table
 from prometheus.v10.market.sources.reading.column_roles import key_of
 from prometheus.v10.market.sources.reading.csv_text import END
 from prometheus.v10.market.sources.reading.file_names import FUNDING, named
 from prometheus.v10.market.sources.reading.json_source import json_rows
-from prometheus.v10.market.sources.reading.openings import Kind, Source, source_of, whole
+from prometheus.v10.market.sources.reading.openings import Kind, Source, file_identity, is_data, source_of, whole
 from prometheus.v10.market.sources.reading.openings import reading as own_words
 from prometheus.v10.market.sources.symbols import agree
 from prometheus.v10.market.sources.tables import STAMP_UNITS
 
 TIME_NAMES = ("calc_time", "funding_time", "fundingtime", "fundingratetimestamp", "funding_rate_timestamp")
-RATE_NAMES = ("last_funding_rate", "funding_rate", "fundingrate")
+RATE_NAMES = ("last_funding_rate", "realizedrate", "funding_rate", "fundingrate")  # OKX: what was booked, then forecast
 SYMBOL_NAMES = ("instrument_name", "instid", "inst_id", "symbol")
 EXPECTED = "expected calc_time,funding_interval_hours,last_funding_rate or instrument_name,funding_rate,funding_time"
 
@@ -58,13 +60,16 @@ def read_funding(path: Path, symbol: str) -> Series:
     """Read a funding series.
 
     Args:
-        path: the file.
+        path: the file, or a folder of files that continue each other.
         symbol: the instrument that it must be of; of a file with several instruments its own rows are taken.
 
     Raises:
         ConfigError: when the file holds no funding rates, or those of another instrument.
         UsageError: when pyarrow is needed and not installed.
     """
+    files = funding_files(path)
+    if files != [path]:
+        return _continued([read_funding(one, symbol) for one in files], files)
     source = source_of(path)
     if source.kind in {Kind.FEATHER, Kind.PARQUET}:
         booked, rates = read_funding_table(path)
@@ -97,6 +102,52 @@ def read_funding(path: Path, symbol: str) -> Series:
         booked=np.array([booked for booked, _ in pairs], dtype=np.int64),
         rates=np.array([rate for _, rate in pairs], dtype=np.float64),
         decisions=said,
+    )
+
+
+def funding_files(path: Path) -> list[Path]:
+    """The files that a series is named by: itself, or those of a folder, by their names.
+
+    Raises:
+        ConfigError: for a folder without one.
+    """
+    if not path.is_dir():
+        return [path]
+    found = sorted(one for one in path.iterdir() if one.is_file() and is_data(one))
+    if not found:
+        raise ConfigError(f"{path}: holds no file of funding rates", hint=EXPECTED)
+    return found
+
+
+def series_sha256(path: Path) -> str:
+    """The hash of a series' file; of a folder the hash of its list, as ``sha256sum`` prints it.
+
+    Raises:
+        ConfigError: as `funding_files`.
+        HostError: when a file cannot be read.
+    """
+    files = funding_files(path)
+    if files == [path]:
+        return file_identity(path)[1]
+    lines = "".join(f"{file_identity(one)[1]}  {one.name}\n" for one in files)
+    return hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _continued(parts: list[Series], files: list[Path]) -> Series:
+    """Several series as one; a booking that two of them have must be the same."""
+    rates: dict[int, float] = {}
+    for part, path in zip(parts, files, strict=True):
+        for booked, rate in zip(part.booked.tolist(), part.rates.tolist(), strict=True):
+            if rates.setdefault(booked, rate) != rate:
+                raise ConfigError(
+                    f"{path}: the rate of {bar_time(booked)} is {rate!r}, another file has {rates[booked]!r}"
+                )
+    order = sorted(rates)
+    said = together([(printable(path.name), part.decisions) for part, path in zip(parts, files, strict=True)])
+    return Series(
+        booked=np.array(order, dtype=np.int64),
+        rates=np.array([rates[booked] for booked in order], dtype=np.float64),
+        decisions=[*said, f"funding: {len(files)} files were joined; the sha256 is of the list of theirs"],
     )
 
 

@@ -86,25 +86,32 @@ def joined(tables: Sequence[RawTable]) -> RawTable:
         timeframe_s=next((table.timeframe_s for table in tables if table.timeframe_s), None),
         gaps_are_quiet=all(table.gaps_are_quiet for table in tables),
         coarse=max(table.coarse for table in tables),
-        decisions=[*_together(tables), f"files: {len(tables)} were joined in order of time"],
+        decisions=[
+            *together([(table.files[0], table.decisions) for table in tables]),
+            f"files: {len(tables)} were joined in order of time",
+        ],
     )
     return each_once(whole.taken(_by_time(whole.open_time)), "")
 
 
-def _together(tables: Sequence[RawTable]) -> list[str]:
-    """What was decided in reading all of them: sentences that differ in their numbers alone stand as one."""
+def together(read: Sequence[tuple[str, Sequence[str]]]) -> list[str]:
+    """What was decided in reading several files: sentences that differ in their numbers alone stand as one.
+
+    Args:
+        read: the name of each file, and the sentences about it.
+    """
     said: dict[str, list[tuple[str, str]]] = {}
-    for table in tables:
-        for sentence in table.decisions:
-            said.setdefault(NUMBERS.sub("#", sentence), []).append((table.files[0], sentence))
+    for file, sentences in read:
+        for sentence in sentences:
+            said.setdefault(NUMBERS.sub("#", sentence), []).append((file, sentence))
     found = []
     for kind in said.values():
         name, sentence = kind[0]
         alike = len({one for _, one in kind}) == 1
-        if len(kind) == len(tables):
+        if len(kind) == len(read):
             found.append(f"in every file: {sentence}" if alike else f"in every file, as in {name}: {sentence}")
         elif len(kind) > 1:
-            found.append(f"in {len(kind)} of {len(tables)} files, as in {name}: {sentence}")
+            found.append(f"in {len(kind)} of {len(read)} files, as in {name}: {sentence}")
         else:
             found.append(f"{name}: {sentence}")
     return found

@@ -21,6 +21,7 @@ from prometheus.v10.base.errors import LockHeldError, UsageError, host_error
 from prometheus.v10.base.paths import GROWN, refuse_links_below
 from prometheus.v10.base.text import printable
 from prometheus.v10.market.bars import Bars, bar_time
+from prometheus.v10.market.sources.funding_series import series_sha256
 from prometheus.v10.market.sources.growing import Growth, growth_of
 from prometheus.v10.market.sources.importers import SUFFIXES, Imported, read_sources
 from prometheus.v10.market.sources.native import (
@@ -34,7 +35,6 @@ from prometheus.v10.market.sources.native import (
     read_meta,
     read_versions,
 )
-from prometheus.v10.market.sources.reading.openings import file_identity
 from prometheus.v10.market.sources.tables import AS_IT_IS, Reading
 from prometheus.v10.market.validate import DAY_S
 
@@ -223,7 +223,7 @@ def _describe(name: str, read: Imported, imported_at: str) -> MarketMeta:
         source_bytes=sum(file.bytes for file in files),
         source_sha256=files[0].sha256 if len(files) == 1 else None,
         funding_file=printable(series.name) if series else None,
-        funding_sha256=file_identity(series)[1] if series else None,
+        funding_sha256=series_sha256(series) if series else None,
         funding_unknown_rows=int(np.isnan(bars.funding).sum()),
         decisions=read.decisions,
         findings=read.gaps,

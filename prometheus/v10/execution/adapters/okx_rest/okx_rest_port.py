@@ -57,16 +57,12 @@ from prometheus.v10.execution.ports.order_terms import (
     OrderRequest,
     PreparedOrder,
 )
+from prometheus.v10.market.okx_words import OKX_BARS
 
 SWAP: Final = "SWAP"
 LIMIT: Final = "100"
 NET: Final = "net"
 ORDER: Final = "trade/order"
-BAR_NAMES: Final = {
-    60: "1m", 180: "3m", 300: "5m", 900: "15m", 1800: "30m", 3600: "1H", 7200: "2H", 14_400: "4H", 21_600: "6Hutc",
-    43_200: "12Hutc", 86_400: "1Dutc",
-}  # fmt: skip
-"""Bars by their seconds; from six hours on the plain names have borders in another time zone."""
 COMING: Final = frozenset({"scheduled", "ongoing", "pre_open"})
 
 
@@ -113,10 +109,10 @@ class OkxRestPort:
 
     def candles(self, inst_id: str, seconds: int, most: int) -> tuple[Candle, ...]:
         """See `ExchangePort`."""
-        if seconds not in BAR_NAMES:
-            known = ", ".join(map(str, BAR_NAMES))
+        if seconds not in OKX_BARS:
+            known = ", ".join(map(str, OKX_BARS))
             raise MisconfiguredError(f"the exchange has no bars of {seconds} s", hint=f"it has those of {known} s")
-        rows = self.caller.read("market/candles", instId=inst_id, bar=BAR_NAMES[seconds], limit=str(most))
+        rows = self.caller.read("market/candles", instId=inst_id, bar=OKX_BARS[seconds], limit=str(most))
         found = tuple(map(candle_of, reversed(rows)))
         for before, after in pairwise(found):
             if after.open_ms <= before.open_ms:

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 from attrs import frozen
 
+from prometheus.v10.base.loopback import LOOPBACK_FORM, loopback_of
 from prometheus.v10.base.modes import Mode
 from prometheus.v10.execution.ports.exchange_errors import MisconfiguredError
+from prometheus.v10.market.okx_words import OKX_SITES
 
-SITES: Final = {
-    "global": "https://www.okx.com",
-    "eea": "https://eea.okx.com",
-    "us": "https://us.okx.com",
-}
+SITES: Final = OKX_SITES
 """A key works only on the site where it was made."""
-_LOOPBACK: Final = re.compile(r"http://(127\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}|\[::1\]):([0-9]{1,5})")
 
 
 @frozen(kw_only=True)
@@ -53,9 +49,8 @@ def site_of(mode: Mode, name: str, *, practice: str | None = None) -> Site:
     demo = mode is Mode.OKX_DEMO
     if practice is None:
         return Site(name=name, base=SITES[name], demo=demo, practice=False)
-    found = _LOOPBACK.fullmatch(practice)
-    if found is None or not 0 < int(found[2]) < 65536:
+    if loopback_of(practice) is None:
         raise MisconfiguredError(
-            f"practice address {practice!r} is not the loopback", hint="write it as http://127.0.0.1:PORT"
+            f"practice address {practice!r} is not the loopback", hint=f"write it as {LOOPBACK_FORM}"
         )
     return Site(name="practice", base=practice, demo=demo, practice=True)

@@ -12,6 +12,7 @@ _SYMBOL = r"(?:^|(?<=[_ ]))(?P<symbol>[0-9]*[A-Z][A-Z0-9]*"
 _STEP = r"(?P<count>[0-9]{1,3})(?P<unit>[smhdw])"
 EXCHANGE = re.compile(_SYMBOL + r"(?:_PERP|_[0-9]{6})?)-" + _STEP + r"-[0-9]{4}-[0-9]{2}(?:-[0-9]{2})?\b")
 OKX = re.compile(_SYMBOL + r"(?:-[A-Z0-9]+){1,3})-candlesticks-[0-9]{4}-[0-9]{2}(?:-[0-9]{2})?\b")
+OKX_PAGES = re.compile(_SYMBOL + r"(?:-[A-Z0-9]+){1,2})-" + _STEP + r"-[0-9]{4}-[0-9]{2}(?:-[0-9]{2})?\b")
 FREQTRADE = re.compile(_SYMBOL + r"(?:_[A-Z0-9]+){1,2})-" + _STEP + r"(?:-(?P<kind>[a-z_]+))?\.[a-z]+$")
 FUNDING = re.compile(_SYMBOL + r"(?:_PERP)?)-fundingRate-[0-9]{4}-[0-9]{2}")
 KRAKEN = re.compile(_SYMBOL + r")_(?P<minutes>[0-9]{1,5})\.[a-z]+$")
@@ -39,7 +40,7 @@ class Named:
 def named(names: Iterable[str], *, kraken: bool = False) -> Named:
     """What the first of ``names`` that says anything says; Kraken's way of naming counts only when it is asked for."""
     for name in names:
-        if (found := EXCHANGE.search(name)) is not None:
+        if (found := EXCHANGE.search(name) or OKX_PAGES.search(name)) is not None:
             return Named(symbol=found["symbol"], timeframe_s=_seconds(found), pattern="exchange")
         if (found := OKX.search(name)) is not None:
             return Named(symbol=found["symbol"], pattern="okx")

@@ -1,7 +1,7 @@
 """Opens a file by what it holds, whatever it is called: plain, gzip, zstd or zip; text, JSON, feather or parquet.
 
-A zip file is read when it holds one file. A ``.CHECKSUM`` that lies beside a file, as exchanges publish them, is held
-against it: a difference is refused.
+A zip file is read when it holds one file. A ``.CHECKSUM`` that lies beside a file, as exchanges publish them, and the
+record of a download are held against it: a difference is refused.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ from typing import IO, Any
 import zstandard
 from attrs import frozen
 
-from prometheus.v10.base.errors import ConfigError, HostError, host_error
+from prometheus.v10.base.errors import ConfigError, EvidenceError, HostError, host_error
 from prometheus.v10.base.text import printable
+from prometheus.v10.market.sources.received import RECORD_SUFFIX, read_record, require_same
 
 NAME_ONE = "name a file of bars, or a market of the library"
 HEAD = 4096
@@ -67,6 +68,12 @@ class Source:
         return str(self.path)
 
 
+def is_data(path: Path) -> bool:
+    """Whether a file of a folder is one of its data: not hidden, no published checksum, no record of a download."""
+    name = path.name
+    return not name.startswith(".") and path.suffix.upper() != ".CHECKSUM" and not name.endswith(RECORD_SUFFIX)
+
+
 def source_of(path: Path) -> Source:
     """Find out what a file is.
 
@@ -79,7 +86,7 @@ def source_of(path: Path) -> Source:
     with reading(path):
         with path.open("rb") as handle:
             head = handle.read(HEAD)
-        said = [*_checksum(path)]
+        said = [*_checksum(path), *_downloaded(path)]
         names: tuple[str, ...] = (path.name,)
         stream: Callable[[], IO[bytes]] = lambda: path.open("rb")  # noqa: E731
         if head.startswith(GZIP):
@@ -169,6 +176,17 @@ def _checksum(path: Path) -> Iterator[str]:
             f"{path}: its sha256 is {found}, {printable(beside.name)} says {said[1].lower()}", hint="download it again"
         )
     yield f"checksum: the sha256 is the one of {printable(beside.name)}"
+
+
+def _downloaded(path: Path) -> Iterator[str]:
+    """The sentence about the file's download, where it has a record of one."""
+    try:
+        record = read_record(path)
+        if record is not None:
+            require_same(path, record, *file_identity(path))
+            yield record.sentence()
+    except EvidenceError as error:  # a file that somebody named is no evidence yet
+        raise ConfigError(error.message, hint=error.hint) from error
 
 
 def _bare(name: str, *suffixes: str) -> str:
