@@ -14,7 +14,7 @@ import typer
 
 from prometheus.cli import in_image
 from prometheus.cli.app import run_app
-from prometheus.cli.commands import COMMANDS, command_line
+from prometheus.cli.commands import COMMANDS, Command, command_line
 from prometheus.cli.completing import answer, asked
 
 ABOUT = "Watch, stop, release and check evolution on this host; systemctl start prometheus-stage1@HF starts it."
@@ -22,14 +22,23 @@ ON_HOST = ("status", "doctor", "stop", "clear-stop", "custodian", "verify", "aud
            "progress", "kpi", "runs", "index", "site", "watch", "phylogeny",
            "metrics", "notify")  # fmt: skip
 _BY_NAME = {one.name: one for one in COMMANDS}
+DOWNLOADS = Command("market", _BY_NAME["market"].about, "operate.download_command")
+"""What of `market` needs a network, and no numpy: the image has neither that nor a place of its own for it."""
 
 
 def host_line(arguments: Sequence[str] | None = None) -> typer.Typer:
     """The host's command line; with ``arguments`` only what they name is imported."""
-    app = command_line(ABOUT, [_BY_NAME[name] for name in ON_HOST], arguments)
-    for name in in_image.COMMANDS:
+    downloads = downloads_asked(arguments or ())
+    here = [*(_BY_NAME[name] for name in ON_HOST), *([DOWNLOADS] if downloads else [])]
+    app = command_line(ABOUT, here, arguments)
+    for name in (name for name in in_image.COMMANDS if not downloads or name != DOWNLOADS.name):
         app.command(name, context_settings=in_image.AS_TYPED, add_help_option=False)(in_image.in_image(name))
     return app
+
+
+def downloads_asked(arguments: Sequence[str]) -> bool:
+    """Whether ``market download`` is typed, which the host does itself."""
+    return [word for word in arguments if not word.startswith("-")][:2] == ["market", "download"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

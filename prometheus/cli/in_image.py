@@ -1,7 +1,8 @@
 """Commands that need numpy: an installed host hands them, as they are typed, to the image of the release in force.
 
 The image sees what the units' containers see, under the same names: evidence and logs to write, the configuration to
-read, the journal. It has no network and no other file of the host; a file to be read lies below the evidence first.
+read, the journal; and what was downloaded, to read. It has no network and no other file of the host; a file to be read
+lies below the evidence first.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from prometheus.v10.ops.host.podman import Podman
 from prometheus.v10.ops.host.release_env import env_file, read_release
 
 COMMANDS = {
-    "market": "Import bars, and list what there is: market import FILE NAME.",
+    "market": "Import bars, and list what there is: market import FILE NAME; market download runs on the host.",
     "profile": "Check whether a run would begin with a profile: profile check NAME.",
     "snapshot": "Freeze a pool; list and compare what was frozen.",
     "pool": "List, sort and filter the records of a pool.",
@@ -53,7 +54,7 @@ def refuse_unseen_files(layout: Layout, words: list[str]) -> None:
     Raises:
         ConfigError: naming the file, and where to put it.
     """
-    seen = (layout.lib, layout.log, layout.etc)
+    seen = (layout.lib, layout.log, layout.etc, layout.downloads)
     for word in words:
         text = word.partition("=")[2] if word.startswith("--") else word
         place = Path(text)
@@ -83,9 +84,11 @@ def run_in_image(layout: Layout, podman: Podman, words: list[str]) -> int:
             hint="prometheus-quant release load FILE; prometheus-quant release use ID",
         )
     image = release.images[Stage.STAGE1]
+    apart = layout.downloads.is_dir() and not layout.downloads.is_relative_to(layout.lib)
+    fetched = (f"{layout.downloads}:{layout.downloads}:ro",) if apart else ()
     return podman.attached(
         image, "-I", "-m", "prometheus.cli", *words,
         volumes=(f"{layout.lib}:{layout.lib}", f"{layout.log}:{layout.log}", f"{layout.etc}:{layout.etc}:ro",
-                 f"{SOCKET}:{SOCKET}"),
+                 f"{SOCKET}:{SOCKET}", *fetched),
         environ=(f"PQ_IMAGE={image}", f"PQ_IMAGE_DIGEST={release.digest(Stage.STAGE1)}"),
     )  # fmt: skip

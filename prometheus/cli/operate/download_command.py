@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pwd
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +21,7 @@ from prometheus.v10.base.clock import SystemClock
 from prometheus.v10.base.errors import UsageError
 from prometheus.v10.base.loopback import LOOPBACK_FORM, loopback_of
 from prometheus.v10.base.outputs import refuse_sealed_place
-from prometheus.v10.base.paths import Layout, refuse_links_below
+from prometheus.v10.base.paths import SYSTEM_DOWNLOADS, Layout, refuse_links_below
 from prometheus.v10.base.text import printable
 from prometheus.v10.market.download.download_plan import BASES, TERMS, Asked, Exchange, Product, asked_for
 from prometheus.v10.market.download.download_run import Done, Means, Progress, described, download
@@ -31,6 +32,7 @@ DOWNLOAD_EXAMPLES = examples(
     "market download binance BTCUSDT 5m --from 2024-01-01 --product um --funding",
     "market download okx BTC-USDT-SWAP 1m --from 2024-01-01",
 )
+OWNER = "prometheus-download"
 _SHOWN = ("file", "state", "rows", "first_utc", "last_utc", "bytes")
 
 app = group("Imported markets: bars under a name.")
@@ -73,6 +75,7 @@ def download_command(
     layout = Layout.under(root)
     folder = folder_of(layout, asked, into)
     base = base_of(exchange, site, address)
+    leave_root(folder)
     with shown_progress(context.obj) as tell:
         try:
             done = download(asked, folder, Means(base=base, clock=clock, tell=tell), funding=funding)
@@ -89,13 +92,26 @@ def folder_of(layout: Layout, asked: Asked, into: Path | None) -> Path:
     """
     if into is None:
         folder = layout.downloads / asked.name
-        refuse_links_below(layout.lib, folder)
+        refuse_links_below(layout.downloads, folder)
         return folder
     folder = Path(os.path.abspath(into))  # noqa: PTH100  (resolve() would follow links)
     refuse_sealed_place(folder / "file", layout=layout)
     if os.path.lexists(folder) and not folder.is_dir():
         raise UsageError(f"--into {printable(str(into))} is not a directory", hint="name a directory")
     return folder
+
+
+def leave_root(folder: Path) -> None:
+    """Become the user that owns the downloads of a host, where root typed the command: its unit goes on with them."""
+    if os.geteuid() != 0 or not folder.is_relative_to(SYSTEM_DOWNLOADS):
+        return
+    try:
+        user = pwd.getpwnam(OWNER)
+    except KeyError:
+        return  # no host of the package
+    os.setgroups([])
+    os.setgid(user.pw_gid)
+    os.setuid(user.pw_uid)
 
 
 def base_of(exchange: Exchange, site: str | None, address: str | None) -> str:

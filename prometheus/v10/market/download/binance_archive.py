@@ -21,7 +21,7 @@ from attrs import frozen
 
 from prometheus.v10.base.errors import EvidenceError, ExchangeError, PrometheusError, host_error
 from prometheus.v10.base.text import printable
-from prometheus.v10.market.download.brought import Brought, Errand, hash_of, hidden
+from prometheus.v10.market.download.brought import PART, Brought, Errand, hash_of, hidden
 from prometheus.v10.market.download.download_plan import Piece, Product
 from prometheus.v10.market.download.download_wire import AGAIN, Answer, refused
 from prometheus.v10.market.download.row_times import Found, found_of, stamp_s
@@ -89,7 +89,7 @@ class BinanceArchive:
 
     def bring(self, piece: Piece, target: Path) -> Brought | None:
         """See `Source`."""
-        part = hidden(target, "part")
+        part = hidden(target, PART)
         path, wire = self._path(piece), self.errand.wire
         address = f"{wire.base}{path}"
         most = self._most_rows(piece) * LONGEST_ROW + SLACK

@@ -9,6 +9,7 @@ from typing import Final, Protocol
 from attrs import frozen
 
 from prometheus.v10.base.clock import Clock, utc_text
+from prometheus.v10.base.errors import host_error
 from prometheus.v10.base.kernel import FILES, Files
 from prometheus.v10.base.reading import open_regular
 from prometheus.v10.market.download.download_plan import Asked, Piece
@@ -17,6 +18,10 @@ from prometheus.v10.market.download.row_times import Found
 from prometheus.v10.market.sources.received import Received
 
 BLOCK: Final = 1 << 20
+PART: Final = "part"
+"""A file that is not whole, or not yet under its name."""
+PAGES: Final = "pages"
+"""Pages of a file that came so far."""
 
 
 @frozen(kw_only=True)
@@ -69,6 +74,11 @@ class Source(Protocol):
     """Bars or funding rates of one exchange."""
 
     @property
+    def errand(self) -> Errand:
+        """What it works with."""
+        ...
+
+    @property
     def holds(self) -> str:
         """``bars`` or ``funding``."""
         ...
@@ -112,9 +122,12 @@ def hash_of(path: Path, files: Files) -> tuple[int, str]:
     digest, size = hashlib.sha256(), 0
     fd = open_regular(path)
     try:
-        while block := files.read(fd, BLOCK):
-            digest.update(block)
-            size += len(block)
-    finally:
-        files.close(fd)
+        try:
+            while block := files.read(fd, BLOCK):
+                digest.update(block)
+                size += len(block)
+        finally:
+            files.close(fd)
+    except OSError as error:
+        raise host_error(error, f"cannot read {path}") from error
     return size, digest.hexdigest()

@@ -23,7 +23,7 @@ from prometheus.v10.base.files import ASIDE_SUFFIX, Lock, make_directory, write_
 from prometheus.v10.base.kernel import FILES, Files
 from prometheus.v10.base.text import printable
 from prometheus.v10.market.download import binance_archive, okx_history
-from prometheus.v10.market.download.brought import Brought, Errand, Source, hash_of
+from prometheus.v10.market.download.brought import PAGES, PART, Brought, Errand, Source, hash_of, hidden
 from prometheus.v10.market.download.download_plan import (
     TERMS,
     Asked,
@@ -189,7 +189,13 @@ class _Line:
 
     def bring(self, pieces: Iterable[Piece], *, done: int = 0, then: int = 0) -> None:
         """Bring all pieces; ``done`` came before them and ``then`` will come behind, for the progress."""
-        waiting = deque(pieces)
+        try:
+            self._bring(deque(pieces), done, then)
+        finally:
+            self.source.errand.wire.close()
+        self._close()
+
+    def _bring(self, waiting: deque[Piece], done: int, then: int) -> None:
         while waiting:
             piece = waiting.popleft()
             size = sum(one.record.bytes for one in self.got)
@@ -209,7 +215,6 @@ class _Line:
                 waiting.extendleft(reversed(piece.days()))
             else:
                 self.absent.append(piece)
-        self._close()
 
     def _target(self, piece: Piece) -> Path:
         return self.folder / self.source.file_name(piece)
@@ -244,6 +249,8 @@ class _Line:
                 f"{target}: is there, and nothing says where it came from", hint="move it away, or name another --into"
             )
         require_same(target, record, *hash_of(target, files))
+        for word in (PART, PAGES):  # a process that was killed when all was done may have left it
+            hidden(target, word).unlink(missing_ok=True)
         return Got(path=target, record=record, fetched=False)
 
     def _fetched(self, piece: Piece) -> Got | None:

@@ -338,7 +338,7 @@ def _append(part: Path, pieces: Iterator[bytes], have: int, files: Files) -> Non
             _disk(lambda piece=piece: write_all(files, fd, piece), what)  # type: ignore[misc]
         _disk(lambda: files.fsync(fd), what)
     finally:
-        files.close(fd)
+        _disk(lambda: files.close(fd), what)
 
 
 def _disk(call: Callable[[], None], what: str) -> None:

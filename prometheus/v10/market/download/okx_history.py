@@ -20,7 +20,7 @@ from prometheus.v10.base.errors import EvidenceError, ExchangeError, UsageError
 from prometheus.v10.base.files import AppendFile, write_atomic
 from prometheus.v10.base.reading import LARGE, read_if_there
 from prometheus.v10.base.text import printable
-from prometheus.v10.market.download.brought import Brought, Errand, hash_of, hidden
+from prometheus.v10.market.download.brought import PAGES, PART, Brought, Errand, hash_of, hidden
 from prometheus.v10.market.download.download_plan import Piece, time_of
 from prometheus.v10.market.download.download_wire import AGAIN, AgainError, Answer, refused
 from prometheus.v10.market.download.row_times import found_of, stamp_s
@@ -181,7 +181,7 @@ class OkxHistory:
     def bring(self, piece: Piece, target: Path) -> Brought | None:
         """See `Source`."""
         step_ms = None if self.step_s is None else 1000 * self.step_s
-        pages, files = hidden(target, "pages"), self.errand.files
+        pages, files = hidden(target, PAGES), self.errand.files
         walk = Walk(begin_ms=1000 * piece.begin_s, end_ms=1000 * piece.end_s, step_ms=step_ms, where=target.name)
         answers, good = self._kept(pages, walk)
         try:
@@ -209,7 +209,7 @@ class OkxHistory:
         finally:
             if pages.exists() and not pages.stat().st_size:
                 pages.unlink()
-        ready = hidden(target, "part")
+        ready = hidden(target, PART)
         text = ",\n".join(json.dumps(walk.rows[stamp], separators=(",", ":")) for stamp in order)
         write_atomic(ready, f"[\n{text}\n]\n".encode("ascii"), mode=0o644, files=files)
         size, sha256 = hash_of(ready, files)

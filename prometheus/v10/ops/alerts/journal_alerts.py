@@ -31,7 +31,7 @@ USERS = ("root", "prometheus-quant", "prometheus-witness")
 UNIT_FAILED = "d9b373ed55a64feb8242e02dbe79a49c"
 """systemd's message id: "unit entered the 'failed' state" (systemd.journal-fields, sd-messages.h)."""
 OUR_UNIT = re.compile(
-    r"prometheus-(?:(?:stage1|stage2|close|custodian|podman|preflight)@[A-Za-z0-9_.:\\-]{1,100}|audit|checkpoint|metrics"
+    r"prometheus-(?:(?:stage1|stage2|close|custodian|download|podman|preflight)@[A-Za-z0-9_.:\\-]{1,100}|audit|checkpoint|metrics"
     r"|notify|retention|site|snapshot|stop)\.service"
 )
 """Debian's own packages of another Prometheus have units whose names begin alike."""

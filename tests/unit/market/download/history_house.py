@@ -1,4 +1,4 @@
-"""A real HTTP server on the loopback that has the history of two exchanges, in their recorded shapes, and can misbehave.
+"""A real HTTP server on the loopback with the history of two exchanges, in their recorded shapes; it can misbehave.
 
 The shapes are those of the public documentation: Binance's archive (zip files of twelve columns, headers or none,
 milliseconds or microseconds, ``.CHECKSUM`` beside each), OKX's pages (texts, the newest first, ``confirm``).
@@ -21,7 +21,7 @@ from urllib.parse import parse_qs, urlsplit
 import attrs
 import pandas as pd  # type: ignore[import-untyped]
 
-from tests.unit.market.shapes import UM, drawn, klines
+from tests.unit.market.shapes import drawn, klines
 
 HOUR = 3600
 FUNDING = "calc_time,funding_interval_hours,last_funding_rate"
@@ -189,6 +189,3 @@ class House:
 def envelope(rows: list[Any], *, code: str = "0", msg: str = "", status: int = 200) -> Reply:
     body = json.dumps({"code": code, "msg": msg, "data": rows}, separators=(",", ":")).encode()
     return Reply(status, body, {"Content-Type": "application/json"})
-
-
-HEADER = UM
