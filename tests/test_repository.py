@@ -134,6 +134,7 @@ def test_places_are_those_of_the_layout():
         tree.profiles.name,
         "release.env",
         "credentials",
+        "downloads",
         SIGNERS,
         WITNESS,
     }

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import secrets
 import subprocess
-from contextlib import contextmanager
 
 import pytest
+from lab.drop_in import instead
 from lab.host import Host
 
 from prometheus.v10.base.names import Event
@@ -104,20 +104,6 @@ def change(host: Host, **fields: object) -> None:
 def send(host: Host, event: Event, instance: str, times: int = 1) -> None:
     host.do("python3", "/srv/sink/flood.py", event.message_id, str(times), event.label, instance)
     host.do("journalctl", "--sync")
-
-
-@contextmanager
-def instead(host: Host, unit: str, command: str):
-    """The unit with another command, in its own sandbox."""
-    place = f"/etc/systemd/system/{unit}.d/lab.conf"
-    host.write(place, f"[Service]\nExecStart=\nExecStart={command}\n")
-    host.do("systemctl", "daemon-reload")
-    try:
-        yield
-    finally:
-        host.inside(place).unlink()
-        host.do("systemctl", "daemon-reload")
-        host.ask("systemctl", "reset-failed", unit)  # it may be unloaded by now
 
 
 def test_the_figures_are_written_whole_for_everybody_to_read(sink):

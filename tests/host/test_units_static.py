@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from prometheus.cli.operate.download_command import OWNER
 from prometheus.cli.operate.notify_command import SYSTEM_STATE
+from prometheus.v10.base.paths import SYSTEM_DOWNLOADS
 from prometheus.v10.ops.alerts.channels import CREDENTIAL
 from prometheus.v10.ops.alerts.textfile import SYSTEM_METRICS
 
@@ -63,6 +65,7 @@ def test_systemd_finds_nothing_wrong(installed):
         ("prometheus-site.service", 3),
         ("prometheus-metrics.service", 3),
         ("prometheus-notify.service", 26),  # a network, and no evidence
+        ("prometheus-download@btc.service", 26),  # the same
         ("prometheus-custodian@stage1-HF.service", 3),
         ("prometheus-preflight@HF.service", 3),
     ],
@@ -168,7 +171,7 @@ def test_what_is_derived_is_made_beside_evidence_that_its_unit_cannot_write(kind
     assert value(f"prometheus-{kind}", "ExecStart") == f"/usr/bin/prometheus-quant {command}"
 
 
-@pytest.mark.parametrize("kind", ["audit", "checkpoint", "snapshot", "retention", "site", "metrics"])
+@pytest.mark.parametrize("kind", ["audit", "checkpoint", "snapshot", "retention", "site", "metrics", "download@"])
 def test_a_one_shot_that_fails_has_somebody_told(kind):
     assert value(f"prometheus-{kind}", "OnFailure") == ALERT
 
@@ -183,6 +186,18 @@ def test_alerts_see_no_evidence_and_their_credential_lies_in_one_place():
     assert not any(name in {"OnFailure", "ReadWritePaths"} for name, _ in said)
     assert value("prometheus-notify", "ExecStart") == "/usr/bin/prometheus-quant notify send"
     assert f"/var/lib/{value('prometheus-notify', 'StateDirectory')}" == str(SYSTEM_STATE)
+
+
+def test_downloads_see_neither_evidence_nor_configuration_nor_a_credential():
+    said = directives(text_of("prometheus-download@"))
+    hidden = [word for name, words in said if name == "InaccessiblePaths" for word in words.split()]
+    assert {"-/var/lib/prometheus-quant", "-/etc/prometheus-quant", "-/var/lib/prometheus-quant-witness"} <= set(hidden)
+    assert not any(
+        name in {"LoadCredential", "ReadWritePaths", "ListenStream", "SupplementaryGroups"} for name, _ in said
+    )
+    assert value("prometheus-download@", "User") == OWNER
+    assert f"/var/lib/{value('prometheus-download@', 'StateDirectory')}" == str(SYSTEM_DOWNLOADS)
+    assert value("prometheus-download@", "ExecStart").startswith("/usr/bin/prometheus-quant market download --root / ")
 
 
 def test_removing_the_package_ends_every_timer_of_ours_and_no_other():

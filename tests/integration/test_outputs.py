@@ -13,6 +13,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from prometheus.cli.completing import TABLE
 from prometheus.v10.base.modes import Stage
 from prometheus.v10.evidence.schemas.schema_file import DIALECT, SUFFIX, compiled
 from tests.integration.conftest import Tree, small_profile
+from tests.unit.market.download.history_house import House
+from tests.unit.market.download.history_house import history as history_of
 
 OUTPUTS = Path(cli.__file__).with_name("outputs")
 BY_HAND = {
@@ -61,6 +64,15 @@ def lived(tmp_path_factory) -> Tree:
 
 
 @pytest.fixture
+def history() -> Iterator[House]:
+    """A server with bars of four hours, of which one is missing and none was before the last day of the year."""
+    bars = history_of("2024-12-31", "2025-01-02", 14_400)
+    made = House(bars[bars.t != bars.t.iloc[8]])
+    yield made
+    made.close()
+
+
+@pytest.fixture
 def ask(capsys):
     def run(*words: object) -> tuple[int, str, str]:
         code = cli.main([str(word) for word in words])
@@ -79,11 +91,13 @@ BARS, LATER = (
 )
 
 
-def tried(tree: Tree, place: Path) -> list[list[object]]:
+def tried(tree: Tree, place: Path, history: House) -> list[list[object]]:
     """Every command that can be tried here, with and without things found."""
     (place / "bars.csv").write_text(BARS)
     (place / "later.csv").write_text(LATER)
     run, other = "latest", "latest~1"
+    fetched = ["market", "download", "okx", "BTC-USDT-SWAP", "4h", "--from", "2025-01-01", "--to", "2025-01-02",
+               "--allow-gaps", "--address", history.base]  # fmt: skip
     here: list[list[object]] = [
         ["run", "--experiments", 1],
         ["report", run],
@@ -110,6 +124,9 @@ def tried(tree: Tree, place: Path) -> list[list[object]]:
         ["market", "add", "BARS", place / "bars.csv"],
         ["market", "add", "BARS", place / "later.csv"],
         ["market", "show", "BARS"],
+        [*fetched, "--funding"],
+        [*fetched],
+        [*fetched, "--from", "2024-12-30"],
         ["profile", "check", "HF"],
         ["snapshot", "list"],
         ["snapshot", "verify"],
@@ -209,9 +226,9 @@ def shipped(name: str) -> dict[str, Any]:
     return json.loads((OUTPUTS / f"{name}{SUFFIX}").read_text())
 
 
-def test_every_json_is_as_its_shipped_schema_says(lived, ask, tmp_path):
+def test_every_json_is_as_its_shipped_schema_says(lived, ask, tmp_path, history):
     found: dict[str, list[Any]] = {}
-    for words in tried(lived, tmp_path):
+    for words in tried(lived, tmp_path, history):
         code, out, err = ask(*words, "--json")
         assert (err, out != "") == ("", True), (words, code, err)
         said = json.loads(out)
