@@ -22,12 +22,18 @@ WORDS = ("binance", "BTCUSDT", "1h", "--from", "2024-01-01", "--to", "2024-01-03
 def day_file(day: str) -> bytes:
     """A day of the archive: 24 rows of twelve columns in a zip file."""
     first = int(datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp())
-    rows = [f"{(first + 3600 * k) * 1000},100,102,99,{100 + k % 2},5,{(first + 3600 * k) * 1000 + 3599999},502,9,2,200,0"
-            for k in range(24)]  # fmt: skip
+    opens = [(first + 3600 * k) * 1000 for k in range(24)]
+    rows = [f"{one},100,102,99,{100 + k % 2},5,{one + 3_599_999},502,9,2,200,0" for k, one in enumerate(opens)]
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(f"BTCUSDT-1h-{day}.csv", "\n".join([*rows, ""]))
     return made.getvalue()
+
+
+def serve(host: Host) -> None:
+    words = ("python3", "-m", "http.server", "8127", "--bind", "127.0.0.1", "--directory", "/srv/archive")
+    host.do("systemd-run", "--unit=archive", "--quiet", *words)
+    host.do("bash", "-c", "until (echo > /dev/tcp/127.0.0.1/8127) 2>/dev/null; do sleep 0.1; done")
 
 
 @pytest.fixture(scope="module")
@@ -40,9 +46,7 @@ def served(installed: Host):
         place.write_bytes(day_file(day))
         text = f"{hashlib.sha256(place.read_bytes()).hexdigest()}  {place.name}\n"
         place.with_name(f"{place.name}.CHECKSUM").write_text(text)
-    words = ("python3", "-m", "http.server", "8127", "--bind", "127.0.0.1", "--directory", "/srv/archive")
-    host.do("systemd-run", "--unit=archive", "--quiet", *words)
-    host.do("bash", "-c", "until (echo > /dev/tcp/127.0.0.1/8127) 2>/dev/null; do sleep 0.1; done")
+    serve(host)
     host.write("/etc/prometheus-quant/downloads/drill.env", f"PQ_DOWNLOAD={' '.join(WORDS)}\n")
     yield host
     host.do("systemctl", "stop", "archive.service")
@@ -79,8 +83,6 @@ def test_root_by_hand_goes_on_as_the_units_user(served):
 def test_a_download_that_fails_leaves_its_unit_failed_with_one_line(served):
     served.do("rm", "-rf", FOLDER)
     served.do("systemctl", "stop", "archive.service")
-    served.write("/etc/systemd/system/prometheus-download@.service.d/short.conf", "[Service]\nTimeoutStartSec=5min\n")
-    served.do("systemctl", "daemon-reload")
     try:
         assert served.ask("systemctl", "start", UNIT).returncode != 0
         shown = served.do("systemctl", "show", UNIT, "--value", "-p", "ExecMainStatus").strip()
@@ -89,11 +91,8 @@ def test_a_download_that_fails_leaves_its_unit_failed_with_one_line(served):
         assert "the connection was refused (5 tries)" in said
         assert "Traceback" not in said
     finally:
-        served.inside("/etc/systemd/system/prometheus-download@.service.d/short.conf").unlink()
-        served.do("systemctl", "daemon-reload")
         served.ask("systemctl", "reset-failed", UNIT)
-        words = ("python3", "-m", "http.server", "8127", "--bind", "127.0.0.1", "--directory", "/srv/archive")
-        served.do("systemd-run", "--unit=archive", "--quiet", *words)
+        serve(served)
 
 
 def test_a_download_that_nobody_named_does_not_start(served):

@@ -19,13 +19,13 @@ from prometheus.cli.options import DEFAULT_ROOT, AsJson, Root, examples, group
 from prometheus.cli.report import Report, facts, table
 from prometheus.v10.base.clock import SystemClock
 from prometheus.v10.base.errors import UsageError
-from prometheus.v10.base.loopback import LOOPBACK_FORM, loopback_of
 from prometheus.v10.base.outputs import refuse_sealed_place
 from prometheus.v10.base.paths import SYSTEM_DOWNLOADS, Layout, refuse_links_below
 from prometheus.v10.base.text import printable
 from prometheus.v10.market.download.download_plan import BASES, TERMS, Asked, Exchange, Product, asked_for
 from prometheus.v10.market.download.download_run import Done, Means, Progress, described, download
 from prometheus.v10.market.download.download_wire import AGAIN, TryLaterError
+from prometheus.v10.market.exchange_words import LOOPBACK_FORM, is_loopback
 
 DOWNLOAD_EXAMPLES = examples(
     "market download binance BTCUSDT 1m --from 2024-01-01 --to 2024-07-01",
@@ -124,7 +124,7 @@ def base_of(exchange: Exchange, site: str | None, address: str | None) -> str:
     if address is not None:
         if site is not None:
             raise UsageError("--site and --address exclude each other", hint="name one")
-        if loopback_of(address) is None:
+        if not is_loopback(address):
             shown = printable(address, longest=100)
             raise UsageError(f"--address {shown!r} is not the loopback", hint=f"write it as {LOOPBACK_FORM}")
         return address

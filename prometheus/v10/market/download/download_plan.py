@@ -15,7 +15,7 @@ from attrs import frozen
 
 from prometheus.v10.base.errors import UsageError
 from prometheus.v10.base.text import printable
-from prometheus.v10.market.okx_words import OKX_BARS, OKX_SITES
+from prometheus.v10.market.exchange_words import OKX_BARS, OKX_SITES
 
 EARLIEST: Final = date(2010, 1, 1)
 BARS: Final = {

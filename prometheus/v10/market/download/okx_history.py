@@ -24,7 +24,7 @@ from prometheus.v10.market.download.brought import PAGES, PART, Brought, Errand,
 from prometheus.v10.market.download.download_plan import Piece, time_of
 from prometheus.v10.market.download.download_wire import AGAIN, AgainError, Answer, refused
 from prometheus.v10.market.download.row_times import found_of, stamp_s
-from prometheus.v10.market.okx_words import OKX_BARS
+from prometheus.v10.market.exchange_words import OKX_BARS
 from prometheus.v10.market.sources.received import Received
 
 LIMIT: Final = 100

@@ -57,7 +57,7 @@ from prometheus.v10.execution.ports.order_terms import (
     OrderRequest,
     PreparedOrder,
 )
-from prometheus.v10.market.okx_words import OKX_BARS
+from prometheus.v10.market.exchange_words import OKX_BARS
 
 SWAP: Final = "SWAP"
 LIMIT: Final = "100"

@@ -6,10 +6,9 @@ from typing import Final
 
 from attrs import frozen
 
-from prometheus.v10.base.loopback import LOOPBACK_FORM, loopback_of
 from prometheus.v10.base.modes import Mode
 from prometheus.v10.execution.ports.exchange_errors import MisconfiguredError
-from prometheus.v10.market.okx_words import OKX_SITES
+from prometheus.v10.market.exchange_words import LOOPBACK_FORM, OKX_SITES, is_loopback
 
 SITES: Final = OKX_SITES
 """A key works only on the site where it was made."""
@@ -49,7 +48,7 @@ def site_of(mode: Mode, name: str, *, practice: str | None = None) -> Site:
     demo = mode is Mode.OKX_DEMO
     if practice is None:
         return Site(name=name, base=SITES[name], demo=demo, practice=False)
-    if loopback_of(practice) is None:
+    if not is_loopback(practice):
         raise MisconfiguredError(
             f"practice address {practice!r} is not the loopback", hint=f"write it as {LOOPBACK_FORM}"
         )
