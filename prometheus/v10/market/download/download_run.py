@@ -237,7 +237,7 @@ class _Line:
         """The file of a piece that was downloaded before; its bytes are compared with its record.
 
         Raises:
-            UsageError: for a file without a record.
+            UsageError: for a file without a record, or one of something else under the same name.
             EvidenceError: for one that is not what its record says.
         """
         target, files = self._target(piece), self.means.files
@@ -247,6 +247,13 @@ class _Line:
         if record is None:
             raise UsageError(
                 f"{target}: is there, and nothing says where it came from", hint="move it away, or name another --into"
+            )
+        asked, step = self.asked, self.source.step_s
+        of = (record.exchange, record.product, record.instrument, record.timeframe_s, record.holds)
+        if of != (asked.exchange.value, asked.product, asked.instrument, step, self.source.holds):
+            raise UsageError(
+                f"{target}: was downloaded from {record.exchange} ({record.product}), and is not what is asked for now",
+                hint="name another --into",
             )
         require_same(target, record, *hash_of(target, files))
         for word in (PART, PAGES):  # a process that was killed when all was done may have left it

@@ -283,6 +283,7 @@ def _rows_of(answer: Answer, address: str, instrument: str) -> list[Row]:
     except (ValueError, RecursionError):
         raise AgainError(f"answers {answer.status} with {answer.kind}, which is no JSON") from None
     code, message = (said.get("code"), said.get("msg")) if isinstance(said, dict) else (None, None)
+    code = code if isinstance(code, str) else f"{code!r}, which is no text"
     if code in UNKNOWN_INSTRUMENT:
         raise UsageError(f"OKX knows no instrument {instrument}", hint="such as BTC-USDT-SWAP, or BTC-USDT for spot")
     if code in BUSY or code in NOT_NOW:

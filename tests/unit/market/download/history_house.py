@@ -131,16 +131,21 @@ class House:
     # ---- OKX ---------------------------------------------------------------------------------------------------------
 
     def okx(self, path: str, query: dict[str, str]) -> Reply:
-        if query.get("instId") != "BTC-USDT-SWAP":
+        if query.get("instId") not in {"BTC-USDT-SWAP", "BTC-USDT"}:
             return envelope([], code="51001", msg="Instrument ID doesn't exist.")
         after, limit = int(query["after"]), int(query["limit"])
-        rows = self.candles() if path.endswith("history-candles") else self.rates()
+        rows = self.candles(query["instId"]) if path.endswith("history-candles") else self.rates()
         stamps = [int(row[0]) if isinstance(row, list) else int(row["fundingTime"]) for row in rows]
         older = [row for row, stamp in zip(rows, stamps, strict=True) if stamp < after]
         return envelope(older[::-1][:limit])
 
-    def candles(self) -> list[Any]:
-        """Rows, the oldest first: contracts of 0.01 coin, base volume, quote volume."""
+    def candles(self, instrument: str = "BTC-USDT-SWAP") -> list[Any]:
+        """Rows, the oldest first: contracts of 0.01 coin, base volume, quote volume; of spot base, quote, quote."""
+        if not instrument.endswith("SWAP"):
+            return [
+                [str(one.t * 1000), *map(str, (one.o, one.h, one.l, one.c, one.v, one.q, one.q)), "1"]
+                for one in self.bars.itertuples()
+            ]
         return [
             [str(one.t * 1000), *map(str, (one.o, one.h, one.l, one.c)), f"{one.v * 100:.3f}", f"{one.v:.5f}",
              f"{one.q:.6f}", "1"]

@@ -52,7 +52,8 @@ def assert_same(name: str, library: Path, frame: pd.DataFrame, *, funding: bool)
 CASES = {
     "spot, milliseconds then microseconds": ("binance", [], "spot"),
     "futures with a header, and funding": ("binance", ["--product", "um", "--funding"], "um"),
-    "pages, and funding": ("okx", ["--funding"], "okx"),
+    "pages, and funding": ("okx", ["--funding"], "BTC-USDT-SWAP"),
+    "pages of spot": ("okx", [], "BTC-USDT"),
 }
 
 
@@ -65,7 +66,7 @@ def test_what_is_downloaded_is_imported_to_the_last_bar(case, house, tmp_path, c
     elif kind == "um":
         house.publish("um", header=UM)
         house.publish_funding()
-    instrument = "BTC-USDT-SWAP" if exchange == "okx" else "BTCUSDT"
+    instrument = kind if exchange == "okx" else "BTCUSDT"
     words = ["market", "download", exchange, instrument, "1h", "--from", "2024-12-30", "--to", "2025-02-03", *more]
     code, said = run(capsys, *words, "--address", house.base, "--root", root)
     assert (code, said["bars"], said["fetched"]) == (0, 35 * 24, len(said["files"]) + len(said["funding"]))
@@ -170,6 +171,14 @@ def test_a_file_that_somebody_else_put_there_is_left_alone(desk, house):
     with pytest.raises(UsageError, match="is there, and nothing says where it came from"):
         desk.fetch()
     assert mine.read_bytes() == b"mine"
+
+
+def test_a_file_of_another_archive_under_the_same_name_is_not_taken_for_it(desk, house):
+    house.publish()
+    house.publish("um", header=UM)
+    desk.fetch()
+    with pytest.raises(UsageError, match=r"was downloaded from binance \(spot\), and is not what is asked for now"):
+        desk.fetch(product="um")
 
 
 # ---- months and days -------------------------------------------------------------------------------------------------

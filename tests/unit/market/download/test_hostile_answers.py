@@ -240,6 +240,7 @@ PAGES: dict[str, tuple[Harm, ExitCode, str]] = {
     "an unknown instrument, 400": (code("51001", 400), ExitCode.USAGE, "OKX knows no instrument BTC-USDT-SWAP"),
     "another code": (code("51000"), GONE, r"answers code 51000: \\x1b"),
     "a code that is a number": (says(Reply(body=b'{"code":0,"data":[]}'), CANDLES), GONE, "answers code 0"),
+    "a code that is a list": (says(Reply(body=b'{"code":["0"],"data":[]}'), CANDLES), GONE, "answers code"),
     "no data": (says(Reply(body=b'{"code":"0"}'), CANDLES), DAMAGED, "is no list of at most 100 rows"),
     "a map of data": (page(lambda rows: {"a": rows}), DAMAGED, "is no list of at most 100 rows"),
     "more rows than asked for": (page(lambda rows: [*rows, *rows[:60]] * 2), DAMAGED, "is no list of at most 100 rows"),
