@@ -41,6 +41,7 @@ from prometheus.v10.ops.incident.incident_bundle import gather
 from prometheus.v10.ops.service.promotion import read_request
 from prometheus.v10.runs.request.profile import load_profile
 from tests.conftest import FakeClock
+from tests.fuzz import download_targets as downloads
 
 
 @frozen
@@ -277,6 +278,10 @@ def targets(root: Path) -> dict[str, Target]:
         "funding": Target(_funding, lambda _: [FUNDING]),
         "feather": Target(_market("BTC_USDT_USDT-1h-futures.feather"), _feather),
         "native_market": Target(_native, lambda lived: [next(lived.glob("market/*/market.json")).read_bytes()]),
+        "download_record": Target(downloads.record, lambda _: [downloads.RECORD]),
+        "download_archive": Target(downloads.archive, lambda _: [downloads.zipped_day()]),
+        "download_pages": Target(downloads.pages, lambda _: downloads.PAGES, downloads.MAY_RAISE),
+        "download_kept": Target(downloads.kept, lambda _: [downloads.KEPT], ()),
         "release_env": Target(
             lambda data, scratch: read_release(_write(scratch / "release.env", data)), lambda _: [RELEASE]
         ),

@@ -37,6 +37,7 @@ MOST_CORPUS = 200_000
 NAMES = [
     "strict_json", "sums", "filelist", "checkpoint", "signed_note", "note_keys", "witness_toml", "journal",
     "profile", "csv", "bars_json", "packed", "parquet", "funding", "feather", "native_market", "release_env",
+    "download_record", "download_archive", "download_pages", "download_kept",
     "stop_file", "promotion_request", "snapshot_index", "pool", "ledger", "tree_ledger", "tree_pool", "tree_curve",
     "tree_counter", "tree_snapshot_index", *(f"run/{name}" for name in ARTIFACTS),
 ]  # fmt: skip
