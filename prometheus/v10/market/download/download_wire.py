@@ -109,9 +109,13 @@ class Wire:
         self._sleep = sleep
         self._next = 0.0
         self._connection: http.client.HTTPConnection | None = None
+        self._response: http.client.HTTPResponse | None = None
 
     def close(self) -> None:
         """End the connection; the next request makes another one."""
+        response, self._response = self._response, None
+        if response is not None:  # where the other side ends the connection, the answer alone holds the socket
+            response.close()
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
@@ -247,13 +251,14 @@ class Wire:
         try:
             said = {"Accept-Encoding": "identity", "User-Agent": "prometheus-quant", **headers}
             connection.request("GET", path, headers=said)
-            return connection.getresponse()
+            self._response = response = connection.getresponse()
         except (OSError, http.client.HTTPException):
             if late.is_set():
                 raise AgainError(f"no answer within {self._patience.head_s:g} s") from None
             raise
         finally:
             timer.cancel()
+        return response
 
     def _pieces(self, response: http.client.HTTPResponse, most: int) -> Iterator[bytes]:
         """The body, piece by piece."""

@@ -18,6 +18,7 @@ from prometheus.v10.base.errors import ExchangeError, ExitCode, PrometheusError
 from prometheus.v10.market.download.download_wire import Patience, TryLaterError, Wire
 from tests.unit.market.download.history_house import House, Reply, envelope, seconds, zipped
 from tests.unit.market.shapes import klines
+from tests.unit.ops.alerts.sink import Sink
 
 DAY = "2025-01-02"
 ZIP = f"BTCUSDT-1h-{DAY}.zip"
@@ -344,6 +345,25 @@ def test_a_server_that_never_answers_is_cut_off():
         wire = Wire(base, clock=SystemClock(), pace_s=0.0, patience=patience)
         with pytest.raises(ExchangeError, match=r"no answer in time \(2 tries\)"):
             wire.ask("/x", lambda answer: answer, most=10_000)
+
+
+def test_a_certificate_that_nobody_vouches_for_is_refused(house, tmp_path, monkeypatch):
+    sink = Sink(tmp_path)
+    try:
+        patience = Patience(tries=2, first_pause_s=0.0)
+        stranger = f"https://localhost:{sink.port}"
+        for base, told in (
+            (stranger, "its certificate is not one that is believed"),
+            (house.base.replace("http:", "https:"), "no TLS could be agreed on"),
+            (stranger, "answers 501"),  # it is believed now, and takes no GET
+        ):
+            wire = Wire(base, clock=SystemClock(), pace_s=0.0, patience=patience)
+            with pytest.raises(ExchangeError, match=told):
+                wire.ask("/x", lambda answer: answer, most=10_000)
+            monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert.pem") if "TLS" in told else "/nowhere")
+    finally:
+        sink.close()
+    assert house.heard == []
 
 
 def test_nobody_there_is_one_line(desk, house):
