@@ -22,7 +22,7 @@ from attrs import frozen
 from prometheus.v10.base.errors import EvidenceError, ExchangeError, PrometheusError, host_error
 from prometheus.v10.base.text import printable
 from prometheus.v10.market.download.brought import PART, Brought, Errand, hash_of, hidden
-from prometheus.v10.market.download.download_plan import Piece, Product
+from prometheus.v10.market.download.download_plan import Piece, Product, month_piece
 from prometheus.v10.market.download.download_wire import AGAIN, Answer, refused
 from prometheus.v10.market.download.row_times import Found, found_of, stamp_s
 from prometheus.v10.market.sources.received import Received
@@ -86,6 +86,10 @@ class BinanceArchive:
     def as_days(self, month: Piece) -> bool:
         """See `Source`: days come a day later, months some days after their end; rates by the month alone."""
         return self.kind is BARS and self._checksum(month.days()[-1]) is not None
+
+    def in_month(self, day: Piece) -> bool:
+        """See `Source`: not every old day is there by itself."""
+        return month_piece(day.first).end <= self.errand.clock.now().date()
 
     def bring(self, piece: Piece, target: Path) -> Brought | None:
         """See `Source`."""

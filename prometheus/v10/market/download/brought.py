@@ -96,6 +96,10 @@ class Source(Protocol):
         """Whether a month that the source does not have is there as days."""
         ...
 
+    def in_month(self, day: Piece) -> bool:
+        """Whether a day that the source does not have may be there in its month."""
+        ...
+
     def bring(self, piece: Piece, target: Path) -> Brought | None:
         """Prepare the file of a piece beside ``target``; None where the source has none.
 

@@ -173,6 +173,7 @@ class _Line:
         got: files so far.
         said: sentences.
         absent: pieces behind the last file that the source does not have.
+        months: names of months that were asked for because a day was not there by itself.
     """
 
     asked: Asked
@@ -182,6 +183,7 @@ class _Line:
     got: list[Got] = field(init=False, factory=list)
     said: list[str] = field(init=False, factory=list)
     absent: list[Piece] = field(init=False, factory=list)
+    months: set[str] = field(init=False, factory=set)
     source: Source = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -211,8 +213,15 @@ class _Line:
             if got is not None:
                 self.got.append(got)
                 self.absent.clear()
-            elif piece.is_month and self.source.as_days(piece):
-                waiting.extendleft(reversed(piece.days()))
+            elif piece.is_month:
+                if piece.name not in self.months:  # as those are, whose days were asked for before
+                    if self.source.as_days(piece):
+                        waiting.extendleft(reversed(piece.days()))
+                    else:
+                        self.absent.append(piece)
+            elif (month := month_piece(piece.first)).name not in self.months and self.source.in_month(piece):
+                self.months.add(month.name)
+                waiting.extendleft([piece, month])
             else:
                 self.absent.append(piece)
 
@@ -294,7 +303,8 @@ class _Line:
             ranges = [*((one.begin_s, one.end_s) for one in self.absent), *ranges]
         elif ranges and ranges[0][0] == piece.begin_s:
             ranges = ranges[1:]
-        said = ranges_said(ranges, step)
+        first, end = seconds_of(self.asked.first), seconds_of(self.asked.end)
+        said = ranges_said([one for one in ranges if one[1] > first and one[0] < end], step)
         if said and not self.asked.allow_gaps:
             for place in (brought.file, brought.pages):
                 if place is not None:

@@ -178,6 +178,10 @@ class OkxHistory:
         """See `Source`: a month and its days are the same rows here."""
         return False
 
+    def in_month(self, _day: Piece) -> bool:
+        """See `Source`."""
+        return False
+
     def bring(self, piece: Piece, target: Path) -> Brought | None:
         """See `Source`."""
         step_ms = None if self.step_s is None else 1000 * self.step_s

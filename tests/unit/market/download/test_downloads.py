@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import pty
 import subprocess
 import sys
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
@@ -17,7 +20,7 @@ from prometheus.cli import main as cli
 from prometheus.v10.base.errors import ConfigError, EvidenceError, UsageError
 from prometheus.v10.market.download.download_plan import pieces_of
 from prometheus.v10.market.sources.funding_series import read_funding
-from prometheus.v10.market.sources.importers import read_source
+from prometheus.v10.market.sources.importers import read_source, read_sources
 from prometheus.v10.market.sources.library import load_market, load_meta
 from prometheus.v10.market.sources.received import record_place
 from tests.unit.market.download.history_house import House, Reply, rate_at, seconds, zipped
@@ -218,6 +221,22 @@ def test_days_of_a_month_that_is_there_are_not_fetched_again(desk, house):
     assert ([one.record.file for one in done.bars], len(house.heard)) == (["BTCUSDT-1h-2025-01.zip"], asked)
 
 
+def test_a_day_that_is_not_there_by_itself_comes_in_its_month(desk, house):
+    house.publish()
+    drop(house, "1h-2025-01-1")
+    done = desk.fetch(first="2025-01-08", end="2025-01-12")
+    names = [one.record.file.removeprefix("BTCUSDT-1h-") for one in done.bars]
+    assert names == ["2025-01-08.zip", "2025-01-09.zip", "2025-01.zip"]
+    read = read_sources([one.path for one in done.bars])
+    assert (len(read.bars), any("repeat another one exactly: 48" in one for one in read.decisions)) == (744, True)
+
+
+def test_gaps_of_a_month_outside_the_days_that_are_asked_for_are_nobodys(desk, house):
+    without(house, "2025-01-20T05:00", "2025-01-20T09:00")
+    drop(house, "1h-2025-01-")
+    assert [one.record.rows for one in desk.fetch(first="2025-01-08", end="2025-01-12").bars] == [740]
+
+
 @pytest.mark.parametrize("exchange", ["binance", "okx"])
 def test_what_was_before_the_first_bar_of_all_is_not_missing_and_is_said(exchange, desk, house):
     house.bars = house.bars[house.bars.t >= seconds("2024-12-25T05:00")]
@@ -231,7 +250,7 @@ def test_what_was_before_the_first_bar_of_all_is_not_missing_and_is_said(exchang
 def test_days_that_are_not_out_yet_are_said_and_come_with_the_same_command(desk, house):
     house.publish()
     kept = dict(house.files)
-    house.files = {path: content for path, content in kept.items() if "1h-2025-02-28" not in path}
+    drop(house, "1h-2025-02-28", "1h-2025-02.zip")
     done = desk.fetch(first="2025-02-26", end=None)
     assert done.said == ["bars: binance has none from 2025-02-28 on; the same command goes on where this one ended"]
     house.files = kept
@@ -240,15 +259,15 @@ def test_days_that_are_not_out_yet_are_said_and_come_with_the_same_command(desk,
 
 
 GAPS = {
-    "a day of the archive": ("binance", lambda house: drop(house, "2025-01-01.zip")),
+    "a day of the archive": ("binance", lambda house: drop(house, "1h-2025-01-01", "1h-2025-01.zip")),
     "hours in a file of the archive": ("binance", lambda house: without(house, "2025-01-01T05:00", "2025-01-01T09:00")),
     "hours of the pages": ("okx", lambda house: without(house, "2025-01-01T05:00", "2025-01-01T09:00")),
     "the end of a day of the pages": ("okx", lambda house: without(house, "2025-01-01T20:00", "2025-01-02T00:00")),
 }
 
 
-def drop(house: House, word: str) -> None:
-    house.files = {path: content for path, content in house.files.items() if word not in path}
+def drop(house: House, *words: str) -> None:
+    house.files = {path: text for path, text in house.files.items() if not any(word in path for word in words)}
 
 
 def without(house: House, first: str, end: str) -> None:
@@ -276,8 +295,7 @@ def test_missing_bars_are_refused_with_their_range_until_they_are_allowed(case, 
 
 def test_an_instrument_that_ended_is_told_with_the_day(desk, house):
     house.publish()
-    for day in range(10, 29):
-        drop(house, f"2025-02-{day:02d}")
+    drop(house, "1h-2025-02.zip", *(f"1h-2025-02-{day}" for day in range(10, 29)))
     with pytest.raises(EvidenceError, match="has no bars of BTCUSDT from 2025-02-10 on, and was asked to 2025-02-28"):
         desk.fetch(first="2025-02-08", end="2025-02-28")
     assert desk.visible() == ["BTCUSDT-1h-2025-02-08.zip", "BTCUSDT-1h-2025-02-09.zip"]
@@ -383,3 +401,20 @@ def test_who_listens_hears_how_far_it_is(desk, house):
         "BTC-USDT-SWAP-fundingRate-2024-12-30.json",
     ]
     assert [(one.done, one.of) for one in told] == [(n, 8) for n in range(8)]
+
+
+def test_a_terminal_and_systemd_see_how_far_it_is(house, tmp_path, notify_socket):
+    words = ["market", "download", "okx", "BTC-USDT-SWAP", "1h", "--from", "2025-01-01", "--to", "2025-01-04"]
+    line = [sys.executable, "-m", "prometheus.cli", *words, "--address", house.base, "--root", str(tmp_path)]
+    environ = {**os.environ, "TERM": "xterm", "COLUMNS": "100", "NOTIFY_SOCKET": str(notify_socket.path)}
+    screen, terminal = pty.openpty()
+    started = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=terminal, env=environ)
+    os.close(terminal)
+    shown = b""
+    with suppress(OSError):  # the terminal is gone when the program is
+        while piece := os.read(screen, 4096):
+            shown += piece
+    os.close(screen)
+    assert started.wait(60) == 0
+    assert (b"BTC-USDT-SWAP-1h-2025-01-0" in shown, b"/3" in shown) == (True, True)
+    assert notify_socket.datagrams()[-1] == ("STATUS=2 of 3 files, 0.0 MiB; next BTC-USDT-SWAP-1h-2025-01-03.json")

@@ -94,6 +94,10 @@ def cut(handler: BaseHTTPRequestHandler) -> None:
     handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nPK\x03\x04" + b"x" * 90)
 
 
+def more(handler: BaseHTTPRequestHandler) -> None:
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nPK\x03\x04" + b"x" * 900)
+
+
 def endless(handler: BaseHTTPRequestHandler) -> None:
     handler.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
     while True:
@@ -149,6 +153,7 @@ ARCHIVE: dict[str, tuple[Harm, ExitCode, str]] = {
     "a size beyond all": (says(Reply(200, b"", {"Content-Length": str(1 << 40)})), GONE, "declares 1,099,511,627,776"),
     "no end": (plays(endless), GONE, "sends more than"),
     "fewer bytes than declared": (plays(cut), GONE, "cut off at .* bytes"),
+    "more bytes than declared": (plays(more), DAMAGED, "its sha256 is .*, the published one is"),
     "a packed answer": (says(Reply(200, b"x", {"Content-Encoding": "gzip"})), GONE, "packed"),
     "another protocol": (plays(garbage), GONE, "the connection broke"),
     "a closed connection": (plays(nothing), GONE, "closed without an answer"),
