@@ -10,7 +10,7 @@ from pathlib import Path
 
 from prometheus.v10.base.clock import SystemClock
 from prometheus.v10.base.errors import PrometheusError
-from prometheus.v10.market.download.binance_archive import BARS, BinanceArchive
+from prometheus.v10.market.download.binance_archive import KLINES, BinanceArchive
 from prometheus.v10.market.download.brought import Errand
 from prometheus.v10.market.download.download_plan import Exchange, asked_for, day_piece
 from prometheus.v10.market.download.download_wire import AgainError, Answer, Wire
@@ -64,7 +64,7 @@ def record(data: bytes, scratch: Path) -> object:
 def archive(data: bytes, scratch: Path) -> object:
     """A zip file of the archive whose checksum agreed."""
     (scratch / NAME).write_bytes(data)
-    source = BinanceArchive(errand=errand(Exchange.BINANCE, "BTCUSDT"), kind=BARS)
+    source = BinanceArchive(errand=errand(Exchange.BINANCE, "BTCUSDT"), kind=KLINES)
     return source._looked_at(scratch / NAME, day_piece(NOW.replace(month=3).date()), NAME, 30 * 400 + 65_536)
 
 

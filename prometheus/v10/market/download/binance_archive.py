@@ -57,7 +57,7 @@ class Kind:
     late: bool
 
 
-BARS: Final = Kind(folder="klines", columns=12, header=BARS_HEADER, late=False)
+KLINES: Final = Kind(folder="klines", columns=12, header=BARS_HEADER, late=False)
 FUNDING: Final = Kind(folder="fundingRate", columns=3, header=FUNDING_HEADER, late=True)
 
 
@@ -71,21 +71,21 @@ class BinanceArchive:
     @property
     def holds(self) -> str:
         """See `Source`."""
-        return "bars" if self.kind is BARS else "funding"
+        return "bars" if self.kind is KLINES else "funding"
 
     @property
     def step_s(self) -> int | None:
         """See `Source`."""
-        return self.errand.asked.step_s if self.kind is BARS else None
+        return self.errand.asked.step_s if self.kind is KLINES else None
 
     def file_name(self, piece: Piece) -> str:
         """See `Source`."""
         asked = self.errand.asked
-        return f"{asked.instrument}-{asked.bar if self.kind is BARS else self.kind.folder}-{piece.name}.zip"
+        return f"{asked.instrument}-{asked.bar if self.kind is KLINES else self.kind.folder}-{piece.name}.zip"
 
     def as_days(self, month: Piece) -> bool:
         """See `Source`: days come a day later, months some days after their end; rates by the month alone."""
-        return self.kind is BARS and self._checksum(month.days()[-1]) is not None
+        return self.kind is KLINES and self._checksum(month.days()[-1]) is not None
 
     def in_month(self, day: Piece) -> bool:
         """See `Source`: not every old day is there by itself."""
@@ -139,7 +139,7 @@ class BinanceArchive:
         asked = self.errand.asked
         head = HEADS[list(Product).index(Product(asked.product))]
         often = "monthly" if piece.is_month else "daily"
-        bar = f"/{asked.bar}" if self.kind is BARS else ""
+        bar = f"/{asked.bar}" if self.kind is KLINES else ""
         return f"/{head}/{often}/{self.kind.folder}/{asked.instrument}{bar}/{self.file_name(piece)}"
 
     def _most_rows(self, piece: Piece) -> int:

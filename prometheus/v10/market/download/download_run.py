@@ -161,7 +161,7 @@ def source_of(asked: Asked, means: Means, *, funding: bool) -> Source:
     if okx:
         return okx_history.OkxHistory(errand=errand, kind=okx_history.FUNDING if funding else okx_history.CANDLES)
     return binance_archive.BinanceArchive(
-        errand=errand, kind=binance_archive.FUNDING if funding else binance_archive.BARS
+        errand=errand, kind=binance_archive.FUNDING if funding else binance_archive.KLINES
     )
 
 
