@@ -58,7 +58,8 @@ def download_command(
         bool, typer.Option("--allow-gaps", help="Accept bars that the exchange does not have; they are recorded.")
     ] = False,
     into: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Folder of the files; by default one of this name.")
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Folder of the files; by default one of its own below downloads."),
     ] = None,
     site: Annotated[str | None, typer.Option(metavar="NAME", help="Site of OKX: global, eea or us.")] = None,
     address: Annotated[
