@@ -16,8 +16,9 @@ from prometheus.v10.base.clock import SystemClock
 from prometheus.v10.base.errors import EvidenceError, UsageError
 from prometheus.v10.base.names import SEAL_FILES, Artifact
 from prometheus.v10.base.paths import Layout
-from prometheus.v10.evidence.catalog import RunPlace, artifact_of, manifest_of
-from prometheus.v10.index.index_read import Asked, Wanted, find_runs, known_name, since, wanted
+from prometheus.v10.evidence.catalog import RunPlace, artifact_of, manifest_of, was_cut_off
+from prometheus.v10.index.index_read import Asked, Wanted, find_runs, known_name, since, until, wanted
+from prometheus.v10.index.index_rows import counts_of
 from prometheus.v10.index.index_tables import RUNS
 from prometheus.v10.ops.storage.sizes import sized
 
@@ -34,22 +35,30 @@ LEADING = ("run_id", "instance", "status", "started")
 def listed(layout: Layout, asked: Asked, columns: Sequence[str]) -> Report:
     """Runs as rows; errors as `find_runs`."""
     found = find_runs(layout, asked)
-    data = {"root": str(layout.lib), "as_of": found.as_of, "indexed": found.indexed, "runs": found.rows}
+    data = {
+        "root": str(layout.lib), "as_of": found.as_of, "indexed": found.indexed, "matching": found.matching,
+        "runs": found.rows,
+    }  # fmt: skip
     if not found.rows:
         return Report(data, [f"0 runs are as asked under {layout.lib}", found.as_of])
+    said = [_count(len(found.rows), found.matching or 0), found.as_of]
     if columns:
         names = list(dict.fromkeys([*LEADING, *columns]))
         rows: list[list[object]] = [[row[name] for name in names] for row in found.rows]
-        return Report(data, [table("runs", names, rows), found.as_of])
+        return Report(data, [table("runs", names, rows), *said])
     rows = [
         [row["run_id"], row["instance"], row["status"], _second(row["started"]), row["experiments"],
          percent(row["roi_median"]), row["alive_median"], row["deaths"], row["collapses"]]
         for row in found.rows
     ]  # fmt: skip
     broken = [f"{row['run_id']}: {row['problem']}" for row in found.rows if row["problem"]]
-    return Report(
-        data, [table("runs: medians over experiments", COLUMNS, rows, optional=OPTIONAL), *broken, found.as_of]
-    )
+    return Report(data, [table("runs: medians over experiments", COLUMNS, rows, optional=OPTIONAL), *broken, *said])
+
+
+def _count(shown: int, there: int) -> str:
+    if shown < there:
+        return f"{shown:,} of {there:,} runs are shown; --limit {there} shows all"
+    return "1 run" if there == 1 else f"{there:,} runs"
 
 
 def _second(moment: str | None) -> str | None:
@@ -84,7 +93,7 @@ def shown(layout: Layout, run: RunPlace) -> Report:
     money = {name: _total(rows, name) for name in ("fees", "slippage", "funding")}
     data = {
         "run": head,
-        "sentence": _sentence(rows, stats, manifest),
+        "sentence": _cut_off_sentence(run) if was_cut_off(run.path) else _sentence(rows, stats, manifest),
         "deaths_by_reason": deaths,
         "money": money,
         "sealed": sealed,
@@ -108,8 +117,9 @@ def shown(layout: Layout, run: RunPlace) -> Report:
 
 
 def _head(run: RunPlace, manifest: Mapping[str, Any], *, sealed: bool) -> dict[str, Any]:
-    market, window, counts = (manifest.get(name) or {} for name in ("market", "window", "counts"))
-    ended = manifest.get("status")
+    market, window = (manifest.get(name) or {} for name in ("market", "window"))
+    counts = counts_of(manifest)
+    ended = "interrupted, cut off" if was_cut_off(run.path) else manifest.get("status")
     reason = f" ({manifest['stop_reason']})" if manifest.get("stop_reason") else ""
     return {
         "run": run.run_id,
@@ -146,6 +156,13 @@ def _deaths(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
 
 def _total(rows: Sequence[Mapping[str, Any]], name: str) -> float:
     return float(sum((row.get("costs") or {}).get(name) or 0.0 for row in rows))
+
+
+def _cut_off_sentence(run: RunPlace) -> str:
+    """What the next start found of a run whose process had ended."""
+    found = artifact_of(run.path, Artifact.INTERRUPTED) or {}
+    missing = ", ".join(map(str, found.get("missing") or [])) or "nothing"
+    return f"interrupted: {found.get('reason')}; closed at {found.get('detected_at')}; missing: {missing}"
 
 
 def _sentence(rows: Sequence[Mapping[str, Any]], stats: Mapping[str, Any], manifest: Mapping[str, Any]) -> str:
@@ -202,7 +219,7 @@ def compared(first: RunPlace, second: RunPlace) -> Report:
 
 app = group("Runs: list and find them, look at one, compare two.")
 LIST_EXAMPLES = examples(
-    "runs list", "runs list --status interrupted --since 7d", "runs list --market BTC --sort roi_median --limit 10",
+    "runs list", "runs list --since 2026-03 --until 2026-03", "runs list --status interrupted --since 7d", "runs list --market BTC --sort roi_median --limit 10",
     "runs list --where 'collapses>0' --column config_hash --csv",
 )  # fmt: skip
 
@@ -223,7 +240,12 @@ def list_command(
     config: Annotated[str | None, typer.Option("--config-hash", metavar="HEX", help="Beginning of the hash.")] = None,
     market: Annotated[str | None, typer.Option(help="Part of the market's source or symbol, or its SHA-256.")] = None,
     tier: Annotated[str | None, typer.Option(help="Tier: tier1_hf or tier2_full.")] = None,
-    newer: Annotated[str | None, typer.Option("--since", metavar="SPAN|DATE", help="Earliest start: 7d, 12h.")] = None,
+    newer: Annotated[
+        str | None, typer.Option("--since", metavar="SPAN|DATE", help="Earliest start: 7d, 12h, 2026-03, 2026-03-01.")
+    ] = None,
+    older: Annotated[
+        str | None, typer.Option("--until", metavar="SPAN|DATE", help="Latest start; a month or a day to its end.")
+    ] = None,
     where: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="Condition; = may also be != ^= ~ >= <= > <.")
     ] = None,
@@ -244,6 +266,8 @@ def list_command(
     conditions += [Wanted(name, sign, value) for name, (sign, value) in given.items() if value is not None]
     if newer is not None:
         conditions.append(Wanted("started", ">=", since(newer, SystemClock().now())))
+    if older is not None:
+        conditions.append(Wanted("started", "<=", until(older, SystemClock().now())))
     if market is not None:
         conditions.append(Wanted("market_text", "~", market))
     for name in column or []:

@@ -1,4 +1,4 @@
-"""``index build|check|push``: rows of an installation for questions over many runs; they can be thrown away."""
+"""``index build|ask|check|push``: rows of an installation for questions over many runs; they can be thrown away."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Annotated, Any
 import typer
 
 from prometheus.cli.names_of import existing
-from prometheus.cli.options import DEFAULT_ROOT, AsJson, Root, examples, group
-from prometheus.cli.report import Report, facts
+from prometheus.cli.options import DEFAULT_ROOT, AsCsv, AsJson, Root, examples, group
+from prometheus.cli.report import Report, facts, table
 from prometheus.v10.base.clock import SystemClock
 from prometheus.v10.base.errors import ExitCode
 from prometheus.v10.base.paths import Layout
+from prometheus.v10.index.index_ask import ask, question, questions
 from prometheus.v10.index.index_build import build
 from prometheus.v10.index.index_check import check
 from prometheus.v10.index.index_file import file_of, folder_of
@@ -68,6 +69,38 @@ def checked(layout: Layout, *, share: float, seed: int) -> Report:
     return Report(data, lines, ExitCode.VERIFY_FAILED if found.differing else ExitCode.DONE)
 
 
+def asked(layout: Layout, name: str, value: str | None, *, limit: int) -> Report:
+    """The answer to a shipped question; 2 where there is no index; errors as `question` and `ask`."""
+    wanted = question(name, value)
+    found = ask(layout, wanted, value, limit)
+    data: dict[str, Any] = {"question": name, "title": wanted.title, "value": value, "questions": []}
+    if found is None:
+        data |= {"columns": [], "rows": [], "more": False, "as_of": None}
+        return Report(data, [f"COULD NOT CHECK {wanted.title.lower()}: {_no_index(layout)}"], ExitCode.VERIFY_ERROR)
+    rows = [dict(zip(found.columns, row, strict=True)) for row in found.rows]
+    data |= {"columns": list(found.columns), "rows": rows, "more": found.more, "as_of": found.as_of}
+    more = [f"there are more: --limit {2 * limit}"] if found.more else []
+    if not rows:
+        return Report(data, [f"{wanted.title}: none", found.as_of])
+    return Report(data, [table(wanted.title, found.columns, found.rows), *more, found.as_of])
+
+
+def listed() -> Report:
+    """The shipped questions."""
+    found = [{"name": one.name, "title": one.title, "wants": one.wants} for one in questions().values()]
+    data = {"question": None, "title": None, "value": None, "questions": found}
+    rows = [(one.name, one.title, one.wants) for one in questions().values()]
+    said = "ask one: prometheus-quant index ask QUESTION [VALUE]"
+    return Report(
+        {**data, "columns": [], "rows": [], "more": False, "as_of": None},
+        [table("questions", ("question", "what it tells", "value"), rows), said],
+    )
+
+
+def _no_index(layout: Layout) -> str:
+    return f"there is no index of this version in {folder_of(layout)}; {BUILD} makes one"
+
+
 # ---- on the command line ---------------------------------------------------------------------------------------------
 
 app = group("The index: rows made from the files, for questions over many runs.")
@@ -99,6 +132,23 @@ def check_command(
 ) -> Report:
     """Make a sample of the rows again from the files and compare; exit 0 agrees, 1 differs, 2 no index."""
     return checked(existing(Layout.under(root)), share=share, seed=seed).asked(as_json=as_json)
+
+
+@app.command("ask", epilog=examples("index ask", "index ask deaths_by_week", "index ask runs_on_bars BTC --csv"))
+def ask_command(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[QUESTION]", help="Question; by default all are named.")
+    ] = None,
+    value: Annotated[str | None, typer.Argument(metavar="[VALUE]", help="Value that the question wants.")] = None,
+    *,
+    root: Root = DEFAULT_ROOT,
+    limit: Annotated[int, typer.Option(min=1, help="Number of rows.")] = 50,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> Report:
+    """Ask one of the shipped questions: deaths by week, collapses, rates, disk by month, deletions, gates, bars."""
+    report = listed() if name is None else asked(existing(Layout.under(root)), name, value, limit=limit)
+    return report.asked(as_json=as_json, as_csv=as_csv)
 
 
 @app.command("push", epilog=examples("index push --dsn-file ~/.config/prometheus-quant/dsn"))

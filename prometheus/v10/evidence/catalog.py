@@ -88,6 +88,11 @@ def find_run(layout: Layout, run_id: str) -> RunPlace | None:
     return next((run for run in places if run.path.is_dir() and not run.path.is_symlink()), None)
 
 
+def was_cut_off(run_dir: Path) -> bool:
+    """Whether the process of a run ended before it could seal it, and the next start closed it."""
+    return (run_dir / Artifact.INTERRUPTED).is_file()
+
+
 def _run_directories(folder: Path) -> list[Path]:
     try:
         with os.scandir(folder) as entries:

@@ -1,7 +1,7 @@
 """Questions to the index: runs by what they are, the best of a pool, a genome by its digits; each says as of when.
 
-Readers do not need the index: where there is none, `newest_runs` reads the newest manifests, and runs that are newer
-than the index are read from their own files. The index is asked for speed, never for a verdict.
+Readers do not need the index: where there is none, they read the newest manifests of the time that is asked for, and
+runs that are newer than the index are read from their own files. The index is asked for speed, never for a verdict.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from prometheus.v10.base.errors import EvidenceError, UsageError
 from prometheus.v10.base.modes import Stage
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.base.text import printable
-from prometheus.v10.evidence.catalog import RunPlace, manifest_of, runs
+from prometheus.v10.evidence.catalog import RunPlace, manifest_of, runs, was_cut_off
 from prometheus.v10.evidence.chains.chain import START, Link
 from prometheus.v10.evidence.chains.ledger_line import LEDGER_LINE
 from prometheus.v10.index.index_build import new_lines, parsed
@@ -41,7 +41,8 @@ _SIGNS: Mapping[str, Callable[[float, float], bool]] = {
 }  # fmt: skip
 _CONDITION = re.compile(r"(\w+)(>=|<=|!=|\^=|=|~|>|<)(.*)")
 _SPAN = re.compile(r"(\d{1,6})([hdw])")
-_DAY = re.compile(r"\d{4}-\d{2}-\d{2}(T[\d:.]+Z?)?")
+_DAY = re.compile(r"\d{4}(-\d{2}(-\d{2}(T\d{2}(:\d{2}(:\d{2}(\.\d{1,6})?)?)?Z?)?)?)?")
+_LAST_MOMENT = "9999-12-31T23:59:59.999999Z"
 
 MARKET_TEXT, MARKET_NAMES = "market_text", ("market", "symbol", "market_sha256")
 MARKET_SQL = "(" + " || ' ' || ".join(f"coalesce({name}, '')" for name in MARKET_NAMES) + ")"
@@ -131,8 +132,8 @@ def known_name(name: str, names: Sequence[str], option: str) -> str:
     return name
 
 
-def since(text: str, now: datetime) -> str:
-    """A moment as UTC text: ``7d``, ``12h``, ``2w`` before now, or a date.
+def since(text: str, now: datetime, option: str = "--since") -> str:
+    """The first moment that is meant, as UTC text: ``7d``, ``12h``, ``2w`` before now, or a year, month, day or time.
 
     Raises:
         UsageError: for another text.
@@ -144,8 +145,20 @@ def since(text: str, now: datetime) -> str:
         except OverflowError:
             return ""
     if _DAY.fullmatch(text):
-        return text
-    raise UsageError(f"--since {printable(text)}: expected a span or a date", hint="7d, 12h, 2w or 2026-03-01")
+        return text.removesuffix("Z")
+    raise UsageError(
+        f"{option} {printable(text)}: expected a span or a date", hint="7d, 12h, 2w, 2026-03 or 2026-03-01"
+    )
+
+
+def until(text: str, now: datetime) -> str:
+    """The last moment that is meant, as UTC text: a year, month, day or time to its end; spans as `since`.
+
+    Raises:
+        UsageError: for another text.
+    """
+    first = since(text, now, "--until").removesuffix("Z")
+    return first + _LAST_MOMENT[len(first) :] if first else ""
 
 
 # ---- runs ------------------------------------------------------------------------------------------------------------
@@ -158,11 +171,13 @@ class Answer:
     Attributes:
         as_of: one sentence: the entry of the ledger up to which the rows speak, or that there is no index.
         indexed: whether an index was read.
+        matching: how many rows are as asked, of which ``rows`` are the first; None where that was not counted.
     """
 
     rows: list[Record]
     as_of: str
     indexed: bool
+    matching: int | None = None
 
 
 @frozen
@@ -184,15 +199,41 @@ def find_runs(layout: Layout, asked: Asked) -> Answer:
     """
     with reading(layout) as db:
         if db is None:
-            rows = newest_runs(layout)
-            left = " of the newest" if len(rows) == MOST_MANIFESTS else ""
-            as_of = f"no index: read from {len(rows):,} manifests{left}; prometheus-quant index build makes one"
-            return Answer(_chosen(rows, asked), as_of, indexed=False)
+            return _read_from_manifests(layout, asked)
         said = meta(db)
         newer = _newer(layout, said)
         rows = _chosen([*_rows(db, asked), *newer.values()], asked, hidden=newer)
         more = f"; {len(newer):,} newer read from {'its' if len(newer) == 1 else 'their'} files" if newer else ""
-        return Answer(rows, f"{as_of_text(said)}{more}", indexed=True)
+        matching = _count(db, asked, newer)
+        return Answer(rows[: asked.limit], f"{as_of_text(said)}{more}", indexed=True, matching=matching)
+
+
+def _read_from_manifests(layout: Layout, asked: Asked) -> Answer:
+    """Without an index: the newest runs of the time that is asked for; what was not read is said."""
+    there = [run for run in runs(layout) if all(_may_hold(one, run.begun[0]) for one in asked.where)]
+    read = there[:MOST_MANIFESTS]
+    rows = _chosen([_from_files(layout, run) for run in read], asked)
+    some = "" if len(read) == len(there) else f"the newest {len(read):,} of "
+    as_of = f"no index: read from {some}{len(there):,} manifests; prometheus-quant index build makes one"
+    return Answer(rows[: asked.limit], as_of, indexed=False, matching=len(rows))
+
+
+def _may_hold(one: Wanted, stamp: str) -> bool:
+    """Whether a condition can hold of a run that began at a moment, as its name says (``yyyymmddThhmmssZ``)."""
+    value = re.sub(r"[-:]|\..*|Z$", "", one.value)
+    if one.name != "started" or not value or one.sign not in {">=", ">", "<=", "<", "^="}:
+        return True
+    begun = stamp[: len(value)]
+    return begun == value or (one.sign != "^=" and (begun > value) is (one.sign in {">=", ">"}))
+
+
+def _count(db: sqlite3.Connection, asked: Asked, newer: Mapping[str, Record]) -> int:
+    """How many runs are as asked: those of the index, but for runs that are newer in their files, and these."""
+    conditions, values = _conditions(asked)
+    places = ", ".join("?" * len(newer))
+    query = f"SELECT count(*) FROM {RUNS.name} WHERE {conditions} AND run_id NOT IN ({places})"
+    (old,) = db.execute(query, [*values, *newer]).fetchone()
+    return int(old) + sum(all(one.holds(row) for one in asked.where) for row in newer.values())
 
 
 def as_of_text(said: Mapping[str, str]) -> str:
@@ -202,17 +243,18 @@ def as_of_text(said: Mapping[str, str]) -> str:
     return f"as of {until}, index of {said.get('built_at', 'an unknown time')}"
 
 
-def newest_runs(layout: Layout, most: int = MOST_MANIFESTS) -> list[Record]:
-    """The newest runs from their own files; one whose manifest cannot be read has a row that says so."""
-    return [_from_files(layout, run) for run in islice(runs(layout), most)]
+def newest_runs(layout: Layout) -> list[Record]:
+    """The newest runs from their own files."""
+    return [_from_files(layout, run) for run in islice(runs(layout), MOST_MANIFESTS)]
 
 
 def _from_files(layout: Layout, run: RunPlace) -> Record:
+    """A run from its own files; one whose manifest cannot be read has a row that says so."""
     path = run.path.relative_to(layout.lib).as_posix()
     told = Told(run.run_id, {"tier": run.tier.value, "path": path, "deleted": 0, "status": None})
     row = _row(rows_of(layout, told)[0]["runs"][0])
     try:
-        row["status"] = (manifest_of(run.path) or {}).get("status")
+        row["status"] = "interrupted" if was_cut_off(run.path) else (manifest_of(run.path) or {}).get("status")
     except EvidenceError:
         row["status"] = "damaged"
     return row
@@ -239,19 +281,21 @@ def _row(values: Sequence[Any]) -> Record:
 
 def _rows(db: sqlite3.Connection, asked: Asked) -> list[Record]:
     """As many rows of the index as can be among the answer, in the order asked for."""
-    conditions, values = ["1"], list[Any]()
-    for one in asked.where:
-        text, given = one.sql()
-        conditions.append(text)
-        values += given
+    conditions, values = _conditions(asked)
     name = asked.sort  # null is the least to SQLite: last, as it should be, where the largest come first
     order = f"{name} IS NULL, {name}, run_id" if asked.ascending else f"{name} DESC, run_id DESC"
-    query = f"SELECT * FROM {RUNS.name} WHERE {' AND '.join(conditions)} ORDER BY {order} LIMIT ?"
+    query = f"SELECT * FROM {RUNS.name} WHERE {conditions} ORDER BY {order} LIMIT ?"
     return [_row(values) for values in db.execute(query, [*values, asked.limit + MOST_MANIFESTS])]
 
 
+def _conditions(asked: Asked) -> tuple[str, list[Any]]:
+    """What is asked for as a condition of SQL, and its values."""
+    found = [one.sql() for one in asked.where]
+    return " AND ".join(["1", *(text for text, _ in found)]), [value for _, given in found for value in given]
+
+
 def _chosen(rows: Sequence[Record], asked: Asked, hidden: Mapping[str, Record] | None = None) -> list[Record]:
-    """The rows that are asked for; of a run that is newer in its files only that row."""
+    """The rows that are as asked, all of them, in order; of a run that is newer in its files only that row."""
     latest = hidden or {}
     fit = [
         row
@@ -260,7 +304,7 @@ def _chosen(rows: Sequence[Record], asked: Asked, hidden: Mapping[str, Record] |
     ]  # fmt: skip
     known = [row for row in fit if row[asked.sort] is not None]
     known.sort(key=lambda row: (row[asked.sort], row["run_id"]), reverse=not asked.ascending)
-    return [*known, *(row for row in fit if row[asked.sort] is None)][: asked.limit]
+    return [*known, *(row for row in fit if row[asked.sort] is None)]
 
 
 # ---- pools -----------------------------------------------------------------------------------------------------------
@@ -294,7 +338,7 @@ def best_records(
         rows = list(found) if one_each is None else _first_of_each(found, one_each, limit)
         if len(rows) < limit and one_each is not None:
             rows = _best_of_each(db, (conditions, values), by, one_each)[:limit]
-        return Answer(rows, _pool_as_of(meta(db)), indexed=True)
+        return Answer(rows, pool_as_of(meta(db)), indexed=True)
 
 
 def _first_of_each(rows: Iterable[Record], name: str, limit: int) -> list[Record]:
@@ -330,7 +374,7 @@ def find_records(layout: Layout, stage: Stage, digits: str, limit: int) -> Answe
             f"UNION SELECT * FROM {POOL_RECORDS.name} WHERE genome BETWEEN ? AND ? ORDER BY n LIMIT ?"
         )
         rows = [record_of_row(found) for found in db.execute(query, (*ids, *genomes, limit))]
-        return Answer(rows, _pool_as_of(meta(db)), indexed=True)
+        return Answer(rows, pool_as_of(meta(db)), indexed=True)
 
 
 def _range(digits: str, size: int) -> tuple[bytes, bytes]:
@@ -350,5 +394,5 @@ def record_of_row(values: Sequence[Any]) -> Record:
     return row
 
 
-def _pool_as_of(said: Mapping[str, str]) -> str:
+def pool_as_of(said: Mapping[str, str]) -> str:
     return f"as of {int(said.get('n', '0')):,} records of the pool"

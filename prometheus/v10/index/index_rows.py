@@ -102,9 +102,7 @@ def _fill(said: dict[str, Any], manifest: Mapping[str, Any], problems: list[str]
         if said.get(name) is None:
             said[name] = _plain(manifest.get(name))
     try:
-        market, window, counts, pool, era = (
-            manifest.get(name) or {} for name in ("market", "window", "counts", "pool_appends", "era")
-        )
+        market, window, pool, era = (manifest.get(name) or {} for name in ("market", "window", "pool_appends", "era"))
         said |= {
             "started": manifest.get("start_time") or said.get("started"),
             "ended": manifest.get("end_time") or said.get("ended"),
@@ -123,11 +121,16 @@ def _fill(said: dict[str, Any], manifest: Mapping[str, Any], problems: list[str]
             "pool_last_n": pool.get("last_n"),
         }
         said["era"] = said.get("era") if said.get("era") is not None else era.get("number")
-        said |= {name: counts.get(name) for name in ("experiments", "deaths", "births", "collapses")}
+        said |= {name: counts_of(manifest).get(name) for name in ("experiments", "deaths", "births", "collapses")}
     except (AttributeError, TypeError) as error:
         problems.append(f"manifest: not what it should be: {error!r}")
     for name, value in said.items():
         said[name] = _plain(value)
+
+
+def counts_of(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a manifest counts; nothing while its run goes on, and of one that was cut off: nobody has counted yet."""
+    return {} if manifest.get("status") == RUNNING else manifest.get("counts") or {}
 
 
 def _sum_up(said: dict[str, Any], stats: Mapping[str, Any]) -> None:

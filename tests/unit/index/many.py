@@ -154,6 +154,22 @@ class Many:
             file.unlink()
         place.rmdir()
 
+    def curve(self, instance: str, count: int) -> None:
+        """Enter collapses into the survival curve of an instance."""
+        place = self.layout.state / instance / "collapse_intervals.jsonl"
+        place.parent.mkdir(exist_ok=True)
+        with place.open("a") as file:
+            for n in range(count):
+                line = {
+                    "type": "collapse",
+                    "n": n,
+                    "run_id": self.run_id(0),
+                    "experiment": n,
+                    "reason": "extinction",
+                    "tick": n,
+                }
+                file.write(json.dumps({**line, "ticks_total": 10 * n, "ts_utc": self.moment(n)}) + "\n")
+
     # ---- the pool --------------------------------------------------------------------------------------------------
 
     def put(self, count: int) -> None:

@@ -10,7 +10,7 @@ from attrs import frozen
 from prometheus.v10.base.errors import PrometheusError
 from prometheus.v10.base.names import Artifact
 from prometheus.v10.base.paths import Layout
-from prometheus.v10.evidence.catalog import RunPlace, artifact_of, manifest_of, runs
+from prometheus.v10.evidence.catalog import RunPlace, artifact_of, manifest_of, runs, was_cut_off
 from prometheus.v10.report.pages.phrases import Phrases
 from prometheus.v10.report.pages.scales import number, percent
 
@@ -51,7 +51,7 @@ def run_line(place: RunPlace) -> RunLine:
     try:
         manifest = manifest_of(place.path) or {}
         summary = artifact_of(place.path, Artifact.SUMMARY) or {}
-        status = "cut off" if (place.path / Artifact.INTERRUPTED).is_file() else _text(manifest, "status")
+        status = "cut off" if was_cut_off(place.path) else _text(manifest, "status")
     except PrometheusError:
         manifest, summary, status = {}, {}, "unreadable"
     counts = _table(manifest, "counts")
