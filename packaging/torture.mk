@@ -17,10 +17,10 @@ FAULTS := $(BIN)/pytest -q -p no:cacheprovider
 torture: $(STAMP)
 	PQ_KILLS=$(KILLS) PQ_CALLS=1000000 PQ_FLIP_MASKS=9 PQ_FLIP_OPENS=20000 PQ_POWER_CUTS=200 PQ_STRACE_TURNS=5 \
 	PQ_SOAK_RUNS=$(RUNS) PQ_FUZZ_SECONDS=$(FUZZ_SECONDS) PQ_FUZZ_KEEP=1 \
-	PQ_FORGERIES=$(FORGERIES) PQ_HONEST=$(RUNS) PQ_HISTORY_RUNS=$(HISTORY) PQ_LIFE_ACTS=$(RUNS) \
+	PQ_STRANGER_RUNS=300 PQ_FORGERIES=$(FORGERIES) PQ_HONEST=$(RUNS) PQ_HISTORY_RUNS=$(HISTORY) PQ_LIFE_ACTS=$(RUNS) \
 	PQ_TEST_KILLS=200 PQ_TEST_SIGTERM=100 PQ_TEST_STOP=100 PQ_TEST_ERA_KILLS=200 \
 	$(FAULTS) tests/integration/faults tests/torture tests/forger tests/fuzz \
-	tests/integration/test_service_stop.py tests/integration/test_era_service.py
+	tests/integration/test_service_stop.py tests/integration/test_era_service.py tests/pages/test_a_stranger_asks.py
 
 soak: $(STAMP)
 	PQ_SOAK_RUNS=$(RUNS) $(FAULTS) tests/torture/test_soak.py

@@ -179,13 +179,14 @@ def make(root: Path, runs: int = LEAST_RUNS) -> House:
     house = House(layout, Clock(FIRST))
     layout.profiles.mkdir(parents=True, exist_ok=True)
     _bars(house)
-    plain = {"market": SYNTHETIC, "length": 200, "count": 3, "death_roi": -0.05, "breed_roi": 0.01}
-    for name, changes in {
+    plain: dict[str, object] = {"market": SYNTHETIC, "length": 200, "count": 3, "death_roi": -0.05, "breed_roi": 0.01}
+    profiles: dict[str, dict[str, object]] = {
         "HF": {},
         "BTC_1H": {"market": 'source = "BTC"', "count": 2},
         "HARSH": {"death_roi": 0.5, "breed_roi": 0.9, "count": 6},
         "LONG": {"length": 350, "count": 40, "death_roi": 0.0},
-    }.items():
+    }
+    for name, changes in profiles.items():
         (layout.profiles / f"{name}.toml").write_text(PROFILE.format(**{**plain, **changes}))
     step = timedelta(days=DAYS) / runs
     special = {runs // 5: "collapse", 2 * runs // 5: "stop", 3 * runs // 5: "kill", 4 * runs // 5: "promote"}
@@ -248,5 +249,7 @@ def _flip(place: Path) -> None:
 
 
 if __name__ == "__main__":
-    made = make(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else LEAST_RUNS)  # noqa: PLR2004
-    print(json.dumps({name: getattr(made, name) for name in ("collapsed", "stopped", "killed", "damaged", "deleted")}))
+    made = make(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else LEAST_RUNS)
+    sys.stdout.write(
+        json.dumps({name: getattr(made, name) for name in ("collapsed", "stopped", "killed", "damaged", "deleted")})
+    )

@@ -6,15 +6,18 @@ import json
 import os
 import re
 import shutil
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
 from prometheus.cli import main as cli
 from prometheus.v10.base.errors import ExitCode
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.evidence.catalog import RunPlace
 from prometheus.v10.report.site import site_build
+from prometheus.v10.report.site.deaths_by_time import by_time
 from prometheus.v10.report.site.run_lines import RunLine, run_line
 from prometheus.v10.report.site.site_place import SYSTEM_SITE, site_place
 from tests.pages.test_run_pages import text_of, well_formed
@@ -86,7 +89,7 @@ def test_a_flipped_byte_is_named_on_three_pages(root: Path, capsys):
     place.write_bytes(bytes(data))
     build(root, capsys=capsys)
     index = text_of((root / "site" / "index.html").read_bytes())
-    assert f"1 runs do not verify: {run.name}" in index
+    assert f"Runs that do not verify: {run.name}." in index
     assert run.name in text_of((root / "site" / "evidence.html").read_bytes()).partition("Begun and not sealed")[0]
     assert "verify: FAIL" in text_of((root / "site" / "runs" / f"{run.name}.html").read_bytes())
 
@@ -110,6 +113,39 @@ def test_a_build_makes_some_pages_and_the_next_ones_the_rest(root: Path, capsys)
     assert second["waiting"] == 1
     assert build(root, capsys=capsys)["waiting"] == 0
     assert build(root, capsys=capsys)["unchanged"] is True
+
+
+def test_what_waits_for_its_verification_is_counted(root: Path, capsys):
+    build(root, "--runs", "1", capsys=capsys)
+    assert "Not verified here yet: 2;" in text_of((root / "site" / "evidence.html").read_bytes())
+    assert "runs verified here 1 of 3" in text_of((root / "site" / "index.html").read_bytes())
+    build(root, capsys=capsys)
+    assert "Not verified" not in text_of((root / "site" / "evidence.html").read_bytes())
+    assert "runs verified here 3 of 3" in text_of((root / "site" / "index.html").read_bytes())
+
+
+def lines_of(days: int) -> list[RunLine]:
+    """A run a day, with as many deaths as its number, and a promoted one that repeats them."""
+    made = []
+    for n in range(days):
+        day = date(2026, 1, 1) + timedelta(days=n)
+        plain = RunLine(
+            run_id=f"HF_{day:%Y%m%d}T000000Z_0123456_0000", instance="HF", stage="stage1", status="completed",
+            started=f"{day}T00:00:00.000000Z", experiments=1, collapses=0, deaths=n, alive=1.0, roi=0.0,
+            deaths_by_reason={"quarterly_review": n, "liquidation": 1},
+        )  # fmt: skip
+        made += [plain, evolve(plain, run_id=plain.run_id.replace("HF", "PROMOTE"))]
+    return [*made, evolve(made[0], deaths_by_reason=None), evolve(made[0], started="–")]
+
+
+@pytest.mark.parametrize(
+    ("days", "first", "deaths", "spans"),
+    [(3, "2026-01-01", 0, 3), (16, "2026-01-01", 0, 16), (17, "2026-W01", 6, 3), (200, "2026-01", 465, 7)],
+)
+def test_deaths_are_counted_by_days_weeks_or_months_and_no_life_twice(days, first, deaths, spans):
+    found = by_time(lines_of(days))
+    assert (found[0][0], found[0][1]["quarterly_review"], len(found)) == (first, deaths, spans)
+    assert sum(dead["liquidation"] for _, dead in found) == days
 
 
 def test_a_run_that_is_gone_takes_its_page_along(root: Path, capsys):

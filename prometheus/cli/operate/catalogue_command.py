@@ -29,6 +29,8 @@ REASONS = {"quarterly_review": "review", "capital_depleted": "depleted", "liquid
 """Reasons of death as a person reads them; data keep their own words."""
 SHORT = 12
 """Digits of a hash in text."""
+SOURCES = ("promoted from", "snapshot judged", "founded on")
+"""What is shown of a run only where it has it."""
 LEADING = ("run_id", "instance", "status", "started")
 
 
@@ -47,8 +49,8 @@ def listed(layout: Layout, asked: Asked, columns: Sequence[str]) -> Report:
         rows: list[list[object]] = [[row[name] for name in names] for row in found.rows]
         return Report(data, [table("runs", names, rows), *said])
     rows = [
-        [row["run_id"], row["instance"], row["status"], _second(row["started"]), row["experiments"],
-         percent(row["roi_median"]), row["alive_median"], row["deaths"], row["collapses"]]
+        [row["run_id"], row["instance"], "deleted" if row["deleted"] else row["status"], _second(row["started"]),
+         row["experiments"], percent(row["roi_median"]), row["alive_median"], row["deaths"], row["collapses"]]
         for row in found.rows
     ]  # fmt: skip
     broken = [f"{row['run_id']}: {row['problem']}" for row in found.rows if row["problem"]]
@@ -100,7 +102,8 @@ def shown(layout: Layout, run: RunPlace) -> Report:
         "config_hash": manifest.get("config_hash"),
         "path": str(run.path),
     }
-    parts: list[RenderableType] = [str(data["sentence"]), facts("run", head)]
+    seen = {name: value for name, value in head.items() if value is not None or name not in SOURCES}
+    parts: list[RenderableType] = [str(data["sentence"]), facts("run", seen)]
     if deaths:
         total = sum(deaths.values())
         share = [
@@ -128,6 +131,7 @@ def _head(run: RunPlace, manifest: Mapping[str, Any], *, sealed: bool) -> dict[s
         "instance": manifest.get("instance"),
         "stage": manifest.get("stage"),
         "arm": manifest.get("arm"),
+        **_source(manifest),
         "started": manifest.get("start_time"),
         "seconds": manifest.get("duration_seconds"),
         "bars": f"{market.get('symbol')} {market.get('timeframe')}, {market.get('source')}",
@@ -144,6 +148,13 @@ def _head(run: RunPlace, manifest: Mapping[str, Any], *, sealed: bool) -> dict[s
         "config": str(manifest.get("config_hash"))[:SHORT],
         "image": (manifest.get("image_digest") or "none: not started from an image").removeprefix("sha256:")[:40],
     }
+
+
+def _source(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Where its lives or founders come from, where that is another run or a snapshot."""
+    promoted, judged, founding = (manifest.get(name) or {} for name in ("promotion", "stage2", "founding"))
+    source = f"{promoted.get('from_run_id')}, experiment {promoted.get('experiment')}" if promoted else None
+    return dict(zip(SOURCES, (source, judged.get("id"), founding.get("snapshot")), strict=True))
 
 
 def _deaths(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
@@ -219,7 +230,8 @@ def compared(first: RunPlace, second: RunPlace) -> Report:
 
 app = group("Runs: list and find them, look at one, compare two.")
 LIST_EXAMPLES = examples(
-    "runs list", "runs list --since 2026-03 --until 2026-03", "runs list --status interrupted --since 7d", "runs list --market BTC --sort roi_median --limit 10",
+    "runs list", "runs list --since 2026-03 --until 2026-03", "runs list --status interrupted --since 7d",
+    "runs list --market BTC --sort roi_median --limit 10",
     "runs list --where 'collapses>0' --column config_hash --csv",
 )  # fmt: skip
 

@@ -137,7 +137,8 @@ def _past(own: Sequence[RunLine], one: Mapping[str, Any]) -> list[Part]:
     parts: list[Part] = []
     if returns:
         middle = sorted(returns)[len(returns) // 2]
-        parts += [(f"  median return of {len(returns)} runs {percent(middle)}", ""), (spark(returns), "cyan")]
+        runs = "1 run" if len(returns) == 1 else f"{len(returns)} runs"
+        parts += [(f"  median return of {runs} {percent(middle)}", ""), (spark(returns), "cyan")]
     if isinstance(curve, dict):
         count = curve.get("count") or 0
         parts.append((f"{'' if parts else '  '}collapses {number(count)}", BAD if count else GOOD))

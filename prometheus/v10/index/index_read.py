@@ -395,4 +395,5 @@ def record_of_row(values: Sequence[Any]) -> Record:
 
 
 def pool_as_of(said: Mapping[str, str]) -> str:
+    """Up to which record of its pool an index speaks."""
     return f"as of {int(said.get('n', '0')):,} records of the pool"

@@ -9,12 +9,14 @@ from prometheus.v10.report.pages.drawing import Plot
 from prometheus.v10.report.pages.figures_made import Cell, Figure, Grid, Page, Section, Tile
 from prometheus.v10.report.pages.phrases import Phrases
 from prometheus.v10.report.pages.scales import bytes_text, number, percent, percents, scale
+from prometheus.v10.report.site.deaths_by_time import deaths_section
 from prometheus.v10.report.site.run_lines import RunLine, cells_of, columns_of, site_menu
 
 TONES = {"PASS": "good", "FAIL": "bad", "ERROR": "warn"}
 Words = Mapping[str, str]
 """What `verify` said of a run when its page was made, by run id."""
 MOST_SHOWN = 200
+MOST_NAMED = 3
 
 
 def run_grid(lines: Sequence[RunLine], words: Words, folder: str, _: Phrases) -> Grid:
@@ -33,31 +35,33 @@ def run_grid(lines: Sequence[RunLine], words: Words, folder: str, _: Phrases) ->
     return Grid(columns=columns_of(_), rows=rows, left=frozenset([0, 1, 2, 3, 4]))
 
 
-def index_page(status: Mapping[str, Any], lines: Sequence[RunLine], words: Words, as_of: str, _: Phrases) -> Page:
+def index_page(status: Mapping[str, Any], every: Sequence[RunLine], words: Words, as_of: str, _: Phrases) -> Page:
     """The first page.
 
     Args:
         status: what ``status --json`` says of the installation.
-        lines: its newest runs, the newest first.
+        every: its runs, the newest first; the newest `MOST_SHOWN` are listed.
         words: what `verify` said of them.
         as_of: the ledger's entry that the site was built at.
         _: the page's language.
     """
+    lines = every[:MOST_SHOWN]
     instances = [one for one in status.get("instances", []) if isinstance(one, dict)]
     parts = [
         Section(name="instances", title=_("Instances"), grids=[_instances(instances, _)] if instances else [],
                 empty="" if instances else _("No instance has run here yet.")),
         Section(name="returns", title=_("Returns of the last runs"), figures=_returns(lines, _),
                 empty="" if any(line.roi is not None for line in lines) else _("No run has ended yet.")),
+        deaths_section(every, _),
         Section(name="runs", title=_("The last runs"),
-                grids=[run_grid(lines[:MOST_SHOWN], words, "runs/", _)] if lines else [],
+                grids=[run_grid(lines, words, "runs/", _)] if lines else [],
                 empty="" if lines else _("No run has ended yet.")),
     ]  # fmt: skip
     return Page(
         title=_("What lives here"),
         kicker=_("Site"),
-        verdict=_verdict(status, instances, lines, words, _),
-        tiles=_tiles(status, lines, words, _),
+        verdict=_verdict(status, instances, every, words, _),
+        tiles=_tiles(status, every, words, _),
         sections=parts,
         made_from=[as_of],
         home="index.html",
@@ -66,9 +70,10 @@ def index_page(status: Mapping[str, Any], lines: Sequence[RunLine], words: Words
 
 
 def _verdict(
-    status: Mapping[str, Any], instances: Sequence[Mapping[str, Any]], lines: Sequence[RunLine], words: Words,
+    status: Mapping[str, Any], instances: Sequence[Mapping[str, Any]], every: Sequence[RunLine], words: Words,
     _: Phrases,
 ) -> list[str]:  # fmt: skip
+    lines = every[:MOST_SHOWN]
     working = [str(one.get("instance")) for one in instances if one.get("working") is True]
     said = []
     if status.get("stop", {}).get("pulled"):
@@ -79,9 +84,10 @@ def _verdict(
         said.append(_("No instance has run here yet."))
     else:
         said.append(_("Nothing is at work."))
-    bad = [line.run_id for line in lines if words.get(line.run_id) == "FAIL"]
+    bad = [line.run_id for line in every if words.get(line.run_id) == "FAIL"]
     if bad:
-        said.insert(0, _("{count} runs do not verify: {names}.", count=len(bad), names=", ".join(bad[:3])))
+        more = [_("and {count} more", count=len(bad) - MOST_NAMED)] if len(bad) > MOST_NAMED else []
+        said.insert(0, _("Runs that do not verify: {names}.", names=", ".join([*bad[:MOST_NAMED], *more])))
     lost = [line for line in lines if line.status in {"failed", "cut off", "unreadable"}]
     if lost:
         said.append(
@@ -105,8 +111,9 @@ def _tiles(status: Mapping[str, Any], lines: Sequence[RunLine], words: Words, _:
     used, budget, a_day = disk.get("used_bytes"), disk.get("budget_bytes"), disk.get("written_a_day")
     passed = None if not isinstance(audit, dict) else audit.get("passed")
     return [
-        Tile(words=_("runs verified here"), value=number(len(checked) - failed),
-             beside=_("{count} do not pass", count=failed), tone="bad" if failed else "good"),
+        Tile(words=_("runs verified here"), value=_("{count} of {all}", count=number(len(checked)),
+             all=number(len(lines))), beside=_("{count} do not pass", count=failed), tone="bad" if failed else
+             "good" if len(checked) == len(lines) else "warn"),
         Tile(words=_("last audit"), value="–" if passed is None else _("passed") if passed else _("FAILED"),
              beside="" if passed is None or not isinstance(audit, dict) else str(audit.get("ended_at"))[:16],
              tone="" if passed is None else "good" if passed else "bad"),

@@ -60,7 +60,7 @@ def gates_page(layout: Layout, as_of: str, _: Phrases) -> Page:
     columns = (_("gate"), _("verdict"), _("state"), _("market"), _("experiments"), _("reasons"))
     grid = [Grid(columns=columns, rows=rows, left=frozenset([0, 1, 2, 3, 5]))] if rows else []
     parts = [Section(name="gates", title=_("Gates"), grids=grid, empty="" if rows else _("No gate is on record."))]
-    said = _("{count} gates.", count=len(rows)) if rows else _("No gate is on record.")
+    said = _("Gates on record: {count}.", count=len(rows)) if rows else _("No gate is on record.")
     return Page(title=_("Gates"), kicker=_("Gates"), verdict=[said], sections=[*parts, *pages], made_from=[as_of],
                 home="index.html", menu=site_menu(_))  # fmt: skip
 
@@ -89,7 +89,7 @@ def markets_page(layout: Layout, as_of: str, _: Phrases) -> Page:
     grids = [Grid(columns=columns, rows=rows, left=frozenset([0, 1, 4, 5, 6]))] if rows else []
     none = _("No market was imported; runs use the synthetic one.")
     head = Section(name="markets", title=_("Markets"), grids=grids, empty="" if rows else none)
-    said = _("{count} markets.", count=len(rows)) if rows else none
+    said = _("Markets on record: {count}.", count=len(rows)) if rows else none
     return Page(title=_("Markets"), kicker=_("Markets"), verdict=[said], sections=[head, *parts], made_from=[as_of],
                 home="index.html", menu=site_menu(_))  # fmt: skip
 
@@ -98,6 +98,8 @@ def _plain(value: object) -> str:
     if isinstance(value, list):
         named = (one.get("file", one) if isinstance(one, dict) else one for one in value)
         return "; ".join(map(str, named)) or "–"
+    if isinstance(value, dict):
+        return "; ".join(f"{name}: {one}" for name, one in sorted(value.items())) or "–"
     return "–" if value is None else str(value)
 
 
@@ -117,6 +119,8 @@ def evidence_page(
         if bad
         else _("All {count} runs that were verified here pass.", count=checked)
     )
+    waiting = len(lines) - checked
+    rest = [_("Not verified here yet: {count}; each build verifies some.", count=number(waiting))] if waiting else []
     passed = audit.get("passed") if isinstance(audit, dict) else None
     tiles = [
         Tile(words=_("entries of the ledger"), value=number(view.entries)),
@@ -148,7 +152,7 @@ def evidence_page(
         Section(name="prove", title=_("Prove it"), code=f"prometheus-quant audit --root {layout.lib}",
                 lead=_("The audit reads every sealed run, the pools and the ledger again.")),
     ]  # fmt: skip
-    return Page(title=_("Evidence"), kicker=_("Evidence"), verdict=[verdict], tiles=tiles, sections=parts,
+    return Page(title=_("Evidence"), kicker=_("Evidence"), verdict=[verdict, *rest], tiles=tiles, sections=parts,
                 made_from=[as_of], home="index.html", menu=site_menu(_))  # fmt: skip
 
 
@@ -160,12 +164,17 @@ def _list(name: str, values: Sequence[object]) -> list[Grid]:
 def _snapshots(view: LedgerView, _: Phrases) -> Section:
     pairs = list(zip(view.snapshots_at, view.snapshots, strict=False))[-MOST_LISTED:]
     rows = [
-        (str(one.get("id")), str(one.get("stage", "–")), number(_whole(one.get("count"))), when[:19].replace("T", " "))
+        (str(one.get("id")), _stage_of(one), number(_whole(one.get("count"))), when[:19].replace("T", " "))
         for when, one in reversed(pairs)
     ]
     columns = (_("snapshot"), _("stage"), _("records"), _("taken, UTC"))
     grids = [Grid(columns=columns, rows=rows, left=frozenset([0, 1, 3]))] if rows else []
     return Section(name="snapshots", title=_("Snapshots"), grids=grids, empty="" if rows else _("None was taken."))
+
+
+def _stage_of(snapshot: Mapping[str, Any]) -> str:
+    """The stage of whose pool a snapshot is, which its pool's path tells."""
+    return Path(str(snapshot.get("pool_path", ""))).parent.name or "–"
 
 
 def _deleted(view: LedgerView, _: Phrases) -> Section:

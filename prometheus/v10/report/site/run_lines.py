@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -22,6 +23,7 @@ class RunLine:
     Attributes:
         status: completed, interrupted, failed, running, cut off, or unreadable.
         alive: median over its experiments at their end; ``roi`` likewise, a fraction.
+        deaths_by_reason: over all experiments; None where there is no summary.
     """
 
     run_id: str
@@ -34,6 +36,7 @@ class RunLine:
     deaths: int | None
     alive: float | None
     roi: float | None
+    deaths_by_reason: dict[str, int] | None = None
 
 
 def run_lines(layout: Layout, most: int) -> Iterator[RunLine]:
@@ -54,7 +57,7 @@ def run_line(place: RunPlace) -> RunLine:
         status = "cut off" if was_cut_off(place.path) else _text(manifest, "status")
     except PrometheusError:
         manifest, summary, status = {}, {}, "unreadable"
-    counts = _table(manifest, "counts")
+    counts = _table({} if status in {"running", "cut off"} else manifest, "counts")
     figures = _table(summary, "summary_stats")
     return RunLine(
         run_id=place.run_id,
@@ -67,18 +70,34 @@ def run_line(place: RunPlace) -> RunLine:
         deaths=_whole(counts, "deaths"),
         alive=_real(_table(figures, "alive_agents"), "median"),
         roi=_real(_table(figures, "system_roi"), "median"),
+        deaths_by_reason=_deaths(summary),
     )
+
+
+def _deaths(summary: Mapping[str, Any]) -> dict[str, int] | None:
+    rows, found = summary.get("all_stats"), Counter[str]()
+    if not isinstance(rows, list):
+        return None
+    for row in rows:
+        reasons = _table(row, "deaths_by_reason") if isinstance(row, dict) else {}
+        found.update({name: count for name, count in reasons.items() if type(count) is int})
+    return dict(sorted(found.items()))
 
 
 def line_again(said: Mapping[str, Any]) -> RunLine | None:
     """A line from its plain values; None where they are none."""
     texts = ("run_id", "instance", "stage", "status", "started")
     counts, reals = ("experiments", "collapses", "deaths"), ("alive", "roi")
-    if set(said) != {*texts, *counts, *reals} or not all(isinstance(said[name], str) for name in texts):
+    deaths = said.get("deaths_by_reason")
+    if set(said) != {*texts, *counts, *reals, "deaths_by_reason"} or not all(
+        isinstance(said[name], str) for name in texts
+    ):
         return None
     if not all(said[name] is None or type(said[name]) is int for name in counts):
         return None
     if not all(said[name] is None or type(said[name]) is float for name in reals):
+        return None
+    if deaths is not None and not (isinstance(deaths, dict) and all(type(one) is int for one in deaths.values())):
         return None
     return RunLine(**said)
 

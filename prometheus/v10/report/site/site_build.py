@@ -42,7 +42,6 @@ from prometheus.v10.report.site.site_place import Known, Made, read_made, write_
 from prometheus.v10.report.site.survival_page import Named, survival_page
 from prometheus.v10.report.strata import read_census
 
-LAST = 200
 FEW = 100
 """Runs up to which every page is built each time."""
 SLOW_SECONDS = 3600.0
@@ -198,7 +197,7 @@ class _Site:
         as_of = words("as of ledger entry {count}, {moment}", count=f"{view.entries:,}", moment=self.moment[:19])
         lines, said = self.lines, self.said
         pages = {
-            "index.html": index_page(status, lines[:LAST], said, as_of, words),
+            "index.html": index_page(status, lines, said, as_of, words),
             "runs/index.html": runs_page(lines, said, as_of, words),
             "gates.html": gates_page(layout, as_of, words),
             "markets.html": markets_page(layout, as_of, words),
