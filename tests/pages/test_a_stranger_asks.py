@@ -172,11 +172,11 @@ def what_killed_them_altogether(look: Looked, house: House) -> None:
 
 
 def which_deaths_were_odd(look: Looked, house: House) -> None:
-    run_id = house.ids[0]
-    lines = (house.layout.runs(Tier.TIER1_HF) / run_id / "interesting_deaths.jsonl").read_text().splitlines()
-    first = json.loads(lines[0])
+    odd = {one: house.layout.runs(Tier.TIER1_HF) / one / "interesting_deaths.jsonl" for one in house.ids}
+    run_id = [one for one, place in odd.items() if place.is_file() and place.read_text()][-1]
+    first = lines_of(odd[run_id])[0]
     has(look.page(f"runs/{run_id}"), first["pattern"], first["detail"])
-    has(look.command("index", "ask", "interesting_deaths", "--limit", "500"), run_id, first["detail"])
+    has(look.command("index", "ask", "interesting_deaths"), run_id, first["detail"])
 
 
 def what_did_the_collapsed_run_die_of(look: Looked, house: House) -> None:
@@ -302,8 +302,8 @@ def what_changed_between_two_releases(look: Looked, house: House) -> None:
 def where_is_the_best_genome_from(look: Looked, house: House) -> None:
     best = max(records(house), key=lambda one: (one["metrics_summary"]["roi_lifetime"], one["n"]))
     source = best["source"]["run_id"]
-    has(look.command("pool", "best", "--limit", "1"), str(best["n"]), source[-4:])
-    has(look.command("genome", "find", best["genome_sha256"][:8]), str(best["n"]), source[-4:])
+    has(look.command("pool", "best", "--limit", "1"), f"{best['n']:,}", source[-4:])
+    has(look.command("genome", "find", best["genome_sha256"][:8]), f"{best['n']:,}", source[-4:])
     has(look.command("genome", "show", str(best["n"])), source, best["genome_sha256"])
     has(look.command("runs", "show", house.promoted), "promoted from HF_")
     has(look.page(f"runs/{house.promoted}"), "promoted from HF_", "proven: the replay is the same")
@@ -331,7 +331,9 @@ def test_a_stranger_is_answered(question: Question, look: Looked, house: House):
 
 
 def test_a_glance_at_the_terminal_says_what_is_wrong(look: Looked, house: House):
-    """One look of ``watch``: that runs were lost, that collapses are on record, and how full the disk is."""
+    """One look of ``watch``: the switch, collapses on record, how full the disk is, and the last run."""
     text = look.command("watch", "--once")
-    has(text, "switch not pulled", f"of the last {min(200, len(house.ids) + 1)} runs lost", "disk")
+    curve = lines_of(house.layout.state / "HF" / "collapse_intervals.jsonl")
+    count = sum(one["type"] == "collapse" for one in curve)
+    has(text, "switch not pulled", f"collapses {count}", "disk", f"{house.ids[-1]} completed")
     assert max(map(len, text.splitlines())) <= WIDTH

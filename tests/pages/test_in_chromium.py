@@ -14,6 +14,7 @@ import pytest
 from prometheus.cli import main as cli
 from prometheus.cli.research.views.page_command import page_of
 from prometheus.v10.base.errors import ExitCode
+from prometheus.v10.report.pages.diff_page import diff_bytes
 from prometheus.v10.report.pages.phrases import Language
 
 if TYPE_CHECKING:
@@ -170,6 +171,19 @@ def test_a_site_is_readable_everywhere(browser, shots, kinds, tmp_path, name):
                     shot = f"site_{language}_{page.parent.name}_{page.stem}_{scheme}_{size}.png"
                     look.page.screenshot(path=shots / shot, full_page=True)
                 look.page.close()
+
+
+@pytest.mark.parametrize("pair", [("plain", "collapse"), ("walk", "stage 2"), ("cut off", "plain")], ids=" ".join)
+def test_a_page_of_two_runs_is_readable_everywhere(browser, shots, kinds, tmp_path, pair):
+    for language in Language if pair == ("plain", "collapse") else [Language.ENGLISH]:
+        place = tmp_path / f"two_{'_'.join(pair).replace(' ', '_')}_{language}.html"
+        place.write_bytes(diff_bytes(kinds[pair[0]], kinds[pair[1]], language, "0"))
+        for scheme, size in EVERY if language is Language.ENGLISH else OTHERS:
+            look = opened(browser, place, scheme, WIDTHS[size])
+            look.page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+            look.hold()
+            look.page.screenshot(path=shots / f"{place.stem}_{scheme}_{size}.png", full_page=True)
+            look.page.close()
 
 
 def test_a_page_prints(browser, shots, kinds, tmp_path):

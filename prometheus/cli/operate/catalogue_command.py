@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import RenderableType
 
+from prometheus import __version__
 from prometheus.cli.names_of import existing, run_of
-from prometheus.cli.operate.run_differences import differences, figures_of_both
 from prometheus.cli.options import DEFAULT_ROOT, RUN_HELP, AsCsv, AsJson, Root, examples, group
 from prometheus.cli.report import Report, facts, table
 from prometheus.v10.base.clock import SystemClock
@@ -21,6 +22,7 @@ from prometheus.v10.index.index_read import Asked, Wanted, find_runs, known_name
 from prometheus.v10.index.index_rows import counts_of
 from prometheus.v10.index.index_tables import RUNS
 from prometheus.v10.ops.storage.sizes import sized
+from prometheus.v10.report.run_differences import differences, figures_of_both, kinds_of
 
 COLUMNS = ("run", "instance", "status", "started", "experiments", "ROI", "alive", "deaths", "collapses")
 OPTIONAL = ("experiments", "started", "instance")
@@ -29,6 +31,7 @@ REASONS = {"quarterly_review": "review", "capital_depleted": "depleted", "liquid
 """Reasons of death as a person reads them; data keep their own words."""
 SHORT = 12
 """Digits of a hash in text."""
+HASH_LEAST = 40
 SOURCES = ("promoted from", "snapshot judged", "founded on")
 """What is shown of a run only where it has it."""
 LEADING = ("run_id", "instance", "status", "started")
@@ -195,14 +198,18 @@ def _sentence(rows: Sequence[Mapping[str, Any]], stats: Mapping[str, Any], manif
 
 def compared(first: RunPlace, second: RunPlace) -> Report:
     """What differs between two runs: what was asked for, then what came out; errors as `manifest_of`."""
-    manifests = []
+    manifests, rows = [], []
     for run in (first, second):
         found = manifest_of(run.path)
         if found is None:
             raise EvidenceError(f"{run.path} has no manifest", hint=f"prometheus-quant verify {run.path}")
         manifests.append(found)
+        rows.append((artifact_of(run.path, Artifact.SUMMARY) or {}).get("all_stats") or [])
     asked = differences(*manifests)
-    figures, why = figures_of_both(first.path, second.path)
+    compared, why = figures_of_both(*rows)
+    figures = [
+        (one.name, _short(one.first["median"]), _short(one.second["median"]), round(one.delta, 3)) for one in compared
+    ]
     names = (f"first: {first.run_id[-4:]}", f"second: {second.run_id[-4:]}")
     data = {
         "first": first.run_id,
@@ -215,15 +222,29 @@ def compared(first: RunPlace, second: RunPlace) -> Report:
         "figures_null_reason": why,
     }
     parts: list[RenderableType] = [facts("", {"first": first.run_id, "second": second.run_id})]
-    kinds = list(dict.fromkeys(what for what, *_ in asked))
+    kinds = kinds_of(asked)
     parts.append(f"different {', '.join(kinds)}" if kinds else "identical in config, core, image and bars")
+    if "bars" in kinds and compared:
+        parts.append("warning: they ran on different bars, so that their figures say little of each other")
     if asked:
-        parts.append(table("what differs", ("what", "key", *names), asked))
+        rows_shown = [(what, key, _seen(one), _seen(other)) for what, key, one, other in asked]
+        parts.append(table("what differs", ("what", "key", *names), rows_shown))
     if figures:
         parts.append(table("medians over experiments", ("figure", *names, "Cliff's delta"), figures))
     else:
         parts.append(f"no figures: {why}")
     return Report(data, parts)
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.6g}")
+
+
+def _seen(value: str) -> str:
+    """A value as the table has it; of a hash the first digits, the data have it whole."""
+    digits = value.removeprefix("sha256:")
+    is_hash = len(digits) >= HASH_LEAST and set(digits) <= set("0123456789abcdef")
+    return digits[:SHORT] if is_hash else value
 
 
 # ---- on the command line ---------------------------------------------------------------------------------------------
@@ -300,12 +321,32 @@ def show_command(
     return shown(layout, run_of(run, layout)).asked(as_json=as_json)
 
 
-@app.command("diff", epilog=examples("runs diff latest~1 latest", "runs diff 94a9 6d56 --json"))
+def diff_file(first: RunPlace, second: RunPlace, page: Path, lang: str, *, check: bool) -> Report:
+    """Write the page of two runs, or compare it with the one that lies there; errors as `page_report`."""
+    from prometheus.cli.operate.page_files import language_of, page_report  # noqa: PLC0415  (an extra's)
+    from prometheus.v10.report.pages.diff_page import diff_bytes  # noqa: PLC0415
+
+    language = language_of(lang)
+    of = {**compared(first, second).data, "language": language.value}
+    return page_report(page, lambda: diff_bytes(first.path, second.path, language, __version__), of, check=check)
+
+
+DIFF_EXAMPLES = examples(
+    "runs diff latest~1 latest", "runs diff 94a9 6d56 --json", "runs diff HF/latest~1 HF/latest --html diff.html"
+)
+
+
+@app.command("diff", epilog=DIFF_EXAMPLES)
 def diff_command(
     first: Annotated[str, typer.Argument(metavar="RUN", help=RUN_HELP)],
     second: Annotated[str, typer.Argument(metavar="OTHER", help="Run to compare it with.")],
     *,
     root: Root = DEFAULT_ROOT,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write a self-contained page into this new file.")
+    ] = None,
+    lang: Annotated[str | None, typer.Option(metavar="en|zh", help="Language of the page; en by default.")] = None,
+    check: Annotated[bool, typer.Option("--check", help="Build the page again and compare it with the file.")] = False,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> Report:
@@ -314,4 +355,8 @@ def diff_command(
     one, other = run_of(first, layout), run_of(second, layout)
     if one.path.resolve() == other.path.resolve():
         raise UsageError(f"{first} and {second} are the same run, {one.run_id}", hint="name two runs")
+    if html is None and (check or lang is not None):
+        raise UsageError("--check and --lang are of a page", hint="name it: --html FILE")
+    if html is not None:
+        return diff_file(one, other, html, lang or "en", check=check).asked(as_json=as_json, as_csv=as_csv)
     return compared(one, other).asked(as_json=as_json, as_csv=as_csv)

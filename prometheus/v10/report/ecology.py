@@ -19,11 +19,11 @@ These are audit figures; nothing reads them back into a world (contracts, sectio
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from attrs import frozen
+from attrs import asdict, frozen
 
 from prometheus.v10.base.errors import EvidenceError, UsageError
 from prometheus.v10.base.names import Artifact
@@ -34,6 +34,7 @@ from prometheus.v10.evidence.records.events import DeathReason
 from prometheus.v10.evidence.records.summary import ExperimentStats, MultipleExperimentsSummary, quantiles
 from prometheus.v10.evidence.writing.manifest import Status, read_manifest
 from prometheus.v10.report.cliff import cliffs_delta
+from prometheus.v10.report.experiment_figures import figures_by_name
 from prometheus.v10.report.run_events import event_lines, is_there
 
 Event = dict[str, Any]
@@ -158,7 +159,7 @@ def read_ecology(run: Path) -> Ecology:
             window=f"{manifest.window.name}: {manifest.window.len} bars from {manifest.window.start}",
             experiments=len(rows),
             rules={name: world[name] for name in ("founders", "review_ticks", "death_roi", "breed_roi")},
-            figures=_figures(rows),
+            figures=figures_by_name([asdict(row) for row in rows]),
             periods=tuple(_periods(rows, deaths, births, int(world["review_ticks"]))),
             deaths={reason.value: sum(row.deaths_by_reason[reason.value] for row in rows) for reason in DeathReason},
             collapses=dict(sorted(Counter(str(row.collapse.reason) for row in collapsed).items())),
@@ -175,46 +176,6 @@ def _events(run: Path, artifact: Artifact) -> Iterator[Event]:
             yield strict_loads(line)
     except ValueError as error:
         raise EvidenceError(f"{run / artifact}: {error}", hint="verify the run's directory") from error
-
-
-# ---- one value an experiment -----------------------------------------------------------------------------------------
-
-
-def _net(row: ExperimentStats) -> float:
-    """USDT: what the total has grown by, from the return that the row states."""
-    total = row.capital_triplet.current_total
-    return total - total / (1.0 + row.system_roi)
-
-
-def _costs(row: ExperimentStats) -> float:
-    return row.costs.fees + row.costs.slippage + row.costs.funding
-
-
-FIGURES: dict[str, Callable[[ExperimentStats], float]] = {
-    "never_traded": lambda row: row.zero_trade_share,
-    "system_roi": lambda row: row.system_roi,
-    "max_drawdown": lambda row: row.max_drawdown,
-    "trades_median": lambda row: row.trades_median,
-    "liquidated_share": lambda row: row.liquidated_share,
-    "roi_q05": lambda row: row.roi_quantiles["q05"],
-    "roi_median": lambda row: row.roi_quantiles["median"],
-    "roi_q95": lambda row: row.roi_quantiles["q95"],
-    "deaths": lambda row: float(row.deaths),
-    "births": lambda row: float(row.births),
-    "alive_agents": lambda row: float(row.alive_agents),
-    "lineages_alive": lambda row: float(row.lineages_alive),
-    "gross": lambda row: _net(row) + _costs(row),
-    "fees": lambda row: row.costs.fees,
-    "slippage": lambda row: row.costs.slippage,
-    "funding": lambda row: row.costs.funding,
-    "costs": _costs,
-    "net": _net,
-}
-"""What `Ecology.figures` reads off a row; shares and returns are fractions, money is USDT an experiment."""
-
-
-def _figures(rows: Sequence[ExperimentStats]) -> dict[str, tuple[float, ...]]:
-    return {name: tuple(read(row) for row in rows) for name, read in FIGURES.items()}
 
 
 # ---- reviews ---------------------------------------------------------------------------------------------------------

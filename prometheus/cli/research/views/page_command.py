@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from prometheus import __version__
+from prometheus.cli.operate.page_files import language_of, page_report
 from prometheus.cli.report import Report
-from prometheus.v10.base.errors import ExitCode, UsageError
-from prometheus.v10.base.outputs import new_output, refuse_output
+from prometheus.v10.base.errors import UsageError
 from prometheus.v10.report.pages.phrases import Language, Phrases
 from prometheus.v10.report.pages.run_page import run_page
 from prometheus.v10.report.pages.run_read import read_run
@@ -38,37 +37,7 @@ def page_options(runs: Sequence[Path], page: Path, lang: str, svg: Path | None) 
     return runs[0], page, language_of(lang)
 
 
-def language_of(lang: str) -> Language:
-    """A language by its name.
-
-    Raises:
-        UsageError: when there is no such one.
-    """
-    if lang not in set(Language):
-        raise UsageError(f"--lang {lang}: there are {' and '.join(Language)}")
-    return Language(lang)
-
-
 def report_page(run: Path, page: Path, language: Language, *, check: bool) -> Report:
-    """Write the page of a run, or compare it with the one that lies there.
-
-    Raises:
-        UsageError: when the page exists, would lie in something sealed, or is to be compared and is not there.
-        HostError: when it cannot be written.
-    """
-    if check:
-        if not page.is_file():
-            raise UsageError(f"there is no page at {page}", hint="make it first: leave --check out")
-        return _compared(page, page_of(run, language))
-    refuse_output(page)
-    data = page_of(run, language)
-    new_output(page, data)
-    found: dict[str, Any] = {"run": run.name, "page": str(page), "bytes": len(data), "language": language.value}
-    return Report(found, [f"page: {page} ({len(data):,} bytes)"])
-
-
-def _compared(page: Path, data: bytes) -> Report:
-    same = page.read_bytes() == data
-    said = "is what this version makes of the run now" if same else "is not what this version makes of the run now"
-    code = ExitCode.DONE if same else ExitCode.VERIFY_FAILED
-    return Report({"page": str(page), "same": same}, [f"{page} {said}"], code)
+    """Write the page of a run, or compare it with the one that lies there; errors as `page_report` and `page_of`."""
+    of = {"run": run.name, "language": language.value}
+    return page_report(page, lambda: page_of(run, language), of, check=check)

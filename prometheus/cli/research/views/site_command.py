@@ -10,9 +10,10 @@ import typer
 
 from prometheus import __version__
 from prometheus.cli.names_of import run_of
+from prometheus.cli.operate.page_files import language_of
 from prometheus.cli.options import DEFAULT_ROOT, RUN_HELP, AsJson, Root, examples, group
 from prometheus.cli.report import Report
-from prometheus.cli.research.views.page_command import language_of, report_page
+from prometheus.cli.research.views.page_command import report_page
 from prometheus.v10.base.clock import SystemClock
 from prometheus.v10.base.errors import UsageError
 from prometheus.v10.base.outputs import refuse_sealed_place

@@ -15,6 +15,13 @@ MOST_NULLS = 40
 
 def made_section(run: RunRead, _: Phrases) -> Section:
     """Bars, window, code, host, and where it came from."""
+    both = frozenset([0, 1])
+    grid = Grid(columns=(_("what"), _("value")), rows=made_rows(run, _), left=both)
+    return Section(name="made", title=_("How it was made"), grids=[grid])
+
+
+def made_rows(run: RunRead, _: Phrases) -> list[tuple[str, str]]:
+    """How a run was made, name by name."""
     manifest, market, window = run.manifest, run.table("market"), run.table("window")
     seeds = manifest.get("seeds")
     first = f"{seeds[0]} – {seeds[-1]}" if isinstance(seeds, list) and seeds else None
@@ -40,11 +47,7 @@ def made_section(run: RunRead, _: Phrases) -> Section:
         *_promotion(run, _),
         *_end(run, _),
     ]
-    rows = [(words, "–" if value is None else str(value)) for words, value in pairs]
-    both = frozenset([0, 1])
-    return Section(
-        name="made", title=_("How it was made"), grids=[Grid(columns=(_("what"), _("value")), rows=rows, left=both)]
-    )
+    return [(words, "–" if value is None else str(value)) for words, value in pairs]
 
 
 def _ticks(value: object, _: Phrases) -> str | None:

@@ -1,20 +1,25 @@
-"""What makes two runs different: what was asked of them, in the order in which it matters, then what came out."""
+"""What makes two runs different: what was asked of them, in the order in which it matters, then what came out.
+
+Standard library only: an installed host compares runs with its own Python.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
-from prometheus.v10.base.errors import PrometheusError
+from prometheus.v10.evidence.records.figures import quantiles
+from prometheus.v10.report.cliff import cliffs_delta
+from prometheus.v10.report.experiment_figures import Row, figures_by_name
 
 Difference = tuple[str, str, str, str]
 """What it concerns, the key, and both values as text."""
-Figure = tuple[str, float, float, float]
+FIRST = ("config", "core", "image", "bars")
+"""What must be the same where figures are compared for anything else."""
 ABSENT = "-"
 LONGEST = 60
-"""Characters of a value in the table; the data have it whole."""
+"""Characters of a value that are shown."""
 PLACES = (
     ("core", ("core_hash",)),
     ("image", ("image_digest",)),
@@ -45,30 +50,40 @@ def differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[Dif
     return found
 
 
-def figures_of_both(first: Path, second: Path) -> tuple[list[Figure], str | None]:
-    """Medians of both runs and Cliff's delta, figure by figure; none, and why, where one has no summary.
+def kinds_of(found: Sequence[Difference]) -> list[str]:
+    """What differs, each once, in the order in which it matters: `FIRST` before the rest."""
+    kinds = list(dict.fromkeys(what for what, *_ in found))
+    return [*(one for one in FIRST if one in kinds), *(one for one in kinds if one not in FIRST)]
 
-    They need numpy, which an installed host does not have: there the image compares figures (``report``).
+
+class Compared(NamedTuple):
+    """A figure of two runs: quantiles over their experiments (`quantiles`), and Cliff's delta of the first."""
+
+    name: str
+    first: Mapping[str, float]
+    second: Mapping[str, float]
+    delta: float
+
+
+def figures_of_both(first: Sequence[Row], second: Sequence[Row]) -> tuple[list[Compared], str | None]:
+    """Both runs figure by figure; none, and why, where one has no whole summary.
+
+    Args:
+        first: plain rows of a run's summary, one an experiment.
+        second: those of the other one.
     """
+    if not first or not second:
+        which = "neither run has a" if not first and not second else f"the {'second' if first else 'first'} run has no"
+        return [], f"{which} summary of an experiment"
     try:
-        from prometheus.v10.evidence.records.summary import quantiles  # noqa: PLC0415
-        from prometheus.v10.report.ecology import compare, read_ecology  # noqa: PLC0415
-    except ImportError:
-        return [], "they need numpy; prometheus-quant report compares them"
-    try:
-        one, other = read_ecology(first), read_ecology(second)
-        deltas = compare(one, other)
-    except PrometheusError as error:
-        return [], error.message
-    rows: list[Figure] = []
-    for name in one.figures:
-        first_median, second_median = (quantiles(run.figures[name])["median"] for run in (one, other))
-        rows.append((name, _short(first_median), _short(second_median), round(deltas[name], 3)))
-    return rows, None
-
-
-def _short(value: float) -> float:
-    return float(f"{value:.6g}")
+        one, other = figures_by_name(first), figures_by_name(second)
+        compared = [
+            Compared(name, quantiles(values), quantiles(other[name]), cliffs_delta(values, other[name]))
+            for name, values in one.items()
+        ]
+    except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
+        return [], f"a summary is not what it should be: {error!r}"
+    return compared, None
 
 
 def _of_trees(first: Any, second: Any) -> Iterator[tuple[str, str, str]]:
