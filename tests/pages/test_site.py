@@ -22,7 +22,16 @@ from prometheus.v10.report.site.run_lines import RunLine, run_line
 from prometheus.v10.report.site.site_place import SYSTEM_SITE, site_place
 from tests.pages.test_run_pages import text_of, well_formed
 
-PAGES = ("index.html", "kpi.html", "progress.html", "runs/index.html", "gates.html", "markets.html", "evidence.html")
+PAGES = (
+    "index.html",
+    "kpi.html",
+    "progress.html",
+    "runs/index.html",
+    "exchange.html",
+    "gates.html",
+    "markets.html",
+    "evidence.html",
+)
 
 
 def build(root: Path, *words: str, capsys: pytest.CaptureFixture[str]) -> dict[str, object]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from prometheus.v10.evidence.records.figures import quantiles
 from prometheus.v10.report.pages.deaths_seen import buried, periods, sides, survival
+from prometheus.v10.report.pages.exchange_sections import exchange_sections, state_cell
 from prometheus.v10.report.pages.figures_made import Figure, Grid, Page, Section, Tile
 from prometheus.v10.report.pages.over_time import (
     alive_fan,
@@ -45,6 +46,7 @@ def run_page(run: RunRead, verified: Verified, _: Phrases, *, home: str = "", ve
     """
     ticks = grid(run)
     parts = [
+        *([] if run.exchange is None else exchange_sections(run.exchange, _)),
         _population(run, ticks, _),
         _deaths(run, ticks, _),
         _money(run, _),
@@ -98,6 +100,11 @@ def _chips(run: RunRead, verified: Verified, _: Phrases) -> list[tuple[str, str]
     chips = [status_words(run, _), (_("verify: {word}", word=verified.word), tone), (tier, "")]
     if run.manifest.get("stage") == "stage2":
         chips.append((_("stage 2"), ""))
+    if run.exchange is not None:
+        state = state_cell(run.exchange.said("ended", "trading_state"))
+        chips.append(
+            (_("exchange, {site}: {state}", site=str(run.exchange.table.get("site")), state=state.text), state.tone)
+        )
     era = run.table("era").get("number")
     if type(era) is int:
         chips.append((_("era {number}", number=era), ""))

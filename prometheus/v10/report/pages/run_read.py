@@ -19,6 +19,7 @@ from prometheus.v10.base.names import Artifact
 from prometheus.v10.base.reading import SMALL, read_if_there
 from prometheus.v10.evidence.catalog import artifact_of
 from prometheus.v10.evidence.records.canonical import strict_loads
+from prometheus.v10.report.pages.exchange_read import ExchangeRead, read_exchange
 from prometheus.v10.report.run_events import event_lines
 
 Plain = dict[str, Any]
@@ -99,6 +100,7 @@ class RunRead:
         listed: the sealed files; empty where there is no seal.
         seal: sha256 of ``SHA256SUMS.txt``, as the ledger names it; None where there is no seal.
         odd: sentences about what could not be read.
+        exchange: what it left of its trading; None where it was at no exchange.
     """
 
     path: Path
@@ -116,6 +118,7 @@ class RunRead:
     listed: list[Listed]
     seal: str | None = None
     odd: list[str] = field(factory=list)
+    exchange: ExchangeRead | None = None
 
     def world(self, name: str) -> Any:
         """A number of the world; None where the manifest has none."""
@@ -159,6 +162,7 @@ def read_run(run: Path) -> RunRead:
         cut_off=_document(run, Artifact.INTERRUPTED, odd) or None,
         listed=_listed(run, odd),
         seal=_seal(run),
+        exchange=read_exchange(run, manifest, odd),
         odd=odd,
     )
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from attrs import frozen
 
+MOST_PLACES = 4
 MINUS = "\N{MINUS SIGN}"
 Format = Callable[[float], str]
 
@@ -83,7 +84,9 @@ def _round_step(raw: float) -> float:
 def percents(axis: Scale) -> Format:
     """How fractions on an axis are written: with as many places as its steps need."""
     gap = (axis.ticks[1] - axis.ticks[0]) * 100 if len(axis.ticks) > 1 else 1.0
-    places = 0 if gap >= 1 and gap == int(gap) else 1 if gap >= 0.1 else 2
+    places = next(
+        (n for n in range(MOST_PLACES) if abs(gap * 10**n - round(gap * 10**n)) < 1e-6 * 10**n * gap), MOST_PLACES
+    )
     return lambda value: percent(value, places)
 
 

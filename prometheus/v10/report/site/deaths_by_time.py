@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import date
 
-from prometheus.v10.base.modes import QUEUES
 from prometheus.v10.report.pages.deaths_seen import REASONS
 from prometheus.v10.report.pages.drawing import Plot
 from prometheus.v10.report.pages.figures_made import Figure, Grid, Section
@@ -23,7 +22,7 @@ Dead = tuple[str, Counter[str]]
 
 
 def deaths_section(lines: Sequence[RunLine], _: Phrases) -> Section:
-    """Deaths by reason over time; promoted runs, which repeat lives of other runs, do not count.
+    """Deaths by reason over time, each life once.
 
     Args:
         lines: every run, in any order.
@@ -51,9 +50,7 @@ def by_time(lines: Sequence[RunLine]) -> list[Dead]:
     counted = [
         (day, line.deaths_by_reason)
         for line in lines
-        if line.run_id.partition("_")[0] not in QUEUES
-        and line.deaths_by_reason is not None
-        and (day := _day(line.started)) is not None
+        if line.deaths_by_reason is not None and (day := _day(line.started)) is not None
     ]
     found: dict[str, Counter[str]] = {}
     for name in SPANS:

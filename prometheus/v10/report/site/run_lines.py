@@ -23,7 +23,8 @@ class RunLine:
     Attributes:
         status: completed, interrupted, failed, running, cut off, or unreadable.
         alive: median over its experiments at their end; ``roi`` likewise, a fraction.
-        deaths_by_reason: over all experiments; None where there is no summary.
+        mode: offline, or the environment of an exchange.
+        deaths_by_reason: over all experiments; None where there is no summary, or another run lived these lives before.
     """
 
     run_id: str
@@ -36,6 +37,7 @@ class RunLine:
     deaths: int | None
     alive: float | None
     roi: float | None
+    mode: str = "offline"
     deaths_by_reason: dict[str, int] | None = None
 
 
@@ -70,7 +72,8 @@ def run_line(place: RunPlace) -> RunLine:
         deaths=_whole(counts, "deaths"),
         alive=_real(_table(figures, "alive_agents"), "median"),
         roi=_real(_table(figures, "system_roi"), "median"),
-        deaths_by_reason=_deaths(summary),
+        mode=_text(manifest, "mode"),
+        deaths_by_reason=None if _table(manifest, "promotion") else _deaths(summary),
     )
 
 
@@ -86,7 +89,7 @@ def _deaths(summary: Mapping[str, Any]) -> dict[str, int] | None:
 
 def line_again(said: Mapping[str, Any]) -> RunLine | None:
     """A line from its plain values; None where they are none."""
-    texts = ("run_id", "instance", "stage", "status", "started")
+    texts = ("run_id", "instance", "stage", "status", "started", "mode")
     counts, reals = ("experiments", "collapses", "deaths"), ("alive", "roi")
     deaths = said.get("deaths_by_reason")
     if set(said) != {*texts, *counts, *reals, "deaths_by_reason"} or not all(
@@ -135,8 +138,8 @@ def site_menu(_: Phrases, up: str = "") -> list[tuple[str, str]]:
     """Address and title of each page of a site; ``up`` leads to its directory."""
     pages = {
         "index.html": _("Overview"), "kpi.html": _("Survival"), "progress.html": _("Evolution"),
-        "runs/index.html": _("Runs"), "gates.html": _("Gates"), "markets.html": _("Markets"),
-        "evidence.html": _("Evidence"),
+        "runs/index.html": _("Runs"), "exchange.html": _("Exchange"), "gates.html": _("Gates"),
+        "markets.html": _("Markets"), "evidence.html": _("Evidence"),
     }  # fmt: skip
     return [(f"{up}{name}", title) for name, title in pages.items()]
 

@@ -35,6 +35,7 @@ from prometheus.v10.report.pages.run_read import read_run
 from prometheus.v10.report.pages.run_verified import verified
 from prometheus.v10.report.pages.templating import render
 from prometheus.v10.report.site.evolution_page import evolution_page
+from prometheus.v10.report.site.exchange_page import exchange_page
 from prometheus.v10.report.site.index_page import index_page
 from prometheus.v10.report.site.record_pages import evidence_page, gates_page, markets_page, runs_page
 from prometheus.v10.report.site.run_lines import RunLine, run_line
@@ -199,6 +200,7 @@ class _Site:
         pages = {
             "index.html": index_page(status, lines, said, as_of, words),
             "runs/index.html": runs_page(lines, said, as_of, words),
+            "exchange.html": exchange_page(layout, lines, said, as_of, words),
             "gates.html": gates_page(layout, as_of, words),
             "markets.html": markets_page(layout, as_of, words),
             "evidence.html": evidence_page(layout, view, status, lines, said, as_of, words),
