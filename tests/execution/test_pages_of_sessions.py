@@ -107,7 +107,9 @@ def test_what_went_wrong_is_seen(sessions):
     assert "UNKNOWN" in disturbed.partition("Orders that did not go plainly")[0]
     assert "Fault log" in disturbed
     assert "Trading ended ACTIVE." in disturbed
-    assert "Trading ended HALTED: FOREIGN_ACTIVITY" in halted
+    reasons = manifest_of(sessions["halted"])["exchange"]["ended"]["reasons"]
+    assert "FOREIGN_ACTIVITY" in reasons
+    assert f"Trading ended HALTED: {', '.join(reasons)}." in halted
 
 
 def test_the_site_has_every_session(root, sessions, tmp_path):
