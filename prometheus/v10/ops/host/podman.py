@@ -136,9 +136,17 @@ class Podman:
         """Run ``python3 WORDS`` in an image, without privilege, and to its end."""
         return self.call(*_run(network, volumes), "--log-driver=none", *_python(reference, words), timeout=RUN_SECONDS)
 
-    def attached(self, reference: str, *words: str, volumes: tuple[str, ...], environ: tuple[str, ...]) -> int:
+    @property
+    def account(self) -> Account | None:
+        """Whose store it is, where the caller is somebody else; None for the service's user itself."""
+        return self._account
+
+    def attached(
+        self, reference: str, *words: str, volumes: tuple[str, ...], environ: tuple[str, ...],
+        workdir: str | None = None,
+    ) -> int:  # fmt: skip
         """Run ``python3 WORDS`` likewise, its output and Ctrl-C being the caller's own; returns its code."""
-        told = (f"--env={pair}" for pair in environ)
+        told = [f"--env={pair}" for pair in environ] + ([f"--workdir={workdir}"] if workdir is not None else [])
         inside = (*_run("none", volumes), "--log-driver=none", *told, *_python(reference, words))
         return hand_over(("podman", *QUIET, *inside), account=self._account, environ=self._environ)
 

@@ -10,7 +10,7 @@ from prometheus.v10.base.errors import PrometheusError
 from prometheus.v10.base.modes import Mode
 from prometheus.v10.base.names import Artifact
 from prometheus.v10.base.paths import Layout
-from prometheus.v10.evidence.catalog import artifact_of, find_run
+from prometheus.v10.evidence.catalog import artifact_of, find_run, manifest_of
 from prometheus.v10.report.pages.exchange_read import ExchangeRead, read_exchange
 from prometheus.v10.report.pages.exchange_sections import sent_lots, state_cell
 from prometheus.v10.report.pages.figures_made import Cell, Grid, Page, Section, Tile
@@ -37,7 +37,7 @@ def exchange_page(
     traded = [line for line in lines if line.mode not in {Mode.OFFLINE.value, "–"}]
     shown = list(islice(traded, MOST_RUNS))
     manifests = [_traded(layout, line) for line in shown]
-    prints = [_read(layout, line, Artifact.FINGERPRINT) for line in shown]
+    prints = [_print(layout, line) for line in shown]
     none = _("No instance has traded at an exchange here.")
     if not shown:
         part = Section(name="runs", title=_("Runs at an exchange"), empty=none)
@@ -129,7 +129,11 @@ def _faults(lines: Sequence[RunLine], prints: Sequence[Mapping[str, Any]], _: Ph
 
 def _traded(layout: Layout, line: RunLine) -> Mapping[str, Any]:
     """What a manifest says of the exchange; of a run that has not ended, what its files come to so far."""
-    place, manifest = find_run(layout, line.run_id), dict(_read(layout, line, Artifact.MANIFEST))
+    place = find_run(layout, line.run_id)
+    try:
+        manifest = (None if place is None else manifest_of(place.path)) or {}
+    except PrometheusError:
+        return {}
     table = _table(manifest, "exchange")
     if table.get("ended") or place is None:
         return table
@@ -151,10 +155,10 @@ def so_far(found: ExchangeRead) -> Mapping[str, Any]:
     }  # fmt: skip
 
 
-def _read(layout: Layout, line: RunLine, artifact: Artifact) -> Mapping[str, Any]:
+def _print(layout: Layout, line: RunLine) -> Mapping[str, Any]:
     place = find_run(layout, line.run_id)
     try:
-        return (None if place is None else artifact_of(place.path, artifact)) or {}
+        return (None if place is None else artifact_of(place.path, Artifact.FINGERPRINT)) or {}
     except PrometheusError:
         return {}
 
