@@ -179,7 +179,7 @@ def test_a_file_that_the_image_makes_lands_where_the_caller_named_it(layout, ins
     ):
         assert in_image.run_in_image(layout, podman, [*words, "--root", str(root)]) == 0
         assert (tmp_path / "here" / name).stat().st_size > 500
-        assert f"written: {(tmp_path / 'work' / name).resolve()}" in capfd.readouterr().err
+        assert f"written: {(tmp_path / 'here' / name).resolve()}" in capfd.readouterr().err
     assert len(list((tmp_path / "here").iterdir())) == 3
     assert all("--workdir=/out" in line for line in inside)
 
