@@ -22,6 +22,7 @@ from prometheus.v10.index.index_read import Asked, Wanted, find_runs, known_name
 from prometheus.v10.index.index_rows import counts_of
 from prometheus.v10.index.index_tables import RUNS
 from prometheus.v10.ops.storage.sizes import sized
+from prometheus.v10.report.experiment_figures import SHARES
 from prometheus.v10.report.run_differences import differences, figures_of_both, kinds_of
 
 COLUMNS = ("run", "instance", "status", "started", "experiments", "ROI", "alive", "deaths", "collapses")
@@ -230,7 +231,8 @@ def compared(first: RunPlace, second: RunPlace) -> Report:
         rows_shown = [(what, key, _seen(one), _seen(other)) for what, key, one, other in asked]
         parts.append(table("what differs", ("what", "key", *names), rows_shown))
     if figures:
-        parts.append(table("medians over experiments", ("figure", *names, "Cliff's delta"), figures))
+        said = [(name, _figure(name, one), _figure(name, other), delta) for name, one, other, delta in figures]
+        parts.append(table("medians over experiments", ("figure", *names, "Cliff's delta"), said))
     else:
         parts.append(f"no figures: {why}")
     return Report(data, parts)
@@ -238,6 +240,11 @@ def compared(first: RunPlace, second: RunPlace) -> Report:
 
 def _short(value: float) -> float:
     return float(f"{value:.6g}")
+
+
+def _figure(name: str, value: float) -> object:
+    """A figure as the table has it: a fraction as a percentage; the data have it as it is."""
+    return f"{100.0 * value:.2f} %" if name in SHARES else value
 
 
 def _seen(value: str) -> str:

@@ -57,9 +57,7 @@ def _host(found: Mapping[str, Any]) -> dict[str, object]:
     }
     for one in found["instances"]:
         if curve := one["collapses"]:
-            ticks = _number(curve["median_interval_ticks"])
-            last = f"{curve['count']}, the last {curve['last_utc'] or '-'} ({curve['last_reason'] or '-'})"
-            said[f"collapses of {one['instance']}"] = f"{last}, median interval {ticks} ticks in its stratum"
+            said[f"collapses of {one['instance']}"] = _collapses(curve)
     snapshot, audit = found["last_snapshot"], found["last_audit"]
     said["last snapshot"] = (
         None if snapshot is None else f"{snapshot['id']} of {snapshot['stage']}, {snapshot['created_at']}"
@@ -76,6 +74,16 @@ def _host(found: Mapping[str, Any]) -> dict[str, object]:
         else f"{kept['entries']} entries, {kept['taken_at'] or 'of an unknown time'}"
     )
     return said
+
+
+def _collapses(curve: Mapping[str, Any]) -> str:
+    """How many there were, the last one, and what usually lies between two in its stratum, where that is known."""
+    if not curve["count"]:
+        return "none"
+    last, why = curve["last_utc"] or "at an unknown time", curve["last_reason"] or "for an unknown reason"
+    said = f"{curve['count']}, the last {last} ({why})"
+    ticks = curve["median_interval_ticks"]
+    return said if ticks is None else f"{said}, median interval {_number(ticks)} ticks in its stratum"
 
 
 def _disk(disk: Mapping[str, Any]) -> str:

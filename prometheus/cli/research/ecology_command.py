@@ -20,6 +20,7 @@ from prometheus.v10.base.paths import Layout
 from prometheus.v10.evidence.records.summary import quantiles
 from prometheus.v10.report.ecology import Ecology, compare, read_ecology
 from prometheus.v10.report.ecology_picture import draw
+from prometheus.v10.report.experiment_figures import SHARES
 
 WORDS = {
     "system_roi": "system ROI",
@@ -50,12 +51,6 @@ REVIEWED = {
 }
 
 
-RETURNS = frozenset(
-    ["system_roi", "max_drawdown", "never_traded", "liquidated_share", "roi_q05", "roi_median", "roi_q95"]
-)
-"""Figures that are fractions, and are shown as percentages."""
-
-
 def short(value: float | None) -> float | None:
     """A figure to four digits: more would be noise."""
     return None if value is None else float(f"{value:.4g}")
@@ -63,7 +58,7 @@ def short(value: float | None) -> float | None:
 
 def _as_shown(name: str, value: float | None) -> str | float | None:
     """A figure as a table has it: a fraction as a percentage."""
-    if value is None or name not in RETURNS:
+    if value is None or name not in SHARES:
         return short(value)
     return f"{100.0 * value:.2f} %"
 

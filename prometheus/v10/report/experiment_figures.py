@@ -40,6 +40,10 @@ FIGURES: Mapping[str, Callable[[Row], float]] = {
     "net": _net,
 }
 """What is read off a row; shares and returns are fractions, money is USDT an experiment."""
+SHARES = frozenset(
+    ["never_traded", "system_roi", "max_drawdown", "liquidated_share", "roi_q05", "roi_median", "roi_q95"]
+)
+"""Figures that are fractions, and are shown as percentages."""
 
 
 def figures_by_name(rows: Sequence[Row]) -> dict[str, tuple[float, ...]]:

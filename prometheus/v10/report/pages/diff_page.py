@@ -10,6 +10,7 @@ from pathlib import Path
 
 from attrs import frozen
 
+from prometheus.v10.report.experiment_figures import SHARES
 from prometheus.v10.report.pages.deaths_seen import REASONS
 from prometheus.v10.report.pages.drawing import Plot, stepped
 from prometheus.v10.report.pages.figures_made import Cell, Figure, Grid, Page, Section, Tile
@@ -31,10 +32,6 @@ from prometheus.v10.report.run_differences import (
     kinds_of,
 )
 
-SHARES = frozenset(
-    ["never_traded", "system_roi", "max_drawdown", "liquidated_share", "roi_q05", "roi_median", "roi_q95"]
-)
-"""Figures that are fractions, written in percent; the others are counts, or USDT an experiment."""
 COLOURS = ("c1", "c2")
 
 
