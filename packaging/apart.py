@@ -38,6 +38,10 @@ class Environment:
     """The command that builds it, for messages."""
     from_source: tuple[str, ...] = ()
     """Packages without a wheel; the build tools of the product build them."""
+    made_from: str = ""
+    """What the head of its lock says that it was made from; '' for the requirements."""
+    with_project: bool = False
+    """Whether this project is in it, in place."""
 
     @property
     def python(self) -> Path:
@@ -79,6 +83,10 @@ class Environment:
             environment = {**os.environ, "PYTHONPATH": tools}
             command = [*pip, "--no-deps", "--no-build-isolation", "-r", str(self.lock)]
             subprocess.run(command, check=True, env=environment)
+            if self.with_project:
+                here = [str(python), "-m", "pip", "install", "-qq", "--disable-pip-version-check", "--no-index"]
+                here += ["--no-deps", "--no-build-isolation", "-e", str(REPOSITORY)]
+                subprocess.run(here, check=True, env=environment)
         self._stamp.write_text(self._digest + "\n")
 
     def write_lock(self) -> None:
@@ -97,7 +105,7 @@ class Environment:
             f" --hash=sha256:{item['download_info']['archive_info']['hashes']['sha256']}\n"
             for item in found
         )
-        made_from = " ".join(self.requirements)
+        made_from = self.made_from or " ".join(self.requirements)
         head = f"# {made_from} and what it needs: Linux on x86-64, CPython {PYTHON}. Made by environments.py lock.\n"
         self.lock.write_text(head + "".join(lines))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,12 @@ BTC = "BTC-USDT-SWAP"
 
 
 class Disturbed(VenueLine):
-    """What tests do over the admin socket; ports that were made are closed by `hang_up`."""
+    """What tests do over the admin socket; ports that were made are closed by `hang_up`.
+
+    ``PQ_LIBRARY`` names the library that every test of this folder sends through.
+    """
+
+    library = os.environ.get("PQ_LIBRARY", VenueLine.library)
 
     _ports: list[OkxRestPort]
 

@@ -29,6 +29,7 @@ from prometheus.v10.execution.exchange_run.exchange_work import run_exchange
 from prometheus.v10.runs.control import Progress, RunOutcome, StopReason, Undisturbed
 from prometheus.v10.runs.request.profile import Profile, load_profile
 from prometheus.v10.runs.workload import RunRequest, Surroundings
+from tests.execution.practice import Disturbed
 from tests.forger.forge import Forgery, changed, leaves, pack_into
 
 PROFILE = "PRACTICE"
@@ -67,7 +68,7 @@ def profile_of(root: Path, *, bars: int = 8, review: int = 3, **exchange: Any) -
     return evolve(
         found, market=evolve(found.market, bars=bars),
         world=evolve(found.world, review_ticks=review, community_ticks=review),
-        exchange=evolve(found.exchange, most_agents=12, **exchange),
+        exchange=evolve(found.exchange, **{"most_agents": 12, "library": Disturbed.library, **exchange}),
     )  # fmt: skip
 
 
@@ -82,7 +83,7 @@ def do_session(
     journal = Journal.open(instance="T", mode=Mode.OKX_DEMO, stage=Stage.STAGE1, run_id=None)
     around = Surroundings(layout=layout, clock=SystemClock(), control=control or StopWithin(), journal=journal)
     request = RunRequest(profile=profile, mode=Mode.OKX_DEMO, instance="T")
-    return run_exchange(request, around, means(venue.means()))
+    return run_exchange(request, around, means(venue.means(profile.exchange.library)))
 
 
 # ---- forging ---------------------------------------------------------------------------------------------------------

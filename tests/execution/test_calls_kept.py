@@ -66,7 +66,7 @@ def test_the_fingerprint_counts_by_endpoint_outcome_and_kind_of_error():
         call(8, code="51603", outcome=CallOutcome.UNAVAILABLE),
     ]:  # fmt: skip
         counts(one)
-    made = counts.fingerprint("HF_x", Mode.OKX_DEMO)
+    made = counts.fingerprint("HF_x", Mode.OKX_DEMO, "python-okx")
     assert (made.api_calls, made.orders_sent, made.rate_limit_hits, made.error_count) == (8, 3, 1, 4)
     assert sum(made.api_calls_by_class.values()) == made.api_calls
     assert made.errors_by_type == {"timeout": 1, "api_error": 1, "http_error": 1, "connection_error": 1}
@@ -80,7 +80,7 @@ def test_the_fingerprint_counts_by_endpoint_outcome_and_kind_of_error():
 def test_a_fingerprint_without_an_answer_has_no_latency():
     counts = CallCounts()
     counts(call(1, status=None, code="ConnectError", outcome=CallOutcome.UNAVAILABLE))
-    made = counts.fingerprint("HF_x", Mode.OKX_DEMO)
+    made = counts.fingerprint("HF_x", Mode.OKX_DEMO, "python-okx")
     assert (made.latency_stats_ms, "latency_stats_ms" in made.null_reasons, made.api_calls) == (None, True, 1)
 
 
@@ -99,7 +99,7 @@ def test_a_session_counts_what_the_venue_counted_and_keeps_no_secret(venue, tmp_
         keeper(one)
         counts(evolve(one))
     keeper.flush()
-    made = counts.fingerprint("HF_kept", Mode.OKX_DEMO)
+    made = counts.fingerprint("HF_kept", Mode.OKX_DEMO, "python-okx")
     assert made.api_calls == venue.admin(do="state")["served"] - served
     assert made.orders_sent == len(session.sends()) == 1
     session.end()

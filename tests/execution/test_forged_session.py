@@ -240,6 +240,29 @@ def a_kinder_fee(files: Files) -> None:
     answer_with("trade/fills", re.escape(f'"fee":"{fee}"'), f'"fee":"{kinder}"')(files)
 
 
+def another_library(files: Files, *names: str) -> None:
+    """The manifest, and each of ``names``, with the other library, as far as its name goes."""
+    adapters = {"okx_sdk": "python-okx", "ccxt": "ccxt"}
+    found = json.loads(files[Artifact.MANIFEST])
+    now = found["config"]["exchange"]["library"]
+    other = next(one for one in adapters if one != now)
+    if names:
+        found["config"]["exchange"]["library"] = other
+        found["exchange"]["library"]["name"] = adapters[other]
+    found["exchange_lib"] = adapters[other]
+    files[Artifact.MANIFEST] = pretty_bytes(found)
+    for name in names:
+        if name != Artifact.MANIFEST and not name.endswith(".npy"):
+            before, after = (f'"{adapters[one]}"'.encode() for one in (now, other))
+            files[name] = files[name].replace(before, after)
+
+
+def the_same_world(files: Files) -> None:
+    found = json.loads(files[Artifact.MANIFEST])
+    found["exchange"]["world_difference"] = {"run_id": found["run_id"], "library": found["exchange_lib"]}
+    files[Artifact.MANIFEST] = pretty_bytes(found)
+
+
 def another_bootstrap(files: Files) -> None:
     """One agent less, in claim and world alike."""
     found = json.loads(files[Artifact.MANIFEST])
@@ -298,7 +321,10 @@ KNOWN: dict[str, Callable[[Files], None]] = {
     "no prevention": claim("self_trade_prevention", "execution_netting_enabled", value=False),
     "weaker detection": claim("self_trade_prevention", "self_trade_detection_capability", value="weak"),
     "positions by fills": claim("positions_quality", value="reconstructed_from_fills"),
-    "another library": claim("exchange_lib", value="ccxt"),
+    "another library by word": another_library,
+    "another library in manifest and fingerprint": lambda files: another_library(files, Artifact.FINGERPRINT),
+    "another library wherever one is named": lambda files: another_library(files, *sorted(files)),
+    "another world than before, which is the same": the_same_world,
     "other bars": claim("market", "sha256", value="0" * 64),
     "fewer calls": claim("counts", "raw_samples", value=1),
     "another bootstrap": another_bootstrap,
@@ -325,7 +351,8 @@ def test_the_list_of_asserted_leaves_names_what_a_session_has(sealed):
              for _, record in sealed.rows(name) for path in paths(record)}  # fmt: skip
     forms = [re.compile(re.escape(one).replace(r"\*\*", ".*").replace(r"\*", "[^.]+")) for one in FREE_AT_EXCHANGE]
     unused = [form.pattern for form in forms if not any(form.fullmatch(one) for one in there)]
-    assert [one for one in unused if "payload\\.by" not in one and "payload\\.detail" not in one] == []
+    seldom = ("payload\\.by", "payload\\.detail", "world_difference")
+    assert [one for one in unused if not any(name in one for name in seldom)] == []
 
 
 def paths(record: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:

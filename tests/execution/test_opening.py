@@ -11,15 +11,16 @@ from attrs import evolve
 
 from prometheus.v10.base.errors import PrometheusError
 from prometheus.v10.base.modes import Mode
+from prometheus.v10.execution.adapters.library_choice import facts_of_library
 from prometheus.v10.execution.adapters.okx_rest.okx_rest_port import OkxRestPort
 from prometheus.v10.execution.adapters.okx_rest.okx_sites import site_of
 from prometheus.v10.execution.adapters.okx_rest.rest_transport import RestAnswer
-from prometheus.v10.execution.adapters.okx_sdk.sdk_ownership import sdk_facts
-from prometheus.v10.execution.adapters.okx_sdk.sdk_transport import Credentials
+from prometheus.v10.execution.adapters.senders.signing_credentials import Credentials
 from prometheus.v10.execution.opening.account_plan import allotment
 from prometheus.v10.execution.opening.preflight import preflight
 from prometheus.v10.execution.ports.exchange_errors import MisconfiguredError
 from prometheus.v10.execution.ports.order_terms import OrderType
+from prometheus.v10.runs.request.exchange_table import LIBRARIES
 from tests.execution import making
 from tests.execution.practice import BTC
 from tests.execution.session import Session, plan
@@ -245,19 +246,25 @@ def test_demo_and_live_are_sites_of_one_table():
     assert not site_of(Mode.OKX_LIVE, "eea").demo
 
 
-@pytest.mark.parametrize("owners", [[], ["okx"], ["okx", "python-okx"]])
-def test_the_name_okx_has_one_owner(monkeypatch, owners):
-    monkeypatch.setattr(metadata, "packages_distributions", lambda: {"okx": owners} if owners else {})
-    with pytest.raises(MisconfiguredError) as wrong:
-        sdk_facts()
-    assert (wrong.value.exit_code, wrong.value.hint is not None) == (78, True)
+DISTRIBUTIONS = {"okx_sdk": ("okx", "python-okx"), "ccxt": ("ccxt", "ccxt")}
 
 
-def test_a_changed_sdk_is_refused(monkeypatch):
+@pytest.mark.parametrize("library", LIBRARIES)
+@pytest.mark.parametrize("others", [[], ["another"]])
+def test_a_library_owns_its_name_alone_or_is_refused_in_one_line(monkeypatch, library, others):
+    package, distribution = DISTRIBUTIONS[library]
+    owners = {package: [*others, distribution]} if others else {}
+    monkeypatch.setattr(metadata, "packages_distributions", lambda: owners)
+    with pytest.raises(MisconfiguredError, match=distribution) as wrong:
+        facts_of_library(library)
+    assert (wrong.value.exit_code, wrong.value.hint is not None, "\n" in str(wrong.value)) == (78, True, False)
+
+
+def test_a_changed_library_is_refused(monkeypatch):
     from pathlib import Path
 
-    true, read = sdk_facts(), Path.read_bytes
+    true, read = facts_of_library("okx_sdk"), Path.read_bytes
     assert len(true.sha256) == 64
     monkeypatch.setattr(Path, "read_bytes", lambda at: read(at) + (b"#" if at.name == "utils.py" else b""))
     with pytest.raises(MisconfiguredError, match=r"okx/utils\.py of python-okx is not as it was installed"):
-        sdk_facts()
+        facts_of_library("okx_sdk")

@@ -16,8 +16,10 @@ from prometheus.v10.base.names import Artifact
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.evidence.auditing.audit import audit
 from prometheus.v10.evidence.verify.program import verify_path
+from prometheus.v10.execution.adapters.library_choice import sender_of
 from prometheus.v10.execution.adapters.okx_rest.rest_transport import RestAnswer, RestRequest, TransportError
-from prometheus.v10.execution.adapters.okx_sdk.sdk_transport import Credentials, SdkTransport
+from prometheus.v10.execution.adapters.senders.library_transport import LibraryTransport
+from prometheus.v10.execution.adapters.senders.signing_credentials import Credentials
 from prometheus.v10.execution.exchange_run.exchange_means import Means, TradingHaltedError
 from prometheus.v10.execution.exchange_run.exchange_setting import share_of, table_of
 from prometheus.v10.execution.ports.exchange_errors import ForeignActivityError, MisconfiguredError
@@ -74,7 +76,7 @@ def test_a_session_is_a_sealed_run_whose_fingerprint_is_current_while_it_runs(ve
     assert verified(tmp_path, outcome.path) == []
     made = manifest_of(outcome.path)
     assert (made["mode"], made["exchange_lib"], made["positions_quality"]) == (
-        "okx_demo", "python-okx", "exchange_reported",
+        "okx_demo", sender_of(venue.library), "exchange_reported",
     )  # fmt: skip
     assert made["self_trade_prevention"]["self_trade_detection_capability"] == "strong"
     assert not list(outcome.path.glob("*.lock"))
@@ -163,7 +165,7 @@ def test_a_disturbed_session_is_proved_all_the_same(venue, tmp_path, fault):
 class Leaky:
     """A transport whose errors and answers give the secrets back, in several spellings; every ninth call fails."""
 
-    inner: SdkTransport
+    inner: LibraryTransport
     secrets: tuple[str, ...]
     calls: int = 0
 

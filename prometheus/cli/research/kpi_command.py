@@ -111,6 +111,7 @@ def _heading(one: Named) -> list[str]:
     """What a stratum is, in three short lines."""
     what = one.stratum
     bars = f"eras, window {printable(str(what.policy))}" if what.bars is None else f"sha256 {what.bars[:DIGITS]}"
+    bars = bars if what.library is None else f"as they come, through {printable(what.library)}"
     line = "" if what.line is None else f", line {what.line}"
     return [
         f"stratum {one.number}: {printable(what.instance)}, {printable(what.stage)}, {printable(what.arm)}{line}; "

@@ -108,6 +108,7 @@ class Schema(StrEnum):
     SUMMARY = "multiple_experiments_summary/1"
     FINGERPRINT = "execution_fingerprint/1"
     FINGERPRINT_2 = "execution_fingerprint/2"
+    FINGERPRINT_3 = "execution_fingerprint/3"
     TELEMETRY = "gating_telemetry/1"
     DEATH = "death_event/1"
     BIRTH = "birth_event/1"
@@ -180,6 +181,7 @@ class Event(Enum):
     COLLAPSE = ("collapse", "506152ce68aa4d549f9453cfb4944c18")
     COLLAPSE_INTERVAL = ("collapse_interval", "1b55f26e404c421e9d73d941d1af43a1")
     REBOOT = ("reboot", "733a8028a87a46e084ebda4405902a62")
+    WORLD_DIFFERENCE = ("world_difference", "9d1f0a4be2c7473c8c5be0a6d14f7b38")
     STOP_REQUESTED = ("stop_requested", "356bf5ebde274d09ba1a8cd82759bc44")
     STOP_CLEARED = ("stop_cleared", "4a8f6c2e91d74b0fa3c5d8e7b6019f24")
     WATCHDOG_STALL = ("watchdog_stall", "f574f1ea96bc4320bd6df137c5f7453e")
@@ -215,6 +217,7 @@ EVENT_FIELDS: dict[Event, tuple[str, ...]] = {
     Event.COLLAPSE: ("experiment", "reason", "tick"),
     Event.COLLAPSE_INTERVAL: ("interval_seconds", "interval_ticks", "reason"),
     Event.REBOOT: ("after_run_id", "restart_seconds"),
+    Event.WORLD_DIFFERENCE: ("before_run", "before_library", "library"),
     Event.STOP_REQUESTED: ("reason",),
     Event.STOP_CLEARED: ("reason", "who"),
     Event.WATCHDOG_STALL: ("seconds", "progress"),

@@ -112,17 +112,20 @@ def read_histories(layout: Layout) -> Histories:
     return found
 
 
-def runs_of_instances(layout: Layout, unknown: list[LeftOut]) -> Iterator[tuple[RunPlace, str, dict[str, Any]]]:
+def runs_of_instances(
+    layout: Layout, unknown: list[LeftOut], *further: Tier
+) -> Iterator[tuple[RunPlace, str, dict[str, Any]]]:
     """Every Tier-1 run with its instance and its manifest, in the order in which they were begun.
 
     Args:
         layout: of the installation.
         unknown: gets the runs that do not say whose they are.
+        further: tiers whose runs are wanted as well.
 
     Raises:
         HostError: when the directory of runs cannot be listed.
     """
-    for place in reversed(list(runs(layout, Tier.TIER1_HF))):  # the oldest first
+    for place in reversed(list(runs(layout, Tier.TIER1_HF, *further))):  # the oldest first
         try:
             manifest = manifest_of(place.path)
             name = None if manifest is None else manifest.get("instance")

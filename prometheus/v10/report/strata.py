@@ -1,7 +1,9 @@
 """Lives of experiments from sealed runs, in strata that never mix.
 
 1. A stratum is one instance, stage, configuration, core, arm, line of descent and market. Runs without eras have the
-   bars of one sha256. Eras have other bars each, by one rule: one market and one policy of the window.
+   bars of one sha256. Eras have other bars each, by one rule: one market and one policy of the window. Runs at an
+   exchange have the bars that come, and one library through which they traded. Runs of Tier 2 count only there: a
+   promotion repeats what is counted already.
 2. An experiment that collapsed is an event after the ticks that it lived. One that reached the end of its window, or
    that a stop cut, is censored there. So runs that a stop interrupted count, once they are sealed.
 3. An experiment that repeats another one (same stratum, seed and stretch of bars) is no new observation: a world has no
@@ -20,12 +22,13 @@ from typing import Any
 from attrs import define, field, frozen
 
 from prometheus.v10.base.errors import EvidenceError, PrometheusError
-from prometheus.v10.base.modes import Stage
+from prometheus.v10.base.modes import Stage, Tier
 from prometheus.v10.base.names import Artifact
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.base.text import printable
 from prometheus.v10.evidence.catalog import RunPlace, artifact_of
 from prometheus.v10.evidence.derive.eras.stratum import shared_by, table_in, text_in
+from prometheus.v10.evidence.derive.exchanged.exchange_modes import is_exchange
 from prometheus.v10.evidence.pools.descent import Line
 from prometheus.v10.report.eras import (
     COMPLETED,
@@ -60,6 +63,7 @@ class Stratum:
         market: its source, instrument and timeframe, as people call them.
         bars: their sha256, for a run without eras; None for eras.
         policy: what moves the window from era to era; None for a run without eras.
+        library: through which a run traded at an exchange; None for every other run.
     """
 
     instance: str
@@ -71,6 +75,7 @@ class Stratum:
     market: str
     bars: str | None
     policy: str | None
+    library: str | None = None
 
 
 @define
@@ -117,14 +122,15 @@ class Census:
 
 
 def read_census(layout: Layout) -> Census:
-    """Read every Tier-1 run of an installation; a run that cannot be read is left out and said.
+    """Read every Tier-1 run of an installation, and every run at an exchange; a run that cannot be read is left out and said.
 
     Raises:
         HostError: when the directory of runs cannot be listed.
     """
     census = Census()
-    for place, instance, manifest in runs_of_instances(layout, census.unknown):
-        census.take(place, instance, manifest)
+    for place, instance, manifest in runs_of_instances(layout, census.unknown, Tier.TIER2_FULL):
+        if place.tier is Tier.TIER1_HF or is_exchange(manifest):
+            census.take(place, instance, manifest)
     return census
 
 

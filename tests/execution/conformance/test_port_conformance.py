@@ -1,16 +1,19 @@
-"""One suite for every adapter: what a port says about the venue on the loopback, and what it proves when calls fail."""
+"""One suite for every adapter: what a port says about the venue on the loopback, and what it proves when calls fail.
+
+It runs for each library that is installed here; `test_through_ccxt` runs it in the environment that has ccxt.
+"""
 
 from __future__ import annotations
 
 import itertools
 from decimal import Decimal
+from importlib import import_module
 
 import pytest
 
-from prometheus.v10.base.modes import Mode
 from prometheus.v10.execution.adapters.okx_rest.call_judging import Caller
 from prometheus.v10.execution.adapters.okx_rest.okx_rest_port import OkxRestPort
-from prometheus.v10.execution.adapters.okx_sdk.sdk_transport import Credentials
+from prometheus.v10.execution.adapters.senders.signing_credentials import Credentials
 from prometheus.v10.execution.adapters.recorded.recorded_transport import RecordedTransport
 from prometheus.v10.execution.ports.call_records import CallOutcome
 from prometheus.v10.execution.ports.exchange_errors import (
@@ -60,7 +63,7 @@ def exercise(port, venue):
 
 @pytest.fixture(scope="module")
 def walked(venue):
-    """The SDK's walk through every method, with its kept calls and the clock's readings."""
+    """A library's walk through every method, with its kept calls and the clock's readings."""
     calls, clock = [], []
 
     def now():
@@ -72,11 +75,11 @@ def walked(venue):
     port.caller.buckets.now_ms = now
     taken = order(venue, 12)
     resting = order(venue, 3, order_type=OrderType.LIMIT, price_ticks=300_000, side=Side.BUY)
-    return exercise(port, (taken, resting)), calls, clock, (taken, resting)
+    return exercise(port, (taken, resting)), calls, clock, (taken, resting), port.spelling
 
 
 def test_every_method_says_what_the_venue_has(walked):
-    said, _, _, (taken, resting) = walked
+    said, _, _, (taken, resting), _ = walked
     book, candles, tiers, config, balance, fee, leverage = said[4:11]
     assert (book.ask_ticks > book.bid_ticks, tiers[0].tier, config.position_mode) == (True, 1, "net_mode")
     assert [one.low <= one.close <= one.high and one.open_ms % 300_000 == 0 for one in candles] == [True] * 3
@@ -99,16 +102,16 @@ def test_every_method_says_what_the_venue_has(walked):
 
 
 def test_kept_calls_replay_to_the_same_words(walked):
-    said, calls, clock, orders = walked
+    said, calls, clock, orders, spelling = walked
     transport, heard = RecordedTransport.of(calls), []
-    replayed = exercise(OkxRestPort(Caller(transport, iter(clock).__next__, heard.append)), orders)
+    replayed = exercise(OkxRestPort(Caller(transport, iter(clock).__next__, heard.append), spelling), orders)
     assert replayed[1:] == said[1:]
     assert transport.left == 0
     assert [one.outcome for one in heard] == [one.outcome for one in calls]
 
 
 def test_a_replay_refuses_another_question(walked):
-    _, calls, _, _ = walked
+    calls = walked[1]
     port = OkxRestPort(Caller(RecordedTransport.of(calls), lambda: 1, lambda _: None))
     with pytest.raises(AnswerError, match="kept is GET"):
         port.balance("USDT")
@@ -116,15 +119,18 @@ def test_a_replay_refuses_another_question(walked):
 
 # ---- what is proved when an order's call fails -----------------------------------------------------------------------
 
+CLIENTS = {"okx_sdk": "okx_sdk.sdk_client", "ccxt": "ccxt.ccxt_client"}
 FACES = ["reset", "timeout", "50004", "502", "504", "empty", "cut", "length"]
 
 
-@pytest.fixture
-def hasty(monkeypatch):
-    """Time-outs of a second: a test of one need not take eight."""
-    from prometheus.v10.execution.adapters.okx_sdk import sdk_client
+def client_of(library):
+    return import_module(f"prometheus.v10.execution.adapters.{CLIENTS[library]}")
 
-    monkeypatch.setattr(sdk_client, "READ_S", 1.0)
+
+@pytest.fixture
+def hasty(venue, monkeypatch):
+    """Time-outs of a second: a test of one need not take eight."""
+    monkeypatch.setattr(client_of(venue.library), "READ_S", 1.0)
 
 
 @pytest.mark.parametrize("face", FACES)
@@ -186,14 +192,10 @@ def test_an_order_without_margin_is_refused_with_the_items_code(venue):
 def test_nothing_is_sent_where_nobody_listens(venue, unused_port):
     port, asked = venue.port(), order(venue)
     prepared = port.prepare(asked)
-    from prometheus.v10.execution.adapters.okx_rest.okx_sites import site_of
-    from prometheus.v10.execution.adapters.okx_sdk.sdk_transport import okx_sdk_port
-
-    site = site_of(Mode.OKX_DEMO, "global", practice=f"http://127.0.0.1:{unused_port}")
-    alone = okx_sdk_port(site, venue.credentials(), now_ms=venue.now_ms, sink=lambda _: None)
-    with pytest.raises(NotSentError):
+    alone = venue.port(address=f"http://127.0.0.1:{unused_port}")
+    with pytest.raises(NotSentError) as alone_error:
         alone.send(prepared)
-    alone.close()
+    assert alone_error.value.code == "ConnectError"
 
 
 @pytest.fixture

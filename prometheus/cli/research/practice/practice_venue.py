@@ -14,11 +14,13 @@ from typing import Any, Self
 
 from prometheus.v10.base.errors import HostError
 from prometheus.v10.base.modes import Mode
+from prometheus.v10.execution.adapters.library_choice import port_through
 from prometheus.v10.execution.adapters.okx_rest.okx_rest_port import OkxRestPort
 from prometheus.v10.execution.adapters.okx_rest.okx_sites import site_of
-from prometheus.v10.execution.adapters.okx_sdk.sdk_transport import Credentials, okx_sdk_port
+from prometheus.v10.execution.adapters.senders.signing_credentials import Credentials
 from prometheus.v10.execution.exchange_run.exchange_means import Means
 from prometheus.v10.execution.ports.call_records import CallRecord, CallSink
+from prometheus.v10.runs.request.exchange_table import LIBRARIES
 
 MAIN = "demo main"
 PRACTICE = "practice"
@@ -36,7 +38,10 @@ class VenueLine:
     Attributes:
         said: what it printed: its address, and its keys by name.
         socket: its admin socket.
+        library: through which it is reached where nothing else is said.
     """
+
+    library: str = LIBRARIES[0]
 
     def __init__(self, said: Mapping[str, Any], place: Path) -> None:
         self.said, self.socket = said, place
@@ -56,15 +61,20 @@ class VenueLine:
 
     def port(
         self, sink: CallSink = nobody, *, who: str = MAIN, mode: Mode = Mode.OKX_DEMO,
-        credentials: Credentials | None = None,
+        credentials: Credentials | None = None, library: str | None = None, address: str | None = None,
     ) -> OkxRestPort:  # fmt: skip
-        """One of its accounts, through python-okx; ``sink`` hears of every call."""
-        site = site_of(mode, "global", practice=self.said["address"])
-        return okx_sdk_port(site, credentials or self.credentials(who), now_ms=self.now_ms, sink=sink)
+        """One of its accounts; ``sink`` hears of every call, ``address`` stands for its own where another listens."""
+        site = site_of(mode, "global", practice=address or self.said["address"])
+        return port_through(
+            library or self.library, site, credentials or self.credentials(who), now_ms=self.now_ms, sink=sink
+        )
 
-    def means(self) -> Means:
+    def means(self, library: str | None = None) -> Means:
         """How a run reaches it: a pause of any length is one step of its clock."""
-        return Means(port=self.port, now_ms=self.now_ms, pause=self.pause, site=PRACTICE, step_seconds=A_DAY_S)
+        return Means(
+            port=lambda sink: self.port(sink, library=library), now_ms=self.now_ms, pause=self.pause, site=PRACTICE,
+            step_seconds=A_DAY_S,
+        )  # fmt: skip
 
     def admin(self, **asked: object) -> dict[str, Any]:
         """One request to its admin socket.

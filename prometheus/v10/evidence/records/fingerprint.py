@@ -63,15 +63,19 @@ class EndpointFigures:
 
 @frozen(kw_only=True)
 class ExecutionFingerprint:
-    """``execution_fingerprint.json``; version 2 is of a run that called an exchange.
+    """``execution_fingerprint.json``; version 2 is of a run that called an exchange, version 3 names the library as well.
 
     Attributes:
         api_calls: every request that left, or tried to, whatever its end; ``api_calls_by_class`` adds up to it.
         error_count: length of ``error_events``; ``errors_by_type`` adds up to it.
         by_endpoint: by method and path.
+        exchange_lib: the library that sent.
     """
 
-    schema: str = field(default=Schema.FINGERPRINT.value, metadata=words(Schema.FINGERPRINT, Schema.FINGERPRINT_2))
+    schema: str = field(
+        default=Schema.FINGERPRINT.value,
+        metadata=words(Schema.FINGERPRINT, Schema.FINGERPRINT_2, Schema.FINGERPRINT_3),
+    )
     run_id: str
     mode: str
     api_calls: int | None
@@ -83,6 +87,7 @@ class ExecutionFingerprint:
     rate_limit_hits: int | None
     by_endpoint: dict[str, EndpointFigures] | None = field(default=None, metadata=absent())
     errors_by_type: dict[str, int] | None = field(default=None, metadata=absent())
+    exchange_lib: str | None = field(default=None, metadata=absent())
     null_reasons: dict[str, str] = field(factory=dict)
     extra: dict[str, Any] = field(factory=dict)
 

@@ -20,7 +20,9 @@ FREE: dict[str, str] = {
     "m_execution_raw_part.json:started_ms": "a clock; of an order's request not before its intent",
     "m_execution_raw_part.json:status": "of an answer that is no success",
     "m_execution_raw_part.json:request_body": "of a setting; the account is read back, and that is held",
-    "run_manifest.json:exchange.library.**": "which files of the library were there",
+    "run_manifest.json:exchange.library.version": "which files of the library were there",
+    "run_manifest.json:exchange.library.sha256": "which files of the library were there",
+    "run_manifest.json:exchange.world_difference.run_id": "another run of the instance",
     "run_manifest.json:exchange.clock_offset_ms": "two clocks; the exchange's alone is kept",
 }
 """Field to why it cannot be derived."""

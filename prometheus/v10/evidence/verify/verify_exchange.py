@@ -142,12 +142,16 @@ class _Exchange:
             said.take(call)
         for number, what in said.wrong:
             self.say(str(Artifact.EXECUTION_RAW_INDEX), f"call {number}: {what}")
+        sender = plan.sender_of(self.manifest)
+        if figures.count and figures.library != sender:
+            self.say(self.at, f"its calls are by {figures.library!a}, the configuration names {sender!a}")
         return said, figures
 
     def _documents(self, figures: Figures) -> None:
         if self._there(Artifact.FINGERPRINT):
             found = plain_json(read_whole(self.files.place(self.at), at_most=LARGE))
-            derived = figures.fingerprint(self.dir.name, self.manifest.get("mode"))
+            named = plan.sender_of(self.manifest) if plan.names_library(self.manifest) else None
+            derived = figures.fingerprint(self.dir.name, self.manifest.get("mode"), named)
             if not (self.cut_off and table(found).get("api_calls") != figures.count):
                 for what in differing(found, derived):
                     self.say(self.at, what)

@@ -17,15 +17,16 @@ from attrs import define, evolve
 
 from prometheus.v10.base.errors import EvidenceError, ExchangeError, HostError, host_error
 from prometheus.v10.base.modes import RunPrefix
-from prometheus.v10.base.names import ORDER_LOCK, Artifact
+from prometheus.v10.base.names import ORDER_LOCK, Artifact, Event
 from prometheus.v10.evidence.chains.tail import TornTail
 from prometheus.v10.evidence.records.event_lines import utc_texts
-from prometheus.v10.evidence.records.exchanged.exchange_claim import ExchangeClaim
+from prometheus.v10.evidence.records.exchanged.exchange_claim import ExchangeClaim, WorldDifference
 from prometheus.v10.evidence.records.fingerprint import ExecutionFingerprint
 from prometheus.v10.evidence.records.manifest_parts import Window
 from prometheus.v10.evidence.records.raw_lines import RawBlocks
 from prometheus.v10.evidence.records.series.moments import SERIES, TIER_2, moments_in
 from prometheus.v10.evidence.writing.environment import probe
+from prometheus.v10.execution.adapters.library_choice import sender_of
 from prometheus.v10.execution.exchange_run.exchange_claims import (
     account_of,
     bootstrap_claim,
@@ -47,12 +48,14 @@ from prometheus.v10.execution.exchange_run.exchange_setting import (
 )
 from prometheus.v10.execution.exchange_run.stp_seen import StpSeen
 from prometheus.v10.execution.exchange_run.traded_window import SessionParts, TradedWindow
+from prometheus.v10.execution.exchange_run.world_change import world_difference
 from prometheus.v10.execution.kept.call_counts import CallCounts
 from prometheus.v10.execution.kept.call_keeper import CallKeeper
 from prometheus.v10.execution.opening.bring_to_nothing import Opened, Opener
 from prometheus.v10.execution.opening.preflight import preflight
 from prometheus.v10.execution.orders.order_chain import OrderChain
 from prometheus.v10.execution.ports.call_records import CallRecord
+from prometheus.v10.execution.ports.exchange_errors import MisconfiguredError
 from prometheus.v10.execution.trading.bar_driver import BarDriver
 from prometheus.v10.runs.control import RunOutcome
 from prometheus.v10.runs.harvest import harvest
@@ -120,6 +123,7 @@ class ExchangeWork(Workload):
         self._overdue_at: float | None = None
         self._last_call = 0
         self.port = means.port(self._hear)
+        refuse_another(self.port.library.name, self.table.library)
         self.world = planned_world(profile, self._first_open())
 
     def _first_open(self) -> int:
@@ -153,7 +157,7 @@ class ExchangeWork(Workload):
 
     def fingerprint(self, run_id: str) -> ExecutionFingerprint:
         """See `Workload`."""
-        return self.counts.fingerprint(run_id, self.profile.mode)
+        return self.counts.fingerprint(run_id, self.profile.mode, self.port.library.name)
 
     def funding_defaulted(self) -> tuple[int, int]:
         """See `Workload`: funding is billed, never assumed."""
@@ -223,10 +227,22 @@ class ExchangeWork(Workload):
         self.claim = ExchangeClaim(
             site=self.means.site, library=library_claim(self.port.library), account=account_of(facts.config, self.plan),
             instrument=instrument, bootstrap=bootstrap, clock_offset_ms=facts.clock_offset_ms,
-            on_stop=self.table.on_stop,
+            on_stop=self.table.on_stop, world_difference=self._told_difference(run),
         )  # fmt: skip
         run.say("exchange", self.claim.plain())
         run.settle(world=setup.world_numbers(config), market=self.world.market)
+
+    def _told_difference(self, run: Run) -> WorldDifference | None:
+        """What differs from the run before; the journal hears of it."""
+        library = self.port.library.name
+        found = world_difference(run.layout, run.manifest.instance, run.manifest.run_id, library)
+        if found is not None:
+            run.journal.send(
+                Event.WORLD_DIFFERENCE, f"{run.manifest.run_id} goes through {library}, {found.run_id} went through "
+                f"{found.library}: they are counted apart",
+                before_run=found.run_id, before_library=found.library, library=library,
+            )  # fmt: skip
+        return found
 
     def _window(self, run: Run) -> TradedWindow:
         facts = self._opened.facts
@@ -324,6 +340,16 @@ class ExchangeWork(Workload):
             market=market_of(window.bars(), self.profile, self._first), positions_quality=quality,
             self_trade_prevention=stp_of(self.plan, self.seen.capability), null_reasons=reasons,
         )  # fmt: skip
+
+
+def refuse_another(found: str, library: str) -> None:
+    """Refuse a sender that is not the one of the profile's library.
+
+    Raises:
+        MisconfiguredError: naming both.
+    """
+    if found != sender_of(library):
+        raise MisconfiguredError(f"the profile's library is {library}, and {found} would send")
 
 
 def _untorn(torn: TornTail) -> None:

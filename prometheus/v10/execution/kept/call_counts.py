@@ -53,8 +53,14 @@ class CallCounts:
                 where=where, message=f"{call.outcome.value}: {call.code}", exception_type=call.code, url=call.path,
             ))  # fmt: skip
 
-    def fingerprint(self, run_id: str, mode: Mode) -> ExecutionFingerprint:
-        """The figures so far; latencies are null while no answer came."""
+    def fingerprint(self, run_id: str, mode: Mode, library: str) -> ExecutionFingerprint:
+        """The figures so far; latencies are null while no answer came.
+
+        Args:
+            run_id: whose they are.
+            mode: of the run.
+            library: that sent.
+        """
         nulls = Nulls()
         every = sorted(one for some in self._latencies.values() for one in some)
         latency = None
@@ -65,12 +71,12 @@ class CallCounts:
             )  # fmt: skip
         by_class = {where: sum(counted.values()) for where, counted in sorted(self._outcomes.items())}
         return ExecutionFingerprint(
-            schema=Schema.FINGERPRINT_2.value, run_id=run_id, mode=mode.value, api_calls=sum(by_class.values()),
+            schema=Schema.FINGERPRINT_3.value, run_id=run_id, mode=mode.value, api_calls=sum(by_class.values()),
             api_calls_by_class=by_class, orders_sent=self._orders, error_count=len(self._errors),
             error_events=list(self._errors), latency_stats_ms=nulls.known("latency_stats_ms", latency, NOTHING_CAME),
             rate_limit_hits=self._limited, null_reasons=nulls.reasons,
             by_endpoint={where: self._endpoint(where) for where in sorted(self._outcomes)},
-            errors_by_type=dict(Counter(one.type for one in self._errors)),
+            errors_by_type=dict(Counter(one.type for one in self._errors)), exchange_lib=library,
         )  # fmt: skip
 
     def _endpoint(self, where: str) -> EndpointFigures:

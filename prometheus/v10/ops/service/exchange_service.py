@@ -21,9 +21,10 @@ from prometheus.v10.base.paths import SYSTEM_CONFIG, Layout
 from prometheus.v10.base.reading import SMALL, read_if_there
 from prometheus.v10.evidence.records.canonical import strict_loads
 from prometheus.v10.evidence.records.codec import from_plain
+from prometheus.v10.execution.adapters.library_choice import port_through
 from prometheus.v10.execution.adapters.okx_rest.okx_rest_port import OkxRestPort
 from prometheus.v10.execution.adapters.okx_rest.okx_sites import SITES, Site, site_of
-from prometheus.v10.execution.adapters.okx_sdk.sdk_transport import Credentials, okx_sdk_port
+from prometheus.v10.execution.adapters.senders.signing_credentials import Credentials
 from prometheus.v10.execution.exchange_run.exchange_means import Means
 from prometheus.v10.execution.exchange_run.exchange_setting import table_of
 from prometheus.v10.execution.exchange_run.exchange_work import run_exchange
@@ -86,7 +87,7 @@ def means_of(request: RunRequest, layout: Layout, clock: Clock) -> Means:
         return time.time_ns() // 1_000_000 + ahead[0]
 
     def port(sink: CallSink) -> OkxRestPort:
-        made = okx_sdk_port(site, signing, now_ms=now_ms, sink=sink)
+        made = port_through(table.library, site, signing, now_ms=now_ms, sink=sink)
         if site.practice:  # such a venue keeps the time of its bars; every other must keep this machine's
             ahead[0] = made.server_time() - now_ms()
         return made

@@ -1,4 +1,4 @@
-"""``[exchange]`` of a profile: which account is opened, and how it is left. Nothing here has a default."""
+"""``[exchange]`` of a profile: which account is opened, and how it is left. Nothing that trades has a default."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from prometheus.v10.evidence.records.exchanged.exchange_claim import ON_STOP
 MARGIN_MODES = ("cross", "isolated")
 STP_MODES = ("cancel_maker", "cancel_taker", "cancel_both")
 SITES = ("global", "eea", "us", "practice")
+LIBRARIES = ("okx_sdk", "ccxt")
+"""Names of the adapters that have a library behind them."""
 SOURCE = "exchange"
 """``[market] source`` of a run whose bars come from the exchange."""
 
@@ -55,6 +57,7 @@ class ExchangeTable:
         look_seconds: between two looks at the account within a bar.
         on_stop: ``flatten`` closes the position, ``leave`` lets it be.
         stop_seconds: what a stop may take before the run is sealed; what is not proved by then is named as open.
+        library: which adapter sends. Another one is another world: what was lived in it is counted apart.
     """
 
     site: str = field(validator=validators.in_(SITES))
@@ -73,3 +76,4 @@ class ExchangeTable:
     look_seconds: float = field(validator=validators.ge(1.0))
     on_stop: str = field(validator=validators.in_(ON_STOP))
     stop_seconds: float = field(validator=validators.ge(0.0))
+    library: str = field(default=LIBRARIES[0], validator=validators.in_(LIBRARIES))

@@ -1,7 +1,8 @@
 """What lives must share to be counted together: one instance, stage, configuration, core, arm, line and market.
 
 Runs without eras have the bars of one sha256. Eras have other bars each, by one rule: one market and one policy of the
-window. Standard library only.
+window. Runs at an exchange have the bars that come, and share the library through which they traded: another library is
+another world. Standard library only.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from prometheus.v10.evidence.pools.descent import NULL
 from prometheus.v10.evidence.records.canonical import canonical_bytes
 
 DIGITS = 16
+AS_THEY_COME = "bars as they come"
 
 
 def shared_by(manifest: Mapping[str, Any]) -> dict[str, str | None]:
@@ -31,16 +33,29 @@ def shared_by(manifest: Mapping[str, Any]) -> dict[str, str | None]:
         name: text_in(manifest, name) for name in ("instance", "stage", "config_hash", "core_hash")
     }
     market = table_in(manifest, "market")
+    library = library_of(manifest)
+    bars: str | None
+    policy: str | None
     trade = f"{text_in(market, 'symbol')} {text_in(market, 'timeframe')}"
-    if manifest.get("era") is None:
+    if library is not None:
+        shared["library"], bars, policy = library, None, AS_THEY_COME
         source = text_in(market, "source")
-        bars: str | None = text_in(market, "sha256")
-        policy: str | None = None
+    elif manifest.get("era") is None:
+        source = text_in(market, "source")
+        bars, policy = text_in(market, "sha256"), None
     else:
         # the stored source names the seed of the bars, which changes with the era
         source = text_in(table_in(table_in(manifest, "config"), "market"), "source")
         bars, policy = None, text_in(table_in(manifest, "era"), "policy")
     return {**shared, "market": f"{source}, {trade}", "bars": bars, "policy": policy}
+
+
+def library_of(manifest: Mapping[str, Any]) -> str | None:
+    """The library of a run at an exchange whose configuration names one; None for every other run."""
+    config = manifest.get("config")
+    exchange = config.get("exchange") if isinstance(config, Mapping) else None
+    named = isinstance(exchange, Mapping) and "library" in exchange
+    return text_in(manifest, "exchange_lib") if named else None
 
 
 def strata_of(manifest: Mapping[str, Any]) -> list[str]:

@@ -60,8 +60,8 @@ class Figures:
             })  # fmt: skip
         self._look_for_self_trades(call)
 
-    def fingerprint(self, run_id: str, mode: object) -> dict[str, Any]:
-        """``execution_fingerprint.json``."""
+    def fingerprint(self, run_id: str, mode: object, library: str | None) -> dict[str, Any]:
+        """``execution_fingerprint.json``; ``library`` is what the configuration names, None where it names none."""
         every = sorted(one for some in self._times.values() for one in some)
         latency = {
             "min": every[0], "max": every[-1], "mean": math.fsum(every) / len(every), **_quantiles(every)
@@ -69,7 +69,7 @@ class Figures:
         by_class = {where: sum(ends.values()) for where, ends in self._ends.items()}
         codes = [code for counted in self._codes.values() for code in counted.elements()]
         return {
-            "schema": Schema.FINGERPRINT_2.value, "run_id": run_id, "mode": mode, "api_calls": self.count,
+            "schema": (Schema.FINGERPRINT_2 if library is None else Schema.FINGERPRINT_3).value, "run_id": run_id, "mode": mode, "api_calls": self.count,
             "api_calls_by_class": by_class, "orders_sent": by_class.get(f"POST {ORDER}", 0),
             "error_count": len(self._errors), "error_events": self._errors, "latency_stats_ms": latency,
             "rate_limit_hits": sum(code in LIMITED for code in codes),
@@ -80,6 +80,7 @@ class Figures:
             },
             "errors_by_type": dict(Counter(one["type"] for one in self._errors)),
             "null_reasons": {} if every else {"latency_stats_ms": NOTHING_CAME},
+            **({} if library is None else {"exchange_lib": library}),
         }  # fmt: skip
 
     def bundle(self, run_id: str) -> dict[str, bytes]:

@@ -33,11 +33,25 @@ STP_NOTE = (
     "each order names the exchange's own prevention; agents are netted before anything is sent; detection by tradeId, "
     "execType, cancelSource and stpMode of the rows that were kept"
 )
+SENDERS = {"okx_sdk": "python-okx", "ccxt": "ccxt"}
+"""Adapter to the library behind it."""
+FIRST = "okx_sdk"
+"""The adapter of configurations that name none: they are older than the second."""
 COLUMNS = [
     ["open_time", "<i8"], ["open", "<f8"], ["high", "<f8"], ["low", "<f8"], ["close", "<f8"], ["volume", "<f8"],
     ["funding", "<f8"],
 ]  # fmt: skip
 ULPS = 4
+
+
+def sender_of(manifest: Manifest) -> str | None:
+    """The library that a run's configuration names; None for an adapter that nobody knows."""
+    return SENDERS.get(str(table(table(manifest.get("config")).get("exchange")).get("library", FIRST)))
+
+
+def names_library(manifest: Manifest) -> bool:
+    """Whether its configuration names one at all."""
+    return "library" in table(table(manifest.get("config")).get("exchange"))
 
 
 def check_head(manifest: Manifest, say: Say) -> None:
@@ -46,7 +60,7 @@ def check_head(manifest: Manifest, say: Say) -> None:
     exchange = table(config.get("exchange"))
     over = manifest.get("positions_quality") is not None
     for path, found, derived in (
-        ("env", manifest.get("env"), mode), ("exchange_lib", manifest.get("exchange_lib"), "python-okx"),
+        ("env", manifest.get("env"), mode), ("exchange_lib", manifest.get("exchange_lib"), sender_of(manifest)),
         ("impedance_fidelity", manifest.get("impedance_fidelity"), FIDELITY.get(str(mode))),
         ("null_reasons.positions_quality", table(manifest.get("null_reasons")).get("positions_quality"),
          None if over else NOT_OVER),
@@ -129,7 +143,7 @@ def check_claim(manifest: Manifest, chain: Chain, said: Answers, booked: Booked,
     agents = min(int(equity * SHARE // STAKE), config.get("most_agents", 0))
     wanted: dict[str, Any] = {
         "site": config.get("site"), "on_stop": config.get("on_stop"), "clock_offset_ms": claim["clock_offset_ms"],
-        "library": claim["library"],
+        "library": {**claim["library"], "name": sender_of(manifest)},
         "account": {
             "level": account.get("acctLv"), "position_mode": account.get("posMode"),
             **({"stp_default": account["acctStpMode"]} if account.get("acctStpMode") else {}),
@@ -148,6 +162,9 @@ def check_claim(manifest: Manifest, chain: Chain, said: Answers, booked: Booked,
             "reserve": digits(equity - STAKE * agents), "rule": RULE,
         },
     }  # fmt: skip
+    if "world_difference" in claim:  # of two libraries, the run before went through the other one
+        other = [name for name in SENDERS.values() if name != sender_of(manifest)]
+        wanted["world_difference"] = {"run_id": claim["world_difference"]["run_id"], "library": other[0]}
     if "ended" in claim:
         wanted["ended"] = _ended(claim["ended"], manifest, chain, said, booked)
     for what in differing(claim, wanted, "exchange"):

@@ -5,6 +5,7 @@ Standard library only.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
@@ -18,6 +19,8 @@ PAGED = {"trade/orders-pending": "ordId", "trade/orders-history": "ordId", "trad
          "account/bills": "billId"}  # fmt: skip
 """Lists that come in pages, and the id that their pages count by."""
 SWAP, LIMIT, TYPE = "SWAP", "100", "instType"
+SPELLINGS = {"python-okx": (", ", ": "), "ccxt": (",", ":")}
+"""What stands behind a value and behind a name in the bodies of each library."""
 POSTED = frozenset(["trade/order", "trade/cancel-order", "account/set-leverage", "account/set-position-mode"])
 
 
@@ -41,6 +44,8 @@ class Asking:
         if call["method"] == "POST":
             if path not in POSTED or call["query"] or not isinstance(plain_json(call["request_body"]), dict):
                 self._say(call, "it posts what no run posts")
+            elif spelt(call["request_body"], call["library"]) != call["request_body"]:
+                self._say(call, f"its body is not spelt as {call['library']!a} spells")
             return
         if call["request_body"]:
             self._say(call, "it is a read with a body")
@@ -73,6 +78,12 @@ class Asking:
 
     def _say(self, call: Call, what: str) -> None:
         self.wrong.append((call["number"], what))
+
+
+def spelt(body: str, library: str) -> str | None:
+    """A body as a library spells it; None for a library that nobody knows."""
+    separators = SPELLINGS.get(library)
+    return None if separators is None else json.dumps(plain_json(body), separators=separators)
 
 
 BARS = {

@@ -10,7 +10,7 @@ from typing import Any, Final
 from attrs import asdict, field, frozen
 
 from prometheus.v10.evidence.records.exchanged.order_payloads import MONEY, NAMED, POSITIVE
-from prometheus.v10.evidence.schemas.shapes import COUNT, SHA256, absent, exactly, words
+from prometheus.v10.evidence.schemas.shapes import A_RUN, COUNT, SHA256, absent, exactly, words
 
 FEE_SOURCE: Final = "account/trade-fee"
 ON_STOP: Final = ("flatten", "leave")
@@ -110,10 +110,23 @@ class EndClaim:
 
 
 @frozen(kw_only=True)
+class WorldDifference:
+    """The instance's run before went through another library: what was lived then is another world's.
+
+    Attributes:
+        library: of that run.
+    """
+
+    run_id: str = field(metadata=A_RUN)
+    library: str = field(metadata=NAMED)
+
+
+@frozen(kw_only=True)
 class ExchangeClaim:
     """What a manifest says of the exchange; ``ended`` is left out until the end.
 
     Attributes:
+        world_difference: left out where the run before went through the same library, and where there was none.
         site: ``practice`` is a venue on the loopback.
         clock_offset_ms: the exchange's clock less this machine's, at the opening.
         on_stop: what a stop does with positions, as the profile says.
@@ -126,6 +139,7 @@ class ExchangeClaim:
     bootstrap: BootstrapClaim
     clock_offset_ms: int
     on_stop: str = field(metadata=words(*ON_STOP))
+    world_difference: WorldDifference | None = field(default=None, metadata=absent())
     ended: EndClaim | None = field(default=None, metadata=absent())
 
     def plain(self) -> dict[str, Any]:

@@ -1,13 +1,11 @@
 """`ExchangePort` over OKX's REST interface, whatever sends: bodies, parameters, pages and rows are decided here.
 
 Every field that shapes an order is sent, none is left to a default: size, margin mode, position side, self-trade
-prevention, reduce-only, price amendment, client id.
+prevention, reduce-only, price amendment, client id. A library spells the body, and may change nothing of it.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from decimal import Decimal
 from itertools import pairwise
 from typing import Any, Final
@@ -15,6 +13,7 @@ from typing import Any, Final
 from attrs import define, field
 
 from prometheus.v10.execution.adapters.okx_rest.answer_rows import Row, count, digits, named, number, plain, text
+from prometheus.v10.execution.adapters.okx_rest.body_spelling import BodySpelling, SpacedJson
 from prometheus.v10.execution.adapters.okx_rest.call_judging import BASE, Caller, one_row
 from prometheus.v10.execution.adapters.okx_rest.okx_codes import REACTIONS, Reaction
 from prometheus.v10.execution.adapters.okx_rest.page_walk import walk
@@ -71,6 +70,7 @@ class OkxRestPort:
     """See `ExchangePort` and the module."""
 
     caller: Caller
+    spelling: BodySpelling = field(factory=SpacedJson)
     instruments: dict[str, Instrument] = field(factory=dict)
 
     @property
@@ -99,6 +99,7 @@ class OkxRestPort:
         found = instrument_of(row)
         if found.inst_id != inst_id:
             raise AnswerError(f"asked for {inst_id}, and told of {found.inst_id}")
+        self.spelling.learn(row, found)
         self.instruments[inst_id] = found
         return found
 
@@ -163,12 +164,11 @@ class OkxRestPort:
 
     def set_leverage(self, inst_id: str, mode: MarginMode, leverage: Decimal) -> None:
         """See `ExchangePort`."""
-        asked = {"instId": inst_id, "lever": plain(leverage), "mgnMode": mode.value}
-        self.caller.post("account/set-leverage", body_of(asked))
+        self._set("account/set-leverage", {"instId": inst_id, "lever": plain(leverage), "mgnMode": mode.value})
 
     def set_position_mode(self, mode: str) -> None:
         """See `ExchangePort`."""
-        self.caller.post("account/set-position-mode", body_of({"posMode": mode}))
+        self._set("account/set-position-mode", {"posMode": mode})
 
     # ---- orders ------------------------------------------------------------------------------------------------------
 
@@ -184,7 +184,7 @@ class OkxRestPort:
             asked |= {"px": plain(units.price(request.price_ticks)), "pxAmendType": "0"}
         if request.tag:
             asked["tag"] = request.tag
-        return PreparedOrder(request=request, path=BASE + ORDER, body=body_of(asked))
+        return PreparedOrder(request=request, path=BASE + ORDER, body=self.spelling.body(ORDER, asked))
 
     def send(self, prepared: PreparedOrder) -> Ack:
         """See `ExchangePort`."""
@@ -201,7 +201,7 @@ class OkxRestPort:
 
     def cancel(self, inst_id: str, order_id: str) -> None:
         """See `ExchangePort`."""
-        self.caller.post("trade/cancel-order", body_of({"instId": inst_id, "ordId": order_id}))
+        self._set("trade/cancel-order", {"instId": inst_id, "ordId": order_id})
 
     def order(self, inst_id: str, client_id: str) -> OrderReport | None:
         """See `ExchangePort`."""
@@ -258,6 +258,9 @@ class OkxRestPort:
 
         return tuple(map(bill_of, reversed(walk(fetch, "billId", until=after_bill))))
 
+    def _set(self, path: str, asked: dict[str, object]) -> None:
+        self.caller.post(path, self.spelling.body(path, asked))
+
     # ---- instruments -------------------------------------------------------------------------------------------------
 
     def _units(self, inst_id: str) -> Instrument:
@@ -276,11 +279,6 @@ class OkxRestPort:
                 hint="this account is for one instance alone: close what is not its own, then start again",
             )
         return self._units(named(row, "instId"))
-
-
-def body_of(asked: Mapping[str, object]) -> bytes:
-    """A body as it is sent: the spelling of python-okx, so that what is chained is what any sender sends."""
-    return json.dumps(asked).encode("ascii")
 
 
 def _time_of(row: Row) -> int | None:

@@ -1,0 +1,1 @@
+"""What every adapter with a library behind it shares: credentials, whose files a library is, the transport around it."""
