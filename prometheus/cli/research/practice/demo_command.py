@@ -27,16 +27,21 @@ from prometheus.v10.base.files import write_new
 from prometheus.v10.base.names import Artifact
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.evidence.verify.verify_run import verify_run
+from prometheus.v10.execution.adapters.library_choice import facts_of_library
+from prometheus.v10.execution.exchange_run.exchange_setting import table_of
 from prometheus.v10.execution.exchange_run.exchange_work import run_exchange
 from prometheus.v10.ops.service.liveness import Liveness
 from prometheus.v10.ops.service.session import Site, refuse_a_stop_file, session
 from prometheus.v10.ops.service.stop import StopWatch
 from prometheus.v10.ops.storage.disk import refuse_without_room
 from prometheus.v10.runs.control import RunOutcome, StoppedError, StopReason
+from prometheus.v10.runs.request.exchange_table import Library
 from prometheus.v10.runs.request.profile import Profile, load_profile
 from prometheus.v10.runs.workers.invariance import check_core
 
-DEMO_EXAMPLES = examples("demo --root var", "demo --root var --bars 24 --seed 7 --json")
+DEMO_EXAMPLES = examples(
+    "demo --root var", "demo --root var --bars 24 --seed 7 --json", "demo --root var --library ccxt"
+)
 PROFILE = "PRACTICE"
 SHOWN = 20
 """Findings of the verification that are printed."""
@@ -49,6 +54,8 @@ def practise(profile: Profile, layout: Layout, clock: Clock, console: Console, *
         PrometheusError: whatever makes the run impossible.
     """
     refuse_a_stop_file(layout)
+    library = table_of(profile).library
+    facts_of_library(library)
     check_core()
     site = Site.of(layout, clock, PROFILE, profile, PROFILE)
     with (
@@ -61,7 +68,7 @@ def practise(profile: Profile, layout: Layout, clock: Clock, console: Console, *
         Bar(at_work.control, console) as bar,
     ):
         refuse_without_room(at_work.disk.before_run())
-        outcome = run_exchange(at_work.next_run(counted=False), at_work.around(bar), venue.means())
+        outcome = run_exchange(at_work.next_run(counted=False), at_work.around(bar), venue.means(library))
         at_work.ended(outcome)
         return _with_journal(outcome, layout, venue)
     return None
@@ -86,7 +93,8 @@ def figures_of(run: Path) -> dict[str, Any]:
     ended = claim["ended"]
     both_sides = 2 * ended["crossed_lots"] + ended["net_lots"]
     return {
-        "run": run.name, "directory": str(run), "status": manifest["status"], "agents": claim["bootstrap"]["agents"],
+        "run": run.name, "directory": str(run), "status": manifest["status"], "library": claim["library"]["name"],
+        "agents": claim["bootstrap"]["agents"],
         **{name: ended[name] for name in ("bars", "orders", "fills", "rounds")},
         "crossed_share": round(2 * ended["crossed_lots"] / both_sides, 4) if both_sides else 0.0,
         "surplus": ended["surplus"], "fees": ended["fees"], "funding": ended["funding"], "deaths": row["deaths"],
@@ -101,6 +109,7 @@ def demo_command(
     root: Root = DEFAULT_ROOT,
     bars: Annotated[int, typer.Option(min=1, max=90, help="Bars of a quarter of an hour.")] = 90,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the market, the book, the keys and the genomes.")] = 0,
+    library: Annotated[Library, typer.Option(help="Adapter through which it trades.")] = Library.OKX_SDK,
     as_json: AsJson = False,
 ) -> Report:
     """Let a population trade a day through one account on our own exchange, seal the run, and verify it."""
@@ -108,6 +117,7 @@ def demo_command(
     profile = attrs.evolve(
         profile, market=attrs.evolve(profile.market, bars=bars),
         experiments=attrs.evolve(profile.experiments, seed=seed),
+        exchange=attrs.evolve(table_of(profile), library=library.value),
     )  # fmt: skip
     outcome = practise(profile, layout, SystemClock(), context.obj, seed=seed)
     if outcome is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal, InvalidOperation
+from enum import StrEnum
 from typing import Any
 
 from attrs import field, frozen, validators
@@ -13,10 +14,18 @@ from prometheus.v10.evidence.records.exchanged.exchange_claim import ON_STOP
 MARGIN_MODES = ("cross", "isolated")
 STP_MODES = ("cancel_maker", "cancel_taker", "cancel_both")
 SITES = ("global", "eea", "us", "practice")
-LIBRARIES = ("okx_sdk", "ccxt")
-"""Names of the adapters that have a library behind them."""
 SOURCE = "exchange"
 """``[market] source`` of a run whose bars come from the exchange."""
+
+
+class Library(StrEnum):
+    """The adapters that have a library behind them."""
+
+    OKX_SDK = "okx_sdk"
+    CCXT = "ccxt"
+
+
+LIBRARIES = tuple(one.value for one in Library)
 
 
 def _money(_: object, __: object, value: str) -> None:
