@@ -50,7 +50,16 @@ PANELS = {
         "venue",
     ),
     "Prove: evidence and its ledger": ("verify", "audit", "ledger", "incident", "core"),
-    "Host: keep it in order": ("doctor", "stop", "clear-stop", "release", "retention", "custodian", "notify"),
+    "Host: keep it in order": (
+        "doctor",
+        "stop",
+        "clear-stop",
+        "execution",
+        "release",
+        "retention",
+        "custodian",
+        "notify",
+    ),
 }
 """Groups of the help, and what stands in each; what no group names stands in the first."""
 
@@ -179,6 +188,8 @@ _ALL = (
     Command("demo",
             "Let a population trade a day through one account on our own exchange, seal the run, and verify it.",
             "research.practice.demo_command", "demo_command", "DEMO_EXAMPLES"),
+    Command("execution", "Trading at an exchange: both libraries held together.",
+            "research.practice.execution_command"),
     Command("venue",
             "An exchange of our own on the loopback: OKX's v5 interface, demo and live, no key of yours needed.",
             "research.venue_command"),

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from prometheus.v10.execution.adapters.ccxt.ccxt_adapter import CCXT, ccxt_port
 from prometheus.v10.execution.adapters.okx_rest.okx_rest_port import OkxRestPort
 from prometheus.v10.execution.adapters.okx_rest.okx_sites import Site
 from prometheus.v10.execution.adapters.okx_sdk.okx_sdk_adapter import SDK, okx_sdk_port
 from prometheus.v10.execution.adapters.senders.library_ownership import facts_of
+from prometheus.v10.execution.adapters.senders.own_words import OwnWords
 from prometheus.v10.execution.adapters.senders.signing_credentials import Credentials
 from prometheus.v10.execution.ports.call_records import CallSink
 from prometheus.v10.execution.ports.exchange_port import LibraryFacts
 from prometheus.v10.runs.request.exchange_table import LIBRARIES
 
+_WORDS: Final = dict(zip(LIBRARIES, ("okx_sdk.sdk_words:SdkWords", "ccxt.ccxt_words:CcxtWords"), strict=True))
 _ADAPTERS: Final = dict(zip(LIBRARIES, ((SDK, okx_sdk_port), (CCXT, ccxt_port)), strict=True))
 
 
@@ -37,3 +40,12 @@ def port_through(
 ) -> OkxRestPort:
     """The exchange through a library of `LIBRARIES`; errors as `facts_of_library`."""
     return _ADAPTERS[library][1](site, credentials, now_ms=now_ms, sink=sink)
+
+
+def own_words_of(library: str) -> OwnWords:
+    """What a library would say by itself; errors as `facts_of_library`."""
+    facts_of_library(library)
+    module, _, name = _WORDS[library].partition(":")
+    made: Any = getattr(importlib.import_module(f"prometheus.v10.execution.adapters.{module}"), name)
+    words: OwnWords = made()
+    return words
