@@ -11,6 +11,7 @@
 #   make test-bits  the golden digest of the world on aarch64, by qemu's user emulation, six minutes
 #   make venue-outsiders  clients of others trade on the venue over the loopback alone (root), and say whether it fits them
 #   make venue-mutants  deliberate faults in the venue: each must be noticed
+#   make ccxt    the environment in which sessions go through ccxt, the second library of the exchange world
 #   make docs    the documents as a site, English and Chinese, with a search that needs no server, into build/docs
 #   make bench   how fast the world runs, beside two yardsticks
 
@@ -48,6 +49,7 @@ run-demo: $(STAMP)
 test: $(STAMP)
 	tests/pages/prerequisites.sh || echo "the tests of pages in a browser will be skipped"
 	$(BIN)/python $(OUTSIDERS)/environments.py build ccxt || echo "ccxt will be skipped on the venue"
+	$(BIN)/python packaging/ccxt/ccxt_environment.py build || echo "sessions through ccxt will be skipped"
 	$(BIN)/python packaging/docs/docs_environment.py build || echo "the site of documents and the notebooks will be skipped"
 	$(BIN)/pytest -n 2 --ignore tests/host --ignore tests/torture/test_soak.py
 	tests/host/prerequisites.sh || echo "the tests of a real host will be skipped"
@@ -83,7 +85,7 @@ bench: $(BENCH_STAMP)
 
 # Never ./var: evidence is not ours to remove.
 clean:
-	rm -rf .venv .venv-docs .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
+	rm -rf .venv .venv-ccxt .venv-docs .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
--include containers/targets.mk packaging/torture.mk packaging/deb.mk packaging/venue.mk packaging/docs.mk
+-include containers/targets.mk packaging/torture.mk packaging/deb.mk packaging/venue.mk packaging/ccxt.mk packaging/docs.mk

@@ -19,7 +19,7 @@ MAPS = {
     "ledger_show.entries.*.null_reasons", "ledger_show.entries.*.extra", "market_show.figures", "status.null_reasons",
     "status.instances.*.null_reasons", "status.instances.*.last_run.null_reasons",
     "status.instances.*.collapses.null_reasons", "pool_export", "pool_stats", "metrics.figures.*.labels",
-    "index_ask.rows.*",
+    "index_ask.rows.*", "execution_align.new",
 }  # fmt: skip
 """Objects whose keys are names of things (figures, reasons, arms), not fields."""
 REQUIRED = {"run": ["run", "schema"], "pool_stats": ["bytes", "figures", "flags", "pool", "records", "runs", "schema"]}

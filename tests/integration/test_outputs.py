@@ -33,7 +33,7 @@ BY_HAND = {
     "gate", "gate_planted", "gate_replay", "release_load", "release_use", "release_rollback", "core_lock", "index_push",
     "promote", "replay", "error",
     "founding_planted", "founding_compare", "ledger_witness", "venue_serve", "venue_journal_verify", "demo",
-    "notify_send", "notify_test",
+    "notify_send", "notify_test", "execution_align",
 }  # fmt: skip
 """Commands that are too long for here, need a host or another server, or change what is shared."""
 
@@ -157,7 +157,9 @@ def tried(tree: Tree, place: Path, history: House) -> list[list[object]]:
         ["metrics"],
         ["metrics", "--out", place / "x.prom"],
     ]
-    return [[*words, "--root", tree.root] for words in here] + [["fences"], ["core", "check"], ["venue", "faults"]]
+    return [[*words, "--root", tree.root] for words in here] + [
+        ["fences"], ["core", "check"], ["venue", "faults"], ["execution", "log"]
+    ]  # fmt: skip
 
 
 def name_of(words: list[object]) -> str:

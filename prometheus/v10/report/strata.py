@@ -122,7 +122,7 @@ class Census:
 
 
 def read_census(layout: Layout) -> Census:
-    """Read every Tier-1 run of an installation, and every run at an exchange; a run that cannot be read is left out and said.
+    """Read every Tier-1 run and every run at an exchange; a run that cannot be read is left out and said.
 
     Raises:
         HostError: when the directory of runs cannot be listed.

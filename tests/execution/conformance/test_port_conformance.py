@@ -13,8 +13,8 @@ import pytest
 
 from prometheus.v10.execution.adapters.okx_rest.call_judging import Caller
 from prometheus.v10.execution.adapters.okx_rest.okx_rest_port import OkxRestPort
-from prometheus.v10.execution.adapters.senders.signing_credentials import Credentials
 from prometheus.v10.execution.adapters.recorded.recorded_transport import RecordedTransport
+from prometheus.v10.execution.adapters.senders.signing_credentials import Credentials
 from prometheus.v10.execution.ports.call_records import CallOutcome
 from prometheus.v10.execution.ports.exchange_errors import (
     AnswerError,

@@ -1,7 +1,7 @@
 """``execution align`` and ``execution log``: both libraries held together, and the log of what differs.
 
-Align ends with 0, 1 where the adapters mean different things by the same answers, 78 where a library is missing. The log
-ends with 0 where it was only appended to, else 1.
+Exit codes of align: 0; 1 where something differs that must not, as what an order says; 65 where the log was edited; 78
+where a library is missing. Of the log: 0 where it was only appended to, else 65.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final
 
 import typer
 from attrs import asdict
+from rich.console import RenderableType
 
 import prometheus
 from prometheus.cli.options import DEFAULT_ROOT, AsJson, Root, examples
@@ -96,7 +97,8 @@ def facts_line(found: Alignment, seed: int, commit: str | None) -> list[str]:
     """What a section says of an alignment."""
     libraries = [f"{one.name} {one.version} (sha256 {one.sha256[:16]})" for one in found.libraries.values()]
     return [
-        f"{' and '.join(libraries)}, each on a fresh venue on the loopback of seed {seed}; code {commit or 'not known'}",
+        f"{' and '.join(libraries)}, each on a fresh venue on the loopback of seed {seed}",
+        f"code {commit or 'not known'}",
         f"{found.steps} steps, {found.requests} requests through python-okx; "
         f"{len(found.unlike)} differences that must not be",
     ]
@@ -109,7 +111,7 @@ def align_command(
     seed: Annotated[int, typer.Option(min=0, help="Seed of both venues.")] = 0,
     as_json: AsJson = False,
 ) -> Report:
-    """Send the same intents through python-okx and ccxt, compare bytes and meaning, and append what differs to the log."""
+    """Send the same intents through python-okx and ccxt, hold bytes and meaning together, and log what differs."""
     place, layout, clock = log_of(log), Layout.under(root), SystemClock()
     refuse_sealed_place(place, layout=layout)
     before = read_log(place)
@@ -142,8 +144,9 @@ def report(found: Alignment, rows: dict[str, Difference], again: list[str], log:
         "log": log, "directory": folder,
     }  # fmt: skip
     figures = {name: data[name] for name in ("run", "steps", "requests", "differences")}
-    figures |= {"new": len(rows), "seen again": len(again), "must not be": len(found.unlike), "log": log}
-    shown = [facts("the same intents through python-okx and ccxt", {**figures, "directory": folder})]
+    figures |= {"new": len(rows), "seen again": len(again), "must not be": len(found.unlike), "log": log,
+                "directory": folder}  # fmt: skip
+    shown: list[RenderableType] = [facts("the same intents through python-okx and ccxt", figures)]
     if rows:
         lines = [(name, one.severity, one.what, one.native, one.ccxt) for name, one in rows.items()]
         shown.append(table("new differences", ("id", "severity", "what", "python-okx", "ccxt"), lines))

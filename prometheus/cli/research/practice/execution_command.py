@@ -1,4 +1,4 @@
-"""``execution align|log``: the group of commands about trading at an exchange; each command is in a module of its own."""
+"""``execution align|log``: commands about trading at an exchange; what each does is in a module of its own."""
 
 from __future__ import annotations
 

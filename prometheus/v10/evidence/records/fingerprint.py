@@ -63,7 +63,7 @@ class EndpointFigures:
 
 @frozen(kw_only=True)
 class ExecutionFingerprint:
-    """``execution_fingerprint.json``; version 2 is of a run that called an exchange, version 3 names the library as well.
+    """``execution_fingerprint.json``; version 2 is of a run at an exchange, version 3 names its library.
 
     Attributes:
         api_calls: every request that left, or tried to, whatever its end; ``api_calls_by_class`` adds up to it.

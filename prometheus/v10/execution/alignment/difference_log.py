@@ -20,7 +20,8 @@ from prometheus.v10.execution.alignment.differences import Difference
 MARK: Final = re.compile(rb"^<!-- above: ([0-9]+) bytes, sha256 ([0-9a-f]{64}) -->$", re.MULTILINE)
 ROW: Final = re.compile(r"^\| (DIFF-[0-9]{8}-[0-9]{2,}) \| .* <!-- key: (.+?) --> \|", re.MULTILINE)
 NUMBERED: Final = re.compile(r"^\| DIFF-([0-9]{8})-([0-9]{2,}) \|", re.MULTILINE)
-HEAD: Final = "| id | what differs | CCXT | native (python-okx) | severity | what an adapter must do |\n|---|---|---|---|---|---|\n"
+HEAD: Final = "| id | what differs | CCXT | native (python-okx) | severity | what an adapter must do |\n"
+RULE: Final = "|---|---|---|---|---|---|\n"
 
 
 def wrong_marks(data: bytes) -> list[str]:
@@ -85,7 +86,7 @@ def section(title: str, said: Sequence[str], rows: Mapping[str, Difference], aga
             f"| {name} | {_cell(one.what)} <!-- key: {one.key} --> | {_cell(one.ccxt)} | {_cell(one.native)} | "
             f"{one.severity} | {_cell(one.done)} |\n" for name, one in rows.items()
         ]  # fmt: skip
-        parts.append(HEAD + "".join(lines))
+        parts.append(HEAD + RULE + "".join(lines))
         parts.append("Samples, python-okx first:\n")
         shown: dict[tuple[str, str], list[str]] = {}
         for name, one in rows.items():

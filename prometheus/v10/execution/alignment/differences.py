@@ -36,5 +36,6 @@ class Difference:
 
 def sample(text: object) -> str:
     """A text as the log holds it: printable lines, no fence of a block, and cut."""
-    said = "".join(one if one.isprintable() or one == "\n" else "?" for one in str(text).strip()).replace("`" * 3, "'" * 3)
+    said = "".join(one if one.isprintable() or one == "\n" else "?" for one in str(text).strip())
+    said = said.replace("`" * 3, "'" * 3)
     return said if len(said) <= LONGEST else f"{said[:LONGEST]}... ({len(said)} characters)"

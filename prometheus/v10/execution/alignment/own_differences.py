@@ -32,9 +32,10 @@ READINGS: Final[dict[str, tuple[tuple[str, str, str], ...]]] = {
     "GET account/trade-fee": (("taker", "taker", MONEY), ("maker", "maker", MONEY)),
     "POST trade/order": (("sCode", "status", DATA), ("ts", "timestamp", DATA), ("clOrdId", "clientOrderId", MONEY)),
     "GET trade/order": (
-        ("state", "status", MONEY), ("sz", "amount", MONEY), ("accFillSz", "filled", MONEY), ("avgPx", "average", MONEY),
-        ("fee", "fee.cost", MONEY), ("cTime", "timestamp", DATA), ("uTime", "lastUpdateTimestamp", DATA),
-        ("ordType", "type", DATA), ("reduceOnly", "reduceOnly", ORDERS), ("stpMode", "", DATA),
+        ("state", "status", MONEY), ("sz", "amount", MONEY), ("accFillSz", "filled", MONEY),
+        ("avgPx", "average", MONEY), ("fee", "fee.cost", MONEY), ("cTime", "timestamp", DATA),
+        ("uTime", "lastUpdateTimestamp", DATA), ("ordType", "type", DATA),
+        ("reduceOnly", "reduceOnly", ORDERS), ("stpMode", "", DATA),
         ("cancelSource", "", MONEY), ("category", "", MONEY), ("tdMode", "", MONEY),
     ),
     "GET trade/fills": (
@@ -51,7 +52,7 @@ READINGS: Final[dict[str, tuple[tuple[str, str, str], ...]]] = {
         ("pnl", "", MONEY), ("fee", "fee.cost", MONEY),
     ),
 }  # fmt: skip
-"""By endpoint: the exchange's field, ccxt's unified name for it ('' where it has none), and what a mistake would cost."""
+"""By endpoint: the exchange's field, ccxt's unified name for it ('' where it has none), what a mistake would cost."""
 ASKED: Final = {
     "instId": INSTRUMENT, "tdMode": "cross", "side": "buy", "posSide": "net", "ordType": "optimal_limit_ioc",
     "sz": "0.05", "reduceOnly": False, "stpMode": "cancel_maker", "clOrdId": "pqaligned1",

@@ -30,6 +30,7 @@ def world_difference(layout: Layout, instance: str, run_id: str, library: str) -
             before = manifest.get("exchange_lib")
             if place.run_id == run_id or manifest.get("instance") != instance or not is_exchange(manifest):
                 continue
-            differs = isinstance(before, str) and before != library
-            return WorldDifference(run_id=place.run_id, library=before) if differs else None
+            if isinstance(before, str) and before != library:
+                return WorldDifference(run_id=place.run_id, library=before)
+            return None
     return None

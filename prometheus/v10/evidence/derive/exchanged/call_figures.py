@@ -68,8 +68,9 @@ class Figures:
         } if every else None  # fmt: skip
         by_class = {where: sum(ends.values()) for where, ends in self._ends.items()}
         codes = [code for counted in self._codes.values() for code in counted.elements()]
+        schema = Schema.FINGERPRINT_2 if library is None else Schema.FINGERPRINT_3
         return {
-            "schema": (Schema.FINGERPRINT_2 if library is None else Schema.FINGERPRINT_3).value, "run_id": run_id, "mode": mode, "api_calls": self.count,
+            "schema": schema.value, "run_id": run_id, "mode": mode, "api_calls": self.count,
             "api_calls_by_class": by_class, "orders_sent": by_class.get(f"POST {ORDER}", 0),
             "error_count": len(self._errors), "error_events": self._errors, "latency_stats_ms": latency,
             "rate_limit_hits": sum(code in LIMITED for code in codes),

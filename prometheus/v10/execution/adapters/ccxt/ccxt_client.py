@@ -1,6 +1,6 @@
 """ccxt's client for OKX with nothing left to its defaults: host, demo flag, time, time-outs, size, proxies, body.
 
-ccxt signs, spells headers and bodies, and its HTTP session sends. Three things of it are not used, and each for a reason:
+ccxt signs, spells headers and bodies, and its HTTP session sends. Three things of it are not used, each for a reason:
 
 1. Its ``request`` and ``fetch``: they wait and raise by classes of their own, in which a refused order and an unknown
    outcome can be the same. Buckets, time-outs and verdicts are ours.
@@ -45,7 +45,7 @@ ARGUMENTS: Final = frozenset({"instId", "ordType", "side", "sz", "px"})
 
 
 class PolicedClient:
-    """A ccxt client that sends a `RestRequest` once and reads the whole answer within limits; a `BodySpelling` as well."""
+    """A ccxt client that sends a `RestRequest` once and reads the whole answer within limits; also a `BodySpelling`."""
 
     def __init__(self, site: Site, key: str, secret: str, passphrase: str, now_ms: Callable[[], int]) -> None:
         self._site = site
@@ -129,7 +129,7 @@ class PolicedClient:
         if asked.expire_ms is not None:
             headers["expTime"] = str(asked.expire_ms)
         body = (made["body"] or "").encode("ascii")
-        request = self._http.prepare_request(
+        request: requests.PreparedRequest = self._http.prepare_request(
             requests.Request(asked.method, made["url"], headers=headers, data=body or None)
         )
         if made["url"] != f"{self._site.base}{asked.target}" or request.url != made["url"]:

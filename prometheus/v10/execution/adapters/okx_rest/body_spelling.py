@@ -34,7 +34,7 @@ class BodySpelling(Protocol):
 
 @frozen
 class SpacedJson:
-    """As python-okx spells: JSON with a space behind each comma and colon, fields in the order that they are asked in."""
+    """As python-okx spells: JSON with a space behind each comma and colon, fields in the order of the asking."""
 
     def learn(self, row: Row, found: Instrument) -> None:
         """See `BodySpelling`: this spelling has no units."""

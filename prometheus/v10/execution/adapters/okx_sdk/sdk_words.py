@@ -33,7 +33,7 @@ class SdkWords:
 
     def order(self, asked: Mapping[str, Any]) -> tuple[str, Any]:
         """See `OwnWords`: what it demands and is not given is ''."""
-        needed = {name: "" for name in ("instId", "tdMode", "side", "ordType", "sz")}
+        needed = dict.fromkeys(("instId", "tdMode", "side", "ordType", "sz"), "")
         caller = _Unsent()
         caller.place_order(**{**needed, **asked})
         return caller.made

@@ -1,1 +1,1 @@
-"""What every adapter with a library behind it shares: credentials, whose files a library is, the transport around it."""
+"""What adapters with a library behind them share: credentials, whose files a library is, the transport around it."""
