@@ -39,8 +39,8 @@ from prometheus.v10.execution.alignment.difference_log import (
 from prometheus.v10.execution.alignment.differences import Difference
 from prometheus.v10.execution.ports.exchange_port import ExchangePort
 
-ALIGN_EXAMPLES = examples("execution align --root var", "execution align --seed 7 --log diff.md --json")
-LOG_EXAMPLES = examples("execution log", "execution log diff.md --json")
+ALIGN_EXAMPLES = examples("execution align --root var", "execution align --seed 7 --json")
+LOG_EXAMPLES = examples("execution log", "execution log --json")
 NAME: Final = "docs/v10/V10_EXECUTION_INTERFACE_DIFF_LOG_OKX_CCXT.md"
 HERE: Final = Path(prometheus.__file__).resolve().parents[1] / NAME
 LOG_HELP = f"Log to append to; in a checkout {NAME}."
