@@ -39,6 +39,14 @@ def test_a_day_ends_flat_sealed_and_verified(day):
     assert float(day["equity_before"]) > float(day["equity_after"])  # fees are real
 
 
+def test_it_says_through_which_library_and_is_counted_with_no_other(day):
+    assert day["library"] == "python-okx"
+    counted = json.loads(quant("kpi", "--root", day["root"], "--json").stdout)["strata"]
+    assert [(one["library"], one["bars"], one["experiments"]) for one in counted] == [("python-okx", None, 1)]
+    shown = quant("kpi", "--root", day["root"]).stdout
+    assert "as they come, through python-okx" in shown
+
+
 def test_the_exchanges_own_journal_agrees_with_what_was_kept(day):
     journal = Path(day["root"]) / "practice" / day["run"] / "venue.jsonl"
     assert differences(journal, Path(day["directory"])) == []

@@ -92,7 +92,7 @@ def told(root, place, monkeypatch) -> Callable[[Sequence[Said]], None]:
         seen, rows = [dict(change) for change in changes], [change.get("rows", {}) for change in changes]
         manifests, summaries = iter(seen), iter(rows)
         monkeypatch.setattr(
-            eras, "runs", lambda _layout, _tier: [Seen(place.path, place.tier, n) for n in range(len(seen))]
+            eras, "runs", lambda _layout, *_tiers: [Seen(place.path, place.tier, n) for n in range(len(seen))]
         )
         monkeypatch.setattr(eras, "manifest_of", lambda path: manifest_of(path) | next(manifests))
 
