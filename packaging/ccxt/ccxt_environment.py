@@ -26,8 +26,8 @@ CCXT = "ccxt==4.5.90"
 PINNED_BY_CCXT = frozenset({"charset-normalizer", "idna", "multidict", "propcache"})
 """Packages of poetry.lock that ccxt asks for in another version; each of them carries requests and nothing else."""
 EXTRAS = frozenset({"exchange", "venue"})
-TESTED_WITH = frozenset({"pytest", "hypothesis"})
-"""Of the development group."""
+TESTED_WITH = frozenset({"hypothesis", "iniconfig", "packaging", "pluggy", "pytest", "sortedcontainers"})
+"""Of the development group: what runs the tests, and what that needs."""
 IN_PLACE = Path(os.environ.get("PQ_CCXT", REPOSITORY / ".venv-ccxt"))
 
 

@@ -67,7 +67,7 @@ def test_a_session_through_it_is_sealed_proved_and_forged_in_vain():
     ended = in_it(
         "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/execution/test_forged_session.py",
         "tests/execution/test_another_library.py", "tests/execution/test_disturbed_bars.py",
-        "-k", "honest or leaf or library or worlds or no_packet", PQ_LIBRARY="ccxt", PQ_FORGERIES="20",
+        "-k", "honest or leaf or library or worlds or no_packet", PQ_LIBRARY="ccxt", PQ_FORGERIES="8",
     )  # fmt: skip
     assert ended.returncode == 0, ended.stdout[-3000:]
     assert "skipped" not in ended.stdout
