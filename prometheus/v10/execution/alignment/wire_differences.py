@@ -12,12 +12,12 @@ from attrs import frozen
 from prometheus.v10.execution.alignment.aligned_intents import StepSaid
 from prometheus.v10.execution.alignment.differences import COSMETIC, DATA, ORDERS, Difference, sample
 from prometheus.v10.execution.alignment.wire_tap import Spoken
+from prometheus.v10.execution.kept.whose_account import without_whose
 
 END: Final = b"\r\n\r\n"
 SECRET: Final = {"ok-access-key": "<key>", "ok-access-passphrase": "<passphrase>", "ok-access-sign": "<signature>"}
 PLACE: Final = {"host": "<venue>"}
 CLOCKS: Final = frozenset({"inTime", "outTime"})
-WHOSE: Final = frozenset({"uid", "mainUid", "label", "ip", "traderInsts", "opAuth"})
 BY_BOTH: Final = "nothing: the exchange takes both"
 NEITHER: Final = "none"
 BYTES: Final = "the order chain holds the bytes of the library that sends, and they are what is sent"
@@ -58,7 +58,7 @@ def heard(spoken: Spoken) -> Heard:
     hidden = {**SECRET, **PLACE}
     top, _, said = bytes(spoken.answer).partition(END)
     try:
-        answer = without_whose(json.loads(said))
+        answer = without_whose(_without_clocks(json.loads(said)))
     except ValueError:
         answer = None
     return Heard(
@@ -67,14 +67,10 @@ def heard(spoken: Spoken) -> Heard:
     )  # fmt: skip
 
 
-def without_whose(value: Any) -> Any:
-    """An answer without clocks of the gateway, and with nobody's name in it."""
-    if isinstance(value, dict):
-        return {
-            name: "redacted" if name in WHOSE else without_whose(one)
-            for name, one in value.items() if name not in CLOCKS
-        }  # fmt: skip
-    return [without_whose(one) for one in value] if isinstance(value, list) else value
+def _without_clocks(envelope: Any) -> Any:
+    if not isinstance(envelope, dict):
+        return envelope
+    return {name: one for name, one in envelope.items() if name not in CLOCKS}
 
 
 def wire_differences(native: list[StepSaid], ccxt: list[StepSaid]) -> Iterator[Difference]:

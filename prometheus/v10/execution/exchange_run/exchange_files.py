@@ -19,14 +19,12 @@ from prometheus.v10.evidence.records.tier2 import (
 )
 from prometheus.v10.execution.exchange_run.traded_window import Reported
 from prometheus.v10.execution.kept.call_keeper import kept
+from prometheus.v10.execution.kept.whose_account import without_whose
 from prometheus.v10.execution.netting.netting_record import plain
 from prometheus.v10.execution.ports.call_records import CallRecord
 from prometheus.v10.runs.promote.promote_files import OpenPositions, positions_json
 
 ONE_LIBRARY: Final = "one library took part in this run, so there is no other to compare it with"
-WHOSE: Final = frozenset({"uid", "mainUid", "label", "ip", "traderInsts", "opAuth"})
-"""Fields of an answer that name a person or a machine; in a bundle that is handed on they read ``redacted``."""
-REDACTED: Final = "redacted"
 
 
 @define
@@ -67,13 +65,7 @@ def sanitised(sample: dict[str, Any]) -> dict[str, Any]:
         said = json.loads(sample["response"])
     except ValueError:
         return sample
-    return {**sample, "response": json.dumps(_without_whose(said), separators=(",", ":"))}
-
-
-def _without_whose(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: REDACTED if name in WHOSE else _without_whose(one) for name, one in value.items()}
-    return [_without_whose(one) for one in value] if isinstance(value, list) else value
+    return {**sample, "response": json.dumps(without_whose(said), separators=(",", ":"))}
 
 
 def fields_of(response: str) -> list[str]:

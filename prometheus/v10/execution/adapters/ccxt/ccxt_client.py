@@ -14,8 +14,8 @@ This module imports ``ccxt`` and ``requests``; `ccxt_adapter` imports it when an
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -28,14 +28,10 @@ from prometheus.v10.execution.adapters.okx_rest.call_judging import BASE
 from prometheus.v10.execution.adapters.okx_rest.okx_rest_port import ORDER
 from prometheus.v10.execution.adapters.okx_rest.okx_sites import Site
 from prometheus.v10.execution.adapters.okx_rest.rest_transport import RestAnswer, RestRequest, TransportError
+from prometheus.v10.execution.adapters.senders.whole_answer import CONNECT_S, READ_S, whole_answer
 from prometheus.v10.execution.ports.contract_units import Instrument
 from prometheus.v10.execution.ports.exchange_errors import MisconfiguredError
 
-CONNECT_S: Final = 2.0
-READ_S: Final = 8.0
-WHOLE_S: Final = 10.0
-"""The longest time from the first byte of an answer to its last."""
-LARGEST: Final = 8 * 1024 * 1024
 PIECE: Final = 65_536
 DEMO: Final = "x-simulated-trading"
 OWN_NAMES: Final = {"posSide": "positionSide"}
@@ -144,20 +140,10 @@ class PolicedClient:
         )
         self._http.cookies.clear()
         try:
-            body, until = bytearray(), time.monotonic() + WHOLE_S
-            while piece := answer.raw.read1(PIECE, decode_content=False):
-                body += piece
-                if len(body) > LARGEST:
-                    raise TransportError(f"an answer of more than {LARGEST} bytes", sent=True, name="TooLarge")
-                if time.monotonic() > until:
-                    raise TransportError(f"an answer that takes more than {WHOLE_S} s", sent=True, name="TooSlow")
+            pieces = iter(partial(answer.raw.read1, PIECE, decode_content=False), b"")
+            return whole_answer(answer.status_code, answer.headers, pieces)
         finally:
             answer.close()
-        length = answer.headers.get("content-length")
-        if length is not None and length != str(len(body)):
-            raise TransportError(f"{len(body)} bytes of {length}", sent=True, name="CutShort")
-        kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
-        return RestAnswer(status=answer.status_code, content_type=kind, body=bytes(body))
 
 
 def fate_of(error: Exception) -> tuple[str, bool]:

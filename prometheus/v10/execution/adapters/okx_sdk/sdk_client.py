@@ -7,7 +7,6 @@ when an adapter is made.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
@@ -18,12 +17,8 @@ from okx.okxclient import OkxClient
 
 from prometheus.v10.execution.adapters.okx_rest.okx_sites import Site
 from prometheus.v10.execution.adapters.okx_rest.rest_transport import RestAnswer, RestRequest, TransportError
+from prometheus.v10.execution.adapters.senders.whole_answer import CONNECT_S, READ_S, whole_answer
 
-CONNECT_S: Final = 2.0
-READ_S: Final = 8.0
-WHOLE_S: Final = 10.0
-"""The longest time from the first byte of an answer to its last."""
-LARGEST: Final = 8 * 1024 * 1024
 NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 
 
@@ -72,17 +67,6 @@ class PolicedClient(OkxClient):  # type: ignore[misc]
     def _read(self, request: httpx.Request) -> RestAnswer:
         answer = self.send(request, stream=True)
         try:
-            body, until = bytearray(), time.monotonic() + WHOLE_S
-            for piece in answer.iter_raw():
-                body += piece
-                if len(body) > LARGEST:
-                    raise TransportError(f"an answer of more than {LARGEST} bytes", sent=True, name="TooLarge")
-                if time.monotonic() > until:
-                    raise TransportError(f"an answer that takes more than {WHOLE_S} s", sent=True, name="TooSlow")
+            return whole_answer(answer.status_code, answer.headers, answer.iter_raw())
         finally:
             answer.close()
-        kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
-        length = answer.headers.get("content-length")
-        if length is not None and length != str(len(body)):
-            raise TransportError(f"{len(body)} bytes of {length}", sent=True, name="CutShort")
-        return RestAnswer(status=answer.status_code, content_type=kind, body=bytes(body))
