@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from prometheus.cli import main as cli
+from prometheus.cli.research.practice.practice_venue import VenueProcess
 from prometheus.v10.evidence.schemas.schema_file import SUFFIX, compiled
 from tests.conftest import REPOSITORY
 
@@ -90,6 +91,11 @@ def test_an_alignment_finds_no_other_meaning_and_is_appended_once(tmp_path):
     assert sorted(one.name for one in kept.iterdir()) == [
         "venue_ccxt.jsonl", "venue_okx_sdk.jsonl", "wire_ccxt.json", "wire_okx_sdk.json",
     ]  # fmt: skip
+    signing = VenueProcess(tmp_path, "--seed", "0")
+    hidden = signing.credentials()
+    signing.close()
+    secrets = (hidden.key, hidden.secret, hidden.passphrase)
+    assert [one for one in (log, *kept.iterdir()) if any(value in one.read_text() for value in secrets)] == []
     orders = {name: placed_in(kept / f"venue_{name}.jsonl") for name in ("okx_sdk", "ccxt")}
     assert len(orders["ccxt"]) == len(set(orders["ccxt"])) > 15  # each id once, by the venue's own journal
     assert orders["ccxt"] == orders["okx_sdk"]
