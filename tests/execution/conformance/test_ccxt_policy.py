@@ -135,6 +135,13 @@ def test_an_instrument_that_ccxt_reads_in_other_units_is_refused(venue, monkeypa
         port.instrument(BTC)
 
 
+@pytest.mark.parametrize("missing", ["uly", "lotSz", "ctVal", "settleCcy"])
+def test_an_instrument_that_ccxt_cannot_read_is_refused_in_one_line(client, row, units, missing):
+    with pytest.raises(MisconfiguredError) as refused:
+        client.learn({**row, missing: ""}, units)
+    assert "\n" not in str(refused.value)
+
+
 def test_an_order_whose_bytes_were_changed_since_is_not_sent(venue):
     port = venue.port()
     prepared = port.prepare(making.request(5, client_id="changed1"))

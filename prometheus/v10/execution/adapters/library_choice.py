@@ -10,15 +10,19 @@ from prometheus.v10.execution.adapters.ccxt.ccxt_adapter import CCXT, ccxt_port
 from prometheus.v10.execution.adapters.okx_rest.okx_rest_port import OkxRestPort
 from prometheus.v10.execution.adapters.okx_rest.okx_sites import Site
 from prometheus.v10.execution.adapters.okx_sdk.okx_sdk_adapter import SDK, okx_sdk_port
-from prometheus.v10.execution.adapters.senders.library_ownership import facts_of
+from prometheus.v10.execution.adapters.senders.library_ownership import Expected, facts_of
 from prometheus.v10.execution.adapters.senders.own_words import OwnWords
 from prometheus.v10.execution.adapters.senders.signing_credentials import Credentials
 from prometheus.v10.execution.ports.call_records import CallSink
 from prometheus.v10.execution.ports.exchange_port import LibraryFacts
-from prometheus.v10.runs.request.exchange_table import LIBRARIES
+from prometheus.v10.runs.request.exchange_table import Library
 
-_WORDS: Final = dict(zip(LIBRARIES, ("okx_sdk.sdk_words:SdkWords", "ccxt.ccxt_words:CcxtWords"), strict=True))
-_ADAPTERS: Final = dict(zip(LIBRARIES, ((SDK, okx_sdk_port), (CCXT, ccxt_port)), strict=True))
+_WORDS: Final[dict[str, str]] = {
+    Library.OKX_SDK: "okx_sdk.sdk_words:SdkWords", Library.CCXT: "ccxt.ccxt_words:CcxtWords",
+}  # fmt: skip
+_ADAPTERS: Final[dict[str, tuple[Expected, Callable[..., OkxRestPort]]]] = {
+    Library.OKX_SDK: (SDK, okx_sdk_port), Library.CCXT: (CCXT, ccxt_port),
+}  # fmt: skip
 
 
 def sender_of(library: str) -> str:
@@ -38,7 +42,7 @@ def facts_of_library(library: str) -> LibraryFacts:
 def port_through(
     library: str, site: Site, credentials: Credentials, *, now_ms: Callable[[], int], sink: CallSink
 ) -> OkxRestPort:
-    """The exchange through a library of `LIBRARIES`; errors as `facts_of_library`."""
+    """The exchange through a `Library`; errors as `facts_of_library`."""
     return _ADAPTERS[library][1](site, credentials, now_ms=now_ms, sink=sink)
 
 

@@ -62,15 +62,17 @@ class PolicedClient:
 
     def learn(self, row: Row, found: Instrument) -> None:
         """See `BodySpelling`: ccxt's market is made from the row, and must have our units."""
-        market = self._ccxt.parse_market(dict(row))
-        markets = {**(self._ccxt.markets or {}), market["symbol"]: market}
-        self._ccxt.set_markets(list(markets.values()))
-        precision = market["precision"]
-        read = {
-            "instId": market["id"], "settleCcy": market["settle"], "linear": market["linear"],
-            "ctVal": _spelt(market["contractSize"]), "lotSz": _spelt(precision["amount"]),
-            "tickSz": _spelt(precision["price"]),
-        }  # fmt: skip
+        try:
+            market = self._ccxt.parse_market(dict(row))
+            markets = {**(self._ccxt.markets or {}), market["symbol"]: market}
+            self._ccxt.set_markets(list(markets.values()))
+            read = {
+                "instId": market["id"], "settleCcy": market["settle"], "linear": market["linear"],
+                "ctVal": _spelt(market["contractSize"]), "lotSz": _spelt(market["precision"]["amount"]),
+                "tickSz": _spelt(market["precision"]["price"]),
+            }  # fmt: skip
+        except (ccxt.BaseError, LookupError, TypeError, ValueError) as error:
+            raise MisconfiguredError(f"ccxt cannot read the row of {found.inst_id}: {error}"[:300]) from error
         ours = {
             "instId": found.inst_id, "settleCcy": found.settle_currency, "linear": True,
             "ctVal": _spelt(found.contract_value), "lotSz": _spelt(found.lot), "tickSz": _spelt(found.tick),

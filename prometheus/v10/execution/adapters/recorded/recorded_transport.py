@@ -55,7 +55,9 @@ class RecordedTransport:
         """See `RestTransport`: there is nothing to close."""
 
 
-_NEVER_SENT = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtocol", "WrongHost"})
+_NEVER_SENT = frozenset(
+    {"ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtocol", "WrongHost", "OtherRequest"}
+)
 
 
 def _kind(body: str) -> str:
