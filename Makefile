@@ -49,7 +49,7 @@ run-demo: $(STAMP)
 test: $(STAMP)
 	tests/pages/prerequisites.sh || echo "the tests of pages in a browser will be skipped"
 	$(BIN)/python $(OUTSIDERS)/environments.py build ccxt || echo "ccxt will be skipped on the venue"
-	$(BIN)/python packaging/ccxt/ccxt_environment.py build || echo "sessions through ccxt will be skipped"
+	$(BIN)/python packaging/through_ccxt/ccxt_environment.py build || echo "sessions through ccxt will be skipped"
 	$(BIN)/python packaging/docs/docs_environment.py build || echo "the site of documents and the notebooks will be skipped"
 	$(BIN)/pytest -n 2 --ignore tests/host --ignore tests/torture/test_soak.py
 	tests/host/prerequisites.sh || echo "the tests of a real host will be skipped"

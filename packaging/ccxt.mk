@@ -10,7 +10,7 @@
 CCXT := .venv-ccxt/bin
 
 ccxt: $(STAMP)
-	$(BIN)/python packaging/ccxt/ccxt_environment.py build
+	$(BIN)/python packaging/through_ccxt/ccxt_environment.py build
 
 ccxt-test: ccxt
 	PQ_LIBRARY=ccxt $(CCXT)/python -m pytest -q -p no:cacheprovider tests/execution

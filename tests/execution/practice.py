@@ -8,9 +8,19 @@ from pathlib import Path
 from typing import Any
 
 from prometheus.cli.research.practice.practice_venue import VenueLine, VenueProcess
+from prometheus.v10.execution.adapters.library_choice import facts_of_library
 from prometheus.v10.execution.adapters.okx_rest.okx_rest_port import OkxRestPort
+from prometheus.v10.execution.ports.exchange_errors import MisconfiguredError
 
 BTC = "BTC-USDT-SWAP"
+
+
+def is_here(library: str) -> bool:
+    """Whether a library is installed in this environment."""
+    try:
+        return bool(facts_of_library(library).sha256)
+    except MisconfiguredError:
+        return False
 
 
 class Disturbed(VenueLine):

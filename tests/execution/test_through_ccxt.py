@@ -17,7 +17,7 @@ from prometheus.cli.research.practice.practice_venue import VenueProcess
 from prometheus.v10.evidence.schemas.schema_file import SUFFIX, compiled
 from tests.conftest import REPOSITORY
 
-sys.path.append(str(REPOSITORY / "packaging/ccxt"))
+sys.path.append(str(REPOSITORY / "packaging/through_ccxt"))
 
 from ccxt_environment import PINNED_BY_CCXT, SESSION, name_of, of_the_product
 

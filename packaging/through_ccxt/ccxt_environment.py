@@ -1,7 +1,7 @@
 """The environment in which sessions go through ccxt: this project, its locked packages, and ccxt with what it pins.
 
-    python packaging/ccxt/ccxt_environment.py build    make it where it is missing or older than its lock
-    python packaging/ccxt/ccxt_environment.py lock     write the lock anew, from poetry.lock and what the index has now
+    python packaging/through_ccxt/ccxt_environment.py build    make it where it is missing or older than its lock
+    python packaging/through_ccxt/ccxt_environment.py lock     write the lock anew, from poetry.lock and the index
 
 ccxt asks for exact versions of packages that poetry.lock has in other ones, so it cannot be an extra of the project: it
 has a lock of its own. That lock has every package of poetry.lock that running and testing a session needs, in the same
