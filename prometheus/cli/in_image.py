@@ -42,6 +42,7 @@ COMMANDS = {
     "core": "Compare the hashes of the world's code: core check.",
     "replay": "Do a run again and compare every byte.",
     "report": "Report what happened in a run, on one page.",
+    "execution": "Say whether trading of an instance is halted; release it by name and with a reason.",
     "retention": "Show what the profile's rules would delete: retention --dry-run.",
 }
 FILES = frozenset({".csv", ".feather", ".gz", ".json", ".npy", ".parquet", ".toml", ".zip", ".zst"})

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import pytest
 
-from prometheus.v10.base.errors import HostError, UsageError
+from prometheus.v10.base.errors import HostError
 from prometheus.v10.execution.orders.order_chain import followed
 from prometheus.v10.execution.orders.order_states import Ending, OrderState
 from prometheus.v10.execution.truth.stop_reasons import Reason, TradingState
@@ -130,20 +130,16 @@ def test_a_liquidation_halts_with_its_name(venue, tmp_path, fake_clock):
     session.end()
 
 
-def test_a_halt_is_latched_over_a_restart_until_an_operator_releases_it(session, venue):
+def test_a_halt_is_latched_in_its_chain_whatever_is_started_again(session, venue):
     driver = session.driver()
     driver.gate.stop(Reason.OPERATOR, "a drill")
     session.end()
     driver = session.driver()
     driver.start()
     assert (driver.gate.state, driver.gate.reasons) == (TradingState.HALTED, (Reason.OPERATOR,))
+    driver.gate.stop(Reason.STOP, "what asks for less changes nothing")
+    assert driver.gate.state is TradingState.HALTED
     assert driver.trade(1, 5).order is None
-    with pytest.raises(UsageError, match="who and why"):
-        driver.gate.release("", "looked")
-    driver.gate.release("r.hand", "the drill is over")
-    assert driver.trade(2, 5).position_lots == 5
-    kinds = [json.loads(line)["kind"] for line in driver.chain.path.read_bytes().splitlines()]
-    assert kinds.count("TRADING") == 2
 
 
 def test_reducing_closes_and_opens_nothing(session):

@@ -130,6 +130,9 @@ TORN = {"path": "state/ledger.jsonl", "kept": "state/OTHER/counter.json", "offse
 SNAPSHOT = {"id": "000000000009-aaaaaaaa", "file": "snapshot_000000000009-aaaaaaaa.jsonl", "pool_path": "x", "count": 9,
             "head_hash": "a" * 64, "sha256": "0" * 64, "bytes": 1}  # fmt: skip
 DELETION = {"kind": "run", "path": "runs_hf/x", "sha256": "0" * 64, "bytes": 1, "reason": "r", "policy": "p"}
+AUDIT = "AUDIT_20260101T000000Z_abcdef0_0001"
+HALT = {"line": 1, "line_id": "aaaaaaaa-aaaa-8aaa-8aaa-aaaaaaaaaaaa", "reasons": ["OPERATOR"]}
+RELEASED = {"run_id": AUDIT, "seal": "0" * 64, "halt": HALT, "by": "payload", "why": "it wants to go on"}
 NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 ATTEMPTS = {
     "open a sealed run's file": lambda p: p.write(p.run / "run_manifest.json"),
@@ -190,6 +193,11 @@ ATTEMPTS = {
     "make a file that nobody reads": lambda p: p.files.open(p.state / "HF" / "y.json", NEW, 0),
     "append a record without measure": lambda p: p.append(p.pool, p.record("x" * (1 << 20))),
     "append a record that is nested deep": lambda p: p.append(p.pool, p.record(nested(100))),
+    "release a halt": lambda p: p.append(p.ledger, p.entry("run_sealed", type="trading_released", payload=RELEASED)),
+    "begin a run at an exchange under an offline run's name": lambda p: p.begun(mode="okx_demo"),
+    "begin an offline run under an audit's name": lambda p: p.begun(
+        run_id=AUDIT, run_dir=f"runs/{AUDIT}", tier="tier2_full"
+    ),
     "begin a run of another stage": lambda p: p.begun(stage="stage2"),
     "begin a run in another's directory": lambda p: p.begun(run_dir=f"runs_hf/{p.run.name}"),
     "begin a run with a pool that never was": lambda p: p.begun(pool=p.place("pools/stage1/pool.jsonl", 10**9)),

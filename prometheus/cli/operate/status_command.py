@@ -28,10 +28,18 @@ def look(layout: Layout, systemd: Systemd | None, clock: Clock) -> Report:
         if found["instances"]
         else "no instance has ever run here",
         *(f"{one['instance']}: {one['status']}" for one in found["instances"] if one["status"]),
+        *(halted(one) for one in found["instances"] if one["halt"]),
         facts("host", _host(found)),
         *(f"cannot see {what}" for what in found["cannot_see"]),
     ]
     return Report(found, shown)
+
+
+def halted(one: Mapping[str, Any]) -> str:
+    """That trading of an instance is halted, by which run and why."""
+    name, halt = one["instance"], one["halt"]
+    said = f"{name}: trading is HALTED since {halt['since']} by {halt['run_id']}: {', '.join(halt['reasons'])}"
+    return f"{said}; prometheus-quant execution state {name}"
 
 
 def _row(one: Mapping[str, Any]) -> tuple[object, ...]:

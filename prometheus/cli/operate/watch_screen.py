@@ -95,6 +95,8 @@ def _instance(one: Mapping[str, Any], scene: Scene, width: int) -> list[Text]:
         lines.append(_line([*head, *_at_rest(one, scene.now)], width))
     own = [line for line in scene.runs if line.instance == name]
     lines.append(_line(_past(own, one), width))
+    if isinstance(halt := one.get("halt"), dict):
+        lines.append(_line([(f"  trading HALTED: {printable(', '.join(halt['reasons']))}", f"{BAD} bold")], width))
     return [line for line in lines if line.plain.strip()]
 
 

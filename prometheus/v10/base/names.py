@@ -167,6 +167,7 @@ class LedgerEntryType(StrEnum):
     GATE_LOCKED = "gate_locked"
     GATE_BATCH = "gate_batch"
     GATE_SEALED = "gate_sealed"
+    TRADING_RELEASED = "trading_released"
 
 
 class Event(Enum):
@@ -198,6 +199,8 @@ class Event(Enum):
     INCIDENT = ("incident", "8881ff07c9884648b49060e007d3789d")
     VERIFY_FAILED = ("verify_failed", "3c31893a50a84a06a0826ea47ee0bc1c")
     RELEASE = ("release", "1740d91b06cd4af591eb4f9e1f25b943")
+    TRADING_STATE = ("trading_state", "2ab3c53513e0407489447f6f9f1b6625")
+    TRADING_RELEASED = ("trading_released", "35bae0db58dc440ca797c2e20fa1eae9")
 
     def __init__(self, label: str, message_id: str) -> None:
         self.label = label
@@ -234,6 +237,8 @@ EVENT_FIELDS: dict[Event, tuple[str, ...]] = {
     Event.INCIDENT: ("severity", "detail", "bundle"),
     Event.VERIFY_FAILED: ("path", "finding"),
     Event.RELEASE: ("image", "git_commit"),
+    Event.TRADING_STATE: ("state", "reason", "detail"),
+    Event.TRADING_RELEASED: ("halted_run", "reasons", "who", "why"),
 }
 """Fields that an entry of each event carries, as ``PROMETHEUS_<NAME>``; its catalog text may name these, no others."""
 

@@ -1,10 +1,18 @@
-"""``execution align|log``: commands about trading at an exchange; what each does is in a module of its own."""
+"""``execution state|release|align|log``: trading at an exchange; what each does is in a module of its own."""
 
 from __future__ import annotations
 
 from prometheus.cli.options import group
 from prometheus.cli.research.practice.align_command import ALIGN_EXAMPLES, LOG_EXAMPLES, align_command, log_command
+from prometheus.cli.research.practice.halt_command import (
+    RELEASE_EXAMPLES,
+    STATE_EXAMPLES,
+    release_command,
+    state_command,
+)
 
-app = group("Trading at an exchange: both libraries held together.")
+app = group("Trading at an exchange: halts and their release, and both libraries held together.")
+app.command("state", epilog=STATE_EXAMPLES)(state_command)
+app.command("release", epilog=RELEASE_EXAMPLES)(release_command)
 app.command("align", epilog=ALIGN_EXAMPLES)(align_command)
 app.command("log", epilog=LOG_EXAMPLES)(log_command)

@@ -22,6 +22,7 @@ TABLE = (
     LedgerEntryType.RUN_INTERRUPTED, LedgerEntryType.RUN_ADOPTED, LedgerEntryType.SNAPSHOT, LedgerEntryType.PROMOTION,
     LedgerEntryType.RETENTION_DELETION, LedgerEntryType.COMPRESSION, LedgerEntryType.TORN_TAIL,
     LedgerEntryType.INCIDENT, LedgerEntryType.GATE_LOCKED, LedgerEntryType.GATE_BATCH, LedgerEntryType.GATE_SEALED,
+    LedgerEntryType.TRADING_RELEASED,
 )  # fmt: skip
 """Types of ``state/ledger.jsonl``. Stops and releases of the host have files and types of their own."""
 

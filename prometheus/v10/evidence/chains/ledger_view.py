@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from prometheus.v10.base.errors import PrometheusError
+from prometheus.v10.base.modes import Mode
 from prometheus.v10.base.names import LedgerEntryType
 from prometheus.v10.evidence.chains.absences import Packing, packing_of
 from prometheus.v10.evidence.chains.ledger_line import LEDGER_LINE
@@ -42,6 +43,24 @@ class Started:
     payload: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class SealedHalt:
+    """A halt that the ledger has: whose run, its seal, the line that halted it, and when it was sealed."""
+
+    run_id: str
+    seal: str
+    halt: dict[str, Any]
+    at: str
+
+
+@dataclass(frozen=True)
+class Released:
+    """A release that the ledger has: its payload, and when it was entered."""
+
+    payload: dict[str, Any]
+    at: str
+
+
 @dataclass
 class LedgerView:
     """What a ledger says.
@@ -58,6 +77,7 @@ class LedgerView:
         packed: what was compressed, by path.
         counters: the highest run counter that each instance has begun.
         eras: number of the next era of each instance: the one behind the last that a completed run was.
+        halts: of each instance whose trading stands halted, and ``releases`` the last one of each instance.
         inherited: runs that were open when this version found the ledger; it did not begin them.
         problems: entries that the closed table does not allow, in words.
         entries: how many lines there are.
@@ -79,6 +99,8 @@ class LedgerView:
     torn: list[dict[str, Any]] = field(default_factory=list)
     counters: dict[str, int] = field(default_factory=dict)
     eras: dict[str, int] = field(default_factory=dict)
+    halts: dict[str, SealedHalt] = field(default_factory=dict)
+    releases: dict[str, Released] = field(default_factory=dict)
     problems: deque[str] = field(default_factory=lambda: deque(maxlen=MOST_PROBLEMS))
     installation: str | None = None
     inherited: set[str] = field(default_factory=set)
@@ -108,12 +130,25 @@ class LedgerView:
             self.sealed_by[payload["run_id"]] = str(entry["instance"])
             self._end_era(payload)
             self.sealed_at.setdefault(payload["run_id"], str(entry.get("ts_utc")))
+            self._halt(payload, entry)
             if kind == LedgerEntryType.RUN_ADOPTED:
                 self.adopted.add(payload["run_id"])
             if self.installation is not None:
                 self.after_installation.add(payload["run_id"])
+        elif kind == LedgerEntryType.TRADING_RELEASED:
+            del self.halts[str(entry["instance"])]
+            self.releases[str(entry["instance"])] = Released(payload, str(entry.get("ts_utc")))
         else:
             self._take_other(kind, payload, str(entry.get("ts_utc")))
+
+    def _halt(self, payload: Mapping[str, Any], entry: Mapping[str, Any]) -> None:
+        """The seal of a halted run halts the instance that began it."""
+        if "halt" in payload:
+            begun = self.started.get(payload["run_id"])
+            instance = str(entry["instance"]) if begun is None else begun.instance
+            self.halts[instance] = SealedHalt(
+                payload["run_id"], payload["seal"], payload["halt"], str(entry.get("ts_utc"))
+            )
 
     def _end_era(self, payload: Mapping[str, Any]) -> None:
         """A completed run ends its era; an era that was cut off is done again."""
@@ -154,6 +189,8 @@ class LedgerView:
                 return "a second installation entry: a ledger has one"
             if payload["entries_before"] != self.entries:
                 return f"installation says that {payload['entries_before']} entries stand before it"
+        if kind == LedgerEntryType.TRADING_RELEASED:
+            return self._wrong_release(str(entry["instance"]), payload)
         if self.installation is None:
             return None
         run = payload.get("run_id")
@@ -161,6 +198,8 @@ class LedgerView:
             if run in self.started or run in self.seals:
                 return f"{run} was begun before"
             counter, instance = payload["run_counter"], str(entry["instance"])
+            if payload["mode"] != Mode.OFFLINE and instance in self.halts:
+                return f"{run}: instance {instance} is halted by {self.halts[instance].run_id}, and not released"
             if counter is not None and counter <= self.counters.get(instance, -1):
                 return f"{run}: instance {instance} began run {counter} of its count again: its seeds repeat"
             era, due = payload.get("era"), self.eras.get(instance, 0)
@@ -168,6 +207,15 @@ class LedgerView:
                 return f"{run}: instance {instance} began era {era}, and era {due} is due"
         if kind in SEALS:
             return self._wrong_seal(str(run), payload)
+        return None
+
+    def _wrong_release(self, instance: str, payload: Mapping[str, Any]) -> str | None:
+        """A release names the halt that stands: run, seal, line and reasons."""
+        stands = self.halts.get(instance)
+        if stands is None:
+            return f"a release of instance {instance}, which is not halted"
+        if (payload["run_id"], payload["seal"], payload["halt"]) != (stands.run_id, stands.seal, stands.halt):
+            return f"a release of another halt than that of {stands.run_id}, for which instance {instance} is halted"
         return None
 
     def _wrong_seal(self, run: str, payload: Mapping[str, Any]) -> str | None:

@@ -15,7 +15,6 @@ FREE: dict[str, str] = {
     "order_chain.jsonl:payload.detail": "an error or a reason in words",
     "order_chain.jsonl:payload.asked_ms": "a clock; not before the first call that asks for the order",
     "order_chain.jsonl:payload.started_ms": "a clock; between the intent and the request",
-    "order_chain.jsonl:payload.by": "who released: a word that is on record",
     "m_execution_raw_part.json:response": "the exchange signs nothing; what of it is used is held against all else",
     "m_execution_raw_part.json:started_ms": "a clock; of an order's request not before its intent",
     "m_execution_raw_part.json:status": "of an answer that is no success",

@@ -12,16 +12,18 @@ A run that was cut off, or failed, is held to what is there. Standard library on
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from prometheus.v10.base.errors import PrometheusError
+from prometheus.v10.base.errors import EvidenceError, PrometheusError
 from prometheus.v10.base.names import Artifact, Schema
 from prometheus.v10.base.reading import LARGE, read_whole
 from prometheus.v10.base.text import printable
+from prometheus.v10.evidence.chains.exchanged.trading_halts import halt_claim
+from prometheus.v10.evidence.chains.ledger_view import LedgerView
 from prometheus.v10.evidence.derive.exchanged import exchange_plan as plan
 from prometheus.v10.evidence.derive.exchanged.answers_said import Answers, opening_bill
 from prometheus.v10.evidence.derive.exchanged.booked_rounds import Booked, Rounds, lines_of, wishes_sha256
@@ -49,7 +51,13 @@ FEES_APART = 1e-6
 
 
 def check_exchange(
-    run_dir: Path, files: RunFiles, manifest: Mapping[str, Any], report: VerifyReport, *, cut_off: bool
+    run_dir: Path,
+    files: RunFiles,
+    manifest: Mapping[str, Any],
+    report: VerifyReport,
+    ledger: LedgerView | None,
+    *,
+    cut_off: bool,
 ) -> None:
     """Check what a run at an exchange adds; of another run there is nothing to check here.
 
@@ -58,10 +66,13 @@ def check_exchange(
         files: its files.
         manifest: its manifest.
         report: where findings go.
+        ledger: what the ledger says; None where there is none to ask.
         cut_off: the run carries ``interrupted.json``: its last calls may not have been written.
     """
     if not is_exchange(manifest):
         return
+    if ledger is not None and files.there(Artifact.ORDER_CHAIN):
+        _check_halt(run_dir, files.place(Artifact.ORDER_CHAIN), ledger.seals.get(run_dir.name, []), report)
     check = _Exchange(run_dir, files, manifest, report, cut_off=cut_off)
     try:
         check.all()
@@ -70,6 +81,21 @@ def check_exchange(
     except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
         what = f"cannot be read as what it should be: {printable(repr(error), longest=200)}"
         report.fail(run_dir / check.at, what)
+
+
+def _check_halt(run_dir: Path, chain: Path, seals: Sequence[Mapping[str, Any]], report: VerifyReport) -> None:
+    """Hold the ledger's word about a halt against the order chain: an instance stays halted by the ledger's."""
+    try:
+        derived = halt_claim(chain).get("halt")
+    except EvidenceError:
+        return  # damage is told where the chain itself is checked
+    except PrometheusError as error:
+        report.error(run_dir / Artifact.ORDER_CHAIN, error.message)
+        return
+    for entry in seals:
+        if entry.get("halt") != derived:
+            said = f"the ledger says of its halt {entry.get('halt')!r}, its order chain {derived!r}"
+            report.fail(run_dir / Artifact.ORDER_CHAIN, printable(said, longest=400))
 
 
 class _Exchange:

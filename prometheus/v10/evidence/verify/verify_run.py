@@ -133,7 +133,7 @@ class _Run:
         if manifest is not None and is_exchange(manifest):
             from prometheus.v10.evidence.verify.verify_exchange import check_exchange
 
-            check_exchange(self.dir, files, manifest, self.report, cut_off=self.cut_off)
+            check_exchange(self.dir, files, manifest, self.report, ledger, cut_off=self.cut_off)
         self._check_ledger(seal, ledger, manifest)
         self.report.facts.update(files=len(self.present), bytes=sum(s.st_size for s in self.present.values()))
 

@@ -16,6 +16,7 @@ from prometheus.v10.evidence.schemas.shapes import (
     A_RUN,
     COMMIT,
     COUNT,
+    LINE_ID,
     NAME,
     RELATIVE,
     SHA256,
@@ -93,10 +94,20 @@ class RunStarted:
 
 
 @frozen(kw_only=True)
+class HaltOfRun:
+    """The line of a run's order chain that halted trading last."""
+
+    line: int = field(metadata=COUNT)
+    line_id: str = field(metadata=LINE_ID)
+    reasons: list[str] = field(metadata=listed(NAME))
+
+
+@frozen(kw_only=True)
 class RunSealed:
     """A run's seal: sealed by itself, closed after it was cut off, or adopted.
 
     Attributes:
+        halt: of a run whose trading is halted. Its instance begins no further run at an exchange until it is released.
         status: how the run ended. ``aborted`` is a word of older versions; none ever wrote it.
     """
 
@@ -108,6 +119,23 @@ class RunSealed:
     tier: str = field(metadata=since(words(*Tier)))
     status: str = field(metadata=since(words("completed", "interrupted", "failed", "aborted")))
     pool: PoolOfRun = field(metadata=since())
+    halt: HaltOfRun | None = field(default=None, metadata=absent())
+
+
+@frozen(kw_only=True)
+class TradingReleased:
+    """An operator released the halt of an instance: that of one run, and for the reasons that are named.
+
+    Attributes:
+        seal: of the run.
+        by: who did it, and ``why``: words that somebody answers for.
+    """
+
+    run_id: str = field(metadata=A_RUN)
+    seal: str = field(metadata=SHA256)
+    halt: HaltOfRun
+    by: str = field(metadata=TEXT)
+    why: str = field(metadata=TEXT)
 
 
 @frozen(kw_only=True)
@@ -247,5 +275,6 @@ PAYLOADS: dict[LedgerEntryType, type] = {
     LedgerEntryType.GATE_LOCKED: GateLocked,
     LedgerEntryType.GATE_BATCH: GateBatch,
     LedgerEntryType.GATE_SEALED: GateSealed,
+    LedgerEntryType.TRADING_RELEASED: TradingReleased,
 }
 """Types of ``state/ledger.jsonl`` (`ledger_table.TABLE`), each with its class."""

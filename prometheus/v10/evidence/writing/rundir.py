@@ -22,6 +22,7 @@ from prometheus.v10.base.files import FILES, AppendFile, Files, write_atomic, wr
 from prometheus.v10.base.modes import Tier
 from prometheus.v10.base.names import EVENT_STREAMS, SEAL_FILES, Artifact, LedgerEntryType, required
 from prometheus.v10.base.paths import Layout
+from prometheus.v10.evidence.chains.exchanged.trading_halts import halt_of_run
 from prometheus.v10.evidence.chains.ledger import Ledger
 from prometheus.v10.evidence.records.codec import json_pieces, to_json_bytes
 from prometheus.v10.evidence.records.manifest_parts import EvidenceSize
@@ -191,7 +192,8 @@ class RunDirectory:
         self._refuse_running()
         seal = seal_run(self.path, files=self._files, on_file=on_file, pack=pack_beside if compress else None)
         where = str(self.path.relative_to(self._layout.lib))
-        ledger.append(LedgerEntryType.RUN_SEALED, seal.ledger_payload(run_dir=where, tier=self.tier.value, **more))
+        said = {**more, **halt_of_run(self.path)}
+        ledger.append(LedgerEntryType.RUN_SEALED, seal.ledger_payload(run_dir=where, tier=self.tier.value, **said))
         return seal
 
     def __enter__(self) -> Self:

@@ -84,7 +84,7 @@ class ExchangeDesk:
         if bar.order is None:
             raise ExchangeError(
                 f"the order of tick {plan.tick} was not sent: trading is {driver.gate.state.value}",
-                hint="the order chain says why; an operator releases it",
+                hint="the order chain says why",
             )
         return bar.order.client_id, self._proved(bar.order)
 

@@ -39,3 +39,8 @@ class TradingHaltedError(ExchangeError):
     """Trading is halted: an operator must look before anything is started again."""
 
     exit_code = ExitCode.CONFIG
+
+
+def release_hint(instance: str) -> str:
+    """What an operator does about a halt."""
+    return f"look at the account; then prometheus-quant execution release {instance} --by NAME --why TEXT"

@@ -12,12 +12,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import suppress
 from decimal import Decimal
+from functools import partial
 
 from attrs import define, evolve
 
 from prometheus.v10.base.errors import EvidenceError, ExchangeError, HostError, host_error
 from prometheus.v10.base.modes import RunPrefix
 from prometheus.v10.base.names import ORDER_LOCK, Artifact, Event
+from prometheus.v10.base.paths import Layout
+from prometheus.v10.evidence.chains.exchanged.trading_halts import standing_halt
 from prometheus.v10.evidence.chains.tail import TornTail
 from prometheus.v10.evidence.records.event_lines import utc_texts
 from prometheus.v10.evidence.records.exchanged.exchange_claim import ExchangeClaim, WorldDifference
@@ -26,6 +29,7 @@ from prometheus.v10.evidence.records.manifest_parts import Window
 from prometheus.v10.evidence.records.raw_lines import RawBlocks
 from prometheus.v10.evidence.records.series.moments import SERIES, TIER_2, moments_in
 from prometheus.v10.evidence.writing.environment import probe
+from prometheus.v10.evidence.writing.journal import Journal
 from prometheus.v10.execution.adapters.library_choice import sender_of
 from prometheus.v10.execution.exchange_run.exchange_claims import (
     account_of,
@@ -38,7 +42,12 @@ from prometheus.v10.execution.exchange_run.exchange_claims import (
     stp_of,
 )
 from prometheus.v10.execution.exchange_run.exchange_files import FirstCalls, positions_of
-from prometheus.v10.execution.exchange_run.exchange_means import Means, StopOverdueError
+from prometheus.v10.execution.exchange_run.exchange_means import (
+    Means,
+    StopOverdueError,
+    TradingHaltedError,
+    release_hint,
+)
 from prometheus.v10.execution.exchange_run.exchange_setting import (
     market_of,
     plan_of,
@@ -57,6 +66,7 @@ from prometheus.v10.execution.orders.order_chain import OrderChain
 from prometheus.v10.execution.ports.call_records import CallRecord
 from prometheus.v10.execution.ports.exchange_errors import MisconfiguredError
 from prometheus.v10.execution.trading.bar_driver import BarDriver
+from prometheus.v10.execution.truth.stop_reasons import Reason, TradingState
 from prometheus.v10.runs.control import RunOutcome
 from prometheus.v10.runs.harvest import harvest
 from prometheus.v10.runs.identity import identity
@@ -78,6 +88,7 @@ def run_exchange(request: RunRequest, around: Surroundings, means: Means) -> Run
     Raises:
         PrometheusError: whatever stood in the way. What preflight refuses leaves no run; afterwards it is sealed.
     """
+    refuse_a_halt(around.layout, request.instance)
     core, environment = check_core(), probe()
     require_named_code(environment)
     work = ExchangeWork(request.profile, means, core)
@@ -86,6 +97,17 @@ def run_exchange(request: RunRequest, around: Surroundings, means: Means) -> Run
         return open_run(evolve(request, prefix=RunPrefix.AUDIT), around, work, environment).go()
     finally:
         work.port.close()
+
+
+def refuse_a_halt(layout: Layout, instance: str) -> None:
+    """Refuse to begin while trading of the instance is halted.
+
+    Raises:
+        TradingHaltedError: naming the run and the reasons.
+    """
+    if (halt := standing_halt(layout, instance)) is not None:
+        what = f"trading of instance {instance} is halted: {halt.sentence()}"
+        raise TradingHaltedError(what, hint=release_hint(instance))
 
 
 @define
@@ -248,6 +270,7 @@ class ExchangeWork(Workload):
         facts = self._opened.facts
         driver = BarDriver(self.port, self.chain, self.plan, run.manifest.run_id, facts.instrument, self.means.now_ms,
                            self._pause)  # fmt: skip
+        driver.gate.tell = partial(_tell, run.journal)
         return TradedWindow(SessionParts(
             run=run, world=self.world, table=self.table, means=self.means, driver=driver, fee=facts.fee,
             reserve=Decimal(self.claim.bootstrap.reserve), seed=self.profile.experiments.seed,
@@ -350,6 +373,11 @@ def refuse_another(found: str, library: str) -> None:
     """
     if found != sender_of(library):
         raise MisconfiguredError(f"the profile's library is {library}, and {found} would send")
+
+
+def _tell(journal: Journal, state: TradingState, reason: Reason, detail: str) -> None:
+    said = f"trading is {state.value}: {reason.value}: {detail}"
+    journal.send(Event.TRADING_STATE, said, state=state.value, reason=reason.value, detail=detail)
 
 
 def _untorn(torn: TornTail) -> None:

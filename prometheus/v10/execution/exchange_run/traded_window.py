@@ -21,7 +21,7 @@ from prometheus.v10.core.world import Experiment
 from prometheus.v10.evidence.records.codec import to_line
 from prometheus.v10.evidence.records.event_lines import utc_texts
 from prometheus.v10.execution.desk.exchange_desk import ExchangeDesk, contract_of
-from prometheus.v10.execution.exchange_run.exchange_means import Means, TradingHaltedError
+from prometheus.v10.execution.exchange_run.exchange_means import Means, TradingHaltedError, release_hint
 from prometheus.v10.execution.netting.netted_account import NettedAccount
 from prometheus.v10.execution.netting.netting_invariants import AgentLimits, VenueTruth
 from prometheus.v10.execution.netting.netting_record import NettingRound
@@ -43,7 +43,6 @@ from prometheus.v10.runs.sampling import Sampler
 
 CANDLES: Final = 3
 """Bars that are asked for at a time: the one that is over, and the one that is forming."""
-LOOK: Final = "the order chain of the run says why; look at the account on the exchange before you start again"
 POLLS: Final = 40
 POLL_S: Final = 0.5
 
@@ -183,7 +182,8 @@ class TradedWindow:
                 if self.has.run.stop is not None:
                     break
             self._settle()
-        except (ExchangeError, EvidenceError):
+        except (ExchangeError, EvidenceError) as error:
+            self._latch_what_broke(error)
             self._as_it_stands()
             raise
         finally:
@@ -239,16 +239,20 @@ class TradedWindow:
         gate = self.has.driver.gate
         if gate.state is TradingState.HALTED:
             said = ", ".join(one.value for one in gate.reasons)
-            raise TradingHaltedError(f"trading is halted: {said}", hint=LOOK)
+            raise TradingHaltedError(f"trading is halted: {said}", hint=release_hint(self.has.run.manifest.instance))
+
+    def _latch_what_broke(self, error: PrometheusError) -> None:
+        """A round that broke an invariant halts: the books and the exchange are not one any more."""
+        last = self.tally.last
+        if last is not None and last.holds is False:
+            self.has.driver.gate.stop(Reason.TRUTH_CONTRADICTS, error.message)
 
     def why_not(self, error: PrometheusError) -> PrometheusError:
-        """The error that ends the run: once trading is halted, or a round broke an invariant, nothing restarts it."""
-        last = self.tally.last
-        if isinstance(error, TradingHaltedError) or not (
-            self.has.driver.gate.state is TradingState.HALTED or (last is not None and last.holds is False)
-        ):
+        """The error that ends the run: once trading is halted, nothing restarts it."""
+        if isinstance(error, TradingHaltedError) or self.has.driver.gate.state is not TradingState.HALTED:
             return error
-        return TradingHaltedError(f"trading is halted: {error.message}", hint=LOOK)
+        hint = release_hint(self.has.run.manifest.instance)
+        return TradingHaltedError(f"trading is halted: {error.message}", hint=hint)
 
     def _candle(self, open_ms: int, *, whole: bool) -> Candle:
         driver, seconds = self.has.driver, self.has.world.config.timeframe_s

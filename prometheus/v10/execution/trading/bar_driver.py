@@ -2,7 +2,7 @@
 
 The driver is told the position that is wanted, in lots, and which agents' parts make it; how those parts are netted
 and how fills are given back is not its matter. Whatever it cannot prove latches a reason in the chain, and no order
-follows until an operator releases it.
+follows in this run.
 """
 
 from __future__ import annotations

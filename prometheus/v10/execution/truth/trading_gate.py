@@ -1,10 +1,15 @@
-"""Whether orders may be sent: the trading state, latched in the chain; only an operator's word releases it."""
+"""Whether orders may be sent: the trading state, latched in the chain.
+
+No line of the chain takes it back. A run that is halted ends, and its instance begins no other before an operator has
+released it in the ledger (`prometheus.v10.evidence.chains.exchanged.trading_halts`).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from attrs import define
 
-from prometheus.v10.base.errors import UsageError
 from prometheus.v10.evidence.chains.exchanged.order_line import Kind
 from prometheus.v10.execution.orders.order_chain import OrderChain
 from prometheus.v10.execution.truth.stop_reasons import ASKS, Reason, TradingState
@@ -12,11 +17,20 @@ from prometheus.v10.execution.truth.stop_reasons import ASKS, Reason, TradingSta
 MACHINE = "program"
 
 
+def _nobody(_state: TradingState, _reason: Reason, _detail: str) -> None:
+    """Nobody hears of it."""
+
+
 @define
 class TradingGate:
-    """Reads the state from the chain and writes every change into it, so that a restart finds it latched."""
+    """Reads the state from the chain and writes every change into it, so that a restart finds it latched.
+
+    Attributes:
+        tell: hears of a reason once it is durable: the state that it made, the reason, and what was found.
+    """
 
     chain: OrderChain
+    tell: Callable[[TradingState, Reason, str], None] = _nobody
 
     @property
     def state(self) -> TradingState:
@@ -43,24 +57,7 @@ class TradingGate:
         if reason in self.reasons:
             return
         state = max(self.state, ASKS[reason], key=lambda one: one.rank)
-        self._write(state, (*self.reasons, reason), MACHINE, detail)
-
-    def release(self, by: str, detail: str) -> None:
-        """Back to ACTIVE, on an operator's word.
-
-        Raises:
-            UsageError: when the word names no one or says nothing, or orders are open.
-        """
-        if not by.strip() or by == MACHINE or not detail.strip():
-            raise UsageError("a release needs who and why", hint="name yourself and what you found")
-        if waiting := self.chain.states.open_orders():
-            raise UsageError(
-                f"{len(waiting)} orders are not settled, first {waiting[0].client_id}",
-                hint="start the instance: it asks the exchange for them before anything else",
-            )
-        self._write(TradingState.ACTIVE, (), by, detail)
-
-    def _write(self, state: TradingState, reasons: tuple[Reason, ...], by: str, detail: str) -> None:
-        payload = {"state": state.value, "reasons": [one.value for one in reasons], "by": by,
-                   "detail": detail[:500].encode("ascii", "replace").decode()}  # fmt: skip
-        self.chain.append((Kind.TRADING, "", payload))
+        said = detail[:500].encode("ascii", "replace").decode()
+        reasons = [one.value for one in (*self.reasons, reason)]
+        self.chain.append((Kind.TRADING, "", {"state": state.value, "reasons": reasons, "by": MACHINE, "detail": said}))
+        self.tell(state, reason, said)

@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from prometheus.v10.base.modes import QUEUES, RunPrefix, Stage
+from prometheus.v10.base.modes import QUEUES, Mode, RunPrefix, Stage
 from prometheus.v10.base.names import CURVE_FILE, SNAPSHOT_PREFIX, Artifact, LedgerEntryType
 from prometheus.v10.base.reading import LARGE, read_if_there
 from prometheus.v10.evidence.chains.chain import GENESIS, MAX_LINE, LineFormat, line_hash
+from prometheus.v10.evidence.chains.exchanged.trading_halts import halt_of_run
 from prometheus.v10.evidence.chains.pool_line import POOL_LINE
 from prometheus.v10.evidence.chains.seek import line_of
 from prometheus.v10.ops.custodian.curve_line import CURVE_LINE
@@ -45,7 +46,8 @@ def untrue(rules: Rules, kind: LedgerEntryType, payload: Mapping[str, Any]) -> s
 def _started(rules: Rules, payload: Mapping[str, Any]) -> str | None:
     prefix = RunPrefix(payload["run_id"].partition("_")[0])
     queue = rules.instance in QUEUES
-    own = {Stage.STAGE1: RunPrefix(rules.instance) if queue else RunPrefix.HF, Stage.STAGE2: RunPrefix.STAGE2}
+    first = RunPrefix.HF if payload["mode"] == Mode.OFFLINE else RunPrefix.AUDIT  # a session at an exchange
+    own = {Stage.STAGE1: RunPrefix(rules.instance) if queue else first, Stage.STAGE2: RunPrefix.STAGE2}
     if payload["stage"] != rules.stage.value or prefix is not own[rules.stage]:
         return f"{payload['run_id']} is no run of {rules.stage.value}"
     if payload["tier"] != prefix.tier.value or payload["run_dir"] != f"{prefix.tier.root_name}/{payload['run_id']}":
@@ -66,6 +68,8 @@ def _sealed(rules: Rules, payload: Mapping[str, Any]) -> str | None:
     data = read_if_there(sums, at_most=LARGE)
     if data is None or hashlib.sha256(data).hexdigest() != payload["seal"]:
         return f"the seal is not that of {payload['run_dir']}"
+    if payload.get("halt") != halt_of_run(sums.parent).get("halt"):
+        return f"its halt is not that of the order chain of {payload['run_dir']}"
     return None
 
 

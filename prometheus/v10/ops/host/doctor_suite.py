@@ -16,6 +16,7 @@ from prometheus.v10.base.errors import ConfigError, EvidenceError, PrometheusErr
 from prometheus.v10.base.modes import Stage, Tier, parse_mode
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.base.toml import parse_toml
+from prometheus.v10.evidence.chains.exchanged.trading_halts import standing_halt
 from prometheus.v10.evidence.chains.ledger_line import LEDGER_LINE
 from prometheus.v10.evidence.chains.seek import line_of
 from prometheus.v10.evidence.records.canonical import object_of_line
@@ -25,6 +26,7 @@ from prometheus.v10.ops.host.podman import Podman
 from prometheus.v10.ops.host.release_env import env_file, read_release
 from prometheus.v10.ops.host.runner import Runner
 from prometheus.v10.ops.host.systemd import Systemd
+from prometheus.v10.ops.instance.alive import instances
 from prometheus.v10.ops.service.stop import stop_file_present
 from prometheus.v10.ops.storage.sizes import free_bytes, sized
 
@@ -56,6 +58,7 @@ class Suite:
             "disk": self.disk,
             "profiles": self.profiles,
             "kill switch": self.kill_switch,
+            "trading": self.trading,
         }
         if find_spec("numpy") is not None and find_spec("numba") is not None:
             here["core"] = self.core_here
@@ -153,6 +156,19 @@ class Suite:
             yield Finding(_WARN, "kill switch", what, why, "prometheus-quant clear-stop, when its reason is gone")
         else:
             yield Finding(_OK, "kill switch", "not pulled", why)
+
+    def trading(self) -> Iterator[Finding]:
+        """No instance is halted."""
+        why = "a halted instance does not start: what its account holds at the exchange is not what its books say"
+        halted = 0
+        for name in instances(self.layout):
+            halt = standing_halt(self.layout, name)
+            if halt is not None:
+                halted += 1
+                mend = f"look at the account; prometheus-quant execution state {name} says how to release it"
+                yield Finding(_FAIL, "trading", f"{name} is halted: {halt.sentence()}", why, mend)
+        if not halted:
+            yield Finding(_OK, "trading", "no instance is halted", why)
 
     def core_here(self) -> Iterator[Finding]:
         """The world's code of this very installation."""

@@ -23,6 +23,7 @@ from prometheus.v10.base.names import CURVE_FILE
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.base.reading import LARGE, read_if_there
 from prometheus.v10.evidence.catalog import RunPlace, manifest_of, runs, snapshots
+from prometheus.v10.evidence.chains.exchanged.trading_halts import standing_halt
 from prometheus.v10.evidence.records.canonical import strict_loads
 from prometheus.v10.evidence.records.nulls import Nulls
 from prometheus.v10.evidence.witnesses.checkpoint_kept import newest_kept
@@ -33,6 +34,7 @@ from prometheus.v10.ops.host.stopping import read_order
 from prometheus.v10.ops.host.systemd import Systemd, Unit
 from prometheus.v10.ops.instance import alive
 from prometheus.v10.ops.instance.progress_record import read_progress
+from prometheus.v10.ops.instance.trading_look import halt_facts, trades
 from prometheus.v10.ops.storage.sizes import bytes_under, free_bytes
 from prometheus.v10.ops.storage.written import bytes_of_run, full_at, ticks_a_byte, written_a_day
 
@@ -149,6 +151,7 @@ class Look:
             "status": known("status", sentence, no_unit),
             "progress": known("progress", progress, no_progress),
             "last_run": known("last_run", None if manifest is None else _run_facts(manifest), no_run),
+            "halt": self._halt(name, manifest, nulls),
             "collapses": self._collapses(name, nulls),
             "null_reasons": nulls.reasons,
         }  # fmt: skip
@@ -168,6 +171,13 @@ class Look:
         systemd = self.systemd
         said, _ = self.try_to(unit.name, lambda: systemd.show(unit.name, *_UNIT_FACTS))
         return said or {}
+
+    def _halt(self, name: str, manifest: Mapping[str, Any] | None, nulls: Nulls) -> dict[str, Any] | None:
+        """The halt of an instance that trades, if one stands; of others the ledger is not read."""
+        if not trades(self.layout, name, manifest):
+            return nulls.unknown("halt", "it does not trade at an exchange")  # type: ignore[no-any-return]
+        halt, why = self.try_to(f"the halt of {name}", lambda: standing_halt(self.layout, name))
+        return nulls.known("halt", None if halt is None else halt_facts(halt), why or "no halt stands")
 
     def _collapses(self, name: str, nulls: Nulls) -> dict[str, Any] | None:
         place = self.layout.state / name / INTERVALS

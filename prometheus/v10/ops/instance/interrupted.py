@@ -25,6 +25,7 @@ from prometheus.v10.base.names import SEAL_FILES, Artifact, Event, LedgerEntryTy
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.evidence.catalog import DamagedArtifactError, manifest_of, runs
 from prometheus.v10.evidence.chains.chain import START, Link
+from prometheus.v10.evidence.chains.exchanged.trading_halts import halt_of_run
 from prometheus.v10.evidence.chains.ledger_now import ledger_now
 from prometheus.v10.evidence.chains.ledger_view import LedgerView
 from prometheus.v10.evidence.chains.tail import OnTornTail
@@ -206,7 +207,8 @@ def _close(
     status = "interrupted" if was_cut_off else str((candidate.manifest or {}).get("status"))
     where = str(path.relative_to(layout.lib))
     pool = _pool_of(path.name, candidate, layout)
-    ledger.append(kind, seal.ledger_payload(run_dir=where, tier=candidate.tier.value, status=status, pool=pool))
+    said = {"status": status, "pool": pool, **halt_of_run(path)}
+    ledger.append(kind, seal.ledger_payload(run_dir=where, tier=candidate.tier.value, **said))
     return Closed(path.name, path, missing, seal, adopted=not was_cut_off)
 
 

@@ -174,14 +174,13 @@ class _Reading:
         return bool(state == "HALTED" or (state == "REDUCING" and not said["reduce_only"]))
 
     def _trading(self, said: Payload) -> list[str]:
-        """A reason latches; only an operator's word releases it."""
+        """A reason latches, and the program says it: no line takes it back, for a release is the ledger's."""
         before = self.chain.trading or {"state": "ACTIVE", "reasons": []}
         self.chain.trading = said
-        if said["by"] != PROGRAM:
-            return [] if said["detail"].strip() else ["a release that says nothing"]
         milder = RANKS.index(said["state"]) < RANKS.index(before["state"])
         lost = said["reasons"][: len(before["reasons"])] != before["reasons"] or not said["reasons"]
-        return ["the program made trading milder, or dropped a reason"] if milder or lost else []
+        wrong = ["trading became milder, or a reason was dropped"] if milder or lost else []
+        return wrong if said["by"] == PROGRAM else [*wrong, f"trading changed by the word of {shown(said['by'])}"]
 
     def _of_order(self, kind: Kind, life: Life, said: Payload) -> list[str]:
         where, wrong = f"{kind.value} of {life.client_id}", []
