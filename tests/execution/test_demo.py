@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import select
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -70,3 +74,51 @@ def test_a_replay_says_that_no_exchange_answers_twice(day):
     ended = quant("replay", day["directory"])
     assert (ended.returncode, ended.stdout) == (64, "")
     assert "an exchange does not give the same answers again" in ended.stderr
+
+
+def started(root: Path) -> tuple[subprocess.Popen[str], int]:
+    """A demo in a session of its own that trades, and its venue's process."""
+    command = [sys.executable, "-m", "prometheus.cli", "demo", "--root", str(root), "--json"]
+    demo = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    children = Path(f"/proc/{demo.pid}/task/{demo.pid}/children")
+    while not list(root.glob("runs/*/netting_rounds.jsonl")):
+        assert demo.poll() is None, demo.communicate()[1]
+        time.sleep(0.05)
+    (venue,) = [
+        int(one) for one in children.read_text().split() if b"serve" in Path(f"/proc/{one}/cmdline").read_bytes()
+    ]
+    return demo, venue
+
+
+def gone(pid: int) -> bool:
+    """Whether a process ends within a minute."""
+    try:
+        watched = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        return bool(select.select([watched], [], [], 60)[0])
+    finally:
+        os.close(watched)
+
+
+def test_a_demo_that_is_killed_leaves_no_venue_behind(tmp_path):
+    demo, venue = started(tmp_path)
+    demo.kill()
+    assert demo.wait() == -signal.SIGKILL
+    assert gone(venue)
+    for pipe in (demo.stdout, demo.stderr):
+        pipe.close()
+
+
+def test_ctrl_c_ends_the_session_in_order_and_its_venue_after_it(tmp_path):
+    """A terminal sends it to every process of the group."""
+    demo, venue = started(tmp_path)
+    os.killpg(demo.pid, signal.SIGINT)
+    said, complaint = demo.communicate()
+    assert (demo.returncode, complaint) == (0, "")
+    found = json.loads(said)
+    assert (found["verified"], found["status"], found["positions"], found["state"]) == (
+        True, "interrupted", "flat", "REDUCING",
+    )  # fmt: skip
+    assert gone(venue)

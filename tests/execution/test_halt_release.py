@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
+from prometheus.cli import main as cli
 from prometheus.cli.main import main
 from prometheus.cli.operate.watch_scene import Watcher
 from prometheus.cli.operate.watch_screen import frame
@@ -27,12 +28,14 @@ from prometheus.v10.evidence.chains.ledger import iter_entries
 from prometheus.v10.evidence.chains.ledger_line import entry_id
 from prometheus.v10.evidence.chains.ledger_now import ledger_now
 from prometheus.v10.evidence.records.canonical import canonical_line, object_of_line
+from prometheus.v10.evidence.schemas.schema_file import SUFFIX, compiled
 from prometheus.v10.evidence.verify.program import verify_path
 from prometheus.v10.execution.exchange_run.exchange_means import Means, TradingHaltedError
 from prometheus.v10.ops.instance.instance_lock import Instance
 from tests.callbacks import never
 from tests.execution.sealed_house import do_session, profile_of
 
+OUTPUTS = Path(cli.__file__).with_name("outputs")
 NAME, WHY = "A. Hand", "my own test order; it is closed by hand"
 PROGRAM = """
 import json, os, signal, sys
@@ -82,6 +85,16 @@ def released(root: Path, *more: str) -> int:
 
 def entries(root: Path, kind: LedgerEntryType) -> list[dict]:
     return [one.payload for one in iter_entries(Layout.under(root).ledger) if one.type == kind]
+
+
+def said(capsys, *words: str) -> dict:
+    """What a command prints as JSON, held against its shipped schema."""
+    capsys.readouterr()
+    assert main([*words, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    name = found["schema"].removesuffix("/1")
+    assert compiled(name, json.loads((OUTPUTS / f"{name}{SUFFIX}").read_text())).wrong(found) == []
+    return found
 
 
 def killed(root: Path, venue, moment: str) -> None:
@@ -170,18 +183,17 @@ def test_a_release_waits_for_whoever_works(halted, capsys):
 
 
 def test_the_state_says_why_and_how_to_release(halted, capsys):
-    assert main(["execution", "state", "T", "--root", str(halted), "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
+    found = said(capsys, "execution", "state", "T", "--root", str(halted))
     assert (found["trading"], found["may_begin"], found["working"], found["released"]) == ("HALTED", False, False, None)
     assert "FOREIGN_ACTIVITY" in found["halt"]["reasons"]
     assert found["halt"]["run_id"] == the_run(halted).name == found["last_run"]
     assert found["halt"]["detail"]
     assert main(["execution", "state", "T", "--root", str(halted)]) == 0
     assert "execution release T --by NAME --why TEXT" in " ".join(capsys.readouterr().out.split())
-    assert released(halted) == 0
-    capsys.readouterr()
-    assert main(["execution", "state", "T", "--root", str(halted), "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
+    assert said(capsys, "status", "--root", str(halted))["instances"] == []  # no process ever held its lock
+    done = said(capsys, "execution", "release", "T", "--root", str(halted), "--by", NAME, "--why", WHY)
+    assert done["released"] == {name: found["halt"][name] for name in done["released"]}
+    found = said(capsys, "execution", "state", "T", "--root", str(halted))
     assert (found["trading"], found["may_begin"], found["halt"]) == ("released", True, None)
     assert (found["released"]["by"], found["released"]["why"]) == (NAME, WHY)
 
@@ -191,6 +203,8 @@ def test_status_doctor_and_watch_show_a_halt(halted, capsys):
     with Instance(layout, "T", SystemClock(), never):
         pass
     shown = {}
+    shown_halt = said(capsys, "status", "--root", str(halted))["instances"][0]["halt"]
+    assert shown_halt["run_id"] == the_run(halted).name
     for moment in ("halted", "released"):
         main(["status", "--root", str(halted)])
         main(["doctor", "--root", str(halted)])

@@ -33,7 +33,7 @@ BY_HAND = {
     "gate", "gate_planted", "gate_replay", "release_load", "release_use", "release_rollback", "core_lock", "index_push",
     "promote", "replay", "error",
     "founding_planted", "founding_compare", "ledger_witness", "venue_serve", "venue_journal_verify", "demo",
-    "notify_send", "notify_test", "execution_align",
+    "notify_send", "notify_test", "execution_align", "execution_state", "execution_release",
 }  # fmt: skip
 """Commands that are too long for here, need a host or another server, or change what is shared."""
 

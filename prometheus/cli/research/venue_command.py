@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import time
 from pathlib import Path
@@ -31,6 +32,8 @@ from prometheus.venue.venue_journal import verify_file
 
 FASTEST = 100_000.0
 DAY_BARS = 1440
+STDIN = 0
+PIPE_BYTES = 1 << 16
 
 
 @frozen(kw_only=True)
@@ -42,6 +45,7 @@ class Serving:
     speed: float
     admin: Path | None
     journal: Path | None
+    until_eof: bool
     as_json: bool
 
 
@@ -85,6 +89,8 @@ async def serve(world: World, how: Serving) -> None:
     loop = asyncio.get_running_loop()
     for one in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(one, stopped.set)
+    if how.until_eof:
+        end_with_input(loop, stopped)
     try:
         if how.admin is not None:
             admin = await serve_admin(Admin(gate, mischief, pace, stopped.set), how.admin)
@@ -95,6 +101,26 @@ async def serve(world: World, how: Serving) -> None:
         if admin is not None:
             admin.close()
         await server.stop()
+
+
+def end_with_input(loop: asyncio.AbstractEventLoop, stopped: asyncio.Event) -> None:
+    """Stop once standard input ends. Its other end is closed by whoever holds it, or by the kernel when that is gone.
+
+    Raises:
+        UsageError: when standard input cannot be waited for.
+    """
+
+    def read() -> None:
+        if not os.read(STDIN, PIPE_BYTES):
+            loop.remove_reader(STDIN)
+            stopped.set()
+
+    try:
+        loop.add_reader(STDIN, read)
+    except OSError as error:
+        raise UsageError(
+            f"--until-eof: standard input cannot be waited for ({error.strerror})", hint="give it a pipe or a terminal"
+        ) from error
 
 
 def _announce(world: World, address: str, *, as_json: bool) -> None:
@@ -134,6 +160,9 @@ def serve_command(
         Path | None, typer.Option(metavar="SOCKET", help="Unix socket for steps, speed, faults and dumps.")
     ] = None,
     journal: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the journal there.")] = None,
+    until_eof: Annotated[
+        bool, typer.Option("--until-eof", help="End when standard input ends: whoever started it is gone.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Serve the exchange until Ctrl-C; print its address, a key pair for demo and one for live, and the book."""
@@ -149,7 +178,10 @@ def serve_command(
     world = open_world(WorldPlan(bars=[bars], seed=seed, start_ms=start, limits=not unlimited))
     if not step:
         world.advance(time.time_ns() // 1_000_000)
-    how = Serving(host=host, port=port, speed=0.0 if step else speed, admin=admin, journal=journal, as_json=as_json)
+    how = Serving(
+        host=host, port=port, speed=0.0 if step else speed, admin=admin, journal=journal, until_eof=until_eof,
+        as_json=as_json,
+    )  # fmt: skip
     if journal is None:
         asyncio.run(serve(world, how))
         return

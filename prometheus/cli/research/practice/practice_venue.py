@@ -93,7 +93,11 @@ class VenueLine:
 
 
 class VenueProcess(VenueLine):
-    """A venue that this process starts, and ends.
+    """A venue that this process starts, and ends; it ends by itself when this process is gone, however it ended.
+
+    The pipe that is its standard input is held by this process alone, so that it closes with it: a signal of the kernel
+    would come when the thread that started the venue ends. What ends a terminal's programs does not end the venue: a
+    session that is stopped has still to trade on it.
 
     Args:
         folder: where its journal and its admin socket lie.
@@ -106,8 +110,10 @@ class VenueProcess(VenueLine):
     def __init__(self, folder: Path, *options: str) -> None:
         self.journal, place = folder / "venue.jsonl", folder / "admin"
         command = [sys.executable, "-m", "prometheus.cli", "venue", "serve", "--step", "--days", "1", "--json",
-                   "--journal", str(self.journal), "--admin", str(place), *options]  # fmt: skip
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+                   "--journal", str(self.journal), "--admin", str(place), "--until-eof", *options]  # fmt: skip
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+        )
         assert self._process.stdout is not None  # noqa: S101 - a pipe was asked for
         line = self._process.stdout.readline()
         if not line:
@@ -124,8 +130,9 @@ class VenueProcess(VenueLine):
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        if self._process.stdout is not None:
-            self._process.stdout.close()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
 
     def __enter__(self) -> Self:
         return self
