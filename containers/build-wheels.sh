@@ -21,7 +21,7 @@ trap 'rm -rf "$work"' EXIT
 readonly SOURCE_ONLY=(systemd-python sdnotify)
 
 mkdir -p "$work/got" "$work/source" "$work/root" "$out"
-"$prefix/bin/python3.12" "$here/../packaging/requirements.py" --extra journal --extra pages >"$work/locked.txt"
+"$prefix/bin/python3.12" "$here/../packaging/requirements.py" --extra journal --extra pages --extra exchange >"$work/locked.txt"
 "$prefix/bin/python3.12" -m pip download -q --disable-pip-version-check --no-deps --require-hashes --only-binary=:all: \
     -d "$work/source" -r "$here/build-requirements.txt" || die "the build tools could not be downloaded" "" 69
 

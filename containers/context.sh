@@ -48,7 +48,7 @@ if [ ! -d "$wheels" ]; then
     containers/build-wheels.sh "$wheels.part" >&2
     mv -T "$wheels.part" "$wheels"
 fi
-python3 -IB packaging/requirements.py --extra journal --extra pages >"$work/locked.txt"
+python3 -IB packaging/requirements.py --extra journal --extra pages --extra exchange >"$work/locked.txt"
 built=()
 for name in systemd-python sdnotify; do
     built+=(--built "$name=$wheels/requirements.txt")

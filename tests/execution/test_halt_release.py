@@ -123,6 +123,20 @@ def halted(once, tmp_path) -> Path:
     return tmp_path / "root"
 
 
+@pytest.fixture(scope="module")
+def killed_once(venue, tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("killed") / "root"
+    killed(root, venue, "halted")
+    return root
+
+
+@pytest.fixture
+def unsealed(killed_once, tmp_path) -> Path:
+    """An installation whose halted run was killed before it was sealed."""
+    shutil.copytree(killed_once, tmp_path / "root")
+    return tmp_path / "root"
+
+
 def refused(root: Path, venue) -> str:
     """A start is refused, in one line, and neither the exchange nor the disk hears of it."""
     before, runs = len(venue.admin(do="journal", count=100_000)["entries"]), sorted((root / "runs").glob("*"))
@@ -250,42 +264,36 @@ def test_no_file_that_is_deleted_or_changed_takes_a_halt_back(halted, venue):
     assert audit(Layout.under(halted)).exit_code is not ExitCode.DONE
 
 
-def test_a_line_that_takes_a_halt_back_counts_for_nothing_and_is_found(venue, tmp_path):
-    root = tmp_path / "root"
-    killed(root, venue, "halted")
-    run = the_run(root)
+def test_a_line_that_takes_a_halt_back_counts_for_nothing_and_is_found(unsealed, venue):
+    run = the_run(unsealed)
     chain = run / Artifact.ORDER_CHAIN
     last = chain.read_bytes().splitlines(keepends=True)[-1]
     payload = {"state": "ACTIVE", "reasons": [], "by": "nobody", "detail": "go on"}
     link = after(last, json.loads(last)["n"])
     with chain.open("ab") as file:
         file.write(order_line(Kind.TRADING, "", payload, link=link, ts_utc="2026-01-02T03:04:05.000000Z"))
-    assert "T is halted" in refused(root, venue)
-    assert released(root) == 0
+    assert "T is halted" in refused(unsealed, venue)
+    assert released(unsealed) == 0
     said = "\n".join(verify_path(run).lines())
     assert "trading became milder" in said
     assert "by the word of" in said
 
 
-def test_a_damaged_chain_of_an_open_run_is_no_release(venue, tmp_path, capsys):
-    root = tmp_path / "root"
-    killed(root, venue, "halted")
-    chain = the_run(root) / Artifact.ORDER_CHAIN
+def test_a_damaged_chain_of_an_open_run_is_no_release(unsealed, venue):
+    chain = the_run(unsealed) / Artifact.ORDER_CHAIN
     data = bytearray(chain.read_bytes())
     data[len(data) // 2] ^= 1
     chain.write_bytes(data)
     with pytest.raises(EvidenceError, match="damaged"):
-        do_session(root, venue, short(root))
-    assert released(root) == 65
+        do_session(unsealed, venue, short(unsealed))
+    assert released(unsealed) == 65
 
 
-def test_a_torn_tail_behind_a_halt_changes_nothing(venue, tmp_path):
-    root = tmp_path / "root"
-    killed(root, venue, "halted")
-    with (the_run(root) / Artifact.ORDER_CHAIN).open("ab") as file:
+def test_a_torn_tail_behind_a_halt_changes_nothing(unsealed, venue):
+    with (the_run(unsealed) / Artifact.ORDER_CHAIN).open("ab") as file:
         file.write(b'{"client_id":""')
-    assert "T is halted" in refused(root, venue)
-    assert released(root) == 0
+    assert "T is halted" in refused(unsealed, venue)
+    assert released(unsealed) == 0
 
 
 def rewritten(root: Path, change) -> None:

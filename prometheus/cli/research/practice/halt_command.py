@@ -50,9 +50,7 @@ def release_command(
     instance: Instance,
     *,
     by: Annotated[str, typer.Option("--by", metavar="NAME", help="Name of the person who releases it.")],
-    why: Annotated[
-        str, typer.Option("--why", metavar="TEXT", help="Reason: what was found and what was done about it.")
-    ],
+    why: Annotated[str, typer.Option("--why", metavar="TEXT", help="Reason: what was found and what was done.")],
     run: OfRun = None,
     root: Root = DEFAULT_ROOT,
     as_json: AsJson = False,
