@@ -198,6 +198,10 @@ class Host:
             into += [f"DBUS_SESSION_BUS_ADDRESS=unix:path=/run/user/{uid}/bus"]
         return [*into, *words]
 
+    def on_its_network(self, *words: str) -> list[str]:
+        """The command line that runs a program of this machine with its files, on the host's network."""
+        return ["nsenter", "-t", str(self._leader()), "-n", "--", *words]
+
     def _account(self, user: str) -> tuple[int, str]:
         for line in (self.root / "etc/passwd").read_text().splitlines():
             name, _, uid, _, _, home, _ = line.split(":")
