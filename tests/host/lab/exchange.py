@@ -99,9 +99,15 @@ class Trader(Stage):
         """The order chain of a run, as far as it is written."""
         return [json.loads(line) for line in (run / "order_chain.jsonl").read_bytes().splitlines()]
 
-    def verify(self, run: Path) -> int:
-        """What ``verify`` of the host's own command ends with."""
-        return self.host.ask("prometheus-quant", "verify", f"{STATE}/runs/{run.name}").returncode
+    def verifies(self, run: Path) -> bool:
+        """Whether a run verifies by the host's own command.
+
+        Raises:
+            AssertionError: with what it found, when not.
+        """
+        ended = self.host.ask("prometheus-quant", "verify", f"{STATE}/runs/{run.name}")
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        return True
 
     def tidy(self) -> None:
         """The shipped profile again, and no credential."""
