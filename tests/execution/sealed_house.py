@@ -74,13 +74,13 @@ def profile_of(root: Path, *, bars: int = 8, review: int = 3, **exchange: Any) -
 
 def do_session(
     root: Path, venue: VenueLine, profile: Profile, *, control: Undisturbed | None = None,
-    means: Callable[[Means], Means] = lambda one: one,
+    means: Callable[[Means], Means] = lambda one: one, journal: Journal | None = None,
 ) -> RunOutcome:  # fmt: skip
     """One run on the venue's main demo account."""
     layout = Layout.under(root)
     layout.prepare()
     (layout.state / "T").mkdir(exist_ok=True)
-    journal = Journal.open(instance="T", mode=Mode.OKX_DEMO, stage=Stage.STAGE1, run_id=None)
+    journal = journal or Journal.open(instance="T", mode=Mode.OKX_DEMO, stage=Stage.STAGE1, run_id=None)
     around = Surroundings(layout=layout, clock=SystemClock(), control=control or StopWithin(), journal=journal)
     request = RunRequest(profile=profile, mode=Mode.OKX_DEMO, instance="T")
     return run_exchange(request, around, means(venue.means(profile.exchange.library)))

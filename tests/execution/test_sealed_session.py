@@ -12,10 +12,13 @@ import pytest
 from attrs import define, evolve
 
 from prometheus.v10.base.errors import ConfigError, ExitCode, UsageError
-from prometheus.v10.base.names import Artifact
+from prometheus.v10.base.modes import Mode, Stage
+from prometheus.v10.base.names import Artifact, Event
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.evidence.auditing.audit import audit
+from prometheus.v10.evidence.records.canonical import pretty_bytes
 from prometheus.v10.evidence.verify.program import verify_path
+from prometheus.v10.evidence.writing.journal import Journal
 from prometheus.v10.execution.adapters.library_choice import sender_of
 from prometheus.v10.execution.adapters.okx_rest.rest_transport import RestAnswer, RestRequest, TransportError
 from prometheus.v10.execution.adapters.senders.library_transport import LibraryTransport
@@ -23,7 +26,7 @@ from prometheus.v10.execution.adapters.senders.signing_credentials import Creden
 from prometheus.v10.execution.exchange_run.exchange_means import Means, TradingHaltedError
 from prometheus.v10.execution.exchange_run.exchange_setting import share_of, table_of
 from prometheus.v10.execution.ports.exchange_errors import ForeignActivityError, MisconfiguredError
-from tests.execution.sealed_house import StopWithin, do_session, in_steps, profile_of
+from tests.execution.sealed_house import Sealed, StopWithin, do_session, in_steps, profile_of
 
 BAR_S = 60
 WIDE = {"bars": 4, "review": 50}
@@ -142,6 +145,29 @@ def test_a_halt_ends_the_run_as_failed_with_everything_that_is_known(venue, tmp_
     made = manifest_of(run)
     assert (made["status"], made["exchange"]["ended"]["trading_state"]) == ("failed", "HALTED")
     assert [line for line in verified(tmp_path, run) if not line.startswith("NOTE")] == []
+
+
+def test_the_journal_hears_each_reason_once_and_verify_counts_them(venue, tmp_path, notify_socket):
+    heard: list[dict[str, str]] = []
+    journal = Journal(
+        instance="T", mode=Mode.OKX_DEMO, stage=Stage.STAGE1, run_id=None, socket=notify_socket.path,
+        sender=lambda message, **fields: heard.append({"MESSAGE": message, **fields}),
+    )  # fmt: skip
+    outcome = do_session(
+        tmp_path, venue, short(tmp_path, bars=30), control=StopWithin(2), means=in_steps, journal=journal
+    )
+    (told,) = [one for one in heard if one["PROMETHEUS_EVENT"] == str(Event.TRADING_STATE)]
+    assert (told["PROMETHEUS_STATE"], told["PROMETHEUS_REASON"], told["PRIORITY"]) == ("REDUCING", "STOP", "4")
+    assert manifest_of(outcome.path)["journal"]["sent"]["trading_state"] == 1
+    assert verified(tmp_path, outcome.path) == []
+
+    def once_more(files: dict[str, bytes]) -> None:
+        found = json.loads(files[Artifact.MANIFEST])
+        found["journal"]["sent"]["trading_state"] = 2
+        files[Artifact.MANIFEST] = pretty_bytes(found)
+
+    report = Sealed(outcome.path).forge(tmp_path / "forged", once_more)
+    assert any("2 entries of trading_state, the chain latched 1" in line for line in report.lines())
 
 
 @pytest.mark.parametrize("fault", ["accepted.502", "refused.reset", "double.fill_new_bill", "lie.fills_late"])

@@ -416,7 +416,7 @@ def _check_journal(manifest: Mapping[str, Any], lives: Lives, setting: Setting, 
         say(f"journal: entries of {shown(other[:3])}, which no run sends")
 
 
-_OTHERS = {"torn_tail", "retention_deletion", "disk_budget", "service_ready", "reboot"}
+_OTHERS = {"torn_tail", "retention_deletion", "disk_budget", "service_ready", "reboot", "trading_state"}
 
 
 def _check_reboots(manifest: Mapping[str, Any], said: tuple[Any, Any], say: Say) -> None:

@@ -40,7 +40,7 @@ from prometheus.v10.evidence.derive.exchanged.proved_orders import (
 )
 from prometheus.v10.evidence.derive.netted.rederived_round import digits
 from prometheus.v10.evidence.derive.setting import spelt
-from prometheus.v10.evidence.derive.typed import differing, plain_json, table
+from prometheus.v10.evidence.derive.typed import differing, is_count, plain_json, table
 from prometheus.v10.evidence.records.findings import VerifyReport
 from prometheus.v10.evidence.schemas.schema_file import schema_of
 from prometheus.v10.evidence.verify.unpacking import RunFiles
@@ -127,6 +127,7 @@ class _Exchange:
         said, figures = self._calls(chain)
         self._documents(figures)
         booked = self._rounds(chain, said)
+        self._told(chain)
         if self.cut_off or self.manifest.get("exchange") is None:
             return
         on_chain, of_run = self.about(Artifact.ORDER_CHAIN), Artifact.MANIFEST
@@ -147,6 +148,15 @@ class _Exchange:
         self._positions(booked, said)
         self._trace(booked, said)
         self._fees(booked)
+
+    def _told(self, chain: Chain) -> None:
+        """The journal heard of each reason once; runs of the version before told it nothing."""
+        journal = table(self.manifest.get("journal"))
+        counts = (table(journal.get(name)).get("trading_state", 0) for name in ("sent", "failed"))
+        latched = len(table(chain.trading).get("reasons", ()))
+        told = sum(one if is_count(one) else -1 for one in counts)
+        if not self.cut_off and told not in {0, latched}:
+            self.say(str(Artifact.MANIFEST), f"journal: {told} entries of trading_state, the chain latched {latched}")
 
     def _there(self, artifact: Artifact) -> bool:
         self.at = str(artifact)

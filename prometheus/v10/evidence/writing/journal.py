@@ -54,7 +54,7 @@ _PRIORITIES = {
     Event.WORLD_DIFFERENCE: Priority.WARNING,
     Event.STOP_REQUESTED: Priority.WARNING,
     Event.DISK_BUDGET: Priority.WARNING,
-    Event.TRADING_STATE: Priority.CRITICAL,
+    Event.TRADING_STATE: Priority.WARNING,
     Event.INTERESTING_DEATH: Priority.WARNING,
     Event.REVIEW_DEATHS: Priority.INFO,
 }

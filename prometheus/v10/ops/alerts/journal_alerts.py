@@ -45,7 +45,7 @@ EVENTS: dict[Event, tuple[str, str]] = {
     Event.CORE_MISMATCH: (CRITICAL, "prometheus-quant doctor"),
     Event.TORN_TAIL: (CRITICAL, "prometheus-quant audit"),
     Event.WATCHDOG_STALL: (CRITICAL, _LOOK),
-    Event.TRADING_STATE: (CRITICAL, "prometheus-quant execution state INSTANCE"),
+    Event.TRADING_STATE: (WARNING, "prometheus-quant execution state INSTANCE"),
     Event.RUN_INTERRUPTED_CLOSED: (WARNING, "prometheus-quant runs list --limit 20"),
     Event.DISK_BUDGET: (WARNING, "prometheus-quant retention --dry-run"),
     Event.STOP_REQUESTED: (WARNING, "prometheus-quant status"),
