@@ -2,7 +2,8 @@
 #
 #   make image         both container images, reproducibly, into dist/image
 #   make verify-image  build them twice from nothing and compare every byte
-#   make host-test     units, image and package on a real systemd with rootless Podman, every drill 20 times (needs root)
+#   make host-test     units, image and package on a real systemd with rootless Podman, every drill 20 times (needs root);
+#                      PQ_CUT_SECONDS=600 takes the exchange's network away for ten minutes instead of ten seconds
 #   make host-test-limits  limits of memory, tasks and disk, and a stepped clock, in a virtual machine (needs root)
 
 .PHONY: image image-tools verify-image host-test host-test-limits
