@@ -23,6 +23,8 @@ UNITS = Path(__file__).resolve().parents[2] / "units"
 ALLOWED, OTHER = "192.0.2.77", "192.0.2.78"
 CUT_SECONDS = float(os.environ.get("PQ_CUT_SECONDS", "10"))
 COMMAND = "prometheus-quant"
+LOOKED = 30
+"""Requests after which a bar's round is over, and looks at the account follow each other until the next."""
 SECOND = 35
 """Of a minute, at the start: preflight and bootstrap take some ten seconds, and the first bar is over at the minute."""
 
@@ -172,6 +174,8 @@ def test_a_network_that_is_away_halts_what_holds_a_position_and_is_waited_for_by
     trader.wait_for("ActiveState", "active", seconds=180)  # by itself: nobody started it
     run = trader.own_runs()[-1]
     wait_until("it has a position", lambda: trader.venue.positions() != {})
+    heard = len(trader.venue.requests())
+    wait_until("its round is over, and it looks", lambda: len(trader.venue.requests()) > heard + LOOKED)
     host.do("ip", "link", "set", "lo", "down")
     trader.wait_until_gone(200)  # five calls without an answer, and as many before it is sealed
     assert (trader.show("ExecMainStatus"), trader.venue.positions() != {}) == ("78", True)
