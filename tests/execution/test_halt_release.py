@@ -18,6 +18,7 @@ from prometheus.cli.operate.watch_scene import Watcher
 from prometheus.cli.operate.watch_screen import frame
 from prometheus.v10.base.clock import SystemClock
 from prometheus.v10.base.errors import EvidenceError, ExitCode
+from prometheus.v10.base.files import FILES
 from prometheus.v10.base.names import Artifact, LedgerEntryType
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.evidence.auditing.audit import audit
@@ -30,8 +31,11 @@ from prometheus.v10.evidence.chains.ledger_now import ledger_now
 from prometheus.v10.evidence.records.canonical import canonical_line, object_of_line
 from prometheus.v10.evidence.schemas.schema_file import SUFFIX, compiled
 from prometheus.v10.evidence.verify.program import verify_path
+from prometheus.v10.evidence.writing.installation import InstallationLedger
 from prometheus.v10.execution.exchange_run.exchange_means import Means, TradingHaltedError
 from prometheus.v10.ops.instance.instance_lock import Instance
+from prometheus.v10.ops.retention.compression import pack_file
+from prometheus.v10.ops.retention.history import read_history, read_sealed
 from tests.callbacks import never
 from tests.execution.sealed_house import do_session, profile_of
 
@@ -262,6 +266,24 @@ def test_no_file_that_is_deleted_or_changed_takes_a_halt_back(halted, venue):
     shutil.rmtree(run)
     assert "FOREIGN_ACTIVITY" in refused(halted, venue)
     assert audit(Layout.under(halted)).exit_code is not ExitCode.DONE
+
+
+def test_a_halt_verifies_and_stands_when_its_chain_is_compressed(halted, venue, capsys):
+    layout, run = Layout.under(halted), the_run(halted)
+    history = read_history(layout)
+    sealed = read_sealed(layout, history.runs[run.name])
+    ledger = InstallationLedger(layout, clock=SystemClock(), instance="T", on_torn=never)
+    pack_file(
+        layout, history.runs[run.name], sealed, Artifact.ORDER_CHAIN.value, policy="a test", history=history,
+        ledger=ledger, files=FILES,
+    )  # fmt: skip
+    assert not (run / Artifact.ORDER_CHAIN).exists()
+    assert verify_path(run).exit_code is ExitCode.DONE, verify_path(run).lines()
+    assert "T is halted" in refused(halted, venue)
+    found = said(capsys, "execution", "state", "T", "--root", str(halted))["halt"]
+    assert (found["detail"], "compressed" in found["null_reasons"]["detail"]) == (None, True)
+    assert released(halted) == 0
+    assert audit(layout).exit_code is ExitCode.DONE
 
 
 def test_a_line_that_takes_a_halt_back_counts_for_nothing_and_is_found(unsealed, venue):
