@@ -143,7 +143,7 @@ def lines_of(days: int) -> list[RunLine]:
             started=f"{day}T00:00:00.000000Z", experiments=1, collapses=0, deaths=n, alive=1.0, roi=0.0,
             deaths_by_reason={"quarterly_review": n, "liquidation": 1},
         )  # fmt: skip
-        made += [plain, evolve(plain, run_id=plain.run_id.replace("HF", "PROMOTE"))]
+        made += [plain, evolve(plain, run_id=plain.run_id.replace("HF", "PROMOTE"), deaths_by_reason=None)]
     return [*made, evolve(made[0], deaths_by_reason=None), evolve(made[0], started="–")]
 
 

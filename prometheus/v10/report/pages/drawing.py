@@ -141,7 +141,7 @@ class Plot:
         middle = (self.left + WIDTH - RIGHT) // 2
         labels = (
             f'<text class="lb" x="{middle}" y="{self.height - 8}" text-anchor="middle">{clean(self.x_label)}</text>'
-            f'<text class="lb" transform="translate(12 {(TOP + floor) // 2}) rotate(-90)" text-anchor="middle">'
+            f'<text class="lb" transform="translate(16 {(TOP + floor) // 2}) rotate(-90)" text-anchor="middle">'
             f"{clean(self.y_label)}</text>"
         )
         axis = f'<path class="ax" d="M{self.left} {floor}H{WIDTH - RIGHT}"/>'
