@@ -1,6 +1,6 @@
 """Whatever an operator does in whatever order (evolve, kill, judge, promote, retain), nothing false is found.
 
-``PQ_LIFE_ACTS`` acts (12 by default; ``make torture`` asks for 500) are drawn by ``PQ_LIFE_SEED``. Each is a command
+``PQ_LIFE_ACTS`` acts (6 by default; ``make torture`` asks for 500) are drawn by ``PQ_LIFE_SEED``. Each is a command
 that an operator types. Between them everything is verified, audited, and now and then replayed; while they go on
 another process audits the same tree again and again. No answer may be a finding, a traceback or a missing file.
 """
@@ -31,7 +31,7 @@ from prometheus.v10.ops.retention.retention_plan import RetentionPolicy, plan
 from tests.callbacks import never
 from tests.forger.house import BASE, JUDGE, random_judges, random_profiles
 
-ACTS = int(os.environ.get("PQ_LIFE_ACTS", "12"))
+ACTS = int(os.environ.get("PQ_LIFE_ACTS", "6"))
 SEED = int(os.environ.get("PQ_LIFE_SEED", "5"))
 COMMAND = Path(sys.executable).with_name("prometheus-quant")
 GATE_ONLY = ("entry_m7_below", "exit_c4_above", "long_only")

@@ -283,13 +283,18 @@ class _Audit:
 
     # ---- gates -------------------------------------------------------------------------------------------------------
 
+    def _look_at_gate(self, path: Path) -> list[Finding]:
+        return verify_gate(path, progress=self.progress, ledger=self.view, look_for_ledger=False).findings
+
     def _gate(self, path: Path) -> None:
         if path.is_symlink() or not path.is_dir():
             self.report.fail(path, "is no gate's directory: nothing else belongs here")
             return
         self.report.facts["gates"] = self.report.facts.get("gates", 0) + 1
         try:
-            found = verify_gate(path, progress=self.progress, ledger=self.view, look_for_ledger=False).findings
+            found = self._look_at_gate(path)
+            while any(one.level is Level.FAIL for one in found) and self._again() is not None:
+                found = self._look_at_gate(path)  # it may have gone on, or been sealed, since the ledger was read
         except PrometheusError as error:
             self.report.error(path, error.message)
             return
