@@ -43,6 +43,8 @@ from prometheus.v10.evidence.writing.installation_past import past_of
 IsAlive = Callable[[str], bool]
 """Whether the process of an instance holds its lock now."""
 
+LOOKS_AT_ONE = 3
+"""How often a run is verified again because the ledger grew meanwhile."""
 SECOND_LOOKS = 20
 MOST_TOLD = 100
 """Findings of one run that are told one by one."""
@@ -227,8 +229,15 @@ class _Audit:
                 break
         if self.view is None and self._tell_unsealed(path):
             return
-        progress = self.progress if self.budget is None else self.budget.of_one(self.progress)
-        found = verify_run(path, progress=progress, ledger=self.view, look_for_ledger=False)
+        found = self._look_at_run(path)
+        for _ in range(LOOKS_AT_ONE):  # retention may have been at work on it since the ledger was read
+            known = None if self.view is None else self.view.entries
+            if all(one.level is Level.NOTE for one in found.findings):
+                break
+            if (fresh := self._again()) is None:
+                break
+            if fresh.entries != known:
+                buried, found = self._is_buried(path), self._look_at_run(path)
         going = buried and any(one.what == GONE for one in found.findings)
         told = [one for one in found.findings if one.level is not Level.NOTE and (not going or one.what == CHANGED)]
         self.report.findings += told[:MOST_TOLD]
@@ -238,6 +247,10 @@ class _Audit:
             self.report.findings.append(Finding(gravest, str(path), what))
         if buried:
             self.report.note(path, "has a tombstone and is still there: its deletion was not finished")
+
+    def _look_at_run(self, path: Path) -> VerifyReport:
+        progress = self.progress if self.budget is None else self.budget.of_one(self.progress)
+        return verify_run(path, progress=progress, ledger=self.view, look_for_ledger=False)
 
     def _is_buried(self, path: Path) -> bool:
         view = self.view or LedgerView()
