@@ -203,8 +203,9 @@ class _Audit:
             self._run(path, tier)
 
     def _run(self, path: Path, tier: Tier) -> None:
-        if path.name.startswith(".") and path.suffix in ASIDES and is_regular(path):
-            self.report.note(path, "was left by work that was cut off; the next pass removes it")
+        if path.name.startswith(".") and path.suffix in ASIDES and (is_regular(path) or not os.path.lexists(path)):
+            if is_regular(path):  # else it was renamed or removed since the directory was listed
+                self.report.note(path, "was left by work that was cut off; the next pass removes it")
             return
         if path.is_symlink() or not path.is_dir() or not is_run_id(path.name):
             self.report.fail(path, "is no run's directory: nothing else belongs here")
