@@ -86,6 +86,23 @@ def do_session(
     return run_exchange(request, around, means(venue.means(profile.exchange.library)))
 
 
+def somebody_else_trades(venue: Any) -> Callable[[Means], Means]:
+    """Means of a session in which another hand sends an order on its account, once it has waited eight times."""
+
+    def disturb(means: Means) -> Means:
+        left = [8]
+
+        def pause(seconds: float) -> None:
+            means.pause(seconds)
+            left[0] -= 1
+            if left[0] == 0:
+                venue.admin(do="inject", fault="venue.manual_order", target={"uid": venue.uid()}, arguments={})
+
+        return evolve(means, pause=pause)
+
+    return disturb
+
+
 # ---- forging ---------------------------------------------------------------------------------------------------------
 
 LINES = re.compile(r".*\.jsonl|.*_part_[0-9]+\.json|behaviors_run_.*\.json")

@@ -32,12 +32,12 @@ from prometheus.v10.evidence.records.canonical import canonical_line, object_of_
 from prometheus.v10.evidence.schemas.schema_file import SUFFIX, compiled
 from prometheus.v10.evidence.verify.program import verify_path
 from prometheus.v10.evidence.writing.installation import InstallationLedger
-from prometheus.v10.execution.exchange_run.exchange_means import Means, TradingHaltedError
+from prometheus.v10.execution.exchange_run.exchange_means import TradingHaltedError
 from prometheus.v10.ops.instance.instance_lock import Instance
 from prometheus.v10.ops.retention.compression import pack_file
 from prometheus.v10.ops.retention.history import read_history, read_sealed
 from tests.callbacks import never
-from tests.execution.sealed_house import do_session, profile_of
+from tests.execution.sealed_house import do_session, profile_of, somebody_else_trades
 
 OUTPUTS = Path(cli.__file__).with_name("outputs")
 NAME, WHY = "A. Hand", "my own test order; it is closed by hand"
@@ -63,19 +63,7 @@ halted_session(Path(place["root"]), Disturbed(place["said"], Path(place["socket"
 
 def halted_session(root: Path, venue) -> None:
     """A run in which somebody else trades on the account."""
-
-    def disturb(means: Means) -> Means:
-        left = [8]
-
-        def pause(seconds: float) -> None:
-            means.pause(seconds)
-            left[0] -= 1
-            if left[0] == 0:
-                venue.admin(do="inject", fault="venue.manual_order", target={"uid": venue.uid()}, arguments={})
-
-        return evolve(means, pause=pause)
-
-    do_session(root, venue, short(root, bars=30), means=disturb)
+    do_session(root, venue, short(root, bars=30), means=somebody_else_trades(venue))
 
 
 def short(root: Path, *, bars: int = 2):

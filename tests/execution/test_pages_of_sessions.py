@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from attrs import evolve
 
 from prometheus.cli import main as cli
 from prometheus.cli.research.views.page_command import page_of
@@ -17,13 +16,13 @@ from prometheus.v10.base.errors import ExitCode
 from prometheus.v10.base.modes import Tier
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.evidence.catalog import RunPlace
-from prometheus.v10.execution.exchange_run.exchange_means import Means, TradingHaltedError
+from prometheus.v10.execution.exchange_run.exchange_means import TradingHaltedError
 from prometheus.v10.report.pages.exchange_read import read_exchange
 from prometheus.v10.report.pages.phrases import Language, Phrases
 from prometheus.v10.report.pages.run_read import read_run
 from prometheus.v10.report.site.exchange_page import exchange_page, so_far
 from prometheus.v10.report.site.run_lines import run_line
-from tests.execution.sealed_house import StopWithin, do_session
+from tests.execution.sealed_house import StopWithin, do_session, somebody_else_trades
 from tests.execution.test_sealed_session import short
 from tests.pages.conftest import browser
 from tests.pages.test_in_chromium import OTHERS, WIDTHS, opened
@@ -45,20 +44,8 @@ def root(venue, tmp_path_factory) -> Path:
 
     do_session(place, venue, short(place), control=Disturbing())
     venue.clear()
-
-    def disturb(means: Means) -> Means:
-        left = [8]
-
-        def pause(seconds: float) -> None:
-            means.pause(seconds)
-            left[0] -= 1
-            if left[0] == 0:
-                venue.admin(do="inject", fault="venue.manual_order", target={"uid": venue.uid()}, arguments={})
-
-        return evolve(means, pause=pause)
-
     with pytest.raises(TradingHaltedError):
-        do_session(place, venue, short(place, bars=30), means=disturb)
+        do_session(place, venue, short(place, bars=30), means=somebody_else_trades(venue))
     return place
 
 

@@ -26,7 +26,7 @@ from prometheus.v10.execution.adapters.senders.signing_credentials import Creden
 from prometheus.v10.execution.exchange_run.exchange_means import Means, TradingHaltedError
 from prometheus.v10.execution.exchange_run.exchange_setting import share_of, table_of
 from prometheus.v10.execution.ports.exchange_errors import ForeignActivityError, MisconfiguredError
-from tests.execution.sealed_house import Sealed, StopWithin, do_session, in_steps, profile_of
+from tests.execution.sealed_house import Sealed, StopWithin, do_session, in_steps, profile_of, somebody_else_trades
 
 BAR_S = 60
 WIDE = {"bars": 4, "review": 50}
@@ -127,19 +127,8 @@ def test_what_a_stop_could_not_prove_in_time_is_named_as_open(venue, tmp_path):
 
 
 def test_a_halt_ends_the_run_as_failed_with_everything_that_is_known(venue, tmp_path):
-    def disturb(means: Means) -> Means:
-        left = [8]
-
-        def pause(seconds: float) -> None:
-            means.pause(seconds)
-            left[0] -= 1
-            if left[0] == 0:
-                venue.admin(do="inject", fault="venue.manual_order", target={"uid": venue.uid()}, arguments={})
-
-        return evolve(means, pause=pause)
-
     with pytest.raises(TradingHaltedError, match="trading is halted") as caught:
-        do_session(tmp_path, venue, short(tmp_path, bars=30), means=disturb)
+        do_session(tmp_path, venue, short(tmp_path, bars=30), means=somebody_else_trades(venue))
     assert caught.value.exit_code is ExitCode.CONFIG  # no unit is started again by itself
     (run,) = (tmp_path / "runs").iterdir()
     made = manifest_of(run)
