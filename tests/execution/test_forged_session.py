@@ -22,8 +22,8 @@ from prometheus.v10.base.errors import ExitCode
 from prometheus.v10.base.names import Artifact
 from prometheus.v10.evidence.derive.free import is_free
 from prometheus.v10.evidence.records.canonical import canonical_bytes, pretty_bytes
-from prometheus.v10.evidence.verify.free_exchange import FREE as FREE_AT_EXCHANGE
-from prometheus.v10.evidence.verify.free_exchange import is_free_at_exchange
+from prometheus.v10.evidence.verify.exchanged.free_exchange import FREE as FREE_AT_EXCHANGE
+from prometheus.v10.evidence.verify.exchanged.free_exchange import is_free_at_exchange
 from prometheus.v10.evidence.verify.free_tier2 import FREE as FREE_TIER2
 from tests.execution.sealed_house import Sealed, do_session, profile_of
 from tests.forger.forge import Forgery

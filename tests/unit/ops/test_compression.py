@@ -15,7 +15,7 @@ from prometheus.v10.base.names import LedgerEntryType
 from prometheus.v10.evidence.chains import absences
 from prometheus.v10.evidence.chains.absences import find_codec, open_evidence, packing_of, unpack
 from prometheus.v10.evidence.records.findings import Level
-from prometheus.v10.evidence.verify import verify_run
+from prometheus.v10.evidence.verify import verify_run, verify_seal
 from prometheus.v10.evidence.writing.seal import Listed
 from prometheus.v10.ops.retention import retention_apply as retention
 from tests.unit.ops.retention_house import House, contents, sha256sum_says
@@ -70,7 +70,7 @@ def test_the_seal_still_verifies(house, packed):
 
 def test_where_nothing_reads_zstd_it_could_not_be_checked(house, packed, monkeypatch):
     run, _ = packed
-    monkeypatch.setattr(verify_run, "find_codec", lambda: None)
+    monkeypatch.setattr(verify_seal, "find_codec", lambda: None)
     report = verify_run.verify_run(run)
     assert report.exit_code == 2, report.lines()
     said = "\n".join(report.lines())

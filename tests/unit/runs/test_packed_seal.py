@@ -15,7 +15,7 @@ from prometheus.v10.base.names import Artifact
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.evidence.auditing.audit import audit
 from prometheus.v10.evidence.chains.absences import PACKED_SUFFIX, read_evidence
-from prometheus.v10.evidence.verify import verify_run as verifier
+from prometheus.v10.evidence.verify import verify_seal
 from prometheus.v10.evidence.verify.program import verify_path
 from prometheus.v10.evidence.writing.journal import Journal
 from prometheus.v10.ops.instance.instance_lock import Instance
@@ -118,7 +118,7 @@ def test_other_lines_beside_the_compressed_form_are_found(layout: Layout) -> Non
 
 def test_what_cannot_be_looked_into_could_not_be_checked(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     run = packed_run(layout)
-    monkeypatch.setattr(verifier, "find_codec", lambda: None)
+    monkeypatch.setattr(verify_seal, "find_codec", lambda: None)
     report = verify_path(run)
     assert report.exit_code == 2
     assert any("its own sha256 is the one in the seal" in one.what for one in report.findings)

@@ -37,7 +37,8 @@ from prometheus.v10.evidence.verify.verify_chain import verify_ledger
 from prometheus.v10.evidence.verify.verify_curve import audit_curves
 from prometheus.v10.evidence.verify.verify_gate import verify_gate
 from prometheus.v10.evidence.verify.verify_promotion import check_promotions
-from prometheus.v10.evidence.verify.verify_run import CHANGED, GONE, verify_run
+from prometheus.v10.evidence.verify.verify_run import verify_run
+from prometheus.v10.evidence.verify.verify_seal import CHANGED, GONE
 from prometheus.v10.evidence.writing.installation_past import past_of
 
 IsAlive = Callable[[str], bool]
@@ -274,7 +275,7 @@ class _Audit:
             return False
         if self.is_alive is None:
             self.report.note(path, "not sealed: it is running, or was cut off and waits for the next start to close it")
-        elif self.is_alive(instance) and self._is_newest(path.name, instance):
+        elif self.is_alive(instance) and (view or LedgerView()).is_newest(path.name, instance):
             self.report.note(path, "not sealed yet: it is running")
         elif self._again() is not None and path.name in (self.view or LedgerView()).seals:
             return False
@@ -283,12 +284,6 @@ class _Audit:
                 path, "not sealed: it was cut off, and the next start of its instance has not closed it yet"
             )
         return True
-
-    def _is_newest(self, run_id: str, instance: str) -> bool:
-        """Whether no later run of its instance is on record: an instance has one run at work, its newest."""
-        started = (self.view or LedgerView()).started
-        own = {name: begun.n for name, begun in started.items() if begun.instance == instance}
-        return run_id not in own or own[run_id] == max(own.values())
 
     def _same_run_twice(self, runs: dict[Tier, list[Path]]) -> None:
         names = [{path.name for path in found} for found in runs.values()]

@@ -106,6 +106,11 @@ class LedgerView:
     inherited: set[str] = field(default_factory=set)
     entries: int = 0
 
+    def is_newest(self, run_id: str, instance: str) -> bool:
+        """Whether no later run of its instance is on record: an instance has one run at work, its newest."""
+        own = {name: begun.n for name, begun in self.started.items() if begun.instance == instance}
+        return run_id not in own or own[run_id] == max(own.values())
+
     def add(self, line: bytes) -> None:
         """Take one line of the ledger in."""
         self.take(object_of_line(line))

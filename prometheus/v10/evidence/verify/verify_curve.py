@@ -261,7 +261,8 @@ def _audit_curve(
     at_work = is_alive is None or is_alive(instance)
     for run_id in sealed:
         if run_id not in curve.runs and not (at_work and run_id == sealed[-1]):
-            report.fail(path, f"{run_id} is sealed, and the survival curve leaves it out")
+            after_a_kill = f"; after a kill the next start of {instance} enters it" if run_id == sealed[-1] else ""
+            report.fail(path, f"{run_id} is sealed, and the survival curve leaves it out{after_a_kill}")
 
 
 def _wrong_run(  # noqa: PLR0911  (one line a rule)

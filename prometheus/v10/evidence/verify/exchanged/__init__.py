@@ -1,0 +1,1 @@
+"""Verification of what a session at an exchange leaves. Standard library only."""
