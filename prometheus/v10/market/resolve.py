@@ -62,7 +62,7 @@ def resolve_market(spec: MarketSpec, layout_market: Path, sha256: str | None = N
         _require_dates(spec)
         return _latest_synthetic(
             spec.seed,
-            DEFAULT_BARS if spec.bars is None else spec.bars,
+            synthetic_rows(spec),
             DEFAULT_TIMEFRAME_S if spec.timeframe_s is None else spec.timeframe_s,
             DEFAULT_START if spec.start is None else spec.start,
             spec.symbol or SYMBOL,
@@ -85,6 +85,11 @@ def resolve_market(spec: MarketSpec, layout_market: Path, sha256: str | None = N
         if bars.sha256() == sha256 and (found is None or bars.source == source):
             found = bars
     return newest if found is None else found
+
+
+def synthetic_rows(spec: MarketSpec) -> int:
+    """How many bars the synthetic market has that ``spec`` means."""
+    return DEFAULT_BARS if spec.bars is None else spec.bars
 
 
 def _is_whole(spec: MarketSpec, timeframe_s: int) -> bool:
@@ -110,7 +115,7 @@ def _latest_synthetic(seed: int, bars: int, timeframe_s: int, start: int, symbol
 def _require_dates(spec: MarketSpec) -> None:
     """Refuse a synthetic market that reaches past the years that records can carry."""
     begin = DEFAULT_START if spec.start is None else spec.start
-    bars = DEFAULT_BARS if spec.bars is None else spec.bars
+    bars = synthetic_rows(spec)
     end = begin + bars * (DEFAULT_TIMEFRAME_S if spec.timeframe_s is None else spec.timeframe_s)
     if begin < 0 or end > LATEST_OPEN:
         raise ConfigError(f"[market] {bars} bars from {begin} s on reach beyond the years 1970 to 2200")

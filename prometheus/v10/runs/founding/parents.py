@@ -123,6 +123,8 @@ def _lexicase(candidates: Candidates, kept: Ints, children: int, seed: int) -> I
         for case in np.argsort(row[:cases], kind="stable"):
             column: Any = values[left, case]
             left = left[column >= column.max() - spread[case]]
+            if len(left) == 1:
+                break
         chosen.append(kept[left[min(int(row[cases] * len(left)), len(left) - 1)]])
     return np.array(chosen, dtype=np.int64)
 

@@ -21,7 +21,7 @@ from prometheus.v10.evidence.pools.exposure import Interval, MarketSpan, market_
 from prometheus.v10.evidence.records.manifest_parts import MarketSource
 from prometheus.v10.market.bars import Bars
 from prometheus.v10.market.null_arm import shuffle_returns
-from prometheus.v10.market.resolve import SYNTHETIC, MarketSpec, resolve_market
+from prometheus.v10.market.resolve import SYNTHETIC, MarketSpec, resolve_market, synthetic_rows
 from prometheus.v10.market.validate import require_valid
 from prometheus.v10.market.windows import Window, cut, whole
 from prometheus.v10.runs.request.era_place import EraPlace, NoBarsLeftError, era_place
@@ -120,15 +120,16 @@ def bars_left(profile: Profile, layout: Layout, era: int) -> bool:
 def _bars_of_era(profile: Profile, layout: Layout, era: int, was: MarketSource | None = None) -> tuple[Bars, EraPlace]:
     """The market, and the era's place in it; the synthetic market has a seed for each cycle of a walk."""
     spec, table = market_spec(profile.market), profile.window
-    bars = bars_of_once(spec, layout, was)
     if table is None or not table.moves:
+        bars = bars_of_once(spec, layout, was)
         window = whole(bars) if table is None else Window(table.name, table.start, table.len)
         return bars, EraPlace(number=era, cycle=0, window=window)
-    endless = spec.source == SYNTHETIC
-    place = era_place(table, era, len(bars), seed=profile.experiments.seed, endless=endless)
-    if place.cycle and endless:
-        bars = resolve_market(attrs.evolve(spec, seed=spec.seed + place.cycle), layout.market)
-    return bars, place
+    seed = profile.experiments.seed
+    if spec.source == SYNTHETIC:  # its length is known before it is made, and making it takes a while
+        place = era_place(table, era, synthetic_rows(spec), seed=seed, endless=True)
+        return resolve_market(attrs.evolve(spec, seed=spec.seed + place.cycle), layout.market), place
+    bars = bars_of_once(spec, layout, was)
+    return bars, era_place(table, era, len(bars), seed=seed, endless=False)
 
 
 def market_spec(table: MarketTable) -> MarketSpec:

@@ -17,6 +17,7 @@ import marshal
 import sys
 import types
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -107,37 +108,47 @@ def _sums(text: str) -> dict[str, str]:
 def _check_memory(path: Path) -> None:
     name = f"{core.__name__}.{path.stem}"
     loaded = importlib.import_module(name)
-    fresh = types.ModuleType(name)
-    fresh.__file__ = str(path)
-    # Registered while it runs, because NamedTuple and typing look their module up by name.
-    sys.modules[name] = fresh
-    try:
-        exec(compile(path.read_bytes(), str(path), "exec"), fresh.__dict__)  # noqa: S102  (the very file that is locked)
-    finally:
-        sys.modules[name] = loaded
-    for what in sorted(vars(loaded).keys() | vars(fresh).keys()):
+    made = _made(name, path, path.read_bytes())
+    for what in sorted(vars(loaded).keys() | made.keys()):
         if what.startswith("__"):
             continue
-        _check_type(vars(loaded).get(what, _ABSENT), vars(fresh).get(what, _ABSENT), f"{name}.{what}", path)
-        ours, theirs = (list(_essence(vars(module).get(what, _ABSENT), name)) for module in (loaded, fresh))
-        if ours != theirs:
+        ours, (kind, theirs) = vars(loaded).get(what, _ABSENT), made.get(what, _NOTHING)
+        _check_type(ours, kind, f"{name}.{what}", path)
+        if (found := tuple(_essence(ours, name))) != theirs:
             raise CoreInvarianceError(
-                f"{name}.{what} in memory is not what {path} says: file {_digest(theirs)}, memory {_digest(ours)}",
+                f"{name}.{what} in memory is not what {path} says: file {_digest(theirs)}, memory {_digest(found)}",
                 hint="something replaced it at run time; start again without whatever was imported besides",
             )
 
 
-def _check_type(ours: Any, theirs: Any, what: str, path: Path) -> None:
+@cache
+def _made(name: str, path: Path, source: bytes) -> dict[str, tuple[type, tuple[Any, ...]]]:
+    """Type and essence of each member of the module that a source makes.
+
+    The same source makes the same module: a service, which checks at each run, makes it once.
+    """
+    loaded, fresh = sys.modules[name], types.ModuleType(name)
+    fresh.__file__ = str(path)
+    # Registered while it runs, because NamedTuple and typing look their module up by name.
+    sys.modules[name] = fresh
+    try:
+        exec(compile(source, str(path), "exec"), fresh.__dict__)  # noqa: S102  (the very file that is locked)
+    finally:
+        sys.modules[name] = loaded
+    return {what: (type(value), tuple(_essence(value, name))) for what, value in vars(fresh).items()}
+
+
+def _check_type(ours: Any, theirs: type, what: str, path: Path) -> None:
     """An object that only carries what a compiled function carries is not that function.
 
     Raises:
         CoreInvarianceError: when the member in memory is of another type than the one that the source makes.
     """
-    if isinstance(ours, type) or type(theirs).__module__.startswith(core.__name__):
+    if isinstance(ours, type) or theirs.__module__.startswith(core.__name__):
         return  # classes are compared member by member
-    if type(ours) is not type(theirs):
+    if type(ours) is not theirs:
         raise CoreInvarianceError(
-            f"{what} in memory is a {type(ours).__qualname__}, {path} makes a {type(theirs).__qualname__}",
+            f"{what} in memory is a {type(ours).__qualname__}, {path} makes a {theirs.__qualname__}",
             hint="something replaced it at run time; start again without whatever was imported besides",
         )
 
@@ -159,6 +170,7 @@ def refuse_site_hooks() -> None:
 
 
 _ABSENT = object()
+_NOTHING: tuple[type, tuple[Any, ...]] = object, (("object", "absent"),)
 
 
 def _essence(value: Any, module: str) -> Iterator[Any]:
@@ -185,5 +197,5 @@ def _essence(value: Any, module: str) -> Iterator[Any]:
         yield (type(value).__qualname__, repr(value) if value is not _ABSENT else "absent")
 
 
-def _digest(essence: list[Any]) -> str:
+def _digest(essence: tuple[Any, ...]) -> str:
     return hashlib.sha256(repr(essence).encode()).hexdigest()[:16]
