@@ -16,7 +16,6 @@ or, where stage 2 judged it, of each cell of its verdict.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from attrs import frozen
@@ -31,6 +30,8 @@ STREAM = 1 << 62
 """In place of the number of a birth: the draws of selection are nobody's birth."""
 CELLS = 5
 """Of the grid of niches, along each side."""
+MOST_AT_ONCE = 1 << 20
+"""Children times candidates that lexicase looks at together: what bounds its memory."""
 
 Ints = NDArray[np.int64]
 
@@ -116,17 +117,30 @@ def _lexicase(candidates: Candidates, kept: Ints, children: int, seed: int) -> I
     values = np.nan_to_num(candidates.by_case[kept], nan=0.0)
     cases = values.shape[1]
     draws = uniforms(seed, [STREAM], max(children * (cases + 1), 1))[0, : children * (cases + 1)]
+    draws = draws.reshape(children, cases + 1)
+    together = max(1, MOST_AT_ONCE // len(kept))
+    places = [sifted(values, draws[first : first + together]) for first in range(0, children, together)]
+    return np.asarray(kept[np.concatenate([np.empty(0, dtype=np.int64), *places])], dtype=np.int64)
+
+
+def sifted(values: NDArray[np.float64], draws: NDArray[np.float64]) -> Ints:
+    """The candidate that lexicase leaves to each child: int64[children].
+
+    Args:
+        values: return of each candidate in each case, float64[candidates, cases].
+        draws: a child's row gives the order of its cases and, last, which of those that are left it takes;
+            float64[children, cases + 1] in [0, 1).
+    """
+    cases = values.shape[1]
     spread = np.median(np.abs(values - np.median(values, axis=0)), axis=0)
-    chosen = []
-    for row in draws.reshape(children, cases + 1):
-        left = np.arange(len(kept))
-        for case in np.argsort(row[:cases], kind="stable"):
-            column: Any = values[left, case]
-            left = left[column >= column.max() - spread[case]]
-            if len(left) == 1:
-                break
-        chosen.append(kept[left[min(int(row[cases] * len(left)), len(left) - 1)]])
-    return np.array(chosen, dtype=np.int64)
+    left = np.ones((len(draws), len(values)), dtype=np.bool_)
+    for case in np.argsort(draws[:, :cases], axis=1, kind="stable").T:  # one case of each child
+        column = values.T[case]
+        best = np.where(left, column, -np.inf).max(axis=1)
+        left &= column >= (best - spread[case])[:, None]
+    count = left.sum(axis=1)
+    taken = np.minimum((draws[:, cases] * count).astype(np.int64), count - 1)
+    return np.asarray((left & (left.cumsum(axis=1) == taken[:, None] + 1)).argmax(axis=1), dtype=np.int64)
 
 
 def champions(candidates: Candidates) -> Ints:

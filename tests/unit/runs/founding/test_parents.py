@@ -7,8 +7,9 @@ import hashlib
 import numpy as np
 import pytest
 
+from prometheus.v10.runs.founding import parents
 from prometheus.v10.runs.founding.ancestors import Ancestor
-from prometheus.v10.runs.founding.parents import candidates_of, champions, choose
+from prometheus.v10.runs.founding.parents import candidates_of, champions, choose, sifted
 from prometheus.v10.runs.request.eras_table import FoundingTable, Parents
 
 
@@ -108,3 +109,32 @@ def test_niches_keep_the_best_of_each_way_of_living():
 def test_shares_of_nothing_found_nothing():
     found = choose(TEN, FoundingTable(elites=0.0, offspring=0.0, newcomers=1.0), 40, 1)
     assert len(found.elites) == len(found.offspring) == 0
+
+
+def one_by_one(values, draws):
+    """Lexicase as its paper says it: a child at a time, a case at a time."""
+    spread = [np.median(np.abs(column - np.median(column))) for column in values.T]
+    chosen = []
+    for *order, last in draws:
+        left = list(range(len(values)))
+        for case in sorted(range(len(order)), key=lambda case: order[case]):
+            best = max(values[one, case] for one in left)
+            left = [one for one in left if values[one, case] >= best - spread[case]]
+        chosen.append(left[min(int(last * len(left)), len(left) - 1)])
+    return chosen
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_lexicase_takes_whom_a_child_at_a_time_would_take(seed):
+    random = np.random.default_rng(seed)
+    candidates, cases, children = random.integers(1, 40), random.integers(1, 9), random.integers(0, 50)
+    values = np.round(random.normal(size=(candidates, cases)), random.integers(0, 3))
+    draws = random.random((children, cases + 1))
+    assert sifted(values, draws).tolist() == one_by_one(values, draws)
+
+
+def test_lexicase_takes_the_same_of_many_as_of_few_at_once(monkeypatch):
+    table = FoundingTable(parents=Parents.LEXICASE)
+    at_once = choose(TEN, table, 400, 1).offspring.tolist()
+    monkeypatch.setattr(parents, "MOST_AT_ONCE", 3 * len(TEN))
+    assert choose(TEN, table, 400, 1).offspring.tolist() == at_once
