@@ -3,15 +3,18 @@
 #   make torture 10 000 SIGKILLs, every bit flipped, power cuts, traced calls, a soak, an hour of hostile bytes
 #   make soak    500 runs by one service process; RUNS=n for another number
 #   make history an audit of 1 000 runs and 1 GB of pools, as one service wrote them
+#   make exchange-torture  500 random pairs of the venue's faults, 1 000 kills of a session between any two lines
 
 # Inputs that reach a new place of a parser are added to tests/fuzz/corpus, within a few kB a target: commit them.
-.PHONY: torture soak history
+.PHONY: torture soak history exchange-torture
 
 KILLS ?= 10000
 RUNS ?= 500
 FUZZ_SECONDS ?= 3600
 FORGERIES ?= 10000
 HISTORY ?= 1000
+PAIRS ?= 500
+SESSION_KILLS ?= 1000
 FAULTS := $(BIN)/pytest -q -p no:cacheprovider
 
 torture: $(STAMP)
@@ -27,6 +30,10 @@ soak: $(STAMP)
 
 history: $(STAMP)
 	PQ_HISTORY_RUNS=$(HISTORY) $(FAULTS) tests/torture/test_history.py
+
+exchange-torture: $(STAMP)
+	PQ_FAULT_PAIRS=$(PAIRS) PQ_SESSION_KILLS=$(SESSION_KILLS) \
+	$(FAULTS) tests/execution/test_disturbed_bars.py tests/execution/test_killed_sessions.py
 
 # A whole set-up into a new environment, whose downloads are all held to hashes (network, two minutes).
 .PHONY: setup-test

@@ -27,7 +27,7 @@ FAULTS: list[tuple[str, str, int]] = [
     ("page.repeated", FILLS, 1), ("page.short", FILLS, 2), ("page.limit_ignored", FILLS, 2),
     ("load.50026", "account/bills", 2), ("accepted.cut", FILLS, 1), ("accepted.502", "orders-history", 2),
 ]  # fmt: skip
-PAIRS = int(os.environ.get("PROMETHEUS_FAULT_PAIRS", "8"))
+PAIRS = int(os.environ.get("PQ_FAULT_PAIRS", "8"))
 """How many pairs are drawn; a long run sets more."""
 
 

@@ -17,7 +17,7 @@ from prometheus.v10.execution.orders.client_ids import is_ours
 from prometheus.v10.execution.truth.stop_reasons import TradingState
 from tests.execution.session import Session
 
-KILLS = int(os.environ.get("PROMETHEUS_KILLS", "5"))
+KILLS = int(os.environ.get("PQ_SESSION_KILLS", "5"))
 """How often the process is killed; a long run sets more."""
 PROGRAM = """
 import json, sys
