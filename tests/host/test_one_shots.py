@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from lab.host import SERVICE_USER
 from lab.stage import STATE, Stage, wait_until
 from lab.timers import ended, let_it_fire, said
 
-KINDS = ("snapshot", "retention", "checkpoint", "audit")
+KINDS = ("snapshot", "retention", "checkpoint", "audit", "index")
+
+
+UNITS = Path(__file__).resolve().parents[2] / "units"
+
+
+def sandboxed(unit: str) -> list[str]:
+    """What a unit says of its user and of the paths that it can write."""
+    names = ("User=", "ProtectSystem=", "ReadOnlyPaths=", "ReadWritePaths=", "PrivateUsers=", "CapabilityBoundingSet=")
+    return [line for line in (UNITS / f"{unit}.service").read_text().splitlines() if line.startswith(names)]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -36,6 +46,18 @@ def test_the_snapshot_is_there_immutable_and_in_the_ledger(host):
     assert newest.stat().st_uid == host.user_id(SERVICE_USER)
     lines = [json.loads(line) for line in host.inside(f"{STATE}/state/ledger.jsonl").read_text().splitlines()]
     assert any(line["type"] == "snapshot" and newest.stem.split("_")[1] in json.dumps(line) for line in lines)
+
+
+def test_the_index_answers_on_the_host_and_its_unit_cannot_write_evidence(host):
+    host.do("systemctl", "start", "prometheus-index.service")
+    rows = json.loads(host.do("prometheus-quant", "index", "check", "--share", "1", "--json"))
+    assert rows["runs"] > 0
+    assert rows["differing"] == rows["not_in_the_index"] == []
+    assert host.inside(f"{STATE}/index/index.sqlite").stat().st_uid == host.user_id(SERVICE_USER)
+    tried = f"touch {STATE}/index/tried && ! touch {STATE}/state/tried"
+    as_the_unit = [f"--property={line}" for line in sandboxed("prometheus-index")]
+    host.do("systemd-run", "--wait", "--pipe", "--quiet", *as_the_unit, "sh", "-c", tried)
+    host.do("rm", f"{STATE}/index/tried")
 
 
 @pytest.mark.full

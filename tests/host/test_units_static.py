@@ -63,6 +63,7 @@ def test_systemd_finds_nothing_wrong(installed):
         ("prometheus-audit.service", 3),  # a plain process
         ("prometheus-checkpoint.service", 3),
         ("prometheus-site.service", 3),
+        ("prometheus-index.service", 3),
         ("prometheus-metrics.service", 3),
         ("prometheus-notify.service", 26),  # a network, and no evidence
         ("prometheus-download@btc.service", 26),  # the same
@@ -171,7 +172,18 @@ def test_what_is_derived_is_made_beside_evidence_that_its_unit_cannot_write(kind
     assert value(f"prometheus-{kind}", "ExecStart") == f"/usr/bin/prometheus-quant {command}"
 
 
-@pytest.mark.parametrize("kind", ["audit", "checkpoint", "snapshot", "retention", "site", "metrics", "download@"])
+def test_the_index_is_all_that_its_unit_can_write():
+    said = directives(text_of("prometheus-index"))
+    assert ("ReadOnlyPaths", "/var/lib/prometheus-quant") in said
+    assert [words for name, words in said if name == "ReadWritePaths"] == ["/var/lib/prometheus-quant/index"]
+    assert not any(name in {"StateDirectory", "ListenStream", "Sockets"} for name, _ in said)
+    assert ("PrivateNetwork", "yes") in said
+    assert value("prometheus-index", "ExecStart") == "/usr/bin/prometheus-quant index build --root /"
+
+
+@pytest.mark.parametrize(
+    "kind", ["audit", "checkpoint", "snapshot", "retention", "site", "index", "metrics", "download@"]
+)
 def test_a_one_shot_that_fails_has_somebody_told(kind):
     assert value(f"prometheus-{kind}", "OnFailure") == ALERT
 

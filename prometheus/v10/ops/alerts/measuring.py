@@ -23,7 +23,7 @@ from prometheus.v10.ops.host.status import Look
 from prometheus.v10.ops.host.systemd import Systemd
 
 ONE_SHOTS = ("prometheus-audit", "prometheus-checkpoint", "prometheus-snapshot", "prometheus-retention",
-             "prometheus-site", "prometheus-notify")  # fmt: skip
+             "prometheus-site", "prometheus-index", "prometheus-notify")  # fmt: skip
 _UNIT_FACTS = ("ActiveState", "ExecMainStatus", "ExecMainExitTimestamp")
 
 
