@@ -11,7 +11,7 @@ T = TypeVar("T")
 Pause = Callable[[float], None]
 """Waits so many seconds of the exchange's clock."""
 PAUSES_S: Final = (0.5, 1.0, 2.0, 4.0)
-_MOST_WAITS: Final = 50
+_MOST_WAITS: Final = 1000  # a walk over a thousand pages waits for our own buckets some hundred times
 
 
 def patiently(read: Callable[[], T], pause: Pause, pauses_s: tuple[float, ...] = PAUSES_S) -> T:

@@ -32,7 +32,7 @@ UNIT_FAILED = "d9b373ed55a64feb8242e02dbe79a49c"
 """systemd's message id: "unit entered the 'failed' state" (systemd.journal-fields, sd-messages.h)."""
 OUR_UNIT = re.compile(
     r"prometheus-(?:(?:stage1|stage2|close|custodian|download|podman|preflight)@[A-Za-z0-9_.:\\-]{1,100}|audit|checkpoint|metrics"
-    r"|notify|retention|site|snapshot|stop)\.service"
+    r"|index|notify|retention|site|snapshot|stop)\.service"
 )
 """Debian's own packages of another Prometheus have units whose names begin alike."""
 FIELDS = ("MESSAGE", "MESSAGE_ID", "UNIT", "UNIT_RESULT", "_PID", "_UID", "_TRANSPORT", "PROMETHEUS_EVENT",

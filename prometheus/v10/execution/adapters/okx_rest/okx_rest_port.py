@@ -16,7 +16,7 @@ from prometheus.v10.execution.adapters.okx_rest.answer_rows import Row, count, d
 from prometheus.v10.execution.adapters.okx_rest.body_spelling import BodySpelling, SpacedJson
 from prometheus.v10.execution.adapters.okx_rest.call_judging import BASE, Caller, one_row
 from prometheus.v10.execution.adapters.okx_rest.okx_codes import REACTIONS, Reaction
-from prometheus.v10.execution.adapters.okx_rest.page_walk import walk
+from prometheus.v10.execution.adapters.okx_rest.page_walk import PageWalks
 from prometheus.v10.execution.adapters.okx_rest.row_readers import (
     balance_of,
     bill_of,
@@ -72,6 +72,10 @@ class OkxRestPort:
     caller: Caller
     spelling: BodySpelling = field(factory=SpacedJson)
     instruments: dict[str, Instrument] = field(factory=dict)
+    _walks: PageWalks = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._walks = PageWalks(self.caller.now_ms)
 
     @property
     def library(self) -> LibraryFacts:
@@ -218,27 +222,18 @@ class OkxRestPort:
 
     def pending(self) -> tuple[OrderReport, ...]:
         """See `ExchangePort`."""
-        rows = walk(lambda after: self.caller.read("trade/orders-pending", limit=LIMIT, after=after or ""), "ordId")
+        rows = self._pages("trade/orders-pending", "ordId")
         return tuple(order_of(row, self._of(row)) for row in rows)
 
     def history(self, *, since_ms: int) -> tuple[OrderReport, ...]:
         """See `ExchangePort`."""
-
-        def fetch(after: str | None) -> list[dict[str, Any]]:
-            return self.caller.read(
-                "trade/orders-history", instType=SWAP, begin=str(since_ms), limit=LIMIT, after=after or ""
-            )
-
-        return tuple(order_of(row, self._of(row)) for row in walk(fetch, "ordId"))
+        rows = self._pages("trade/orders-history", "ordId", instType=SWAP, begin=str(since_ms))
+        return tuple(order_of(row, self._of(row)) for row in rows)
 
     def fills(self, *, after_bill: str | None, since_ms: int) -> tuple[Fill, ...]:
         """See `ExchangePort`."""
-
-        def fetch(after: str | None) -> list[dict[str, Any]]:
-            begin = "" if after_bill else str(since_ms)
-            return self.caller.read("trade/fills", instType=SWAP, begin=begin, limit=LIMIT, after=after or "")
-
-        rows = walk(fetch, "billId", until=after_bill)
+        begin = "" if after_bill else str(since_ms)
+        rows = self._pages("trade/fills", "billId", until=after_bill, instType=SWAP, begin=begin)
         found: dict[tuple[str, str], Fill] = {}
         for row in reversed(rows):
             one = fill_of_row(row, self._of(row))
@@ -251,12 +246,16 @@ class OkxRestPort:
 
     def bills(self, *, after_bill: str | None, since_ms: int) -> tuple[Bill, ...]:
         """See `ExchangePort`."""
+        begin = "" if after_bill else str(since_ms)
+        return tuple(map(bill_of, reversed(self._pages("account/bills", "billId", until=after_bill, begin=begin))))
+
+    def _pages(self, path: str, key: str, *, until: str | None = None, **asked: str) -> list[dict[str, Any]]:
+        """All rows of a paged read, newest first; errors as `PageWalk.go`."""
 
         def fetch(after: str | None) -> list[dict[str, Any]]:
-            begin = "" if after_bill else str(since_ms)
-            return self.caller.read("account/bills", begin=begin, limit=LIMIT, after=after or "")
+            return self.caller.read(path, **asked, limit=LIMIT, after=after or "")
 
-        return tuple(map(bill_of, reversed(walk(fetch, "billId", until=after_bill))))
+        return self._walks.walk((path, until, *sorted(asked.items())), fetch, key, until=until)
 
     def _set(self, path: str, asked: dict[str, object]) -> None:
         self.caller.post(path, self.spelling.body(path, asked))
