@@ -16,10 +16,15 @@ from prometheus.cli import main as cli
 from prometheus.v10.base.errors import ExitCode
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.evidence.catalog import RunPlace
+from prometheus.v10.report.lifetimes import Life, figures_of
+from prometheus.v10.report.pages.phrases import Language, Phrases
+from prometheus.v10.report.pages.templating import render
 from prometheus.v10.report.site import site_build
 from prometheus.v10.report.site.deaths_by_time import by_time
 from prometheus.v10.report.site.run_lines import RunLine, run_line
 from prometheus.v10.report.site.site_place import SYSTEM_SITE, site_place
+from prometheus.v10.report.site.survival_page import Named, survival_page
+from prometheus.v10.report.strata import Stratum
 from tests.pages.test_run_pages import text_of, well_formed
 
 PAGES = (
@@ -111,6 +116,19 @@ def test_a_run_that_changes_later_has_its_page_built_again(root: Path, capsys):
     built = build(root, capsys=capsys)
     assert f"runs/{run.name}.html" in built["written"]  # type: ignore[operator]
     assert "index.html" in built["written"]  # type: ignore[operator]
+
+
+def test_survival_shows_who_lives_on_and_where_another_release_began():
+    first, second = (f"HF_20260101T00000{n}Z_{commit}_0000" for n, commit in enumerate(("aaaaaaa", "bbbbbbb")))
+    lives = [Life(run, n, 90 + n, n % 2 == 0) for run in (first, second) for n in range(8)]
+    stratum = Stratum("HF", "stage1", "A_real", None, "c" * 64, "d" * 64, "BTC", "e" * 64, None)
+    later = Life(second, 9, 500, True)
+    named = [Named(1, stratum, lives, figures_of(lives)), Named(2, stratum, [later], figures_of([later]))]
+    render(survival_page(named, "as of entry 1", Phrases(Language.CHINESE)), Phrases(Language.CHINESE))
+    said = text_of(render(survival_page(named, "as of entry 1", Phrases()), Phrases()))
+    assert "Share of experiments that live on" in said
+    assert "another release began the next stratum" in said
+    assert f"each at the tick of its first run: bbbbbbb ({sum(life.ticks for life in lives[:8])})" in said
 
 
 def newest_run(root: Path) -> str:

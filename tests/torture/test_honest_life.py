@@ -133,7 +133,7 @@ class Life:
         words = [sys.executable, "-m", "prometheus.v10.ops.run_v10_service", "--mode", "offline", "--stage", "stage2",
                  "--instance", "J", "--root", str(self.root), "--max-runs", "1"]  # fmt: skip
         self.done.append(" ".join(words[2:]))
-        found = subprocess.run(words, capture_output=True, text=True, timeout=300, check=False)
+        found = subprocess.run(words, capture_output=True, text=True, timeout=1800, check=False)
         assert "Traceback" not in found.stderr, found.stderr
         assert found.returncode in QUIET, (found.returncode, found.stderr[-2000:])
         if self.layout.pool(Stage.STAGE2).exists():

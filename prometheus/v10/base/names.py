@@ -263,6 +263,11 @@ def is_run_id(text: str) -> bool:
     return _RUN_ID.fullmatch(text) is not None
 
 
+def commit_of(run_id: str) -> str:
+    """The commit that a run id names, its first seven digits; ``nocommit`` where it names none."""
+    return run_id.split("_")[-2]
+
+
 def is_instance(text: str) -> bool:
     """Whether ``text`` may name an instance: letters, digits, ``_`` and ``.``, which systemd leaves unescaped.
 

@@ -35,7 +35,9 @@ from itertools import accumulate, pairwise
 
 from attrs import frozen
 
+from prometheus.v10.base.names import commit_of
 from prometheus.v10.report.gamma_quantile import chi_square_quantile
+from prometheus.v10.report.survival_curve import product_limit
 
 CONFIDENCE = 0.95
 TAIL = (1.0 - CONFIDENCE) / 2.0
@@ -135,7 +137,7 @@ def figures_of(lives: Sequence[Life]) -> Figures:
     ticks = sum(life.ticks for life in lives)
     times = collapse_times(lives)
     count = len(times)
-    curve = product_limit(lives)
+    curve = product_limit(*watched(lives))
     trend = power_law(times, ticks) if count >= FEWEST else None
     spread, clustered = dispersion(lives, trend)
     weight = spread if clustered and spread is not None else 1.0
@@ -151,7 +153,7 @@ def figures_of(lives: Sequence[Life]) -> Figures:
         rate_bounds=bounds,
         mean=ticks / count if count else None,
         mean_bounds=None if bounds is None else inverse(bounds),
-        median=next((at for at, share in curve if share <= 0.5), None),
+        median=next((at for at, share, *_ in curve if share <= 0.5), None),
         longest=max((life.ticks for life in lives), default=0),
         alive_at_longest=curve[-1][1] if curve else 1.0,
         times=times,
@@ -160,6 +162,21 @@ def figures_of(lives: Sequence[Life]) -> Figures:
         dispersion=spread,
         clustered=clustered,
     )
+
+
+def watched(lives: Sequence[Life]) -> tuple[list[int], list[int]]:
+    """Ticks of the lives that collapsed, and of those that were censored."""
+    return [life.ticks for life in lives if life.collapsed], [life.ticks for life in lives if not life.collapsed]
+
+
+def releases(lives: Sequence[Life]) -> list[tuple[int, str]]:
+    """Where on the clock of all lives laid end to end the code changed, and to which commit, as run ids name it."""
+    found: list[tuple[int, str]] = []
+    for at, life in zip(accumulate((life.ticks for life in lives), initial=0), lives, strict=False):
+        commit = commit_of(life.run)
+        if not found or found[-1][1] != commit:
+            found.append((at, commit))
+    return found
 
 
 def collapse_times(lives: Sequence[Life]) -> tuple[int, ...]:
@@ -183,23 +200,6 @@ def rate_bounds(count: float, exposure: float) -> Interval:
 def inverse(rate: Interval) -> Interval:
     """The interval of 1 / rate."""
     return Interval(1.0 / rate.upper if rate.upper else 0.0, 1.0 / rate.lower if rate.lower else None)
-
-
-def product_limit(lives: Sequence[Life]) -> list[tuple[int, float]]:
-    """The Kaplan-Meier curve: each tick at which an experiment collapsed, and the share that lives on after it."""
-    collapses: dict[int, int] = {}
-    ended: dict[int, int] = {}
-    for life in lives:
-        ended[life.ticks] = ended.get(life.ticks, 0) + 1
-        if life.collapsed:
-            collapses[life.ticks] = collapses.get(life.ticks, 0) + 1
-    at_risk, share, curve = len(lives), 1.0, []
-    for at in sorted(ended):
-        if at in collapses:
-            share *= (at_risk - collapses[at]) / at_risk
-            curve.append((at, share))
-        at_risk -= ended[at]
-    return curve
 
 
 def power_law(times: Sequence[float], end: float, weight: float = 1.0) -> Trend:

@@ -22,10 +22,12 @@ from prometheus.v10.report.lifetimes import (
     figures_of,
     inverse,
     power_law,
-    product_limit,
     rate_bounds,
+    releases,
+    watched,
     word_of,
 )
+from prometheus.v10.report.survival_curve import kaplan_meier, product_limit
 
 HISTORIES = 2000
 MARGIN = 3.0 * math.sqrt(0.05 * 0.95 / HISTORIES)
@@ -74,11 +76,43 @@ REMISSION = "6 6 6 6+ 7 9+ 10 10+ 11+ 13 16 17+ 19+ 20+ 22 23 25+ 32+ 32+ 34+ 35
 def test_the_product_limit_curve_of_the_remission_data():
     """As in D. R. Cox and D. Oakes, Analysis of survival data, 1984, section 1.2 and table 4.1."""
     lives = [life(int(one.rstrip("+")), not one.endswith("+")) for one in REMISSION.split()]
-    curve = {at: round(share, 3) for at, share in product_limit(lives)}
+    curve = {at: round(share, 3) for at, share, *_ in product_limit(*watched(lives))}
     assert curve == {6: 0.857, 7: 0.807, 10: 0.753, 13: 0.690, 16: 0.627, 22: 0.538, 23: 0.448}
     found = figures_of(lives)
     assert (found.experiments, found.collapses, found.ticks, found.median, found.longest) == (21, 9, 359, 23, 35)
     assert found.alive_at_longest == pytest.approx(0.448, abs=5e-4)
+
+
+@pytest.mark.filterwarnings("ignore:The confidence interval is undefined")  # where everybody is gone
+@pytest.mark.parametrize("seed", range(12))
+def test_curve_and_band_are_those_of_scipy(seed):
+    """Ties, censoring at the time of an event, and everybody gone at the end included."""
+    stats = pytest.importorskip("scipy.stats")
+    draw = random.Random(seed)
+    ended = [draw.randint(1, 12) for _ in range(draw.randint(1, 60))]
+    censored = [draw.randint(1, 14) for _ in range(draw.randint(0, 40))]
+    curve = stats.ecdf(stats.CensoredData(uncensored=ended, right=censored)).sf
+    interval = curve.confidence_interval(method="log-log")
+    said = {int(time): place for place, time in enumerate(curve.quantiles)}
+    for time, share, lower, upper in product_limit(ended, censored):
+        place = said[time]
+        assert share == pytest.approx(curve.probabilities[place], rel=1e-12, abs=1e-15)
+        if 0.0 < share < 1.0:
+            assert lower == pytest.approx(interval.low.probabilities[place], rel=1e-9)
+            assert upper == pytest.approx(interval.high.probabilities[place], rel=1e-9)
+
+
+def test_a_curve_of_many_steps_is_thinned_and_keeps_its_ends():
+    curve = kaplan_meier(list(range(1, 5001)), [6000])
+    assert len(curve.times) < 250
+    assert (curve.times[0], curve.share[0], curve.times[-1], curve.count) == (0, 1.0, 6000, 5001)
+    assert curve.share[-1] == pytest.approx(1 / 5001)
+
+
+def test_releases_stand_where_the_first_run_of_each_begins():
+    ids = [f"HF_20260101T00000{n}Z_{commit}_0000" for n, commit in enumerate(["aaaaaaa", "aaaaaaa", "bbbbbbb"])]
+    lives = [life(10, run=ids[0]), life(20, False, ids[0]), life(5, run=ids[1]), life(7, run=ids[2])]
+    assert releases(lives) == [(0, "aaaaaaa"), (35, "bbbbbbb")]
 
 
 DEVELOPMENT = (
@@ -124,7 +158,8 @@ def test_a_handful_of_lives_by_hand():
     """Three collapses in 30 ticks; alive after tick 4: 3/4, after 6: 3/8, after 10: 0; 10 ticks to a collapse."""
     found = figures_of([life(4), life(10), life(6), life(10, False)])
     assert (found.collapses, found.ticks, found.rate, found.mean) == (3, 30, 0.1, 10.0)
-    assert product_limit([life(4), life(10), life(6), life(10, False)]) == [(4, 0.75), (6, 0.5), (10, 0.25)]
+    steps = product_limit(*watched([life(4), life(10), life(6), life(10, False)]))
+    assert [step[:2] for step in steps] == [(4, 0.75), (6, 0.5), (10, 0.25)]
     assert (found.median, found.alive_at_longest) == (6, 0.25)
     assert (found.trend, found.word) == (None, Word.TOO_FEW)
 

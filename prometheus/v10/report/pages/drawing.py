@@ -95,6 +95,15 @@ class Plot:
         place = f'cx="{fixed(self.px(x))}" cy="{fixed(self.py(y))}" r="3.5"'
         self.parts.append(f'<circle class="dt {css}" {place}><title>{clean(hint)}</title></circle>')
 
+    def stairs(self, times: Sequence[float], values: Sequence[float], css: str) -> None:
+        """A line that keeps each value to the next time."""
+        self.line(stepped(list(zip(times, values, strict=True))), css)
+
+    def band_of_stairs(self, times: Sequence[float], upper: Sequence[float], lower: Sequence[float], css: str) -> None:
+        """The area between two such lines."""
+        edges = [stepped(list(zip(times, values, strict=True))) for values in (upper, lower)]
+        self.band(edges[0], edges[1], css)
+
     def upright(self, x: float, css: str) -> None:
         """A thin line from bottom to top."""
         at = fixed(self.px(x))

@@ -11,7 +11,6 @@ from prometheus.v10.report.pages.deaths_seen import (
     REASONS,
     REVIEW,
     Buried,
-    Curve,
     Period,
 )
 from prometheus.v10.report.pages.drawing import Plot, Points, stepped
@@ -20,6 +19,7 @@ from prometheus.v10.report.pages.over_time import QUANTILES, Fan, Lineages
 from prometheus.v10.report.pages.phrases import Phrases
 from prometheus.v10.report.pages.run_read import RunRead
 from prometheus.v10.report.pages.scales import Format, number, percent, percents, plain, scale
+from prometheus.v10.report.survival_curve import Curve
 
 COLOURS = {REVIEW: "c1", LIQUIDATION: "c2", DEPLETED: "c3"}
 ROOM = 1.08
@@ -155,7 +155,7 @@ def buried_figure(found: Buried, _: Phrases) -> Figure:
 
 def survival_figure(curves: Sequence[tuple[str, str, Curve]], reviews: Sequence[int], _: Phrases) -> Figure:
     """Survival by age; ``curves`` are words, class and curve of each group."""
-    last = max(curve.ages[-1] for _words, _css, curve in curves)
+    last = max(curve.times[-1] for _words, _css, curve in curves)
     y = scale(0.0, 1.0, 4)
     plot = Plot(
         title=_("Share of agents that live beyond an age"), x=scale(0, last, 4, wide=False), y=y,
@@ -165,11 +165,10 @@ def survival_figure(curves: Sequence[tuple[str, str, Curve]], reviews: Sequence[
         plot.upright(tick, "rv")
     rows = []
     for words, css, curve in curves:
-        edges = [stepped(list(zip(curve.ages, values, strict=True))) for values in (curve.upper, curve.lower)]
-        plot.band(edges[0], edges[1], f"{css} pale")
-        plot.line(stepped(list(zip(curve.ages, curve.share, strict=True))), css)
-        every = -(-len(curve.ages) // (MOST_TABLE // 2))
-        for age, share, low, high in list(zip(curve.ages, curve.share, curve.lower, curve.upper, strict=True))[::every]:
+        plot.band_of_stairs(curve.times, curve.upper, curve.lower, f"{css} pale")
+        plot.stairs(curve.times, curve.share, css)
+        every = -(-len(curve.times) // (MOST_TABLE // 2))
+        for age, share, low, high in curve.steps()[::every]:
             rows.append((words, number(age), percent(share), f"{percent(low)} – {percent(high)}"))
     legend = [(f"{css} line", f"{words} ({number(curve.count)})") for words, css, curve in curves]
     columns = (_("agents"), _("age, ticks"), _("still alive"), _("95 % interval"))

@@ -213,7 +213,7 @@ class _Site:
         found = sorted(read_histories(layout).by_instance.items())
         histories = [(name, gains(history.eras)) for name, history in found if history.found]
         strata = enumerate(read_census(layout).strata.items(), 1)
-        named = [Named(place, one, figures_of(list(lives.values()))) for place, (one, lives) in strata]
+        named = [Named(place, one, own := list(lives.values()), figures_of(own)) for place, (one, lives) in strata]
         return {
             "kpi.html": survival_page(named, as_of, words),
             "progress.html": evolution_page(histories, as_of, words),
