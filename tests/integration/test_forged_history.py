@@ -22,7 +22,6 @@ from prometheus.v10.evidence.auditing.audit import audit
 from prometheus.v10.evidence.chains.chain import content_id, line_hash
 from prometheus.v10.evidence.chains.ledger_line import entry_id
 from prometheus.v10.evidence.records.canonical import canonical_bytes, canonical_line
-from prometheus.v10.evidence.records.findings import Level
 from prometheus.v10.evidence.verify.program import verify_path
 from prometheus.v10.ops.instance.instance_lock import Instance
 from tests.callbacks import never
@@ -392,20 +391,6 @@ def test_a_run_sealed_and_not_entered_is_verified_and_adopted(layout: Layout) ->
     assert [entry["type"] for entry in entries(layout)].count("run_adopted") == 1
     report = audit(layout)
     assert report.exit_code == 0, report.lines()
-
-
-def test_a_run_that_the_curve_does_not_have_yet_is_told_with_the_remedy(layout: Layout) -> None:
-    """The machine died between a run's ledger line and its lines of the survival curve."""
-    curve = layout.state / "HF" / "collapse_intervals.jsonl"
-    last = runs(layout)[-1].name
-    lines = curve.read_bytes().splitlines(keepends=True)
-    curve.write_bytes(b"".join(line for line in lines if json.loads(line)["run_id"] != last))
-    (said,) = [one.what for one in audit(layout, is_alive=lambda _: False).findings if one.level is not Level.NOTE]
-    assert (
-        said == f"{last} is sealed, and the survival curve leaves it out; after a kill the next start of HF enters it"
-    )
-    assert serve(layout.lib).returncode == 0
-    assert audit(layout).exit_code == 0
 
 
 def test_a_run_sealed_by_somebody_else_meanwhile_is_not_adopted(layout: Layout) -> None:
