@@ -19,6 +19,7 @@ from prometheus.cli.operate.watch_screen import frame
 from prometheus.v10.base.clock import SystemClock
 from prometheus.v10.base.errors import EvidenceError, ExitCode
 from prometheus.v10.base.files import FILES
+from prometheus.v10.base.modes import Stage
 from prometheus.v10.base.names import Artifact, LedgerEntryType
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.evidence.auditing.audit import audit
@@ -33,6 +34,8 @@ from prometheus.v10.evidence.schemas.schema_file import SUFFIX, compiled
 from prometheus.v10.evidence.verify.program import verify_path
 from prometheus.v10.evidence.writing.installation import InstallationLedger
 from prometheus.v10.execution.exchange_run.exchange_means import TradingHaltedError
+from prometheus.v10.ops.custodian.rules import Rules
+from prometheus.v10.ops.custodian.truth import untrue
 from prometheus.v10.ops.instance.instance_lock import Instance
 from prometheus.v10.ops.retention.compression import pack_file
 from prometheus.v10.ops.retention.history import read_history, read_sealed
@@ -180,6 +183,24 @@ def test_a_release_that_names_the_wrong_thing_or_nothing_is_refused(halted, caps
 def test_an_instance_that_never_traded_has_no_state_and_no_release(halted, capsys, instance, command):
     assert main(["execution", command[0], instance, *command[1:], "--root", str(halted)]) == 64
     assert capsys.readouterr().err.startswith("error: ")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda _: None, id="hidden"),
+        pytest.param(lambda halt: {**halt, "reasons": ["OPERATOR"]}, id="another reason"),
+        pytest.param(lambda halt: {**halt, "line": halt["line"] - 1}, id="another line"),
+    ],
+)
+def test_the_custodian_enters_no_seal_whose_halt_is_not_that_of_the_chain(halted, change):
+    """A stage that lies about its halt would start again without a release."""
+    rules = Rules(Layout.under(halted), Stage.STAGE1, "T")
+    (sealed,) = entries(halted, LedgerEntryType.RUN_SEALED)
+    assert untrue(rules, LedgerEntryType.RUN_SEALED, sealed) is None
+    lie = {**sealed, "halt": change(sealed["halt"])}
+    said = untrue(rules, LedgerEntryType.RUN_SEALED, {name: value for name, value in lie.items() if value is not None})
+    assert said == f"its halt is not that of the order chain of {sealed['run_dir']}"
 
 
 def test_a_release_waits_for_whoever_works(halted, capsys):
