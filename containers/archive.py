@@ -1,10 +1,10 @@
-"""Join the OCI layouts of both targets into one archive that is the same bytes for the same images.
+"""Join the OCI layouts of every target into one archive that is the same bytes for the same images.
 
     containers/archive.py BUILT OUT        reads BUILT/<target>/, BUILT/ids and BUILT/dpkg; writes into OUT:
 
-    prometheus-quant.oci.tar   both images; shared layers once. one is loaded by
+    prometheus-quant.oci.tar   every image; shared layers once. one is loaded by
                                podman pull oci-archive:FILE:localhost/prometheus-quant:stage1_sandbox
-    image.json                 ids, digests and sizes of both, the base, the commit, sha256 of the archive
+    image.json                 ids, digests and sizes of all, the base, the commit, sha256 of the archive
     release.env                what a unit reads: images by digest, never by tag
 
 Standard library only.

@@ -3,7 +3,7 @@
 #
 #   containers/build-image.sh [--sign KEY] [--allow-unpinned-base] [OUT]        OUT is dist/image
 #
-# OUT gets prometheus-quant.oci.tar (both targets), image.json (ids, digests, base), release.env (what a unit reads) and
+# OUT gets prometheus-quant.oci.tar (every target), image.json (ids, digests, base), release.env (what a unit reads) and
 # sbom.cdx.json. With Podman on this machine it builds here; without it, and as root, in the test host (tests/host).
 # --prepare only installs (as root) or names what is missing.
 #

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Every locked package of the image as a wheel, and a requirements.txt that holds each wheel to its hash.
+# Every locked package of the images as a wheel, and a requirements.txt that holds each wheel to its hash.
 #
-#   containers/build-wheels.sh OUTDIR        makes OUTDIR/wheels/ and OUTDIR/requirements.txt
+#   containers/build-wheels.sh OUTDIR    makes OUTDIR/wheels/, OUTDIR/requirements.txt, and OUTDIR/desk-wheels/, which
+#                                        holds what the desk has more than a stage
 #
 # What is downloaded is held to the hashes of poetry.lock. Two packages exist as source only; they are built, without
 # network and with fixed flags, in a throw-away Debian 13 tree, so that two builds give the same bytes. Needs root,
@@ -20,8 +21,10 @@ work=$(mktemp -d /var/tmp/prometheus-quant-wheels.XXXXXX)
 trap 'rm -rf "$work"' EXIT
 readonly SOURCE_ONLY=(systemd-python sdnotify)
 
-mkdir -p "$work/got" "$work/source" "$work/root" "$out"
-"$prefix/bin/python3.12" "$here/../packaging/requirements.py" --extra journal --extra pages --extra exchange >"$work/locked.txt"
+mkdir -p "$work/got" "$work/desk" "$work/source" "$work/root" "$out"
+"$prefix/bin/python3.12" "$here/../packaging/requirements.py" "${STAGE_EXTRAS[@]}" >"$work/locked.txt"
+"$prefix/bin/python3.12" "$here/../packaging/requirements.py" "${STAGE_EXTRAS[@]}" "${DESK_EXTRAS[@]}" \
+    --beyond "$work/locked.txt" >"$work/desk-locked.txt"
 "$prefix/bin/python3.12" -m pip download -q --disable-pip-version-check --no-deps --require-hashes --only-binary=:all: \
     -d "$work/source" -r "$here/build-requirements.txt" || die "the build tools could not be downloaded" "" 69
 
@@ -37,6 +40,8 @@ only_source=$(
 "${pip[@]}" download -q --disable-pip-version-check --no-deps --require-hashes --no-build-isolation \
     --only-binary=:all: --no-binary="$only_source" -d "$work/got" -r "$work/locked.txt" ||
     die "the locked packages could not be downloaded" "" 69
+"${pip[@]}" download -q --disable-pip-version-check --no-deps --require-hashes --only-binary=:all: \
+    -d "$work/desk" -r "$work/desk-locked.txt" || die "the desk's packages could not be downloaded" "" 69
 mv "$work/got"/*.tar.gz "$work/source/"
 
 debian_tree "$work/root" "$PYTHON_LIBRARIES,gcc,libc6-dev,libsystemd-dev,pkg-config"
@@ -50,8 +55,9 @@ chroot "$work/root" env -i PATH=/usr/local/bin:/usr/bin:/bin HOME=/root CFLAGS=-
     PYTHONHASHSEED=0 sh -c 'python3.12 -m pip install -q --no-index --no-deps --root-user-action=ignore /w/*.whl &&
         python3.12 -m pip wheel -q --no-index --no-deps --no-build-isolation -w /built /w/*.tar.gz'
 
-rm -rf "$out/wheels"
+rm -rf "$out/wheels" "$out/desk-wheels"
 mkdir "$out/wheels"
+cp -r "$work/desk" "$out/desk-wheels"
 cp "$work/got"/*.whl "$work/root/built"/*.whl "$out/wheels/"
 cd "$out/wheels"
 for wheel in *.whl; do

@@ -10,6 +10,10 @@ for variable in "${!GIT_@}"; do
     unset "$variable"
 done
 
+# What the images have beside the package's own needs, as extras of pyproject.toml; the desk has more than a stage.
+readonly STAGE_EXTRAS=(--extra journal --extra pages --extra exchange)
+readonly DESK_EXTRAS=(--extra analysis --extra arrow)
+
 die() {
     printf '%s: %s\n' "$(basename "$0")" "$1" >&2
     [ -z "${2:-}" ] || printf 'hint: %s\n' "$2" >&2

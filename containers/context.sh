@@ -34,7 +34,7 @@ kept() {
     printf '%s/%s-%s\n' "$cache" "$kind" "$hash"
 }
 
-wheels=$(kept wheels-2 poetry.lock containers/build-requirements.txt containers/build-wheels.sh containers/common.sh)
+wheels=$(kept wheels-3 poetry.lock containers/build-requirements.txt containers/build-wheels.sh containers/common.sh)
 base=$(kept base-2 containers/build-base.sh containers/common.sh).tar
 if [ ! -d "$wheels" ] || { [ -z "$BASE_DIGEST" ] && { [ ! -f "$base" ] || [ ! -f "$base.sha256" ]; }; }; then
     need_commands mmdebstrap:mmdebstrap pkg-config:pkg-config
@@ -48,14 +48,16 @@ if [ ! -d "$wheels" ]; then
     containers/build-wheels.sh "$wheels.part" >&2
     mv -T "$wheels.part" "$wheels"
 fi
-python3 -IB packaging/requirements.py --extra journal --extra pages --extra exchange >"$work/locked.txt"
+python3 -IB packaging/requirements.py "${STAGE_EXTRAS[@]}" >"$work/locked.txt"
+python3 -IB packaging/requirements.py "${STAGE_EXTRAS[@]}" "${DESK_EXTRAS[@]}" --beyond "$work/locked.txt" >"$work/desk-locked.txt"
 built=()
 for name in systemd-python sdnotify; do
     built+=(--built "$name=$wheels/requirements.txt")
 done
 mkdir -p "$out"
-cp -r "$wheels/wheels" "$out/"
+cp -r "$wheels/wheels" "$wheels/desk-wheels" "$out/"
 python3 -IB containers/check_wheels.py "$out/wheels" "$work/locked.txt" "${built[@]}" >"$out/requirements.txt" || exit $?
+python3 -IB containers/check_wheels.py "$out/desk-wheels" "$work/desk-locked.txt" >"$out/desk-requirements.txt" || exit $?
 
 base_kind=registry base_digest=$BASE_DIGEST base_pinned=true
 if [ -z "$BASE_DIGEST" ]; then

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Builds both targets from a context, with Podman alone: no network, no cache, no time of its own.
+# Builds every target from a context, with Podman alone: no network, no cache, no time of its own.
 #
 #   containers/podman-build.sh CONTEXT OUT
 #
-# OUT/stage1_sandbox and OUT/stage2_sandbox become uncompressed OCI layouts, whose digests are those that a host sees
-# after loading them; OUT/ids and OUT/dpkg say which images came out and which Debian packages are in them.
+# OUT/stage1_sandbox, OUT/stage2_sandbox and OUT/desk become uncompressed OCI layouts, whose digests are those that a host
+# sees after loading them; OUT/ids and OUT/dpkg say which images came out and which Debian packages are in them.
 set -euo pipefail
 context=$(realpath "$1")
 out=$(realpath -m "$2")
@@ -37,7 +37,7 @@ build=(podman build -q --pull=never --network=none --no-cache --layers --omit-hi
     --build-arg "BASE_IMAGE=$base" --build-arg "GIT_COMMIT=$GIT_COMMIT" --build-arg "CREATED=$CREATED" "${labels[@]}"
     --ignorefile /dev/null)
 "${build[@]}" --target suite -t "$NAME:suite" "$context" >/dev/null
-for target in stage1_sandbox stage2_sandbox; do
+for target in stage1_sandbox stage2_sandbox desk; do
     "${build[@]}" --build-arg "SUITE=$NAME:suite" --target "$target" -t "$NAME:$target" "$context" >/dev/null
     rm -rf "${out:?}/$target"
     podman save -q --format oci-dir --uncompressed -o "$out/$target" "$NAME:$target"

@@ -1,6 +1,6 @@
 """Write a CycloneDX 1.5 bill of materials of the image: CPython, its locked packages, Debian's packages.
 
-    containers/sbom.py CONTEXT BUILT OUT.json     reads CONTEXT/requirements.txt, BUILT/{dpkg,python,image.json}
+    containers/sbom.py CONTEXT BUILT OUT.json     reads CONTEXT/{,desk-}requirements.txt, BUILT/{dpkg,python,image.json}
 
 The same image gives the same bytes: the serial number comes from the image's digest, the date from its commit.
 Standard library only.
@@ -19,12 +19,13 @@ REQUIREMENT = re.compile(r"^([A-Za-z0-9_.-]+)==(\S+) --hash=sha256:([0-9a-f]{64}
 NAMESPACE = uuid.UUID("0b2d4c1e-7f52-4a3b-9a5e-3d1c6a2f8e47")
 
 
-def python_packages(requirements: str) -> list[dict[str, Any]]:
-    """One component a wheel, with the hash that pip held it to.
+def python_packages(requirements: str, *, only_in: str | None = None) -> list[dict[str, Any]]:
+    """One component a wheel, with the hash that pip held it to; ``only_in`` names the one image that has it.
 
     Raises:
         ValueError: for a line that is not name==version and one hash.
     """
+    where = [] if only_in is None else [{"name": "prometheus-quant:only-in", "value": only_in}]
     found = []
     for line in requirements.splitlines():
         match = REQUIREMENT.match(line)
@@ -35,6 +36,7 @@ def python_packages(requirements: str) -> list[dict[str, Any]]:
         hashes = [{"alg": "SHA-256", "content": sha256}]
         found.append(
             {"type": "library", "bom-ref": purl, "name": name, "version": version, "purl": purl, "hashes": hashes}
+            | ({"properties": where} if where else {})
         )
     return found
 
@@ -50,7 +52,7 @@ def debian_packages(listing: str) -> list[dict[str, Any]]:
 
 
 def bill(image: dict[str, Any], components: list[dict[str, Any]]) -> dict[str, Any]:
-    """The whole document for stage 1's image; stage 2's differs from it in a label only."""
+    """The whole document, in the name of stage 1's image; stage 2's differs by a label, the desk's by what it has more."""
     reference = image["images"]["stage1_sandbox"]
     return {
         "bomFormat": "CycloneDX",
@@ -81,6 +83,7 @@ def main() -> int:
     context, built, out = (Path(argument) for argument in sys.argv[1:4])
     image = json.loads((built / "image.json").read_text())
     components = python_packages((context / "requirements.txt").read_text())
+    components += python_packages((context / "desk-requirements.txt").read_text(), only_in="desk")
     components += debian_packages((built / "dpkg").read_text())
     version = (built / "python").read_text().strip()
     purl = f"pkg:generic/python@{version}"

@@ -1,6 +1,6 @@
 # Included by the Makefile.
 #
-#   make image         both container images, reproducibly, into dist/image
+#   make image         the container images, reproducibly, into dist/image
 #   make verify-image  build them twice from nothing and compare every byte
 #   make host-test     units, image and package on a real systemd with rootless Podman, every drill 20 times (needs root);
 #                      PQ_CUT_SECONDS=600 takes the exchange's network away for ten minutes instead of ten seconds

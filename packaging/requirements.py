@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Print hashed pip requirements for the packages that poetry.lock locks (standard library only).
 
-    packaging/requirements.py [--group NAME]... [--extra NAME]...
+    packaging/requirements.py [--group NAME]... [--extra NAME]... [--beyond FILE]
 
 pip installs the result with --require-hashes. A plain index is enough for that, so the same lock serves a laptop,
 CI and the container image, and set-up needs no Poetry.
@@ -47,12 +47,20 @@ def requirement(package: dict[str, object], groups: set[str], extras: set[str]) 
     return f"{package['name']}=={package['version']}{when} {hashes}"
 
 
+def name_of(line: str) -> str:
+    """The package that a requirement line names."""
+    return line.partition("==")[0]
+
+
 def main() -> int:
     """Read the lock beside this folder and print the requirements."""
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
     arguments.add_argument("--group", action="append", default=[], help="a Poetry group besides main (dev, bench)")
     arguments.add_argument(
         "--extra", action="append", default=[], help="an extra of the project (analysis, arrow, dask, journal)"
+    )
+    arguments.add_argument(
+        "--beyond", type=Path, metavar="FILE", help="leave out packages that this list, made by this program, has"
     )
     asked = arguments.parse_args()
     lock = tomllib.loads(LOCK.read_text())
@@ -62,7 +70,9 @@ def main() -> int:
         sys.stderr.write(f"no extra {missing[0]!r} in {LOCK.name}; known: {', '.join(known)}\n")
         return 64
     groups = {"main", *asked.group}
-    lines = (requirement(package, groups, set(asked.extra)) for package in lock["package"])
+    there = set() if asked.beyond is None else {name_of(line) for line in asked.beyond.read_text().splitlines()}
+    packages = (package for package in lock["package"] if package["name"] not in there)
+    lines = (requirement(package, groups, set(asked.extra)) for package in packages)
     sys.stdout.writelines(line + "\n" for line in lines if line is not None)
     return 0
 
