@@ -52,7 +52,7 @@ def debian_packages(listing: str) -> list[dict[str, Any]]:
 
 
 def bill(image: dict[str, Any], components: list[dict[str, Any]]) -> dict[str, Any]:
-    """The whole document, in the name of stage 1's image; stage 2's differs by a label, the desk's by what it has more."""
+    """The whole document, in stage 1's name; stage 2's image differs by a label, the desk's by what it has more."""
     reference = image["images"]["stage1_sandbox"]
     return {
         "bomFormat": "CycloneDX",

@@ -162,7 +162,9 @@ def pages(version: str, date: str) -> dict[str, str]:
     of_host: Any = typer.main.get_command(host.host_line())
     top = every.context_class(every, info_name=COMMAND)
     return {
-        f"{COMMAND}-{name}.1": page(name, every.commands[name], top, version, date) for name in sorted(of_host.commands)
+        f"{COMMAND}-{name}.1": page(name, every.commands[name], top, version, date)
+        for name, command in sorted(of_host.commands.items())
+        if not command.hidden
     }
 
 

@@ -16,7 +16,7 @@ umask 022
 PYTHON=$(realpath -ms "${PYTHON:-.venv/bin/python}")
 readonly PYTHON
 readonly HOST_PYTHONS="3.13 3.11"
-readonly PACKAGES="annotated-doc annotated-types attrs jinja2 markdown-it-py markupsafe mdurl pydantic pydantic-core pygments rich shellingham typer typing-extensions typing-inspection"
+readonly PACKAGES="annotated-doc annotated-types attrs jinja2 markdown-it-py markupsafe mdurl psycopg pydantic pydantic-core pygments rich shellingham typer typing-extensions typing-inspection"
 need_commands dpkg-deb:dpkg dpkg:dpkg git:git python3:python3 xz:xz-utils gzip:gzip
 [ -x "$PYTHON" ] || die "$PYTHON is not there" "make setup" 69
 
@@ -48,7 +48,7 @@ here=$work/source/packaging/deb
 # ---- wheels ----------------------------------------------------------------------------------------------------------
 
 wheels=$cache/host-wheels-2-$architecture-$(cat poetry.lock "$here/build-deb.sh" | sha256sum | cut -c1-16)
-"$PYTHON" packaging/requirements.py --extra pages >"$work/locked.txt"
+"$PYTHON" packaging/requirements.py --extra pages --extra postgres >"$work/locked.txt"
 pattern="^($(printf '%s' "$PACKAGES" | tr ' ' '|'))=="
 grep -E "$pattern" "$work/locked.txt" >"$work/requirements.txt"
 [ "$(wc -l <"$work/requirements.txt")" -eq "$(wc -w <<<"$PACKAGES")" ] || die "poetry.lock lacks one of: $PACKAGES"

@@ -1,8 +1,7 @@
-"""Commands that need numpy: an installed host hands them, as they are typed, to the image of the release in force.
+"""Commands that need numpy: an installed host hands them, as they are typed, to an image of the release in force.
 
-1. The image sees what the units' containers see, under the same names: evidence and logs to write, the configuration to
-   read, the journal; and what was downloaded, to read. It has no network and no other file of the host; a file to be
-   read lies below the evidence first.
+1. The image sees what the units' containers see, under the same names (`mounts`). It has no network and no other file
+   of the host; a file to be read lies below the evidence first.
 2. The command is told how wide the caller's terminal is, and whether there is one: its tables fit, and it shows colour
    and progress. No terminal is made in the container: output and errors stay apart, and Ctrl-C is the command's own.
 3. A file that the command is to write is made in a directory of its own, and put where the caller named it, as him.
@@ -21,12 +20,11 @@ from typing import Protocol
 
 import typer
 
+from prometheus.cli.mounts import seen_by
 from prometheus.v10.base.errors import ConfigError, HostError, UsageError, host_error
-from prometheus.v10.base.modes import Stage
 from prometheus.v10.base.outputs import new_output, refuse_output
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.base.text import printable
-from prometheus.v10.evidence.writing.journal import SOCKET
 from prometheus.v10.ops.host.podman import Podman
 from prometheus.v10.ops.host.release_env import env_file, read_release
 
@@ -44,12 +42,21 @@ COMMANDS = {
     "report": "Report what happened in a run, on one page.",
     "execution": "Say whether trading of an instance is halted; release it by name and with a reason.",
     "retention": "Show what the profile's rules would delete: retention --dry-run.",
+    "gate": "Test whether evolution used the order of returns: gate --config NAME.",
+    "founding": "Trials of ways of founding: on markets of planted truth, and side by side.",
 }
+DRAWN = {
+    "progress": "Show whether evolution gains anything from era to era.",
+    "kpi": "Show how long populations live before they collapse.",
+}
+"""Commands that a host has itself, and hands over where a picture is asked for."""
 FILES = frozenset({".csv", ".feather", ".gz", ".json", ".npy", ".parquet", ".toml", ".zip", ".zst"})
 WRITTEN = frozenset({"--svg", "--plot", "--html", "--out"})
 """Options that name a new file."""
-EXPORTED = frozenset({".npy", ".parquet"})
-"""What ``pool export`` writes, whose file is no option."""
+TAKING = frozenset({"--pool", "--root", "--stage"})
+"""Options of ``pool export`` with a value; its new file is no option."""
+NOT_RUN = 125
+"""Podman's code where it could not run the image."""
 OUT = "/out"
 """The working directory in the image, where new files are made."""
 BLOCK = 1 << 20
@@ -78,7 +85,7 @@ def in_image(name: str) -> Callable[[typer.Context], int]:
             layout, Podman.of_service(), [name, *context.args], terminal=terminal(os.environ, sys.stdout, sys.stderr)
         )
 
-    command.__doc__ = f"{COMMANDS[name]} (Runs in the image.)"
+    command.__doc__ = f"{(COMMANDS | DRAWN)[name]} (Runs in the image.)"
     return command
 
 
@@ -105,7 +112,7 @@ def refuse_unseen_files(layout: Layout, words: list[str]) -> None:
 
 
 def run_in_image(layout: Layout, podman: Podman, words: list[str], terminal: Sequence[str] = ()) -> int:
-    """Run a command line in the image of stage 1; returns its exit code.
+    """Run a command line in the image that serves it; returns its exit code.
 
     Args:
         layout: of this host.
@@ -116,7 +123,8 @@ def run_in_image(layout: Layout, podman: Podman, words: list[str], terminal: Seq
     Raises:
         ConfigError: when no release is in force.
         UsageError: when a file that it is to write exists, or would lie among the evidence.
-        HostError: when this user may not run Podman as the service's user, or a file cannot be written.
+        HostError: when this user may not run Podman as the service's user, the image is not there, or a file cannot be
+            written.
     """
     release = read_release(env_file(layout))
     if release is None:
@@ -124,22 +132,25 @@ def run_in_image(layout: Layout, podman: Podman, words: list[str], terminal: Seq
             f"no release is in force, and {words[0]} runs in its image",
             hint="prometheus-quant release load FILE; prometheus-quant release use ID",
         )
-    image = release.images[Stage.STAGE1]
-    apart = layout.downloads.is_dir() and not layout.downloads.is_relative_to(layout.lib)
-    fetched = (f"{layout.downloads}:{layout.downloads}:ro",) if apart else ()
     inside, places = outputs(words)
     for place in places.values():
         refuse_output(place, layout=layout)
+    seen = seen_by(words, layout, release)
+    if seen.lacking is not None:
+        sys.stderr.write(f"{seen.lacking}\n")
     with _room(podman) if places else nullcontext() as room:
         code = podman.attached(
-            image, "-I", "-m", "prometheus.cli", *inside,
-            volumes=(f"{layout.lib}:{layout.lib}", f"{layout.log}:{layout.log}", f"{layout.etc}:{layout.etc}:ro",
-                     f"{SOCKET}:{SOCKET}", *fetched, *([f"{room}:{OUT}"] if room is not None else [])),
-            environ=(f"PQ_IMAGE={image}", f"PQ_IMAGE_DIGEST={release.digest(Stage.STAGE1)}", *terminal),
-            workdir=OUT if room is not None else None,
+            seen.image, "-I", "-m", "prometheus.cli", *inside,
+            volumes=(*seen.volumes, *([f"{room}:{OUT}"] if room is not None else [])),
+            environ=(f"PQ_IMAGE={seen.image}", f"PQ_IMAGE_DIGEST={seen.digest}", *terminal),
+            workdir=OUT if room is not None else None, tmpfs=seen.tmpfs,
         )  # fmt: skip
         if room is not None:
             _fetch(room, places, layout)
+    if code == NOT_RUN and podman.image(seen.image) is None:
+        raise HostError(
+            f"{seen.image}, in which {words[0]} runs, is not in the store", hint="prometheus-quant release load FILE"
+        )
     return code
 
 
@@ -192,7 +203,8 @@ def _is_option(words: Sequence[str], at: int) -> bool:
 
 
 def _is_export(words: Sequence[str], at: int) -> bool:
-    return list(words[:2]) == ["pool", "export"] and at > 1 and Path(words[at]).suffix in EXPORTED
+    export = list(words[:2]) == ["pool", "export"] and at > 1
+    return export and not words[at].startswith("-") and words[at - 1] not in TAKING
 
 
 @contextmanager

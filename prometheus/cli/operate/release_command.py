@@ -109,7 +109,7 @@ def load_command(
     authenticity = releases.authenticity(release)
     use = f"prometheus-quant release use {release.id}"
     plain = {"id": release.id, "commit": release.git_commit, **{s.value: ref for s, ref in release.images.items()}}
-    plain["authenticity"] = authenticity
+    plain |= {"desk": release.desk or "none", "authenticity": authenticity}
     warning = "warning: not authenticated: give --sha256, or list the keys of your builders in release_signers"
     warned = [warning] if authenticity == NOT_AUTHENTICATED else []
     data = {**release.plain(), "authenticity": authenticity}

@@ -21,6 +21,7 @@ from prometheus.cli.options import DEFAULT_ROOT, AsCsv, AsJson, Root, StageOptio
 from prometheus.cli.report import Report, facts, table
 from prometheus.cli.research.pool_best import best_command
 from prometheus.v10.base.errors import HostError, UsageError, host_error
+from prometheus.v10.base.extras import hint_for
 from prometheus.v10.base.modes import Stage
 from prometheus.v10.base.outputs import refuse_output
 from prometheus.v10.base.paths import Layout
@@ -339,9 +340,7 @@ def _write_parquet(pool: Path, part: Path) -> int:
         import pyarrow as pa  # noqa: PLC0415  (an extra)
         from pyarrow import parquet as pq  # noqa: PLC0415
     except ImportError as error:
-        raise HostError(
-            "parquet needs pyarrow", hint="install the extra: pip install 'prometheus-quant[arrow]'"
-        ) from error
+        raise HostError("parquet needs pyarrow", hint=hint_for("arrow")) from error
     # Two passes: a column that is null in one batch must have the type that it has in another.
     kinds: dict[str, Any] = {}
     for record in iter_records(pool):

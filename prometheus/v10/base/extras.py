@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 from typing import Any
 
 from prometheus.v10.base.errors import ConfigError
+
+BUILT = (Path(__file__).parents[2] / "_build.json").is_file()
+"""Whether this is an image, or a host's package: nobody installs anything into either."""
+ON_A_HOST = "an image has it that this is not: prometheus-quant doctor says whether the release has one for the desk"
+
+
+def hint_for(extra: str, on_a_host: str = ON_A_HOST) -> str:
+    """What to do where a module of an extra is missing; ``on_a_host`` says it where nothing can be installed."""
+    return on_a_host if BUILT else f"install the extra: pip install 'prometheus-quant[{extra}]'"
 
 
 def analysis_module(module: str, who: str) -> Any:
@@ -17,7 +27,4 @@ def analysis_module(module: str, who: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise ConfigError(
-            f"{who} needs {module.partition('.')[0]}",
-            hint="install the extra: pip install 'prometheus-quant[analysis]'",
-        ) from error
+        raise ConfigError(f"{who} needs {module.partition('.')[0]}", hint=hint_for("analysis")) from error

@@ -16,6 +16,7 @@ from typing import Any
 from attrs import frozen
 
 from prometheus.v10.base.errors import ConfigError, HostError, UsageError
+from prometheus.v10.base.extras import hint_for
 from prometheus.v10.base.modes import Stage
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.base.reading import SMALL, read_whole
@@ -67,7 +68,8 @@ def push(layout: Layout, dsn: str) -> Pushed:
     try:
         import psycopg  # noqa: PLC0415  (an extra)
     except ImportError as error:
-        raise ConfigError("index push needs psycopg", hint="pip install 'prometheus-quant[postgres]'") from error
+        hint = hint_for("postgres", "psycopg is in the package and wants libpq: apt-get install libpq5")
+        raise ConfigError("index push needs psycopg", hint=hint) from error
     rows: dict[str, int] = {}
     try:
         with psycopg.connect(dsn, connect_timeout=10) as server, server.cursor() as cursor:

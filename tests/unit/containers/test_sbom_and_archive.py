@@ -29,7 +29,7 @@ def built(tmp_path):
     """What containers/podman-build.sh leaves, small."""
     place = tmp_path / "built"
     ids = ["base localhost/base:stand-in stand-in sha256:" + "0" * 64]
-    for target in ("stage1_sandbox", "stage2_sandbox"):
+    for target in ("stage1_sandbox", "stage2_sandbox", "desk"):
         layout = place / target
         blob(layout, SHARED)
         base = {"org.opencontainers.image.base.digest": "sha256:" + target}  # another one in each build
@@ -44,6 +44,7 @@ def built(tmp_path):
         "EPOCH=1767225600\nCREATED=2026-01-01T00:00:00Z\nGIT_COMMIT=abc\nGIT_DIRTY=false\n"
     )
     (place / "requirements.txt").write_text(f"numpy==2.4.6 --hash=sha256:{'1' * 64}\n")
+    (place / "desk-requirements.txt").write_text(f"scipy==1.17.1 --hash=sha256:{'2' * 64}\n")
     return place
 
 
@@ -62,7 +63,7 @@ def joined(built: Path, out: Path) -> Path:
 def test_a_shared_layer_is_archived_once(built, tmp_path):
     with tarfile.open(joined(built, tmp_path / "out") / "prometheus-quant.oci.tar") as archive:
         names = archive.getnames()
-    assert len(names) == len(set(names)) == 5
+    assert len(names) == len(set(names)) == 6
     assert f"blobs/sha256/{hashlib.sha256(SHARED).hexdigest()}" in names
 
 
@@ -79,11 +80,11 @@ def test_later_and_under_another_owner_the_archive_has_the_same_bytes(built, tmp
 def test_units_get_images_by_digest_and_never_by_tag(built, tmp_path):
     lines = (joined(built, tmp_path / "out") / "release.env").read_text().splitlines()
     said = dict(line.split("=", 1) for line in lines)
-    for stage in (1, 2):
-        manifest = f'{{"annotations":{{"kept":"yes"}},"layers":["stage{stage}_sandbox"]}}'
+    for name, target in (("STAGE1", "stage1_sandbox"), ("STAGE2", "stage2_sandbox"), ("DESK", "desk")):
+        manifest = f'{{"annotations":{{"kept":"yes"}},"layers":["{target}"]}}'
         digest = "sha256:" + hashlib.sha256(manifest.encode()).hexdigest()
-        assert said[f"PQ_IMAGE_STAGE{stage}"] == f"localhost/prometheus-quant@{digest}"
-        assert said[f"PQ_IMAGE_STAGE{stage}_DIGEST"] == digest
+        assert said[f"PQ_IMAGE_{name}"] == f"localhost/prometheus-quant@{digest}"
+        assert said[f"PQ_IMAGE_{name}_DIGEST"] == digest
 
 
 def test_the_bill_of_materials_lists_python_its_packages_and_debians(built, tmp_path):
@@ -97,8 +98,11 @@ def test_the_bill_of_materials_lists_python_its_packages_and_debians(built, tmp_
         "pkg:deb/debian/libc6@2.41-12?arch=amd64&distro=trixie&upstream=glibc",
         "pkg:generic/python@3.12.1",
         "pkg:pypi/numpy@2.4.6",
+        "pkg:pypi/scipy@1.17.1",
     ]
     assert bill["components"][3]["hashes"] == [{"alg": "SHA-256", "content": "1" * 64}]
+    assert "properties" not in bill["components"][3]
+    assert bill["components"][4]["properties"] == [{"name": "prometheus-quant:only-in", "value": "desk"}]
 
 
 def test_a_requirement_without_its_hash_is_refused(built, tmp_path):

@@ -63,7 +63,7 @@ def test_the_words_reach_the_image_in_force_and_its_code_comes_back(layout, hand
 
 def test_the_image_sees_evidence_logs_configuration_and_the_journal_and_has_no_privilege(layout, handed):
     write_release(env_file(layout), Release(dict.fromkeys(Stage, IMAGE), None))
-    in_image.run_in_image(layout, Podman(runner.run_command, None, {}), ["market", "list"])
+    in_image.run_in_image(layout, Podman(runner.run_command, None, {}), ["promote", "--queue"])
     (words,) = handed
     assert sorted(word.removeprefix("--volume=") for word in words if word.startswith("--volume=")) == sorted(
         [f"{layout.lib}:{layout.lib}", f"{layout.log}:{layout.log}", f"{layout.etc}:{layout.etc}:ro",

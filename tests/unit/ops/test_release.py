@@ -7,7 +7,7 @@ import io
 import json
 import subprocess
 import tarfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -23,62 +23,9 @@ from prometheus.v10.ops.host.release import Releases
 from prometheus.v10.ops.host.release_env import Release, env_file, previous_file, read_release
 from prometheus.v10.ops.host.runner import Ended
 from tests.unit.ops.host_stand_in import FakeSystemd, JournalSocket
+from tests.unit.ops.store_stand_in import COMMITS, Store, digest, label
 
 UNIT = "prometheus-stage1@HF.service"
-COMMITS = {"a": "a" * 40, "b": "b" * 40}
-
-
-def digest(letter: str, stage: Stage) -> str:
-    return "sha256:" + (letter + stage.value[-1]) * 32
-
-
-def label(stage: Stage) -> str:
-    return f"{stage.value}_sandbox"
-
-
-class Store:
-    """A Podman whose store is a table: what it is asked to pull it finds in ``there``."""
-
-    def __init__(self) -> None:
-        self.there: dict[str, dict] = {}
-        self.held: dict[str, dict] = {}
-        self.tags: dict[str, str] = {}
-
-    def offer(self, source: str, letter: str, stage: Stage, **labels: str | None) -> None:
-        said = {
-            "io.prometheus-quant.target": label(stage),
-            "org.opencontainers.image.revision": COMMITS[letter],
-            "org.opencontainers.image.created": f"2026-01-0{ord(letter) - 96}T00:00:00Z",
-        } | labels
-        image = digest(letter, stage)
-        self.there[source] = {"Id": image[7:], "Digest": image, "Labels": said, "Size": 1}
-
-    def __call__(self, words: Sequence[str], **_) -> Ended:
-        rest = [word for word in words[1:] if not word.startswith("--")]
-        code, out = getattr(self, f"_{rest[0]}")(*rest[1:])
-        return Ended(tuple(words), code, out, "" if code == 0 else "no such thing")
-
-    def _find(self, name: str) -> dict | None:
-        return next((i for i in self.held.values() if name in {i["Id"]} or name.endswith(f"@{i['Digest']}")), None)
-
-    def _pull(self, _quiet: str, source: str) -> tuple[int, str]:
-        found = next((self.there[key] for key in self.there if source.endswith(key)), None)
-        if found is None:
-            return 125, ""
-        self.held[found["Id"]] = found
-        return 0, found["Id"] + "\n"
-
-    def _image(self, what: str, name: str) -> tuple[int, str]:
-        found = self._find(name)
-        return (0 if found else 1, "" if what == "exists" else json.dumps([found]))
-
-    def _tag(self, image: str, name: str) -> tuple[int, str]:
-        self.tags[name] = image
-        return 0, ""
-
-    def _untag(self, name: str, _same: str) -> tuple[int, str]:
-        self.tags.pop(name, None)
-        return 0, ""
 
 
 class Host(FakeSystemd):

@@ -23,7 +23,7 @@ from prometheus.v10.evidence.records.canonical import object_of_line
 from prometheus.v10.evidence.witnesses.checkpoint_kept import newest_kept
 from prometheus.v10.ops.host.doctor import Check, Finding, Level
 from prometheus.v10.ops.host.podman import Podman
-from prometheus.v10.ops.host.release_env import env_file, read_release
+from prometheus.v10.ops.host.release_env import Release, digest_of, env_file, read_release
 from prometheus.v10.ops.host.runner import Runner
 from prometheus.v10.ops.host.systemd import Systemd
 from prometheus.v10.ops.instance.alive import instances
@@ -239,9 +239,20 @@ class Suite:
             if found is None:
                 yield Finding(_FAIL, "image", f"{reference} of {stage.value} is not in the store", why, mend)
                 continue
-            yield Finding(_OK, "image", f"{stage.value}: {reference.rpartition('@')[2][:19]}", why)
+            yield Finding(_OK, "image", f"{stage.value}: {digest_of(reference)[:19]}", why)
             if stage is Stage.STAGE1:
                 yield self._core_in(podman, reference)
+        yield self._desk_of(podman, release)
+
+    def _desk_of(self, podman: Podman, release: Release) -> Finding:
+        """The image of reports, gates, exports and imports; evolution goes on without it."""
+        why = "report, gate, market, pool and genome run in it; no unit does"
+        mend = "prometheus-quant release load FILE, of this version; prometheus-quant release use ID"
+        if release.desk is None:
+            return Finding(_WARN, "desk", f"release {release.id} has no image for the desk", why, mend)
+        if podman.image(release.desk) is None:
+            return Finding(_WARN, "desk", f"{release.desk} of the desk is not in the store", why, mend)
+        return Finding(_OK, "image", f"desk: {digest_of(release.desk)[:19]}", why)
 
     def _core_in(self, podman: Podman, reference: str) -> Finding:
         ended = podman.run(reference, "-I", "-m", "prometheus.cli", "core", "check")

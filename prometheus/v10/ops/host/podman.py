@@ -20,6 +20,8 @@ from prometheus.v10.ops.host.runner import Account, Ended, Runner, hand_over, ru
 SERVICE_USER = "prometheus-quant"
 REPOSITORY = "localhost/prometheus-quant"
 TARGET_LABEL = "io.prometheus-quant.target"
+DESK = "desk"
+"""The target of the image that no unit runs: it serves an operator's reports, gates, exports and imports."""
 COMMIT_LABEL = "org.opencontainers.image.revision"
 CUSTODIAN_LABEL = "io.prometheus-quant.custodian"
 CREATED_LABEL = "org.opencontainers.image.created"
@@ -37,14 +39,14 @@ class Image:
     Attributes:
         id: of its configuration: the same in every store.
         digests: every digest that it can be named by here.
-        stage: whose it is; None for an image that is not ours.
+        target: what it is for: a stage's value or `DESK`; None for an image that is not ours.
         custodian: whether it writes through a custodian.
     """
 
     id: str
     digests: tuple[str, ...]
     names: tuple[str, ...]
-    stage: Stage | None
+    target: str | None
     git_commit: str | None
     created: str | None
     size: int
@@ -143,10 +145,11 @@ class Podman:
 
     def attached(
         self, reference: str, *words: str, volumes: tuple[str, ...], environ: tuple[str, ...],
-        workdir: str | None = None,
+        workdir: str | None = None, tmpfs: tuple[str, ...] = (),
     ) -> int:  # fmt: skip
         """Run ``python3 WORDS`` likewise, its output and Ctrl-C being the caller's own; returns its code."""
-        told = [f"--env={pair}" for pair in environ] + ([f"--workdir={workdir}"] if workdir is not None else [])
+        told = [f"--tmpfs={place}" for place in tmpfs]
+        told += [f"--env={pair}" for pair in environ] + ([f"--workdir={workdir}"] if workdir is not None else [])
         inside = (*_run("none", volumes), "--log-driver=none", *told, *_python(reference, words))
         return hand_over(("podman", *QUIET, *inside), account=self._account, environ=self._environ)
 
@@ -166,15 +169,14 @@ def _python(reference: str, words: tuple[str, ...]) -> tuple[str, ...]:
 
 def _image(said: dict[str, Any]) -> Image:
     labels = said.get("Labels") or {}
-    target = str(labels.get(TARGET_LABEL, ""))
-    stages = {f"{stage.value}_sandbox": stage for stage in Stage}
+    targets = {DESK: DESK, **{f"{stage.value}_sandbox": stage.value for stage in Stage}}
     named = [name.rpartition("@")[2] for name in said.get("RepoDigests") or []]
     digests = dict.fromkeys([*([said["Digest"]] if said.get("Digest") else []), *named])
     return Image(
         id=str(said["Id"]),
         digests=tuple(digests),
         names=tuple(said.get("RepoTags") or ()),
-        stage=stages.get(target),
+        target=targets.get(str(labels.get(TARGET_LABEL, ""))),
         git_commit=labels.get(COMMIT_LABEL) or None,
         created=labels.get(CREATED_LABEL) or None,
         size=int(said.get("Size") or 0),

@@ -1,7 +1,7 @@
 """Which images run, and the way back (contracts, section 15: rollback is one command).
 
-1. A release is one image a stage, by digest, made from one commit. A tag decides nothing: an image gets a name made of
-   its own digest, so that no other can take it and nothing prunes it.
+1. A release is one image a stage, and one for the desk, by digest, of one commit. A tag decides nothing: an image gets
+   a name made of its own digest, so that no other can take it and nothing prunes it.
 2. `load` brings images into the store and proves that they are those of the archive. `use` and `rollback` put one in
    force: the record first, then ``release.env``, then a restart of exactly what ran, waited for until READY.
 3. If READY does not come, the release before is put in force again, and what ran is started on it. The command ends
@@ -31,7 +31,7 @@ from prometheus.v10.base.names import Event, LedgerEntryType
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.evidence.writing.journal import Priority
 from prometheus.v10.ops.host.host_records import RELEASES, HostRecords, as_owner_of
-from prometheus.v10.ops.host.podman import REPOSITORY, Image, Podman
+from prometheus.v10.ops.host.podman import DESK, REPOSITORY, Image, Podman
 from prometheus.v10.ops.host.release_env import (
     Release,
     env_file,
@@ -56,6 +56,7 @@ READY_SECONDS = 150.0
 """Longer than the units allow for a start."""
 REF_NAME = "org.opencontainers.image.ref.name"
 MAX_INDEX = 1024 * 1024
+_ONE_EACH = "a release is one image for each stage and one for the desk, of one commit"
 _CHUNK = 1024 * 1024
 
 
@@ -103,7 +104,7 @@ class Releases:
             if line.payload.get("step") == "loaded":
                 said = line.payload["release"]
                 images = {Stage(key): reference for key, reference in said["images"].items()}
-                release = Release(images, said["git_commit"], said.get("custodian") is True)
+                release = Release(images, said["git_commit"], said.get("custodian") is True, said.get("desk"))
                 found[release.id] = Known(
                     release, line.ts_utc, str(line.payload["source"]), line.payload.get("authenticity")
                 )
@@ -148,7 +149,7 @@ class Releases:
         record says by what the release was authenticated, or that it was not.
 
         Raises:
-            UsageError: for a reference without a digest, or where a stage has no image or two.
+            UsageError: for a reference without a digest, or where a stage has no image, or any two.
             EvidenceError: when what was loaded is not what the archive or the caller named, or not signed.
             HostError: when Podman refuses.
         """
@@ -172,7 +173,7 @@ class Releases:
                 if sha256 is not None or not _is_remote(reference):
                     raise UsageError(
                         f"{reference} is not the one archive, and names no image by its digest",
-                        hint="give one OCI archive, or NAME@sha256:DIGEST for each stage; a tag is never run",
+                        hint="give one OCI archive, or NAME@sha256:DIGEST for each image; a tag is never run",
                     )
                 if signers is not None:
                     raise EvidenceError(
@@ -197,20 +198,20 @@ class Releases:
         return image
 
     def _as_release(self, podman: Podman, images: Sequence[tuple[str, Image]]) -> Release:
-        found: dict[Stage, str] = {}
+        found: dict[str, str] = {}
         for digest, image in images:
-            if image.stage is None or image.stage in found:
-                what = "none of ours" if image.stage is None else f"a second image for {image.stage.value}"
-                raise UsageError(f"{digest} is {what}", hint="a release is one image for each stage")
-            podman.tag(image.id, f"{REPOSITORY}:{image.stage.value}-{digest.removeprefix('sha256:')[:12]}")
-            found[image.stage] = f"{REPOSITORY}@{digest}"
+            if image.target is None or image.target in found:
+                what = "none of ours" if image.target is None else f"a second image for {image.target}"
+                raise UsageError(f"{digest} is {what}", hint=_ONE_EACH)
+            podman.tag(image.id, f"{REPOSITORY}:{image.target}-{digest.removeprefix('sha256:')[:12]}")
+            found[image.target] = f"{REPOSITORY}@{digest}"
         missing = [stage.value for stage in Stage if stage not in found]
         commits = {image.git_commit for _, image in images}
         if missing or len(commits) != 1:
             what = f"no image for {', '.join(missing)}" if missing else f"images of several commits: {commits}"
-            raise UsageError(f"that is no release: {what}", hint="a release is one image for each stage, of one commit")
+            raise UsageError(f"that is no release: {what}", hint=_ONE_EACH)
         custodian = all(image.custodian for _, image in images)
-        return Release({stage: found[stage] for stage in Stage}, commits.pop(), custodian)
+        return Release({stage: found[stage] for stage in Stage}, commits.pop(), custodian, found.get(DESK))
 
     # ---- put in force ------------------------------------------------------------------------------------------------
 
@@ -338,6 +339,8 @@ class Releases:
                     f"{reference} of {stage.value} is not in the store", hint="prometheus-quant release load FILE"
                 )
             found.append(image.custodian)
+        if release.desk is not None and self.podman.image(release.desk) is None:  # no unit runs it: said, not refused
+            self.notes.append(f"{release.desk} of the desk is not in the store: release load brings it")
         return evolve(release, custodian=all(found))
 
     def _readable(self, read: Callable[[], Release | None]) -> Release | None:
@@ -394,7 +397,7 @@ class Releases:
 
 def _is_meant(release: Release, name: str) -> bool:
     wanted = name.removeprefix("sha256:")
-    digits = [release.digest(stage).removeprefix("sha256:") for stage in Stage]
+    digits = [digest.removeprefix("sha256:") for digest in release.digests()]
     return len(wanted) >= 4 and any(text.startswith(wanted) for text in [*digits, release.git_commit or ""])
 
 

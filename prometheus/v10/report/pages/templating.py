@@ -14,6 +14,7 @@ from typing import Any
 from markupsafe import Markup
 
 from prometheus.v10.base.errors import ConfigError
+from prometheus.v10.base.extras import hint_for
 from prometheus.v10.base.text import printable
 from prometheus.v10.report.pages.figures_made import Page
 from prometheus.v10.report.pages.phrases import TEMPLATES, Phrases
@@ -52,8 +53,7 @@ def _environment() -> Any:
     try:
         from jinja2 import Environment, FunctionLoader, StrictUndefined  # noqa: PLC0415  (an extra of the package)
     except ImportError as error:
-        hint = "install the extra: pip install 'prometheus-quant[pages]'"
-        raise ConfigError("a page needs jinja2", hint=hint) from error
+        raise ConfigError("a page needs jinja2", hint=hint_for("pages")) from error
     return Environment(
         loader=FunctionLoader(lambda name: (TEMPLATES / name).read_text("utf-8")),
         autoescape=True,

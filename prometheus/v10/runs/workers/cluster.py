@@ -29,6 +29,7 @@ from typing import Any, TypeVar
 from attrs import define
 
 from prometheus.v10.base.errors import ConfigError, HostError, PrometheusError
+from prometheus.v10.base.extras import hint_for
 from prometheus.v10.runs.workers.fork_server import PRELOAD, end_unused_server, start_fork_server
 from prometheus.v10.runs.workers.invariance import check_core
 
@@ -138,7 +139,7 @@ def _dask(address: str) -> Iterator[Executor]:
     except ImportError as error:
         raise ConfigError(
             f"--cluster {address} needs dask.distributed",
-            hint="install the extra: pip install 'prometheus-quant[dask]'",
+            hint=hint_for("dask", "an image has no network, and works without --cluster"),
         ) from error
     try:
         client = distributed.Client(address, timeout=CONNECT_SECONDS, set_as_default=False)

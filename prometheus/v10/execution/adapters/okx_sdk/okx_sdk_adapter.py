@@ -6,6 +6,7 @@ import importlib
 from collections.abc import Callable
 from typing import Final
 
+from prometheus.v10.base.extras import hint_for
 from prometheus.v10.execution.adapters.okx_rest.call_judging import Caller
 from prometheus.v10.execution.adapters.okx_rest.okx_rest_port import OkxRestPort
 from prometheus.v10.execution.adapters.okx_rest.okx_sites import Site
@@ -16,7 +17,7 @@ from prometheus.v10.execution.ports.call_records import CallSink
 
 SDK: Final = Expected(
     distribution="python-okx", package="okx", version="0.4.",
-    install="install the extra: pip install 'prometheus-quant[exchange]'",
+    install=hint_for("exchange", "an image of a stage has it: load the release again"),
 )  # fmt: skip
 
 

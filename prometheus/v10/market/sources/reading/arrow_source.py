@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from prometheus.v10.base.errors import ConfigError, UsageError, host_error
+from prometheus.v10.base.extras import hint_for
 from prometheus.v10.base.text import printable
 from prometheus.v10.market.bars import Floats, Ints
 from prometheus.v10.market.sources.reading.assembling import Piece, assembly
@@ -75,7 +76,7 @@ def _pyarrow(source: Source) -> Any:
     except ImportError as error:
         raise UsageError(
             f"{source}: reading {source.kind} files needs pyarrow, which is not installed",
-            hint="install the extra: pip install 'prometheus-quant[arrow]', or convert the file to CSV",
+            hint=hint_for("arrow", "prometheus-quant market import FILE NAME reads it: name that market instead"),
         ) from error
     return pa
 
