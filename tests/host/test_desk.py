@@ -1,0 +1,224 @@
+"""The desk on a real host: reports, pictures, exports, imports and a gate; and evidence that it cannot write, tried."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from lab.host import SERVICE_USER
+from lab.stage import STATE, Stage, passes_the_audit, wait_until
+
+OUT = "/srv/desk"
+DESIGN = "/etc/prometheus-quant/small.toml"
+SMALL = """
+name = "small"
+ablations = []
+fences = ["FENCE_CORE_LONG_ONLY"]
+[market]
+source = "synthetic"
+timeframe_s = 3600
+bars = 360
+[[windows]]
+name = "W1"
+start = 0
+len = 180
+[[windows]]
+name = "W2"
+start = 180
+len = 180
+[seeds]
+count = 30
+[world]
+founders = 5
+review_ticks = 60
+death_roi = -0.05
+breed_roi = 0.01
+[paths]
+count = 41
+seeds = 2
+[signs]
+draws = 3
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def a_sealed_run(host):
+    """Something to report, to draw and to export; and where an operator keeps what he is given."""
+    stage = Stage(host, "DEMO")
+    stage.start()
+    run = stage.own_runs()[-1]
+    wait_until("a run of its own to its end", lambda: stage.is_sealed(run))
+    stage.stop()
+    host.shell(f"mkdir {OUT} {OUT}/theirs; chown {SERVICE_USER}: {OUT}/theirs")
+    host.write(DESIGN, SMALL)
+    return run
+
+
+def type_in(host, line: str, *, where: str = OUT, user: str | None = None, code: int = 0) -> str:
+    """A command line as it is typed; both outputs of it, when it ends with ``code``."""
+    ended = host.ask("bash", "-c", f"cd {where} && prometheus-quant {line}", user=user)
+    assert ended.returncode == code, ended.stdout + ended.stderr
+    return ended.stdout + ended.stderr
+
+
+def in_a_terminal(host, line: str, *, code: int = 0, **environ: str) -> str:
+    """What a terminal of 80 columns gets of it."""
+    told = " ".join(f"{name}={value}" for name, value in {"TERM": "xterm", **environ}.items())
+    typed = f"stty cols 80 rows 24; {told} prometheus-quant {line}"
+    ended = host.ask("script", "-q", "-e", "-c", typed, "/dev/null")
+    assert ended.returncode == code, ended.stdout + ended.stderr
+    return ended.stdout
+
+
+# ---- what is read ----------------------------------------------------------------------------------------------------
+
+
+def test_the_doctor_knows_the_desk(host):
+    found = json.loads(host.ask("prometheus-quant", "doctor", "--json").stdout)["findings"]
+    assert [one["level"] for one in found if one["what"].startswith("desk: sha256:")] == ["ok"]
+
+
+@pytest.mark.parametrize(("user", "where"), [(None, OUT), (SERVICE_USER, f"{OUT}/theirs")])
+def test_a_page_lands_in_the_callers_folder_and_is_the_callers(host, user, where):
+    said = type_in(host, "report latest --html run.html", user=user, where=where)
+    assert f"written: {where}/run.html" in said
+    place = host.inside(f"{where}/run.html")
+    assert place.read_text().startswith("<!doctype html>")
+    assert place.stat().st_uid == (0 if user is None else host.user_id(user))
+    assert "exists" in type_in(host, "report latest --html run.html", user=user, where=where, code=64)
+
+
+def test_pictures_are_drawn_on_a_host(host):
+    type_in(host, "genome show 0 --plot genome.svg")
+    type_in(host, "kpi DEMO --plot kpi.png")
+    assert "<svg" in host.inside(f"{OUT}/genome.svg").read_text()
+    assert host.inside(f"{OUT}/kpi.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_report_in_a_terminal_has_its_width_its_colours_and_no_warning(host):
+    shown = in_a_terminal(host, "report latest")
+    assert "\x1b[" in shown
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", shown).replace("\r", "")
+    assert max(map(len, plain.splitlines())) <= 80
+    assert "atplotlib" not in plain
+    assert "\x1b[3" not in in_a_terminal(host, "report latest", NO_COLOR="1")
+
+
+def test_a_pool_is_exported_to_parquet_and_to_rows(host):
+    from pyarrow import parquet
+
+    type_in(host, "pool export pool.parquet")
+    type_in(host, "pool export pool.jsonl")
+    records = host.inside(f"{STATE}/pools/stage1/pool.jsonl").read_text().splitlines()
+    table = parquet.read_table(host.inside(f"{OUT}/pool.parquet"))
+    assert table.column("id").to_pylist() == [json.loads(line)["id"] for line in records]
+    assert len(host.inside(f"{OUT}/pool.jsonl").read_text().splitlines()) == len(records)
+
+
+# ---- what is written -------------------------------------------------------------------------------------------------
+
+
+def test_feather_is_imported_and_parquet_makes_it_grow(host):
+    import pyarrow as pa
+    from pyarrow import feather, parquet
+
+    start, bars = 1_700_006_400, [100.0 + at % 7 for at in range(48)]
+    dates = pa.array([(start + 3600 * at) * 1000 for at in range(48)], pa.timestamp("ms", "UTC"))
+    table = pa.table({"date": dates, **dict.fromkeys(("open", "high", "low", "close", "volume"), pa.array(bars))})
+    host.shell(f"mkdir {STATE}/bars")
+    feather.write_feather(table.slice(0, 24), host.inside(f"{STATE}/bars/BTC_USDT-1h.feather"))
+    parquet.write_table(table, host.inside(f"{STATE}/bars/BTC_USDT-1h.parquet"))
+    type_in(host, f"market import {STATE}/bars/BTC_USDT-1h.feather desk_1h")
+    type_in(host, f"market add desk_1h {STATE}/bars/BTC_USDT-1h.parquet")
+    assert json.loads(type_in(host, "market show desk_1h --json"))["bars"] == 48
+    assert host.inside(f"{STATE}/market/desk_1h").stat().st_uid == host.user_id(SERVICE_USER)
+
+
+def test_a_gate_runs_on_a_host_shows_how_far_it_is_and_is_judged_again(host):
+    """Thirty seeds of five agents show nothing: it fails, which is a verdict."""
+    shown = in_a_terminal(host, f"gate --config {DESIGN}", code=1)
+    assert "experiments" in shown
+    assert "agent-ticks/s" in shown  # the bar, which only a terminal gets
+    folder = host.inside(f"{STATE}/gates/small")
+    assert folder.stat().st_uid == host.user_id(SERVICE_USER)
+    lock = json.loads((folder / "gate_lock.json").read_text())
+    (desk,) = re.findall(r"^PQ_IMAGE_DESK=(.*)$", host.inside("/etc/prometheus-quant/release.env").read_text(), re.M)
+    assert lock["docker_image"] == desk
+    type_in(host, f"verify {STATE}/gates/small")
+    assert json.loads(host.ask("prometheus-quant", "gate", "--config", DESIGN, "--json").stdout)["judged_again"] is True
+    passes_the_audit(host)
+
+
+TRIES = """
+import json, os, sys
+
+top, done = "/var/lib/prometheus-quant", []
+
+def attempt(place, act):
+    try:
+        act()
+    except OSError:
+        return
+    done.append(place)
+
+for place in [top, *(os.path.join(top, name) for name in PLACES)]:
+    new = os.path.join(place, "tried")
+    attempt(place, lambda: os.mkdir(new))
+    attempt(place, lambda: open(new + ".file", "xb").close())
+    attempt(place, lambda: os.chmod(place, 0o777))
+    attempt(place, lambda: os.rename(place, place + ".moved"))
+    for path in [one.path for one in sorted(os.scandir(place), key=lambda one: one.name) if one.is_file()][:20]:
+        attempt(path, lambda: os.utime(path))
+        attempt(path, lambda: open(path, "ab").close())
+        attempt(path, lambda: os.truncate(path, 0))
+        attempt(path, lambda: os.link(path, new + ".link"))
+        attempt(path, lambda: os.unlink(path))
+print(json.dumps(done))
+"""
+HAND_OVER = """
+import sys
+sys.path.insert(0, "/usr/lib/prometheus-quant/python")
+from prometheus.cli.mounts import seen_by
+from prometheus.v10.base.paths import Layout
+from prometheus.v10.ops.host.podman import Podman
+from prometheus.v10.ops.host.release_env import env_file, read_release
+layout = Layout.system()
+seen = seen_by(sys.argv[2:], layout, read_release(env_file(layout)))
+sys.exit(Podman.of_service().attached(seen.image, "-I", "-c", sys.argv[1], volumes=seen.volumes, environ=()))
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "writes"), [("report latest", []), ("pool export x.npy", []), ("market import x y", ["market"])]
+)
+def test_evidence_cannot_be_written_from_the_desk(host, a_sealed_run, words, writes):
+    """Whoever has the whole image tries every folder, and files of each, under the mounts of that command."""
+    places = ["runs_hf", f"runs_hf/{a_sealed_run.name}", "runs", "pools/stage1", "state", "gates", "market"]
+    tries = TRIES.replace("PLACES", repr(places))
+    done = json.loads(host.do("/usr/bin/python3", "-IS", "-c", HAND_OVER, tries, *words.split()))
+    assert sorted(set(done)) == [f"{STATE}/{folder}" for folder in writes]
+    host.shell(f"rm -rf {STATE}/market/tried*; chmod 750 {STATE}/market")
+    passes_the_audit(host)
+
+
+# ---- what is refused -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (f"report latest --html {STATE}/runs_hf/x.html", "which only the suite writes"),
+        (f"pool export {STATE}/state/x.npy", "which only the suite writes"),
+        ("market import /etc/hostname x", "copy it there first"),
+        ("run --profile HF", "systemctl start prometheus-stage1@HF"),
+        ("venue serve", "run it in a checkout"),
+        ("gate --cluster tcp://127.0.0.1:1", "works without --cluster"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_one_line_that_says_what_to_do(host, line, said):
+    ended = host.ask("bash", "-c", f"cd {OUT} && prometheus-quant {line}")
+    assert ended.returncode in {64, 78}, ended.stderr
+    assert said in ended.stderr
+    assert "pip install" not in ended.stdout + ended.stderr
+    assert len(ended.stderr.splitlines()) <= 2
