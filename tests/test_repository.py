@@ -126,8 +126,8 @@ def spoken() -> list[Path]:
 
 def test_places_are_those_of_the_layout():
     tree = Layout.system()
-    below_state = {"runs", "runs_hf", "pools", "state", "market", "index"}
-    assert {place.relative_to(SYSTEM_STATE).parts[0] for place in (tree.state, tree.market)} <= below_state
+    below_state = {"runs", "runs_hf", "pools", "state", "market", "index", "gates"}
+    assert {place.relative_to(SYSTEM_STATE).parts[0] for place in (tree.state, tree.market, tree.gates)} <= below_state
     below_config = {
         tree.stop_file.name,
         tree.armed_file.name,

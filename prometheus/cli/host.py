@@ -54,6 +54,7 @@ def _elsewhere(name: str) -> Callable[[], None]:
     def command() -> None:
         raise UsageError(ELSEWHERE[name][0], hint=ELSEWHERE[name][1])
 
+    command.__doc__ = f"Say why a host has no {name}, and what to do."
     return command
 
 

@@ -131,7 +131,7 @@ def test_feather_is_imported_and_parquet_makes_it_grow(host):
     parquet.write_table(table, host.inside(f"{STATE}/bars/BTC_USDT-1h.parquet"))
     type_in(host, f"market import {STATE}/bars/BTC_USDT-1h.feather desk_1h")
     type_in(host, f"market add desk_1h {STATE}/bars/BTC_USDT-1h.parquet")
-    assert json.loads(type_in(host, "market show desk_1h --json"))["bars"] == 48
+    assert json.loads(type_in(host, "market show desk_1h --json"))["versions"][-1]["rows"] == 48
     assert host.inside(f"{STATE}/market/desk_1h").stat().st_uid == host.user_id(SERVICE_USER)
 
 
