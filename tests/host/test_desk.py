@@ -52,6 +52,7 @@ def a_sealed_run(host):
     stage.stop()
     host.shell(f"mkdir {OUT} {OUT}/theirs; chown {SERVICE_USER}: {OUT}/theirs")
     host.write(DESIGN, SMALL)
+    host.write(f"{OUT}/dsn", "host=127.0.0.1", 0o600)
     return run
 
 
@@ -214,6 +215,7 @@ def test_evidence_cannot_be_written_from_the_desk(host, a_sealed_run, words, wri
         ("run --profile HF", "systemctl start prometheus-stage1@HF"),
         ("venue serve", "run it in a checkout"),
         ("gate --cluster tcp://127.0.0.1:1", "works without --cluster"),
+        ("index push --dsn-file dsn", "apt-get install libpq5"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line_that_says_what_to_do(host, line, said):
