@@ -7,51 +7,20 @@ import re
 
 import pytest
 from lab.host import SERVICE_USER
-from lab.stage import STATE, Stage, passes_the_audit, wait_until
+from lab.stage import STATE, Stage, passes_the_audit
+
+from tests.evidence_kept.keep import FAILED_GATE, GATE
 
 OUT = "/srv/desk"
-DESIGN = "/etc/prometheus-quant/small.toml"
-SMALL = """
-name = "small"
-ablations = []
-fences = ["FENCE_CORE_LONG_ONLY"]
-[market]
-source = "synthetic"
-timeframe_s = 3600
-bars = 360
-[[windows]]
-name = "W1"
-start = 0
-len = 180
-[[windows]]
-name = "W2"
-start = 180
-len = 180
-[seeds]
-count = 30
-[world]
-founders = 5
-review_ticks = 60
-death_roi = -0.05
-breed_roi = 0.01
-[paths]
-count = 41
-seeds = 2
-[signs]
-draws = 3
-"""
+DESIGN = "/etc/prometheus-quant/g.toml"
 
 
 @pytest.fixture(scope="module", autouse=True)
 def a_sealed_run(host):
     """Something to report, to draw and to export; and where an operator keeps what he is given."""
-    stage = Stage(host, "DEMO")
-    stage.start()
-    run = stage.own_runs()[-1]
-    wait_until("a run of its own to its end", lambda: stage.is_sealed(run))
-    stage.stop()
+    run = Stage(host, "DEMO").run_once()
     host.shell(f"mkdir {OUT} {OUT}/theirs; chown {SERVICE_USER}: {OUT}/theirs")
-    host.write(DESIGN, SMALL)
+    host.write(DESIGN, GATE)
     host.write(f"{OUT}/dsn", "host=127.0.0.1", 0o600)
     return run
 
@@ -137,16 +106,15 @@ def test_feather_is_imported_and_parquet_makes_it_grow(host):
 
 
 def test_a_gate_runs_on_a_host_shows_how_far_it_is_and_is_judged_again(host):
-    """Thirty seeds of five agents show nothing: it fails, which is a verdict."""
-    shown = in_a_terminal(host, f"gate --config {DESIGN}", code=1)
+    shown = in_a_terminal(host, f"gate --config {DESIGN}", code=FAILED_GATE)
     assert "experiments" in shown
     assert "agent-ticks/s" in shown  # the bar, which only a terminal gets
-    folder = host.inside(f"{STATE}/gates/small")
+    folder = host.inside(f"{STATE}/gates/g")
     assert folder.stat().st_uid == host.user_id(SERVICE_USER)
     lock = json.loads((folder / "gate_lock.json").read_text())
     (desk,) = re.findall(r"^PQ_IMAGE_DESK=(.*)$", host.inside("/etc/prometheus-quant/release.env").read_text(), re.M)
     assert lock["docker_image"] == desk
-    type_in(host, f"verify {STATE}/gates/small")
+    type_in(host, f"verify {STATE}/gates/g")
     assert json.loads(host.ask("prometheus-quant", "gate", "--config", DESIGN, "--json").stdout)["judged_again"] is True
     passes_the_audit(host)
 

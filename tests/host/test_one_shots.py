@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from lab.host import SERVICE_USER
-from lab.stage import STATE, Stage, wait_until
+from lab.stage import STATE, Stage
 from lab.timers import ended, let_it_fire, said
 
 KINDS = ("snapshot", "retention", "checkpoint", "audit", "index")
@@ -25,11 +25,7 @@ def sandboxed(unit: str) -> list[str]:
 @pytest.fixture(scope="module", autouse=True)
 def a_sealed_run(host):
     """Something to freeze, to keep and to check."""
-    stage = Stage(host, "DEMO")
-    stage.start()
-    run = stage.own_runs()[-1]
-    wait_until("a run of its own to its end", lambda: stage.is_sealed(run))
-    stage.stop()
+    Stage(host, "DEMO").run_once()
 
 
 @pytest.mark.parametrize("kind", KINDS)

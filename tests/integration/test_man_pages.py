@@ -19,11 +19,8 @@ from tests.test_helps import commands, parameters
 REPOSITORY = Path(__file__).resolve().parents[2]
 MAKER = REPOSITORY / "packaging/man_pages.py"
 BY_HAND = sorted((REPOSITORY / "packaging/deb/man").glob("*.[17]"))
-NAMES = sorted(
-    name
-    for name, one in typer.main.get_command(host.host_line()).commands.items()
-    if not one.hidden  # type: ignore[attr-defined]
-)
+HOSTS = typer.main.get_command(host.host_line()).commands  # type: ignore[attr-defined]
+NAMES = sorted(name for name, command in HOSTS.items() if not command.hidden)
 EVERY = typer.main.get_command(cli.whole())
 
 

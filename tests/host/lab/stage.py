@@ -165,6 +165,14 @@ class Stage:
         """Write the instance's profile."""
         self.host.write(f"{PROFILES}/{self.instance}.toml", text)
 
+    def run_once(self) -> Path:
+        """Start it, wait until a run of its own is sealed, and stop it; that run."""
+        self.start()
+        run = self.own_runs()[-1]
+        wait_until("a run of its own to its end", lambda: self.is_sealed(run))
+        self.stop()
+        return run
+
     @classmethod
     def long(cls, host: Host, **keys: int) -> Stage:
         """An instance whose run takes minutes, so that whatever is done to it is done in the middle of one.
