@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 from lab.host import SERVICE_USER
@@ -166,7 +167,7 @@ def test_evidence_cannot_be_written_from_the_desk(host, a_sealed_run, words, wri
     places = ["runs_hf", f"runs_hf/{a_sealed_run.name}", "runs", "pools/stage1", "state", "gates", "market"]
     tries = TRIES.replace("PLACES", repr(places))
     done = json.loads(host.do("/usr/bin/python3", "-IS", "-c", HAND_OVER, tries, *words.split()))
-    assert sorted(set(done)) == [f"{STATE}/{folder}" for folder in writes]
+    assert sorted({"/".join(Path(one).relative_to(STATE).parts[:1]) for one in done}) == writes
     host.shell(f"rm -rf {STATE}/market/tried*; chmod 750 {STATE}/market")
     passes_the_audit(host)
 
