@@ -24,8 +24,9 @@ ON_DESK = frozenset({"market", "pool", "genome", "report", "gate", "founding", "
 """Commands of the desk; every other one that is handed over is stage 1's."""
 READING = frozenset({"planted", "replay"})
 """Commands of `gate` that write no evidence."""
-FONTS = "/opt/prometheus-quant/matplotlib:rw,size=4m"
-"""Where matplotlib has its list of fonts, which it uses only where it may write: a tmpfs, with what the image holds."""
+FONTS = "/opt/prometheus-quant/matplotlib:rw,size=4m,mode=1777"
+"""Where matplotlib has its list of fonts, which it uses only where it may write: a tmpfs, with what the image holds.
+Podman leaves the top of it to root, hence the mode."""
 
 
 @frozen

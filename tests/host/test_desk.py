@@ -60,30 +60,27 @@ def test_a_page_lands_in_the_callers_folder_and_is_the_callers(host, user, where
 
 
 def test_pictures_are_drawn_on_a_host(host):
-    type_in(host, "genome show 0 --plot genome.svg")
-    type_in(host, "kpi DEMO --plot kpi.png")
+    said = type_in(host, "genome show 0 --plot genome.svg") + type_in(host, "kpi DEMO --plot kpi.png")
+    assert "atplotlib" not in said  # it has its list of fonts, and need not make one
     assert "<svg" in host.inside(f"{OUT}/genome.svg").read_text()
     assert host.inside(f"{OUT}/kpi.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_report_in_a_terminal_has_its_width_its_colours_and_no_warning(host):
+def test_a_report_in_a_terminal_has_its_width_and_its_colours(host):
     shown = in_a_terminal(host, "report latest")
     assert "\x1b[" in shown
     plain = re.sub(r"\x1b\[[0-9;]*m", "", shown).replace("\r", "")
     assert max(map(len, plain.splitlines())) <= 80
-    assert "atplotlib" not in plain
     assert "\x1b[3" not in in_a_terminal(host, "report latest", NO_COLOR="1")
 
 
-def test_a_pool_is_exported_to_parquet_and_to_rows(host):
+def test_a_pool_is_exported_to_parquet(host):
     from pyarrow import parquet
 
     type_in(host, "pool export pool.parquet")
-    type_in(host, "pool export pool.jsonl")
     records = host.inside(f"{STATE}/pools/stage1/pool.jsonl").read_text().splitlines()
     table = parquet.read_table(host.inside(f"{OUT}/pool.parquet"))
     assert table.column("id").to_pylist() == [json.loads(line)["id"] for line in records]
-    assert len(host.inside(f"{OUT}/pool.jsonl").read_text().splitlines()) == len(records)
 
 
 # ---- what is written -------------------------------------------------------------------------------------------------
@@ -114,7 +111,6 @@ def test_a_gate_runs_on_a_host_shows_how_far_it_is_and_is_judged_again(host):
     lock = json.loads((folder / "gate_lock.json").read_text())
     (desk,) = re.findall(r"^PQ_IMAGE_DESK=(.*)$", host.inside("/etc/prometheus-quant/release.env").read_text(), re.M)
     assert lock["docker_image"] == desk
-    type_in(host, f"verify {STATE}/gates/g")
     assert json.loads(host.ask("prometheus-quant", "gate", "--config", DESIGN, "--json").stdout)["judged_again"] is True
     passes_the_audit(host)
 
