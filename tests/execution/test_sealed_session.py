@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import random
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from urllib.parse import quote
 
@@ -24,7 +26,7 @@ from prometheus.v10.execution.adapters.okx_rest.rest_transport import RestAnswer
 from prometheus.v10.execution.adapters.senders.library_transport import LibraryTransport
 from prometheus.v10.execution.adapters.senders.signing_credentials import Credentials
 from prometheus.v10.execution.exchange_run.exchange_means import Means, TradingHaltedError
-from prometheus.v10.execution.exchange_run.exchange_setting import share_of, table_of
+from prometheus.v10.execution.exchange_run.exchange_setting import table_of, total_and_share
 from prometheus.v10.execution.ports.exchange_errors import ForeignActivityError, MisconfiguredError
 from tests.execution.sealed_house import Sealed, StopWithin, do_session, in_steps, profile_of, somebody_else_trades
 
@@ -256,10 +258,28 @@ def test_planted_secrets_of_any_spelling_are_in_no_file_and_no_message(venue, tm
 # ---- what is settled -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("total", ["100000", "115411.43", "1250.01", "99686.967838289947"])
-def test_each_agent_gets_exactly_its_stake(total):
-    agents = int(float(total) * 0.8 // 1000)
-    assert float(total) * share_of(float(total), agents) / agents == 1000.0
+def test_each_agent_gets_exactly_its_stake():
+    """Of one equity in eight no share of a double gives it; the world's total is then the next double that has one."""
+    draw, moved = random.Random(0), 0
+    for equity in [100_000.0, 115_411.43, 1_250.01, 99_686.967838289947, 2_862.148979232548, *(
+        draw.uniform(1_250, 10 ** draw.uniform(3.2, 7)) for _ in range(5_000)
+    )]:  # fmt: skip
+        agents = draw.randint(1, int(equity * 0.8 // 1000))
+        total, share = total_and_share(equity, agents)
+        assert total * share / agents == 1000.0
+        assert abs(total - equity) < 1e-7
+        moved += total != equity
+    assert moved > 100
+
+
+def test_an_equity_of_which_no_share_gives_the_stakes_verifies(venue, tmp_path):
+    uid = venue.uid()
+    cash = Decimal(str(venue.admin(do="dump")["accounts"]["demo"][uid]["cash"]))
+    venue.admin(do="deposit", uid=uid, usdt=str(Decimal("99962.987366691805") - cash))
+    outcome = do_session(tmp_path, venue, short(tmp_path, most_agents=8))
+    manifest = manifest_of(outcome.path)
+    assert manifest["world"]["initial_total"] != float(manifest["exchange"]["bootstrap"]["equity"])
+    assert verified(tmp_path, outcome.path) == []
 
 
 @pytest.mark.parametrize(("changes", "error"), [

@@ -23,6 +23,8 @@ from prometheus.v10.runs.request.profile import Profile
 from prometheus.v10.runs.request.setup import World
 
 ALL: Final = "all"
+MOST_ULPS: Final = 1 << 16
+"""So many doubles away from the equity the world's total may be."""
 NO_FUNDING: Final = "the exchange's bills say what was paid, and nothing says what nobody paid"
 
 
@@ -84,21 +86,35 @@ def planned_world(profile: Profile, first_open: int) -> World:
 
 def settled_config(config: WorldConfig, instrument: InstrumentClaim, bootstrap: BootstrapClaim) -> WorldConfig:
     """The world's numbers with what account and instrument say: founders and capital, units, fees, leverage."""
-    total = float(bootstrap.equity)
+    total, share = total_and_share(float(bootstrap.equity), bootstrap.agents)
     return config._replace(
-        founders=bootstrap.agents, initial_total=total, allocation_ratio=share_of(total, bootstrap.agents),
+        founders=bootstrap.agents, initial_total=total, allocation_ratio=share,
         contract_btc=float(instrument.contract_value), lot_contracts=float(instrument.lot),
         tick_size=float(instrument.tick), taker_fee=0.0 - float(instrument.taker),
         maker_fee=0.0 - float(instrument.maker), leverage_cap=float(instrument.leverage),
     )  # fmt: skip
 
 
-def share_of(total: float, agents: int) -> float:
-    """The share of the total by which the core gives each agent exactly its stake, where a double has it."""
-    stake = float(AGENT_MONEY)
-    share = stake * agents / total
-    near = (share, math.nextafter(share, math.inf), math.nextafter(share, 0.0))
-    return next((one for one in near if total * one / agents == stake), share)
+def total_and_share(equity: float, agents: int) -> tuple[float, float]:
+    """The core's total and the share of it by which the core gives each agent exactly its stake.
+
+    The total is the equity. Of one equity in eight no double is such a share; the total is then the nearest double of
+    which there is one, some 1e-11 USDT away. What the account holds is counted in Decimal elsewhere, and is not moved.
+
+    Raises:
+        ConfigError: when no double within `MOST_ULPS` has such a share.
+    """
+    stake, up, down = float(AGENT_MONEY), equity, equity
+    for _ in range(MOST_ULPS):
+        for total in (up, down):
+            share = stake * agents / total
+            for one in (share, math.nextafter(share, math.inf), math.nextafter(share, 0.0)):
+                if total * one / agents == stake:
+                    return total, one
+        up, down = math.nextafter(up, math.inf), math.nextafter(down, 0.0)
+    raise ConfigError(
+        f"no number near {equity} USDT gives {agents} agents {AGENT_MONEY} USDT each", hint="change most_agents by one"
+    )
 
 
 def market_of(bars: Bars, profile: Profile, first_open: int) -> MarketSource:

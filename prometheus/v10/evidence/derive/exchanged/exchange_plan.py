@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import struct
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -41,7 +42,8 @@ COLUMNS = [
     ["open_time", "<i8"], ["open", "<f8"], ["high", "<f8"], ["low", "<f8"], ["close", "<f8"], ["volume", "<f8"],
     ["funding", "<f8"],
 ]  # fmt: skip
-ULPS = 4
+ULPS, TOTAL_ULPS = 4, 1 << 16
+"""A share is near its quotient; the world's total is so near to the equity, for of some no share gives the stakes."""
 
 
 def sender_of(manifest: Manifest) -> str | None:
@@ -81,7 +83,10 @@ def world_given(manifest: Manifest, say: Say) -> dict[str, Any]:
         return {}
     instrument, bootstrap = table(claim)["instrument"], table(claim)["bootstrap"]
     world = table(manifest.get("world"))
-    total, agents, ratio = float(bootstrap["equity"]), bootstrap["agents"], world.get("allocation_ratio")
+    equity, agents, ratio = float(bootstrap["equity"]), bootstrap["agents"], world.get("allocation_ratio")
+    total = world.get("initial_total")
+    if not is_real(total) or abs(total - equity) > TOTAL_ULPS * math.ulp(equity):
+        total = equity
     near = STAKE * agents / total
     if not is_real(ratio) or abs(ratio - near) > ULPS * 2.0**-52 or total * ratio / agents != float(STAKE):
         say(f"world.allocation_ratio is {shown(ratio)}: it does not give {agents} agents {STAKE} USDT each of {total}")
