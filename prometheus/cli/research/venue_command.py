@@ -95,7 +95,7 @@ async def serve(world: World, how: Serving) -> None:
         if how.admin is not None:
             admin = await serve_admin(Admin(gate, mischief, pace, stopped.set), how.admin)
         address = loopback(how.host)
-        _announce(world, f"http://{f'[{address}]' if ':' in address else address}:{port}", as_json=how.as_json)
+        _announce(world, f"http://{f'[{address}]' if ':' in address else address}:{port}", how)
         await server.until(stopped)
     finally:
         if admin is not None:
@@ -123,9 +123,9 @@ def end_with_input(loop: asyncio.AbstractEventLoop, stopped: asyncio.Event) -> N
         ) from error
 
 
-def _announce(world: World, address: str, *, as_json: bool) -> None:
-    data = described(world, address)
-    if as_json:
+def _announce(world: World, address: str, how: Serving) -> None:
+    data = {**described(world, address), "admin": None if how.admin is None else str(how.admin.absolute())}
+    if how.as_json:
         typer.echo(json.dumps({**data, "schema": "venue_serve/1"}, sort_keys=True))
     else:
         typer.echo(f"venue at {address}; Ctrl-C ends it")

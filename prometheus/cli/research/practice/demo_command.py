@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from contextlib import closing, suppress
+from contextlib import closing, nullcontext, suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,7 +20,7 @@ from prometheus.cli.foreground import Bar, owed_artifact
 from prometheus.cli.options import DEFAULT_ROOT, AsJson, Root, examples
 from prometheus.cli.report import Report, facts
 from prometheus.cli.research.ecology_command import report_runs
-from prometheus.cli.research.practice.practice_venue import VenueProcess
+from prometheus.cli.research.practice.practice_venue import VenueLine, VenueProcess, venue_in
 from prometheus.v10.base.clock import Clock, SystemClock
 from prometheus.v10.base.errors import ExitCode, host_error
 from prometheus.v10.base.files import write_new
@@ -43,12 +43,18 @@ DEMO_EXAMPLES = examples(
     "demo --root var", "demo --root var --bars 24 --seed 7 --json", "demo --root var --library ccxt"
 )
 PROFILE = "PRACTICE"
+DAY_S, OPENING_S = 86_400, 3_600
+MOST_BARS = 2_880
+"""A month of quarter hours."""
+VENUE_HELP = "Trade on the venue of this file: what venue serve --step --admin SOCKET --json printed."
 SHOWN = 20
 """Findings of the verification that are printed."""
 
 
-def practise(profile: Profile, layout: Layout, clock: Clock, console: Console, *, seed: int) -> RunOutcome | None:
-    """One run on a venue of its own; None when a stop came before there was one.
+def practise(
+    profile: Profile, layout: Layout, clock: Clock, console: Console, *, seed: int, there: VenueLine | None = None
+) -> RunOutcome | None:
+    """One run on a venue of its own, or on the one that is ``there``; None when a stop came before there was one.
 
     Raises:
         PrometheusError: whatever makes the run impossible.
@@ -60,7 +66,7 @@ def practise(profile: Profile, layout: Layout, clock: Clock, console: Console, *
     site = Site.of(layout, clock, PROFILE, profile, PROFILE)
     with (
         tempfile.TemporaryDirectory(prefix="pq-") as short,  # a socket's name has at most 107 bytes
-        VenueProcess(Path(short), "--seed", str(seed)) as venue,
+        nullcontext(there) if there else VenueProcess(Path(short), *venue_options(profile, seed)) as venue,
         suppress(StoppedError),
         StopWatch(layout.stop_file, clock) as stop,
         closing(Liveness(os.environ, clock)) as live,
@@ -70,8 +76,14 @@ def practise(profile: Profile, layout: Layout, clock: Clock, console: Console, *
         refuse_without_room(at_work.disk.before_run())
         outcome = run_exchange(at_work.next_run(counted=False), at_work.around(bar), venue.means(library))
         at_work.ended(outcome)
-        return _with_journal(outcome, layout, venue)
+        return _with_journal(outcome, layout, venue) if isinstance(venue, VenueProcess) else outcome
     return None
+
+
+def venue_options(profile: Profile, seed: int) -> list[str]:
+    """A venue of a seed whose market lasts for the profile's bars, and for the opening before them."""
+    seconds = OPENING_S + (profile.market.bars or 0) * (profile.market.timeframe_s or 0)
+    return ["--seed", str(seed), "--days", str(-(-seconds // DAY_S))]
 
 
 def _with_journal(outcome: RunOutcome, layout: Layout, venue: VenueProcess) -> RunOutcome:
@@ -107,9 +119,10 @@ def demo_command(
     context: typer.Context,
     *,
     root: Root = DEFAULT_ROOT,
-    bars: Annotated[int, typer.Option(min=1, max=90, help="Bars of a quarter of an hour.")] = 90,
+    bars: Annotated[int, typer.Option(min=1, max=MOST_BARS, help="Bars that it trades.")] = 90,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the market, the book, the keys and the genomes.")] = 0,
     library: Annotated[Library, typer.Option(help="Adapter through which it trades.")] = Library.OKX_SDK,
+    venue: Annotated[Path | None, typer.Option(metavar="FILE", help=VENUE_HELP)] = None,
     as_json: AsJson = False,
 ) -> Report:
     """Let a population trade a day through one account on our own exchange, seal the run, and verify it."""
@@ -119,7 +132,8 @@ def demo_command(
         experiments=attrs.evolve(profile.experiments, seed=seed),
         exchange=attrs.evolve(table_of(profile), library=library.value),
     )  # fmt: skip
-    outcome = practise(profile, layout, SystemClock(), context.obj, seed=seed)
+    there = None if venue is None else venue_in(venue)
+    outcome = practise(profile, layout, SystemClock(), context.obj, seed=seed, there=there)
     if outcome is None:
         return Report({"run": None}, ["stopped before a run was opened: nothing was written"]).asked(as_json=as_json)
     found = verify_run(outcome.path)

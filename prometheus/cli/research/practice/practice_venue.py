@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from prometheus.v10.base.errors import HostError
+from prometheus.v10.base.errors import HostError, UsageError, host_error
 from prometheus.v10.base.modes import Mode
 from prometheus.v10.execution.adapters.library_choice import port_through
 from prometheus.v10.execution.adapters.okx_rest.okx_rest_port import OkxRestPort
@@ -80,16 +80,39 @@ class VenueLine:
         """One request to its admin socket.
 
         Raises:
-            HostError: when it refuses.
+            HostError: when it refuses, or is not there.
         """
-        with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(PATIENCE_S)
-            client.connect(str(self.socket))
-            client.sendall(json.dumps(asked).encode() + b"\n")
-            answer: dict[str, Any] = json.loads(client.makefile("rb").readline())
+        try:
+            with socket.socket(socket.AF_UNIX) as client:
+                client.settimeout(PATIENCE_S)
+                client.connect(str(self.socket))
+                client.sendall(json.dumps(asked).encode() + b"\n")
+                answer: dict[str, Any] = json.loads(client.makefile("rb").readline())
+        except OSError as error:
+            raise host_error(error, f"no venue listens at {self.socket}") from error
         if "error" in answer:
             raise HostError(f"the venue refuses {asked['do']}: {answer['error']}")
         return answer
+
+
+def venue_in(place: Path) -> VenueLine:
+    """The venue of a file that holds what ``venue serve --step --admin SOCKET --json`` printed.
+
+    Raises:
+        UsageError: when the file holds nothing of the kind.
+        HostError: when it cannot be read.
+    """
+    hint = "prometheus-quant venue serve --step --admin SOCKET --json > FILE"
+    try:
+        said = json.loads(place.read_bytes())
+        found = VenueLine(said, Path(said["admin"]))
+        site_of(Mode.OKX_DEMO, "global", practice=said["address"])
+        found.credentials()
+    except OSError as error:
+        raise host_error(error, f"cannot read {place}") from error
+    except (ValueError, KeyError, TypeError):
+        raise UsageError(f"{place} does not say where a venue is and how it is stepped", hint=hint) from None
+    return found
 
 
 class VenueProcess(VenueLine):
