@@ -2,6 +2,7 @@
 #
 #   make run     evolve eight eras over the built-in market into ./var, sealed and verifiable, and show what was gained
 #   make run-demo  let a population trade a day through one account on our own exchange, seal the run, and verify it
+#   make ladder  drill the C ladder and Gate 4 on our own exchange, and judge what the sessions left, some five minutes
 #   make test    every test, failures on purpose and (as root) a real host among them, in half an hour
 #   make coverage  of these all but the host's, and by room the share of branches that they took
 #   make faults  of these, full disks, torn files, kill -9, flipped bits: every failure on purpose
@@ -17,7 +18,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup run run-demo test coverage faults mutants lint matrix test-bits format bench clean
+.PHONY: help setup run run-demo ladder test coverage faults mutants lint matrix test-bits format bench clean
 
 BIN := .venv/bin
 STAMP := .venv/.set-up
@@ -43,6 +44,9 @@ run: $(STAMP)
 
 run-demo: $(STAMP)
 	$(BIN)/prometheus-quant demo --root var
+
+ladder: $(STAMP)
+	$(BIN)/prometheus-quant execution ladder --root var
 
 # The host (a real systemd with rootless Podman) comes second and alone: it promises seconds. Where it cannot run, its
 # tests are skipped and say why. `make torture` and `make host-test` do the same for as long as it takes.

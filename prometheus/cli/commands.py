@@ -188,7 +188,8 @@ _ALL = (
     Command("demo",
             "Let a population trade a day through one account on our own exchange, seal the run, and verify it.",
             "research.practice.demo_command", "demo_command", "DEMO_EXAMPLES"),
-    Command("execution", "Trading at an exchange: halts and their release, and both libraries held together.",
+    Command("execution", "Trading at an exchange: halts and their release, both libraries held together, and the C "
+            "ladder.",
             "research.practice.execution_command"),
     Command("venue",
             "An exchange of our own on the loopback: OKX's v5 interface, demo and live, no key of yours needed.",

@@ -34,6 +34,7 @@ BY_HAND = {
     "promote", "replay", "error",
     "founding_planted", "founding_compare", "ledger_witness", "venue_serve", "venue_journal_verify", "demo",
     "notify_send", "notify_test", "execution_align", "execution_state", "execution_release",
+    "execution_ladder", "execution_judge",
 }  # fmt: skip
 """Commands that are too long for here, need a host or another server, or change what is shared."""
 

@@ -38,6 +38,7 @@ from prometheus.v10.gate.verdict import GateVerdict
 from prometheus.v10.ops.incident.incident_record import IncidentRecord
 from prometheus.v10.ops.instance.collapse_intervals import CollapseLine, RebootLine, RunLine
 from prometheus.v10.ops.instance.interrupted import Interrupted
+from prometheus.v10.report.rungs.ladder_records import LadderStart, LadderVerdict
 from prometheus.v10.runs.promote.promote_run import Promotion, PromotionClaim
 
 RECORDS: dict[str, type] = {
@@ -82,6 +83,8 @@ RECORDS: dict[str, type] = {
     "exchange_call": ExchangeCall,
     "exchange_calls_index": CallsIndex,
     "exchange_claim": ExchangeClaim,
+    "ladder_verdict": LadderVerdict,
+    "ladder_start": LadderStart,
 }
 """Name of the file, and the class that it is made from."""
 
