@@ -126,7 +126,7 @@ def _also(one: Answers) -> AlsoJudged:
 def _said(best: Answers) -> str:
     held, of = sum(one.holds for one in best.conditions), len(best.conditions)
     if best.first is None:
-        return f"All {of} conditions hold."
+        return "Its condition holds." if of == 1 else f"All {of} conditions hold."
     why = {
         Kind.REQUIRED.value: "does not hold", Kind.EXERCISED.value: "no session shows it",
         Kind.PLACE.value: "cannot be shown here",
