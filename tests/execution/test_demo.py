@@ -76,6 +76,15 @@ def test_a_replay_says_that_no_exchange_answers_twice(day):
     assert "an exchange does not give the same answers again" in ended.stderr
 
 
+@pytest.mark.parametrize("text", ["", "{}", '{"admin": "/nowhere", "address": "http://192.0.2.1:80", "keys": {}}'])
+def test_a_file_that_names_no_venue_is_refused(text, tmp_path):
+    (tmp_path / "said.json").write_text(text)
+    ended = quant("demo", "--venue", str(tmp_path / "said.json"), "--root", str(tmp_path / "root"))
+    assert ended.returncode in {64, 78}
+    assert (ended.stdout, ended.stderr.count("\n")) == ("", 2)
+    assert not (tmp_path / "root").exists()
+
+
 def started(root: Path) -> tuple[subprocess.Popen[str], int]:
     """A demo in a session of its own that trades, and its venue's process."""
     command = [sys.executable, "-m", "prometheus.cli", "demo", "--root", str(root), "--json"]

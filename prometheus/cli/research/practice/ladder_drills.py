@@ -47,7 +47,7 @@ BARS_DISTURBED: Final = 48
 """Bars of a session that a drill ends: more than it comes to."""
 DAY_S: Final = 86_400
 SESSIONS: Final = 7
-SETTLED_EACH_S, BEHIND_IT_S = 28_800, 120
+SETTLED_EACH_S, BEHIND_IT_S = 28_800, 1_020
 """Funding is settled each eight hours, and orders are refused meanwhile (51030)."""
 DISTURBANCES: Final = (
     ("refused.timeout", "market/candles", 1, 1),
@@ -215,7 +215,11 @@ class Drills:
         write_new(self.root / STARTS / f"start_{number:02d}.json", [to_json_bytes(record)])
 
     def _wait_for_a_settlement(self) -> None:
-        """Let the venue's time pass until funding was settled: a session that ended at a settlement could not close."""
+        """Let the venue's time pass until a quarter of an hour behind a settlement of funding.
+
+        Quarter hours counted from there have no review, and no end, at a settlement: an order that closes a position
+        would be refused then, and the session would fail (docs/exchange.md says so).
+        """
         self.venue.pause(SETTLED_EACH_S - self.venue.now_ms() // 1000 % SETTLED_EACH_S + BEHIND_IT_S)
 
     def _started(self, command: list[str]) -> subprocess.Popen[bytes]:
@@ -261,11 +265,11 @@ def drill(root: Path, size: Size, tell: Callable[[str], None], short: Path) -> N
     Raises:
         HostError: when the venue does not start, or a file cannot be written.
     """
-    try:
-        root.mkdir(parents=True)
-    except OSError as error:
-        raise HostError(f"cannot create {root}: {error.strerror}", hint="choose another --root") from error
     with VenueProcess(short, "--seed", str(size.seed), "--days", str(size.days())) as venue:
+        try:
+            root.mkdir(parents=True)
+        except OSError as error:
+            raise HostError(f"cannot create {root}: {error.strerror}", hint="choose another --root") from error
         try:
             Drills(root, venue, size, tell).all()
         finally:

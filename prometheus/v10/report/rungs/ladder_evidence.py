@@ -21,6 +21,7 @@ from prometheus.v10.base.names import SEAL_FILES, Artifact
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.base.reading import LARGE, read_whole
 from prometheus.v10.evidence.catalog import artifact_of, manifest_of, runs
+from prometheus.v10.evidence.chains.absences import PACKED_SUFFIX, open_evidence
 from prometheus.v10.evidence.records.canonical import strict_loads
 from prometheus.v10.evidence.records.codec import from_plain
 from prometheus.v10.report.pages.exchange_read import is_at_an_exchange
@@ -136,11 +137,24 @@ class Session:
         return artifact.file_name(run_id=self.run_id)
 
     def is_sealed(self, name: str) -> bool:
-        """Whether a file is there with the bytes that the seal has of it."""
+        """Whether a file is there with the bytes that the seal has of it, as they were or compressed since."""
+        packed = name + PACKED_SUFFIX
         try:
-            return hashlib.sha256((self.run / name).read_bytes()).hexdigest() == self.sums[name]
-        except (OSError, KeyError):
+            if packed in self.sums:
+                return hashlib.sha256((self.run / packed).read_bytes()).hexdigest() == self.sums[packed]
+            return hashlib.sha256(self.content(self.run / name)).hexdigest() == self.sums[name]
+        except UNREADABLE:
             return False
+
+    def content(self, place: Path) -> bytes:
+        """The bytes of a file as it was sealed; `place` is its name then.
+
+        Raises:
+            OSError: when it is not there.
+            EvidenceError: when it is compressed and cannot be unpacked.
+        """
+        with open_evidence(place) as stream:
+            return stream.read()
 
     def document(self, artifact: Artifact) -> Plain:
         """A document of the run.
@@ -159,7 +173,7 @@ class Session:
         Raises:
             EvidenceError: when it is not there.
         """
-        if artifact.value not in self.sums and f"{artifact.value}.zst" not in self.sums:
+        if artifact.value not in self.sums and artifact.value + PACKED_SUFFIX not in self.sums:
             raise EvidenceError(f"{self.run}: there is no {artifact}")
         return (strict_loads(line) for line in event_lines(self.run, artifact))
 
@@ -183,6 +197,14 @@ class Session:
     def of_kind(self, *kinds: str) -> list[Plain]:
         """Lines of the chain of some kinds."""
         return [line for line in self.chain if line["kind"] in kinds]
+
+    def sizes(self) -> dict[str, int]:
+        """Bytes of each file of `files` as it was sealed, by its name then."""
+        found = {}
+        for one in self.files():
+            name = one.name if one.name in self.sums else one.name.removesuffix(PACKED_SUFFIX)
+            found[name] = one.stat().st_size if name == one.name else len(self.content(self.run / name))
+        return found
 
     def files(self) -> list[Path]:
         """Every file of the run but those of the seal and the manifest."""

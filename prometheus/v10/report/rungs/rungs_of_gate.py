@@ -110,7 +110,7 @@ def growth(session: Session) -> Seen:
     parts = [one["bytes"] for one in session.parts(Artifact.EXECUTION_RAW_INDEX)]
     half = len(parts) // 2
     first, second = sum(parts[:half]), sum(parts[half:])
-    per_bar = sum(one.stat().st_size for one in session.files()) / max(1, session.bars)
+    per_bar = sum(session.sizes().values()) / max(1, session.bars)
     return Seen(f"{per_bar:.0f} B a bar; calls {first} B in the first half, {second} B in the second", half >= 1)
 
 

@@ -113,7 +113,7 @@ def _finite(session: Session) -> Seen:
 
 def size_of(session: Session) -> Seen:
     """What the manifest says of the run's size, and what is on the disk."""
-    there = sum(one.stat().st_size for one in session.files())
+    there = sum(session.sizes().values())
     said: Any = session.manifest["evidence"]["bytes"]
     return Seen(f"{said} B said, {there} B there", said == there)
 
