@@ -143,13 +143,6 @@ def no_checkout(_copy: SealedCopy, around: Gathered, _: Path) -> None:
     around.checkout = None
 
 
-def no_reconciliation(lines: list[Plain]) -> list[Plain]:
-    """The chain without the reconciliation behind the first fill of a bar."""
-    fill = next(place for place, one in enumerate(lines) if one["kind"] == "FILL")
-    cut = next(place for place, one in enumerate(lines) if place > fill and one["kind"] == "RECONCILED")
-    return lines[:cut] + lines[cut + 1 :]
-
-
 def collapsed(copy: SealedCopy, *_: object) -> None:
     collapse = {"detected": True, "tick": 0, "reason": "extinction", "market_time": "2024-01-02T00:00:00Z"}
     copy.document(Artifact.SUMMARY, lambda found: found["all_stats"][0].update(collapse=collapse))
@@ -257,7 +250,7 @@ CASES = (
     rounds("C3.0:each_tick", lambda lines: lines[1:]),
     rounds("C3.0:residuals", lambda lines: lines[0]["residuals"][0].update(holds=False)),
     chain("C3.0:reconciled", payload("RECONCILED", equity=None)),
-    chain("C3.0:behind_each_fill", no_reconciliation),
+    chain("C3.0:behind_each_fill", without("RECONCILED")),
     said("C3.0:allotted", "exchange.bootstrap.allotted", "7999"),
     rounds("C3.0:reserve", lambda lines: lines[-1].update(reserve="1")),
     calls("C3.1:preflight", lambda one: one.update(outcome="unavailable") if "trade-fee" in one["path"] else None),

@@ -80,7 +80,7 @@ def _rung(rung: RungAsks, gathered: Gathered) -> Rung:
         best, others = answers(rung, None, gathered), []
     elif gathered.sessions:
         judged = [answers(rung, one, gathered) for one in gathered.sessions]
-        best = min(judged, key=lambda one: one.rank)  # the newest of equals
+        best = min(judged, key=lambda one: (*one.rank, -(_times(one.session)[0] or 0)))  # of equals the longest
         others = [one for one in judged if one is not best]
     else:
         best, others = _nothing(rung), []
