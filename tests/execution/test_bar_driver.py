@@ -72,6 +72,38 @@ def test_an_order_that_never_arrived_is_proved_absent_and_not_sent_again(session
     assert Counter(one["body"] for one in session.sends()).most_common(1)[0][1] == 1
 
 
+NOTHING_DONE = [
+    ("load.50011", {}),
+    ("load.50061", {}),
+    ("time.expired", {}),
+    ("refused.reset", {}),
+    ("refused.502", {}),
+]
+
+
+@pytest.mark.parametrize(("fault", "arguments"), NOTHING_DONE)
+def test_a_close_that_must_be_whole_is_asked_for_again_by_a_new_order(session, venue, fault, arguments):
+    driver = session.driver()
+    driver.trade(1, 10)
+    venue.inject(fault, "/api/v5/trade/order", count=1)
+    bar = driver.trade(2, 0, [("a1", -10)], insist=True)
+    assert (bar.order.ending, bar.position_lots, bar.look.findings) == (Ending.FILLED, 0, ())
+    assert driver.gate.state is TradingState.ACTIVE
+    asked = [one["body"] for one in session.sends()]
+    assert len(asked) == len(set(asked))
+    tried = [one for one in driver.chain.states.orders.values() if one.intent["tick"] == 2]
+    assert [sum(fill["lots"] for fill in one.fills.values()) for one in tried] == [0, 10]
+    assert tried[0].intent["parts"] == tried[1].intent["parts"]
+
+
+def test_a_close_is_not_asked_for_again_where_the_exchange_says_no_for_good(session, venue):
+    driver = session.driver()
+    driver.trade(1, 10)
+    venue.inject("venue.cool_off")
+    bar = driver.trade(2, 20, insist=True)
+    assert (bar.position_lots, len(driver.chain.states.orders)) == (10, 2)
+
+
 @pytest.mark.parametrize("fault", ["lie.order_unknown", "lie.fills_late", "order.state_before_fill", "double.fill",
                                    "double.fill_new_bill", "order.fills_shuffled"])  # fmt: skip
 def test_lies_about_an_order_delay_the_truth_and_do_not_change_it(session, venue, monkeypatch, fault):

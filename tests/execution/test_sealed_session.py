@@ -282,6 +282,21 @@ def test_an_equity_of_which_no_share_gives_the_stakes_verifies(venue, tmp_path):
     assert verified(tmp_path, outcome.path) == []
 
 
+def test_a_review_and_an_end_while_funding_is_settled_close_every_position(venue, tmp_path):
+    """Orders are refused for a second then (51030): a close that must be whole is asked for again, by a new order."""
+    profile = short(tmp_path, bars=6, review=3)
+    bar_ms, each_ms = 1000 * profile.market.timeframe_s, 8 * 3_600_000
+    refused = []
+    for bars_before in (1.5, 5.5):  # from the middle of a bar: the review falls on the settlement, then the last close
+        venue.pause((-venue.now_ms() - int(bars_before * bar_ms)) % each_ms / 1000)
+        outcome = do_session(tmp_path, venue, profile)
+        assert verified(tmp_path, outcome.path) == []
+        lines = [json.loads(line) for line in (outcome.path / Artifact.ORDER_CHAIN).read_text().splitlines()]
+        asked = {line["client_id"]: line["payload"]["tick"] for line in lines if line["kind"] == "INTENT"}
+        refused += [(asked[line["client_id"]], line["payload"]["code"]) for line in lines if line["kind"] == "REFUSED"]
+    assert refused == [(2, "51030"), (5, "51030")]
+
+
 @pytest.mark.parametrize(("changes", "error"), [
     ({"mode": "offline"}, UsageError), ({"mode": "okx_live"}, UsageError), ({"exchange": None}, ConfigError),
 ])  # fmt: skip

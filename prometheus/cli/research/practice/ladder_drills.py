@@ -47,8 +47,6 @@ BARS_DISTURBED: Final = 48
 """Bars of a session that a drill ends: more than it comes to."""
 DAY_S: Final = 86_400
 SESSIONS: Final = 7
-SETTLED_EACH_S, BEHIND_IT_S = 28_800, 1_020
-"""Funding is settled each eight hours, and orders are refused meanwhile (51030)."""
 DISTURBANCES: Final = (
     ("refused.timeout", "market/candles", 1, 1),
     ("load.50001", "market/candles", 3, 1),
@@ -85,8 +83,7 @@ class Size:
     def days(self) -> int:
         """Days of market that all drills need together."""
         others = 3 * BARS_DISTURBED + self.disturbed
-        waits = SESSIONS * (SETTLED_EACH_S + BEHIND_IT_S)
-        return 1 + -(-(self.bars * self.bar_seconds + others * QUARTER_S + waits) // DAY_S)
+        return 1 + -(-(self.bars * self.bar_seconds + others * QUARTER_S + SESSIONS * QUARTER_S) // DAY_S)
 
 
 @define
@@ -190,7 +187,6 @@ class Drills:
     def _session(self, drill: str, bars: int, disturb: Callable[[subprocess.Popen[bytes]], Any] | None = None) -> None:
         """One session as a process; ``disturb`` is called once it has traded some bars. How it ended is kept."""
         self.tell(drill)
-        self._wait_for_a_settlement()
         clock, before = SystemClock(), {one.run_id for one in runs(self._layout)}
         begun, from_ms = utc_text(clock.now()), self.venue.now_ms()
         command = ["demo", "--bars", str(bars), "--seed", str(self.size.seed), "--library", self.size.library,
@@ -213,14 +209,6 @@ class Drills:
             stderr=printable(err.decode("utf-8", "replace").rstrip()),
         )  # fmt: skip
         write_new(self.root / STARTS / f"start_{number:02d}.json", [to_json_bytes(record)])
-
-    def _wait_for_a_settlement(self) -> None:
-        """Let the venue's time pass until a quarter of an hour behind a settlement of funding.
-
-        Quarter hours counted from there have no review, and no end, at a settlement: an order that closes a position
-        would be refused then, and the session would fail (docs/exchange.md says so).
-        """
-        self.venue.pause(SETTLED_EACH_S - self.venue.now_ms() // 1000 % SETTLED_EACH_S + BEHIND_IT_S)
 
     def _started(self, command: list[str]) -> subprocess.Popen[bytes]:
         whole = [sys.executable, "-m", "prometheus.cli", *command, "--root", str(self.root), "--json"]

@@ -19,7 +19,7 @@ from prometheus.v10.base.errors import ExchangeError
 from prometheus.v10.evidence.records.canonical import canonical_bytes
 from prometheus.v10.execution.netting.net_round import RoundPlan
 from prometheus.v10.execution.netting.netting_invariants import VenueTruth
-from prometheus.v10.execution.netting.netting_terms import Contract, Touch, VenueTrade
+from prometheus.v10.execution.netting.netting_terms import Contract, Force, Touch, VenueTrade
 from prometheus.v10.execution.orders.order_states import Ending, OrderLife
 from prometheus.v10.execution.ports.account_facts import FeeRate, Position
 from prometheus.v10.execution.ports.contract_units import Instrument
@@ -72,6 +72,9 @@ class ExchangeDesk:
     def take(self, plan: RoundPlan) -> tuple[str, Sequence[VenueTrade] | None]:
         """Send the round's order once; its fills, or None while they are not proved.
 
+        A forced close that is proved to have done nothing (funding is being settled, a limit of the exchange, no
+        connection) is asked for again, as a new order.
+
         Raises:
             ExchangeError: when trading is halted, so that nothing was sent.
             HostError: when the disk refuses.
@@ -79,7 +82,8 @@ class ExchangeDesk:
         attempt, self._rounds[plan.tick] = self._rounds[plan.tick], self._rounds[plan.tick] + 1
         parts = [(f"a{delta.agent}", delta.lots) for delta in plan.deltas]
         driver = self.driver
-        bar = driver.trade(plan.tick, driver.position_lots + plan.order_lots, parts, attempt=attempt)
+        whole = any(delta.force != Force.NONE for delta in plan.deltas)  # a forced close is
+        bar = driver.trade(plan.tick, driver.position_lots + plan.order_lots, parts, attempt=attempt, insist=whole)
         self._order, self._look = bar.order, bar.look
         if bar.order is None:
             raise ExchangeError(

@@ -29,6 +29,10 @@ from prometheus.v10.execution.truth.stop_reasons import Reason, TradingState
 from prometheus.v10.execution.truth.trading_gate import TradingGate
 
 REFUSALS_IN_A_ROW: Final = 3
+AGAIN_S: Final = (1.1, 2.2, 4.4, 8.8)
+"""Pauses before a close that must be whole is asked for again. The exchange settles funding for about a second."""
+ROUNDS: Final = 36
+"""Of one bar at most; what is asked for again has a number of its own beyond them."""
 COOL_OFF_CODE: Final = "54094"
 NET: Final = "net"
 STOPPING: Final = "stop"
@@ -67,6 +71,7 @@ class BarDriver:
     truth: OrderTruth = field(init=False)
     reconciler: Reconciler = field(init=False)
     _refused: int = field(default=0, init=False)
+    _later: bool = field(default=False, init=False)  # the last order did nothing, and a new one may be tried
 
     def __attrs_post_init__(self) -> None:
         self.gate = TradingGate(self.chain)
@@ -88,26 +93,36 @@ class BarDriver:
         return self.chain.states.position(self.plan.inst_id)
 
     def trade(
-        self, tick: int, target_lots: int, parts: Sequence[tuple[str, int]] = (), *, attempt: int = 0
-    ) -> BarResult:
+        self, tick: int, target_lots: int, parts: Sequence[tuple[str, int]] = (), *, attempt: int = 0,
+        insist: bool = False,
+    ) -> BarResult:  # fmt: skip
         """Bring the position to ``target_lots`` with one order, find out what became of it, and reconcile.
 
-        A bar with several rounds (an open, forced closes, a review) numbers them by ``attempt``.
+        A bar with several rounds (an open, forced closes, a review) numbers them by ``attempt``. Where the order is
+        proved to have done nothing, and may be tried later, ``insist`` tries again: a new order under an id of its own.
 
         Raises:
             HostError: when the disk refuses; the process must end, and a restart finds the truth.
         """
         missing = target_lots - self.position_lots
         order, deferred = self._order(tick, missing, list(parts), NET, attempt=attempt)
+        for again, pause in enumerate(AGAIN_S if insist else (), 1):
+            if order is None or not self._later:
+                break
+            self.pause(pause)
+            order, deferred = self._order(tick, missing, list(parts), NET, attempt=attempt + again * ROUNDS)
         look = self.look()
         return BarResult(tick=tick, order=order, deferred_lots=deferred, position_lots=self.position_lots, look=look)
 
     def flatten(self, tick: int, *, attempts: int = 10) -> BarResult:
         """Close the position reduce-only, for a stop; what could not be closed stands in ``position_lots``."""
         order: OrderLife | None = None
+        pauses = iter(AGAIN_S)
         for attempt in range(1, attempts + 1):
             if self.position_lots == 0:
                 break
+            if order is not None and self._later:
+                self.pause(next(pauses, 0.0))
             order, _ = self._order(tick, -self.position_lots, [], STOPPING, attempt=attempt)
             if order is None or order.state.is_open:
                 break
@@ -181,7 +196,10 @@ class BarDriver:
 
     def _judge(self, life: OrderLife, failed: PrometheusError | None) -> None:
         """What a refusal asks for."""
-        if life.state is not OrderState.REJECTED or not isinstance(failed, OrderRefusedError):
+        refused = life.state is OrderState.REJECTED
+        nothing = not life.state.is_open and not life.fills and life.ending is not Ending.NO_POSITION_EFFECT
+        self._later = nothing and (not refused or (isinstance(failed, OrderRefusedError) and failed.again))
+        if not refused or not isinstance(failed, OrderRefusedError):
             self._refused = 0
             return
         self._refused += 1
