@@ -341,6 +341,16 @@ def test_a_gap_breaks_the_chain_of_a_book(line, one):
         applied(pushes)
 
 
+def test_a_snapshot_lacks_a_page_and_its_numbers_say_so(line, one):
+    line.client.placed("buy", "1")
+    one.inject("stream.page_missing", target=Target(path="stream/positions", count=1))
+    (push,) = [said for said in line.subscribe("positions", instType="SWAP") if "data" in said]
+    assert (push["eventType"], push["curPage"], push["lastPage"], push["data"]) == ("snapshot", 2, True, [])
+    line.client.placed("buy", "1")
+    (whole,) = line.heard()
+    assert (whole["curPage"], whole["lastPage"], whole["data"][0]["pos"]) == (1, True, "2")
+
+
 @pytest.mark.parametrize(("fault", "code"), [("stream.cut", 1006), ("stream.notice", 1000)])
 def test_a_connection_is_cut_or_ends_with_a_notice(line, one, fault, code):
     line.subscribe("orders", instType="SWAP")

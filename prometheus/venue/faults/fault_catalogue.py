@@ -94,6 +94,7 @@ FAULTS: Final = (
     Fault("stream.cut", "stream", "The connection is cut."),
     Fault("stream.twice", "stream", "A push comes twice."),
     Fault("stream.gap", "stream", "A push is left out, so that sequence numbers do not join."),
+    Fault("stream.page_missing", "stream", "A snapshot comes in two pages, and the first one is left out."),
     Fault("stream.notice", "stream", "A notice (64008), and the connection ends."),
     Fault("load.50011", "refuse", "Too many requests (429)."),
     Fault("load.50011_200", "refuse", "Too many requests, with status 200."),

@@ -274,6 +274,9 @@ class Session:
         faults = self.gate.mischief.of_stream(self.call(one.arg, f"stream/{one.arg['channel']}"))
         if "stream.silence" in faults or "stream.gap" in faults:
             return
+        if "stream.page_missing" in faults and said.get("eventType") == "snapshot":
+            rows = said["data"]
+            said = {**said, "curPage": 2, "data": rows[(len(rows) + 1) // 2 :]}
         sent = orjson.dumps({"arg": one.arg, **said})
         self.outbox.extend([sent] * (2 if "stream.twice" in faults else 1))
         if "stream.notice" in faults:
