@@ -99,9 +99,12 @@ def test_a_close_that_must_be_whole_is_asked_for_again_by_a_new_order(session, v
 def test_a_close_is_not_asked_for_again_where_the_exchange_says_no_for_good(session, venue):
     driver = session.driver()
     driver.trade(1, 10)
-    venue.inject("venue.cool_off")
-    bar = driver.trade(2, 20, insist=True)
-    assert (bar.position_lots, len(driver.chain.states.orders)) == (10, 2)
+    venue.inject("venue.cool_off", minutes=1)
+    try:
+        bar = driver.trade(2, 20, insist=True)
+        assert (bar.position_lots, len(driver.chain.states.orders)) == (10, 2)
+    finally:
+        venue.pause(61)
 
 
 @pytest.mark.parametrize("fault", ["lie.order_unknown", "lie.fills_late", "order.state_before_fill", "double.fill",

@@ -29,7 +29,6 @@ from prometheus.v10.evidence.writing.environment import probe
 from prometheus.v10.execution.adapters.library_choice import facts_of_library
 from prometheus.v10.report.rungs.ladder_evidence import RUNBOOK, STARTS, Gathered, gather, gather_ladder
 from prometheus.v10.report.rungs.ladder_judging import judge
-from prometheus.v10.report.rungs.ladder_page import ladder_bytes, refuse_without_pages
 from prometheus.v10.report.rungs.ladder_records import LadderVerdict, Verdict
 from prometheus.v10.runs.request.exchange_table import Library
 
@@ -85,6 +84,8 @@ def ladder_command(
     as_json: AsJson = False,
 ) -> Report:
     """Drill the C ladder and Gate 4 on our own exchange, in compressed time, and judge what the sessions left."""
+    from prometheus.v10.report.rungs.ladder_page import ladder_bytes, refuse_without_pages  # noqa: PLC0415
+
     refuse_without_pages()
     facts_of_library(library.value)
     if bar_seconds < 60 or bar_seconds % 60:
@@ -131,6 +132,8 @@ def judge_command(
             refuse_output(place, layout=layout)
     verdict = judge(gathered(runs, layout))
     if page is not None:
+        from prometheus.v10.report.rungs.ladder_page import ladder_bytes  # noqa: PLC0415  (an extra's)
+
         new_output(page, ladder_bytes(verdict, __version__), layout=layout)
     if record is not None:
         new_output(record, to_json_bytes(verdict), layout=layout)

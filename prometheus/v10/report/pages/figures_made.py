@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from attrs import field, frozen
-from markupsafe import Markup
+
+from prometheus.v10.report.pages.safe_markup import Markup
 
 
 @frozen

@@ -11,13 +11,12 @@ import hashlib
 from functools import cache
 from typing import Any
 
-from markupsafe import Markup
-
 from prometheus.v10.base.errors import ConfigError
 from prometheus.v10.base.extras import hint_for
 from prometheus.v10.base.text import printable
 from prometheus.v10.report.pages.figures_made import Page
 from prometheus.v10.report.pages.phrases import TEMPLATES, Phrases
+from prometheus.v10.report.pages.safe_markup import Markup
 
 
 @cache
