@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from datetime import UTC, datetime, timedelta
 
 from prometheus.v10.base.clock import SystemClock
@@ -16,6 +14,7 @@ from prometheus.v10.evidence.writing.journal import Journal
 from prometheus.v10.ops.retention.retention_apply import apply
 from prometheus.v10.ops.retention.retention_plan import RetentionPolicy, plan
 from tests.callbacks import never
+from tests.ledger_later import entered_later
 
 from .conftest import do_run, profile
 
@@ -36,15 +35,8 @@ def test_a_compression_that_the_ledger_gets_a_moment_later_is_no_finding(layout:
     assert b".jsonl" in since
     layout.ledger.write_bytes(before)
 
-    def enter() -> None:
-        time.sleep(0.1)
-        with layout.ledger.open("ab") as ledger:
-            ledger.write(since)
-
-    writer = threading.Thread(target=enter)
-    writer.start()
-    report = audit(layout)
-    writer.join()
+    with entered_later(layout.ledger, since, 0.1):
+        report = audit(layout)
     assert report.exit_code is ExitCode.DONE, report.lines()
 
 

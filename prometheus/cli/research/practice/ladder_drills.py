@@ -82,8 +82,8 @@ class Size:
 
     def days(self) -> int:
         """Days of market that all drills need together."""
-        others = 3 * BARS_DISTURBED + self.disturbed
-        return 1 + -(-(self.bars * self.bar_seconds + others * QUARTER_S + SESSIONS * QUARTER_S) // DAY_S)
+        others = 3 * BARS_DISTURBED + self.disturbed + SESSIONS  # each waits for a bar to begin
+        return 1 + -(-(self.bars * self.bar_seconds + others * QUARTER_S) // DAY_S)
 
 
 @define

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from pathlib import Path
 
 from prometheus.v10.base.errors import ExitCode
 from prometheus.v10.base.paths import Layout
 from prometheus.v10.evidence.auditing.audit import audit
+from tests.ledger_later import entered_later
 from tests.unit.runs.gate.conftest import do_gate, small
 
 
@@ -20,15 +19,8 @@ def test_a_seal_that_the_ledger_gets_a_moment_later_is_no_finding(tmp_path: Path
     assert b'"gate_sealed"' in sealed
     layout.ledger.write_bytes(whole.removesuffix(sealed))
 
-    def enter() -> None:
-        time.sleep(0.3)
-        with layout.ledger.open("ab") as ledger:
-            ledger.write(sealed)
-
-    writer = threading.Thread(target=enter)
-    writer.start()
-    report = audit(layout)
-    writer.join()
+    with entered_later(layout.ledger, sealed, 0.3):
+        report = audit(layout)
     assert report.exit_code is ExitCode.DONE, report.lines()
 
 
