@@ -52,9 +52,9 @@ class Store:
         self.held[found["Id"]] = found
         return 0, found["Id"] + "\n"
 
-    def _image(self, what: str, name: str) -> tuple[int, str]:
-        found = self._find(name)
-        return (0 if found else 1, "" if what == "exists" else json.dumps([found]))
+    def _image(self, what: str, *names: str) -> tuple[int, str]:
+        found = [self._find(name) for name in names]
+        return (0 if all(found) else 1, "" if what == "exists" else json.dumps([one for one in found if one]))
 
     def _tag(self, image: str, name: str) -> tuple[int, str]:
         self.tags[name] = image

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,7 +22,7 @@ from prometheus.v10.evidence.chains.seek import line_of
 from prometheus.v10.evidence.records.canonical import object_of_line
 from prometheus.v10.evidence.witnesses.checkpoint_kept import newest_kept
 from prometheus.v10.ops.host.doctor import Check, Finding, Level
-from prometheus.v10.ops.host.podman import Podman
+from prometheus.v10.ops.host.podman import Image, Podman
 from prometheus.v10.ops.host.release_env import Release, digest_of, env_file, read_release
 from prometheus.v10.ops.host.runner import Runner
 from prometheus.v10.ops.host.systemd import Systemd
@@ -234,23 +234,24 @@ class Suite:
                 "what runs in a stage's container may change the past", mend,
             )  # fmt: skip
         podman = Podman.of_service(self.runner)
+        desk = [] if release.desk is None else [release.desk]
+        stored = podman.named([*release.images.values(), *desk])
         for stage, reference in release.images.items():
-            found = podman.image(reference)
-            if found is None:
+            if stored[reference] is None:
                 yield Finding(_FAIL, "image", f"{reference} of {stage.value} is not in the store", why, mend)
                 continue
             yield Finding(_OK, "image", f"{stage.value}: {digest_of(reference)[:19]}", why)
             if stage is Stage.STAGE1:
                 yield self._core_in(podman, reference)
-        yield self._desk_of(podman, release)
+        yield self._desk_of(release, stored)
 
-    def _desk_of(self, podman: Podman, release: Release) -> Finding:
+    def _desk_of(self, release: Release, stored: Mapping[str, Image | None]) -> Finding:
         """The image of reports, gates, exports and imports; evolution goes on without it."""
         why = "report, gate, market, pool and genome run in it; no unit does"
         mend = "prometheus-quant release load FILE, of this version; prometheus-quant release use ID"
         if release.desk is None:
             return Finding(_WARN, "desk", f"release {release.id} has no image for the desk", why, mend)
-        if podman.image(release.desk) is None:
+        if stored[release.desk] is None:
             return Finding(_WARN, "desk", f"{release.desk} of the desk is not in the store", why, mend)
         return Finding(_OK, "image", f"desk: {digest_of(release.desk)[:19]}", why)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import pwd
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,6 +105,17 @@ class Podman:
         if self.call("image", "exists", reference).code == 1:
             return None
         return _image(json.loads(self._must(f"cannot look at {reference}", "image", "inspect", reference))[0])
+
+    def named(self, references: Sequence[str]) -> dict[str, Image | None]:
+        """The images that references name, each or None, by one call where all are there: a call takes 0.1 s.
+
+        Raises:
+            HostError: when Podman cannot be asked.
+        """
+        ended = self.call("image", "inspect", *references)
+        if ended.ok:
+            return dict(zip(references, map(_image, json.loads(ended.out)), strict=True))
+        return {reference: self.image(reference) for reference in references}
 
     def images(self) -> list[Image]:
         """Every image of ours in the store, the newest first.

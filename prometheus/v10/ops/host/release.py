@@ -331,15 +331,17 @@ class Releases:
         """The release as its images say themselves whether they write through a custodian, whatever the record says."""
         if self.podman is None:
             return release
+        desk = [] if release.desk is None else [release.desk]
+        stored = self.podman.named([*release.images.values(), *desk])
         found = []
         for stage, reference in release.images.items():
-            image = self.podman.image(reference)
+            image = stored[reference]
             if image is None:
                 raise HostError(
                     f"{reference} of {stage.value} is not in the store", hint="prometheus-quant release load FILE"
                 )
             found.append(image.custodian)
-        if release.desk is not None and self.podman.image(release.desk) is None:  # no unit runs it: said, not refused
+        if release.desk is not None and stored[release.desk] is None:  # no unit runs it: said, not refused
             self.notes.append(f"{release.desk} of the desk is not in the store: release load brings it")
         return evolve(release, custodian=all(found))
 
