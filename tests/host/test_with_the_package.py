@@ -37,7 +37,7 @@ def packaged(clean, package):
     """The host with the package installed, without network, and short time-outs."""
     clean.put(package, "/srv/prometheus-quant.deb", 0o644)
     clean.do("dpkg", "--install", "/srv/prometheus-quant.deb")
-    quick = "[Unit]\nStartLimitBurst=100\n[Service]\nTimeoutStartSec=8\nLogFilterPatterns=~<nwarn>\n"
+    quick = "[Unit]\nStartLimitBurst=100\n[Service]\nTimeoutStartSec=20\nLogFilterPatterns=~<nwarn>\n"
     clean.write("/etc/systemd/system/prometheus-stage1@.service.d/lab.conf", quick)
     clean.do("systemctl", "daemon-reload")
     return clean

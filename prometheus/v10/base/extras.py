@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,24 @@ def hint_for(extra: str, on_a_host: str = ON_A_HOST) -> str:
     return on_a_host if BUILT else f"install the extra: pip install 'prometheus-quant[{extra}]'"
 
 
+def hide_scipy() -> None:
+    """Keep scipy from being found until `analysis_module` asks for it.
+
+    numba loads scipy's linear algebra, where it is installed, as soon as it compiles or loads anything: 0.35 s of
+    processor time in each process. The world has no linear algebra.
+    """
+    modules: dict[str, Any] = sys.modules
+    modules.setdefault("scipy", None)  # the import system's word for: not to be found
+
+
 def analysis_module(module: str, who: str) -> Any:
     """A module of the extra ``analysis`` (scipy, matplotlib); ``who`` begins the sentence that misses it.
 
     Raises:
         ConfigError: when it is not installed.
     """
+    if sys.modules.get("scipy", sys) is None:
+        del sys.modules["scipy"]
     try:
         return importlib.import_module(module)
     except ImportError as error:

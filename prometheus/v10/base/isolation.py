@@ -16,12 +16,9 @@ Results are the same bits on every level.
 
 from __future__ import annotations
 
-import json
 import os
-import platform
 import stat
 import sys
-import tempfile
 from collections.abc import Mapping, MutableMapping, Sequence
 from pathlib import Path
 
@@ -52,6 +49,8 @@ def code_directory(given: Mapping[str, str]) -> Path:
     home = given.get("HOME", "")
     if home.startswith("/") and (made := _private(Path(home) / ".cache" / _CODE_DIRECTORY)) is not None:
         return made
+    import tempfile  # noqa: PLC0415  (every command passes here and hardly any needs it: 20 ms)
+
     return Path(tempfile.mkdtemp(prefix=f"{_CODE_DIRECTORY}-"))
 
 
@@ -76,6 +75,9 @@ def isolate(module: str, arguments: Sequence[str] | None = None) -> None:
         arguments: of the program; those of this process by default.
     """
     if sys.flags.isolated:
+        from prometheus.v10.base.extras import hide_scipy  # noqa: PLC0415  (not needed by what is replaced below)
+
+        hide_scipy()
         choose_machine_code(os.environ, Path(__file__).resolve().parents[2])
         return
     code = code_directory(os.environ)
@@ -149,6 +151,11 @@ def choose_machine_code(
         The level; None outside an image, where numba compiles for the processor at hand, and for a list that cannot be
         read, which the check of machine code reports.
     """
+    if not (package / LIST).exists():
+        return None
+    import json  # noqa: PLC0415  (an image alone has the list)
+    import platform  # noqa: PLC0415
+
     try:
         listed = json.loads((package / LIST).read_bytes())
     except (OSError, ValueError):

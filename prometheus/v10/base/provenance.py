@@ -19,7 +19,7 @@ from pathlib import Path
 PACKAGE = "prometheus"
 MARK = "prometheus/v10/base/provenance.py"
 """A repository whose commit does not hold this file is not a checkout of this package."""
-CACHES = frozenset({".pyc", ".nbi", ".nbc"})
+CACHES = (".pyc", ".nbi", ".nbc")
 """What Python and numba leave in ``__pycache__``; it is compiled from the sources, and is not part of a commit."""
 SECONDS = 60.0
 _SAFE = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "protocol.allow=never")
@@ -57,18 +57,27 @@ def tree_state(root: Path, *, under: Sequence[str] = (PACKAGE,)) -> TreeState:
     try:
         commit = _commit(root)
         files = _files(root, commit)
-    except (_UnknownError, OSError, subprocess.SubprocessError, ValueError):
+    except (_UnknownError, OSError, subprocess.SubprocessError, ValueError, KeyError):
         return TreeState(None, dirty=True, differing=[])
     if MARK not in files:
         return TreeState(None, dirty=True, differing=[])
-    differing = {name for name, (mode, blob) in files.items() if not holds(root, name, mode, blob)}
-    differing.update(name for name in present(root, under) if name not in files)
+    plain: dict[str, bool] = {}
+    differing = {name for name, (mode, blob) in files.items() if not _holds(root, name, (mode, blob), plain)}
+    differing.update(name for name in _present(root, under) if name not in files)
     return TreeState(commit, dirty=bool(differing), differing=sorted(differing), files=files)
 
 
-def holds(root: Path, name: str, mode: str, blob: str) -> bool:
-    """Whether the file ``name`` below ``root`` has git's mode ``mode`` and the content of ``blob``; links count."""
-    if any(parent.is_symlink() for parent in _between(root, name)):
+def _holds(root: Path, name: str, wanted: tuple[str, str], plain: dict[str, bool]) -> bool:
+    """Whether the file ``name`` below ``root`` has git's mode and the blob that are wanted; links count.
+
+    Args:
+        root: of the checkout.
+        name: path below it, with slashes.
+        wanted: mode and blob id.
+        plain: directories that were looked at, and whether none on the way to them is a link; grows.
+    """
+    mode, blob = wanted
+    if not _is_plain(root, name.rpartition("/")[0], plain):
         return False
     place = root / name
     try:
@@ -85,28 +94,41 @@ def holds(root: Path, name: str, mode: str, blob: str) -> bool:
         return False
 
 
-def present(root: Path, under: Sequence[str]) -> Iterator[str]:
+def _is_plain(root: Path, folder: str, known: dict[str, bool]) -> bool:
+    if folder and folder not in known:
+        above = folder.rpartition("/")[0]
+        known[folder] = _is_plain(root, above, known) and not (root / folder).is_symlink()
+    return not folder or known[folder]
+
+
+def _present(root: Path, under: Sequence[str]) -> Iterator[str]:
     """Every file, link and special file below the directories ``under`` of ``root``, but compiled caches."""
     for top in under:
         if (root / top).is_symlink():
             yield top
             continue
-        for folder, folders, names in os.walk(root / top):
-            here = Path(folder)
-            linked = [name for name in folders if (here / name).is_symlink()]
-            for name in [*names, *linked]:
-                if here.name != "__pycache__" or Path(name).suffix not in CACHES:
-                    yield (here / name).relative_to(root).as_posix()
+        waiting = [top]
+        while waiting:
+            folder = waiting.pop()
+            in_cache = folder.rpartition("/")[2] == "__pycache__"
+            for entry in _entries_of(root / folder):
+                name = f"{folder}/{entry.name}"
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(name)
+                elif not in_cache or not entry.name.endswith(CACHES):
+                    yield name
+
+
+def _entries_of(folder: Path) -> list[os.DirEntry[str]]:
+    """What a directory holds; nothing where it cannot be read: nothing is imported from it either."""
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except OSError:
+        return []
 
 
 # ---- git, which only hands out objects -------------------------------------------------------------------------------
-
-
-def _between(root: Path, name: str) -> Iterator[Path]:
-    """Directories between ``root`` and the file ``name``."""
-    for parent in Path(name).parents:
-        if parent != Path():
-            yield root / parent
 
 
 def _command(root: Path, *words: str) -> list[str]:
@@ -133,9 +155,10 @@ def _asked(root: Path, *words: str) -> str:
 
 
 def _commit(root: Path) -> str:
-    if Path(_asked(root, "rev-parse", "--show-toplevel")).resolve() != root.resolve():
+    top, _, commit = _asked(root, "rev-parse", "--show-toplevel", "HEAD^{commit}").rpartition("\n")
+    if Path(top).resolve() != root.resolve():
         raise _UnknownError
-    return _asked(root, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
+    return commit
 
 
 def _object_id(kind: str, data: bytes, like: str) -> str:
@@ -146,41 +169,48 @@ def _object_id(kind: str, data: bytes, like: str) -> str:
     return hashed.hexdigest()
 
 
-def _objects(root: Path, kind: str, names: Sequence[str]) -> list[bytes]:
-    """The objects of these ids, each hashed against its id."""
+def _objects(root: Path, commit: str) -> dict[tuple[str, str], bytes]:
+    """A commit and all its trees by kind and id, each hashed against its id.
+
+    Which trees there are is asked of git, and not believed: one that it leaves out is missed by whoever follows the
+    commit, and one that it adds is not followed.
+    """
+    listed = _asked(root, "ls-tree", "-r", "-d", "-z", commit).split("\0")
+    names = [commit, f"{commit}^{{tree}}", *(entry.split(maxsplit=3)[2] for entry in listed if entry)]
     done = subprocess.run(
         _command(root, "cat-file", "--batch"), input="".join(f"{name}\n" for name in names).encode(),
         capture_output=True, check=True, timeout=SECONDS, env=closed_environment(),
     )  # fmt: skip
-    found, at = [], 0
-    for name in names:
+    found: dict[tuple[str, str], bytes] = {}
+    at = 0
+    while at < len(done.stdout):
         end = done.stdout.index(b"\n", at)
-        said = done.stdout[at:end].split(b" ")
-        if len(said) != 3 or said[1] != kind.encode():
-            raise _UnknownError
-        size = int(said[2])
-        data = done.stdout[end + 1 : end + 1 + size]
+        name, kind, size = done.stdout[at:end].decode("ascii").split(" ")
+        data = done.stdout[end + 1 : end + 1 + int(size)]
         if _object_id(kind, data, name) != name:
             raise _UnknownError
-        found.append(data)
-        at = end + 1 + size + 1
+        found[kind, name] = data
+        at = end + 1 + len(data) + 1
     return found
 
 
 def _files(root: Path, commit: str) -> dict[str, tuple[str, str]]:
-    """Mode and blob id of every file of a commit, by its path."""
-    head = _objects(root, "commit", [commit])[0].split(b"\n", 1)[0]
+    """Mode and blob id of every file of a commit, by its path.
+
+    Raises:
+        KeyError: when git did not hand out a tree that the commit needs.
+    """
+    objects = _objects(root, commit)
+    head = objects["commit", commit].split(b"\n", 1)[0]
     waiting = [("", head.removeprefix(b"tree ").decode("ascii"))]
     files: dict[str, tuple[str, str]] = {}
-    while waiting:  # one level of directories at a time
-        trees = _objects(root, "tree", [name for _, name in waiting])
-        entries = [
-            (prefix, entry)
-            for (prefix, _), tree in zip(waiting, trees, strict=True)
-            for entry in _entries(tree, len(commit) // 2)
-        ]
-        waiting = [(f"{prefix}{name}/", blob) for prefix, (mode, name, blob) in entries if mode == "40000"]
-        files |= {f"{prefix}{name}": (mode, blob) for prefix, (mode, name, blob) in entries if mode != "40000"}
+    while waiting:
+        prefix, tree = waiting.pop()
+        for mode, name, blob in _entries(objects["tree", tree], len(commit) // 2):
+            if mode == "40000":
+                waiting.append((f"{prefix}{name}/", blob))
+            else:
+                files[f"{prefix}{name}"] = mode, blob
     return files
 
 

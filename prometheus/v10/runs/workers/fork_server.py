@@ -20,7 +20,7 @@ from typing import Any
 from prometheus.v10.base.early import HEARD
 from prometheus.v10.base.errors import HostError
 
-PRELOAD = ("prometheus.v10.runs.workers.executor", "prometheus.v10.runs.workers.preload")
+PRELOAD = ("prometheus.v10.runs.workers.preload", "prometheus.v10.runs.workers.executor")
 """Modules that the fork server imports once, so that workers are born with the world's compiled code."""
 OURS = "prometheus."
 
