@@ -62,12 +62,12 @@ def tree_state(root: Path, *, under: Sequence[str] = (PACKAGE,)) -> TreeState:
     if MARK not in files:
         return TreeState(None, dirty=True, differing=[])
     plain: dict[str, bool] = {}
-    differing = {name for name, (mode, blob) in files.items() if not _holds(root, name, (mode, blob), plain)}
-    differing.update(name for name in _present(root, under) if name not in files)
+    differing = {name for name, (mode, blob) in files.items() if not holds(root, name, (mode, blob), plain)}
+    differing.update(name for name in present(root, under) if name not in files)
     return TreeState(commit, dirty=bool(differing), differing=sorted(differing), files=files)
 
 
-def _holds(root: Path, name: str, wanted: tuple[str, str], plain: dict[str, bool]) -> bool:
+def holds(root: Path, name: str, wanted: tuple[str, str], plain: dict[str, bool]) -> bool:
     """Whether the file ``name`` below ``root`` has git's mode and the blob that are wanted; links count.
 
     Args:
@@ -101,7 +101,7 @@ def _is_plain(root: Path, folder: str, known: dict[str, bool]) -> bool:
     return not folder or known[folder]
 
 
-def _present(root: Path, under: Sequence[str]) -> Iterator[str]:
+def present(root: Path, under: Sequence[str]) -> Iterator[str]:
     """Every file, link and special file below the directories ``under`` of ``root``, but compiled caches."""
     for top in under:
         if (root / top).is_symlink():
