@@ -4,6 +4,7 @@
 #   make run-demo  let a population trade a day through one account on our own exchange, seal the run, and verify it
 #   make ladder  drill the C ladder and Gate 4 on our own exchange, and judge what the sessions left, some five minutes
 #   make test    every test, failures on purpose and (as root) a real host among them, in half an hour
+#   make drills  the same with every case of what takes its time, without a host
 #   make coverage  of these all but the host's, and by room the share of branches that they took
 #   make faults  of these, full disks, torn files, kill -9, flipped bits: every failure on purpose
 #   make mutants mutation tests: the worked examples against wrong versions of the physics, a few minutes
@@ -18,7 +19,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup run run-demo ladder test coverage faults mutants lint matrix test-bits format bench clean
+.PHONY: help setup run run-demo ladder test drills coverage faults mutants lint matrix test-bits format bench clean
 
 BIN := .venv/bin
 STAMP := .venv/.set-up
@@ -49,15 +50,16 @@ ladder: $(STAMP)
 	$(BIN)/prometheus-quant execution ladder --root var
 
 # The host (a real systemd with rootless Podman) comes second and alone: it promises seconds. Where it cannot run, its
-# tests are skipped and say why. `make torture` and `make host-test` do the same for as long as it takes.
+# tests are skipped and say why. `make drills`, `make torture` and `make host-test` do the same for as long as it takes.
 test: $(STAMP)
-	tests/pages/prerequisites.sh || echo "the tests of pages in a browser will be skipped"
-	$(BIN)/python $(OUTSIDERS)/environments.py build ccxt || echo "ccxt will be skipped on the venue"
-	$(BIN)/python packaging/through_ccxt/ccxt_environment.py build || echo "sessions through ccxt will be skipped"
-	$(BIN)/python packaging/docs/docs_environment.py build || echo "the site of documents and the notebooks will be skipped"
+	tests/prerequisites.sh $(BIN)/python
 	$(BIN)/pytest -n 2 --ignore tests/host --ignore tests/torture/test_soak.py
-	tests/host/prerequisites.sh || echo "the tests of a real host will be skipped"
 	$(BIN)/pytest -p no:xdist tests/host
+
+# What `make test` leaves out or takes a part of; still without a host.
+drills: $(STAMP)
+	tests/prerequisites.sh $(BIN)/python
+	PQ_DRILLS=1 $(BIN)/pytest -n 2 --ignore tests/host --ignore tests/torture/test_soak.py
 
 # All tests but those of a host, and by room which branches of the package they took. A tenth more of the processor's time
 # than without (measured over tests of evidence), so `make test` does without.

@@ -13,6 +13,7 @@ import pytest
 from attrs import define, field
 
 from prometheus.v10.base.paths import Layout
+from tests.drills import DRILLS, WHY
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 # No test says how long something takes: the machine may be busy.
@@ -22,6 +23,16 @@ hypothesis.settings.load_profile("untimed")
 for size in ("COLUMNS", "LINES"):
     os.environ.pop(size, None)
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "drill: takes its time; runs with PQ_DRILLS=1")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if not DRILLS and item.get_closest_marker("drill") is not None:
+            item.add_marker(pytest.mark.skip(reason=WHY))
 
 
 @define

@@ -28,7 +28,7 @@ from prometheus.v10.evidence.verify.free_tier2 import FREE as FREE_TIER2
 from tests.execution.sealed_house import Sealed, do_session, profile_of
 from tests.forger.forge import Forgery
 
-DRAWS = int(os.environ.get("PQ_FORGERIES", "60"))
+DRAWS = int(os.environ.get("PQ_FORGERIES", "40"))
 SEED = int(os.environ.get("PQ_FORGERIES_SEED", "5"))
 FOUND_AT_LEAST = 0.97
 CHAIN, ROUNDS, RAW = str(Artifact.ORDER_CHAIN), str(Artifact.NETTING_ROUNDS), "m_execution_raw_part_"

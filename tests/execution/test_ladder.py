@@ -53,6 +53,7 @@ def verdict(own) -> LadderVerdict:
 # ---- the ladder ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.drill
 def test_every_rung_passes_that_our_own_venue_can_show(said):
     found = {one["rung"]: one["verdict"] for one in said["rungs"]}
     assert {name for name, one in found.items() if one != "pass"} == NOT_HERE

@@ -86,7 +86,13 @@ def test_practice_reaches_the_venue_and_nobody_else(tmp_path):
     assert {one.rpartition(" ")[0] for one in seen["reached"]} == {"tcp 127.0.0.1"}
 
 
-@pytest.mark.parametrize(("site", "mode"), [("global", "okx_demo"), ("eea", "okx_demo"), ("us", "okx_live")])
+@pytest.mark.parametrize(
+    ("site", "mode"),
+    [
+        ("global", "okx_demo"),
+        *(pytest.param(*one, marks=pytest.mark.drill) for one in (("eea", "okx_demo"), ("us", "okx_live"))),
+    ],
+)
 def test_an_exchange_is_asked_for_by_its_one_name_and_a_false_one_hears_no_word(tmp_path, site, mode):
     seen = traded(tmp_path, site, mode)
     assert seen["code"] == 69, seen["err"]

@@ -63,6 +63,7 @@ def test_the_one_suite_holds_for_both_libraries():
     assert "skipped" not in ended.stdout
 
 
+@pytest.mark.drill
 @IN_IT
 def test_a_session_through_it_is_sealed_proved_and_forged_in_vain():
     ended = in_it(

@@ -20,7 +20,7 @@ from prometheus.v10.evidence.verify.verify_run import verify_run
 from tests.forger.forge import Forgery, Original
 from tests.forger.house import JUDGED, KINDS, do_judge, do_run
 
-DRAWS = int(os.environ.get("PQ_FORGERIES", "300"))
+DRAWS = int(os.environ.get("PQ_FORGERIES", "200"))
 SEED = int(os.environ.get("PQ_FORGERIES_SEED", "9"))
 BAR = 0.99
 

@@ -57,7 +57,7 @@ def completed(tree: Tree) -> list[int]:
 def test_eras_of_a_killed_service_come_once_each_and_in_order(tree, start, times):
     tree.write_profile(PROFILE)
     draw = random.Random(5)
-    kills = times("ERA_KILLS", 4)
+    kills = times("ERA_KILLS", 2)
     for _ in range(kills):
         service: Service = start()
         before = len(tree.runs())

@@ -151,6 +151,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.drill
 def test_a_cluster_with_a_worker_killed_comes_to_the_same_bytes(tree, ask, tmp_path):
     pytest.importorskip("distributed", reason="the extra for clusters is not installed")
     command = ["gate", "--config", str(design(tree))]

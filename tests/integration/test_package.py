@@ -43,6 +43,7 @@ def tree(package, tmp_path_factory) -> Path:
     return out
 
 
+@pytest.mark.drill
 def test_two_builds_give_the_same_bytes(package, tmp_path):
     before = os.umask(0o077)
     try:

@@ -91,7 +91,7 @@ def tree_profile_that_takes_long():
 
 def test_sigterm_at_random_moments(tree, start, times):
     chance = random.Random(SEED)
-    for _ in range(times("SIGTERM", 5)):
+    for _ in range(times("SIGTERM", 3)):
         service = start()
         service.wait_for_run(len(tree.runs()) + 1)
         random_pause(chance)
@@ -105,7 +105,7 @@ def test_sigterm_at_random_moments(tree, start, times):
 
 def test_the_stop_file_at_random_moments(tree, start, times):
     chance = random.Random(SEED + 1)
-    for _ in range(times("STOP", 5)):
+    for _ in range(times("STOP", 3)):
         service = start()
         service.wait_for_run(len(tree.runs()) + 1)
         random_pause(chance)
@@ -137,7 +137,7 @@ def test_while_stop_exists_nothing_starts_and_it_says_why(tree, start):
 def test_kill_9_at_random_moments_loses_nothing(tree, start, times):
     """What a reader saw in the pool is there afterwards, and each run is sealed or closed by the next."""
     chance = random.Random(SEED + 2)
-    kills = times("KILLS", 15)
+    kills = times("KILLS", 6)
     for _ in range(kills):
         service = start()
         service.wait_for_run(len(tree.runs()) + 1)

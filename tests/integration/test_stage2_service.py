@@ -235,6 +235,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.drill
 def test_a_cluster_with_a_worker_killed_in_the_middle_gives_the_same_verdicts(house: Tree, tmp_path: Path) -> None:
     pytest.importorskip("distributed", reason="the extra for clusters is not installed")
     shutil.copytree(house.root, tmp_path / "elsewhere")

@@ -33,7 +33,7 @@ from tests.callbacks import never
 from tests.forger.house import BASE, JUDGE, random_judges, random_profiles
 
 BESIDE = "PQ_LIFE_ACTS" in os.environ
-ACTS = int(os.environ.get("PQ_LIFE_ACTS", "6"))
+ACTS = int(os.environ.get("PQ_LIFE_ACTS", "4"))
 SEED = int(os.environ.get("PQ_LIFE_SEED", "5"))
 COMMAND = Path(sys.executable).with_name("prometheus-quant")
 GATE_ONLY = ("entry_m7_below", "exit_c4_above", "long_only")

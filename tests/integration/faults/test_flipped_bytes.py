@@ -20,7 +20,7 @@ from prometheus.v10.evidence.chains.scan import scan
 from prometheus.v10.evidence.verify.verify_chain import verify_pool
 from tests.integration.faults.support import how_many, lines_of, links_of, offsets_of, reopen
 
-RECORDS = 50
+RECORDS = 25
 ALL_BITS = (0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 0x40, 0x80, 0xFF)
 
 

@@ -1,6 +1,6 @@
 """SIGKILL at random moments: nothing that was acknowledged is lost, and no verdict about what is left is wrong.
 
-``PQ_KILLS`` kills in all (800 by default, 10 000 in ``make torture``), a quarter of them on each part; and a few, in
+``PQ_KILLS`` kills in all (400 by default, 10 000 in ``make torture``), a quarter of them on each part; and a few, in
 proportion, on whole runs, whose evolution takes most of their time.
 """
 
@@ -14,7 +14,7 @@ import pytest
 
 from tests.integration.faults.support import how_many
 
-KILLS = how_many("KILLS", 800)
+KILLS = how_many("KILLS", 400)
 SHARES = {"pool": KILLS // 4, "snapshot": KILLS // 4, "seal": KILLS // 4, "retention": KILLS // 4, "run": KILLS // 200}
 
 

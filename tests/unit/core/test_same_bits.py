@@ -70,6 +70,7 @@ def test_thread_counts_and_blas_kernels_change_nothing(threads: str) -> None:
     assert digest(OPENBLAS_CORETYPE="Nehalem", **dict.fromkeys(names, threads)) == GOLDEN
 
 
+@pytest.mark.drill
 def test_no_multiply_add_is_fused(tmp_path: Path) -> None:
     """The compiler may not contract: the machine code of the tick loop holds no fused multiply-add."""
     code = (

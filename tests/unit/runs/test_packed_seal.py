@@ -25,6 +25,7 @@ from prometheus.v10.runs.run import Run
 from prometheus.v10.runs.stage1 import run_stage1
 from prometheus.v10.runs.workload import RunRequest, Surroundings
 from tests.callbacks import never
+from tests.drills import part_of
 from tests.faulty import CutOffError, Fault, FaultyFiles
 
 from .conftest import Watcher, do_run, profile
@@ -154,7 +155,7 @@ def test_a_seal_that_is_cut_off_at_any_call_is_closed_by_the_next_start(tmp_path
     first, last = _calls(Layout.under(tmp_path / "whole"), request)
     kinds: set[bool] = set()
     torn: list[object] = []  # of the ledger, when its own line was cut
-    for at in range(first, last):
+    for at in part_of(range(first, last), 3):
         layout = Layout.under(tmp_path / str(at))
         with pytest.raises(CutOffError):
             run_stage1(request, _around(layout, FaultyFiles(Fault.CUT_OFF, at)))
