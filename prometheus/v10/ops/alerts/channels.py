@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -33,8 +34,10 @@ _TABLES: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "webhook": (frozenset({"url"}), frozenset({"token", "ca_pem"})),
     "healthchecks": (frozenset({"url"}), frozenset({"ca_pem"})),
     "apprise": (frozenset({"urls"}), frozenset()),
+    "digest": (frozenset({"at"}), frozenset()),
 }
 """Tables of the credential: keys that each must have, and those that it may have."""
+_AT = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
 
 
 class Channel(Protocol):
@@ -119,10 +122,15 @@ class Apprise:
 
 @frozen
 class Channels:
-    """All that the credential names."""
+    """All that the credential names.
+
+    Attributes:
+        digest_minute: of the day in UTC at which a digest is sent; None for no digest.
+    """
 
     messages: tuple[Channel, ...]
     healthchecks: Healthchecks | None
+    digest_minute: int | None = None
 
 
 def find_credential(given: Path | None, environ: Mapping[str, str]) -> Path:
@@ -171,8 +179,23 @@ def read_channels(place: Path) -> Channels:
     if apprise is not None:
         messages.append(Apprise(_urls(apprise["urls"])))
     if not messages and health is None:
-        raise ConfigError("the credential names no channel", hint=f"one of {', '.join(_TABLES)}")
-    return Channels(tuple(messages), None if health is None else Healthchecks(*_reached(health, "healthchecks")))
+        raise ConfigError("the credential names no channel", hint="one of webhook, healthchecks, apprise")
+    return Channels(
+        tuple(messages),
+        None if health is None else Healthchecks(*_reached(health, "healthchecks")),
+        _digest_minute(said.get("digest"), messages),
+    )
+
+
+def _digest_minute(table: Mapping[str, Any] | None, messages: list[Channel]) -> int | None:
+    if table is None:
+        return None
+    found = _AT.fullmatch(str(table["at"]))
+    if found is None:
+        raise ConfigError("digest.at is no time of the day", hint='at = "07:00", in UTC')
+    if not messages:
+        raise ConfigError("a digest needs a channel that takes messages", hint="name a webhook or apprise as well")
+    return 60 * int(found[1]) + int(found[2])
 
 
 def _refuse_odd(name: str, table: Any) -> None:

@@ -88,19 +88,19 @@ def _health(figures: Figures, now: float) -> Iterator[Alert]:
         audit = one(figures, "pq_audit_timestamp_seconds") or now
         yield _alert("audit failed", CRITICAL, "the last audit did not pass", audit,
                      "journalctl -u prometheus-audit.service")  # fmt: skip
-    for unit, failed in _rows(figures, "pq_unit_failed", "unit"):
+    for unit, failed in rows_of(figures, "pq_unit_failed", "unit"):
         ended = one(figures, "pq_unit_ended_timestamp_seconds", unit=unit)
         if failed == 1 and (ended is None or now - ended > STILL):  # the journal told of it when it happened
             yield _alert(
                 f"failed {unit}", CRITICAL, f"{unit} is still failed", ended or now, f"journalctl -u {unit} -x"
             )
-    for instance, beat in _rows(figures, "pq_beat_timestamp_seconds", "pq_instance"):
+    for instance, beat in rows_of(figures, "pq_beat_timestamp_seconds", "pq_instance"):
         if now - beat > NO_BEAT:
             said = f"{instance} has reported no progress since {moment_text(beat)}"
             yield _alert(f"no beat {instance}", CRITICAL, said, beat, "prometheus-quant status")
     if one(figures, "pq_kill_switch"):
         return
-    for instance, seal in _rows(figures, "pq_last_seal_timestamp_seconds", "pq_instance"):
+    for instance, seal in rows_of(figures, "pq_last_seal_timestamp_seconds", "pq_instance"):
         if now - seal > NO_SEAL and one(figures, "pq_instance_working", pq_instance=instance):
             said = f"{instance} has sealed no run since {moment_text(seal)}"
             yield _alert(f"no seal {instance}", WARNING, said, seal, "prometheus-quant status")
@@ -111,12 +111,13 @@ def life_of(figures: Figures) -> float | None:
     signs = [
         value
         for name in ("pq_beat_timestamp_seconds", "pq_last_seal_timestamp_seconds")
-        for _, value in _rows(figures, name, "pq_instance")
+        for _, value in rows_of(figures, name, "pq_instance")
     ]
     return max(signs, default=None)
 
 
-def _rows(figures: Figures, name: str, label: str) -> Iterator[tuple[str, float]]:
+def rows_of(figures: Figures, name: str, label: str) -> Iterator[tuple[str, float]]:
+    """A metric's figures by one of its labels; a label that it lacks is ``-``."""
     read = figures.get(name)
     for labels, value in () if read is None else read.samples.items():
         yield clean(dict(labels).get(label, "-"), 100), value

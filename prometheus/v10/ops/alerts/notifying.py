@@ -18,9 +18,10 @@ from attrs import field, frozen
 
 from prometheus.v10.base.clock import Clock
 from prometheus.v10.base.files import Lock
-from prometheus.v10.ops.alerts.alert import WARNING, Alert, clean
+from prometheus.v10.ops.alerts.alert import WARNING, Alert, clean, moment_text
 from prometheus.v10.ops.alerts.channels import Channel, Channels
-from prometheus.v10.ops.alerts.forgotten import life_of, read_figures, what_holds
+from prometheus.v10.ops.alerts.digest import is_due, lines_of, sums_of
+from prometheus.v10.ops.alerts.forgotten import Figures, life_of, read_figures, what_holds
 from prometheus.v10.ops.alerts.https_post import NotTakenError
 from prometheus.v10.ops.alerts.journal_alerts import FIRST_LOOK, look_at_journal, trusted_users
 from prometheus.v10.ops.alerts.telling import (
@@ -115,6 +116,7 @@ def _look(job: Notifier) -> Done:
     take(told, alerts, now)
     told.looked = now
     message = make_message(told, clean(socket.gethostname(), 60), [one.name for one in job.channels.messages], now)
+    _make_digest(job, told, figures, missing)
     drop_old(told, now)
     write_told(place, told)
     turn = _Turn(job, told, now)
@@ -123,6 +125,22 @@ def _look(job: Notifier) -> Done:
     drop_old(told, now)
     write_told(place, told)
     return Done(alerts=len(alerts), message=message, sent=turn.sent, failed=turn.failed, waiting=len(told.waiting))
+
+
+def _make_digest(job: Notifier, told: Told, figures: Figures, missing: str | None) -> None:
+    """Put the digest among what waits, where it is due. The first one comes a day after it was asked for, at most."""
+    minute, now = job.channels.digest_minute, told.looked
+    if minute is None:
+        told.digested, told.counted = 0.0, {}
+        return
+    if is_due(minute, told.digested, now):
+        lines = [f"since {moment_text(told.digested)}", *lines_of(figures, missing, told.counted, now)]
+        title = f"prometheus-quant {clean(socket.gethostname(), 60)}: the day"
+        names = [one.name for one in job.channels.messages]
+        told.waiting.append(Message(now, critical=False, title=title, text="\n".join(lines), to=names))
+    elif told.digested:
+        return
+    told.digested, told.counted = now, sums_of(figures) or told.counted
 
 
 def _heard(job: Notifier, told: Told, now: float, *, begun_anew: bool) -> list[Alert]:

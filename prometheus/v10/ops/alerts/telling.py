@@ -75,7 +75,12 @@ class Trouble:
 
 @define
 class Told:
-    """The memory."""
+    """The memory.
+
+    Attributes:
+        digested: when the last digest was made; 0 for never.
+        counted: what the figures had counted then (`digest.sums_of`).
+    """
 
     cursor: str = ""
     looked: float = 0.0
@@ -85,6 +90,8 @@ class Told:
     lost: int = 0
     troubles: dict[str, Trouble] = field(factory=dict)
     life_pinged: float = 0.0
+    digested: float = 0.0
+    counted: dict[str, float] = field(factory=dict)
     schema: str = SCHEMA
 
 
@@ -105,7 +112,8 @@ def _told(said: Any) -> Told:
     told.troubles = {str(key): Trouble(**one) for key, one in said["troubles"].items()}
     for record in (told, *told.heard.values(), *told.waiting, *told.troubles.values()):
         _refuse_other_types(record)
-    if told.schema != SCHEMA or not all(type(one) in {int, float} for one in told.made):
+    numbers = [*told.made, *told.counted.values()]
+    if told.schema != SCHEMA or not all(type(one) in {int, float} for one in numbers):
         raise ValueError("another schema")
     return told
 
@@ -137,7 +145,7 @@ def mend_clock(told: Told, now: float) -> Alert | None:
     for trouble in told.troubles.values():
         trouble.next_try = 0.0 if trouble.next_try > now + 2 * HOUR else trouble.next_try
     told.made = [moment for moment in told.made if moment <= now + CLOCK_SLACK]
-    told.looked = min(told.looked, now)
+    told.looked, told.digested = min(told.looked, now), min(told.digested, now)
     if ahead <= CLOCK_SLACK:
         return None
     text = f"the clock of this host was set back by {ahead:,.0f} s"
