@@ -102,6 +102,7 @@ def test_feather_is_imported_and_parquet_makes_it_grow(host):
     assert host.inside(f"{STATE}/market/desk_1h").stat().st_uid == host.user_id(SERVICE_USER)
 
 
+@pytest.mark.full
 def test_a_gate_runs_on_a_host_shows_how_far_it_is_and_is_judged_again(host):
     shown = in_a_terminal(host, f"gate --config {DESIGN}", code=FAILED_GATE)
     assert "experiments" in shown

@@ -49,6 +49,7 @@ def test_whoever_is_killed_the_service_comes_back(stage, host, victim, repeats, 
         stage.wait_for_run(len(runs))
 
 
+@pytest.mark.full
 def test_nothing_of_podman_stays_that_could_be_killed(stage):
     stage.start()
     assert set(stage.processes()) == {"conmon", "python3"}
@@ -140,6 +141,7 @@ def test_what_no_start_can_mend_is_refused_once_and_says_what_to_do(host, missin
             host.do("mv", f"{place}.away", place)
 
 
+@pytest.mark.full
 def test_reload_and_reexec_of_systemd_disturb_nothing(stage, host):
     stage.start()
     main, status = stage.show("MainPID"), stage.show("StatusText")
@@ -171,6 +173,7 @@ def test_no_entry_is_lost_while_journald_is_restarted(stage, host):
 # ---- side by side ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.full
 def test_two_instances_leave_each_other_alone(stage, host):
     with Stage(host, "DEMO").settings(MANY_STARTS) as other:
         stage.start()
@@ -189,6 +192,7 @@ def test_two_instances_leave_each_other_alone(stage, host):
         assert other.seals(run) == ["run_sealed"]
 
 
+@pytest.mark.full
 def test_stage_2_beside_stage_1(stage, host):
     if not host.inside(f"{PROFILES}/STAGE2.toml").is_file():
         pytest.skip("this version ships no profile of stage 2")

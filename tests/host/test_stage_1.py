@@ -81,6 +81,7 @@ def test_both_witnesses_agree_on_a_run_that_was_completed(host):
     stage.witnesses_agree(run)
 
 
+@pytest.mark.full
 def test_its_memory_is_within_bounds_at_rest_and_at_work(host, figures):
     """Of all its processes, what is shared among them counted once."""
     work = Stage.long(host)
@@ -114,6 +115,7 @@ print("COUNTED", state.sent, state.failed, flush=True)
 """
 
 
+@pytest.mark.full
 def test_five_thousand_entries_at_once_are_all_kept(stage):
     with stage.program(BURSTS, "[Service]\nType=exec\nRestart=no\nWatchdogSec=0\n"):
         stage.start()
@@ -179,8 +181,10 @@ os.execv("/usr/local/bin/python3", ["python3", "-I", "-m", "prometheus.v10.ops.r
     ("act", "said"),
     [
         ("data = place.read_bytes(); place.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))", "the file [0-9a-f]{64}"),
-        ("place.unlink()", "the file is missing"),
-        ("place.with_name('another.nbc').write_bytes(b'')", "the list says nothing of it"),
+        pytest.param("place.unlink()", "the file is missing", marks=pytest.mark.full),
+        pytest.param(
+            "place.with_name('another.nbc').write_bytes(b'')", "the list says nothing of it", marks=pytest.mark.full
+        ),
     ],
     ids=["changed", "removed", "added"],
 )

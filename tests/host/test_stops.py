@@ -230,6 +230,7 @@ def test_nobody_outwaits_a_stop(host, released, figures, repeats):
     assert max(by_systemctl + by_the_file) < allowed(UNWILLING_SECONDS)
 
 
+@pytest.mark.full
 def test_a_payload_that_says_it_stops_is_held_to_it(host):
     """STOPPING=1 starts the time-out of a stop, nothing else: what does not end by itself is killed."""
     stage = Stage.long(host)

@@ -209,6 +209,7 @@ def evidence(packaged) -> set[str]:
     return set(listed.splitlines())
 
 
+@pytest.mark.full
 def test_an_upgrade_begins_a_witness_and_keeps_an_operators_no(packaged):
     def is_enabled() -> str:
         return packaged.ask("systemctl", "is-enabled", "prometheus-checkpoint.timer").stdout.strip()

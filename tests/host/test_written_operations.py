@@ -95,6 +95,7 @@ def test_a_command_of_the_document_does_what_it_says(command, desk, images, ids,
         ids.append(found[0])
 
 
+@pytest.mark.full
 def test_in_the_end_everything_that_ran_is_sealed_and_the_backup_too(desk):
     """The package is gone; what it left verifies with a package of the same bytes put back."""
     desk.do("dpkg", "--install", f"{PLACE}/prometheus-quant.deb")
