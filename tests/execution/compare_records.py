@@ -1,4 +1,4 @@
-"""Compares a venue's journal with what a session kept: its order chain and its raw calls. Imports neither side.
+"""Compares a venue's journal with what a session kept: order chain, raw calls, netting rounds. Imports neither side.
 
     python tests/execution/compare_records.py JOURNAL FOLDER
 
@@ -32,6 +32,9 @@ def differences(journal: Path, folder: Path) -> list[str]:
     requests = [one["data"] for one in venue if one["kind"] == "request"]
     found = _calls(requests, kept)
     found += _orders(requests, venue, chain)
+    rounds = folder / "netting_rounds.jsonl"
+    if rounds.exists():
+        found += _rounds(requests, venue, lines(rounds))
     return found
 
 
@@ -72,6 +75,35 @@ def _orders(requests: list[dict[str, Any]], venue: list[dict[str, Any]], chain: 
     found += [f"trade {trade} is booked {times} times" for trade, times in booked.items() if times > 1]
     if len(by_id) > len(intents):
         found.append(f"{len(by_id)} orders have fills, and {len(intents)} were meant")
+    return found
+
+
+def _rounds(requests: list[dict[str, Any]], venue: list[dict[str, Any]], rounds: list[dict[str, Any]]) -> list[str]:
+    """Each order of a round was placed once, with its size and side, and has the venue's own trades of that order."""
+    found = []
+    placed = [json.loads(one["body"]) for one in requests if one["method"] == "POST" and one["target"] == ORDER]
+    by_name = {one["clOrdId"]: one for one in placed}
+    traded: dict[str, dict[str, list[int]]] = {}
+    for one in (row["data"] for row in venue if row["kind"] == "match"):
+        traded.setdefault(str(one["taker"]), {})[str(one["trade"])] = [one["px"], one["sz"]]
+    numbers = {row["data"]["client"]: str(row["data"]["order"]) for row in venue if row["kind"] == "order"}
+    for line in rounds:
+        if line["status"] == "unproved":
+            continue
+        one_order = [] if line["client_order_id"] is None else [[line["client_order_id"], line["net_lots"]]]
+        orders = [[one["client_order_id"], one["lots"]] for one in line.get("orders", [])] or one_order
+        told: dict[str, dict[str, list[int]]] = {name: {} for name, _ in orders}
+        for fill in line["fills"]:
+            owner = fill.get("client_order_id", line["client_order_id"])
+            numbers_of = [fill["price_ticks"] * PER_TICK, fill["lots"] * PER_LOT]
+            told.setdefault(owner, {})[fill["trade_id"]] = numbers_of
+        for name, lots in orders:
+            body, there = by_name.get(name, {}), traded.get(numbers.get(name, ""), {})
+            side = "buy" if lots > 0 else "sell"
+            if (body.get("side"), round(float(body.get("sz", 0)) * 100)) != (side, abs(lots)):
+                found.append(f"round of tick {line['tick']}: order {name} is not {side} {abs(lots)} at the venue")
+            if told[name] != there:
+                found.append(f"round of tick {line['tick']}: order {name} has {told[name]}, at the venue {there}")
     return found
 
 

@@ -139,6 +139,7 @@ class Schema(StrEnum):
     GATE_SIGNS = "gate_signs/1"
     GATE_VERDICT = "gate_verdict/1"
     NETTING_ROUND = "netting_round/1"
+    NETTING_ROUND_2 = "netting_round/2"
     LADDER_VERDICT = "ladder_verdict/1"
     LADDER_START = "ladder_start/1"
     ORDER_CHAIN = "order_chain/1"

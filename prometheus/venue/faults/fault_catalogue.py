@@ -82,7 +82,7 @@ FAULTS: Final = (
     Fault("venue.second_writer", "refuse", "A second writer places an order each time that the client asks.",
           {"side": "buy", "sz": "0.01"}),
     Fault("market.gap", "world", "The price jumps by a share of itself.", {"percent": "-5"}),
-    Fault("market.liquidity", "world", "Depth is a share of the usual; 0 is none.", {"percent": 0}),
+    Fault("market.liquidity", "world", "Depth is a share of the usual; 0 is none.", {"percent": "0"}),
     Fault("market.limit_hit", "world", "The price runs away from the index until price limits refuse orders.",
           {"percent": "6"}),
     Fault("market.mark_away", "world", "The mark stands apart from the last price.", {"percent": "3"}),

@@ -178,7 +178,7 @@ def _limit_hit(world: World, one: Injection) -> None:
 
 def _liquidity(world: World, one: Injection) -> None:
     for market in _markets(world):
-        market.depth.scale = max(0, int(one.arguments["percent"])) * RATE // 100
+        market.depth.scale = max(0, int(one.decimal("percent") * RATE / 100))
         market.depth.version += 1
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from prometheus.v10.execution.netting.net_round import RoundPlan, RoundResult, plan_round, settle_round
-from prometheus.v10.execution.netting.netting_terms import Contract, Delta, Force, Touch, VenueTrade
+from prometheus.v10.execution.netting.netting_terms import Contract, Delta, Force, SentOrder, Touch, VenueTrade
 
 RUN = "HF_20260102T030405Z_abcdef0_0001"
 CONTRACT = Contract(lot_btc=Decimal("0.001"), tick=Decimal(1), min_lots=1, taker_rate=Decimal("0.01"))
@@ -64,3 +64,18 @@ def fills_of(draw: st.DrawFn, made: RoundPlan) -> list[VenueTrade]:
         trades.append(trade(f"{made.tick}-{len(trades)}", lots, price, made.contract))
         left -= lots
     return trades
+
+
+@st.composite
+def orders_of(draw: st.DrawFn, made: RoundPlan, trades: list[VenueTrade], *, several: bool) -> list[SentOrder]:
+    """The orders that brought these fills: one, or with ``several`` any number, each for what was left."""
+    orders, left, rest = [], made.order_lots, list(trades)
+    while left:
+        count = draw(st.integers(0, len(rest))) if several and len(orders) < len(trades) + 2 else len(rest)
+        got, rest = tuple(rest[:count]), rest[count:]
+        orders.append(SentOrder(f"o{made.tick}x{len(orders)}", left, got))
+        filled = sum(one.lots for one in got)
+        left -= filled if left > 0 else -filled
+        if not rest and (not several or draw(st.booleans())):
+            break
+    return orders

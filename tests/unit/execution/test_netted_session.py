@@ -13,11 +13,11 @@ from prometheus.v10.core import capital, exchange
 from prometheus.v10.core.config import WorldConfig
 from prometheus.v10.core.state import Market
 from prometheus.v10.core.world import Experiment
-from prometheus.v10.evidence.derive.netted.rederived_round import broken_order, misfits
+from prometheus.v10.evidence.derive.netted.rederived_round import broken_order, misfits, unclosed
 from prometheus.v10.evidence.records.codec import to_line
 from prometheus.v10.execution.netting.netted_account import NettedAccount
 from prometheus.v10.execution.netting.netting_invariants import AgentLimits, VenueTruth
-from prometheus.v10.execution.netting.netting_terms import Contract, Touch, VenueTrade, exactly
+from prometheus.v10.execution.netting.netting_terms import Contract, SentOrder, Touch, VenueTrade, exactly
 from prometheus.v10.execution.session.netted_fills import FundingBill, NettedFills, mirror_gap
 from prometheus.v10.execution.session.world_session import WorldSession
 from tests.unit.core.conftest import make_market, small, wild
@@ -28,24 +28,47 @@ CONTRACT = Contract(lot_btc=Decimal("0.0001"), tick=Decimal("0.1"), min_lots=1, 
 
 
 class Exchange:
-    """One account: cash, position, fills at two levels of a thin book, part fills of orders that may be part filled."""
+    """One account: cash, position, fills at two levels of a thin book, part fills of orders that may be part filled.
 
-    def __init__(self, market: Market, equity: Decimal, *, unproved_every: int = 0, part_every: int = 0) -> None:
+    A forced close takes up to ``most_orders``, each for what is left, and each but the last gets half of it.
+    """
+
+    def __init__(
+        self, market: Market, equity: Decimal, *, unproved_every: int = 0, part_every: int = 0, most_orders: int = 1
+    ) -> None:
         self.market, self.flow, self.lots = market, equity, 0
-        self.unproved_every, self.part_every = unproved_every, part_every
+        self.unproved_every, self.part_every, self.most_orders = unproved_every, part_every, most_orders
         self.now = self.sent = 0
-        self.hidden: list[VenueTrade] = []
+        self.hidden: list[SentOrder] = []
         self.lie = 0
+        self.whole = True
+        self.silent: ExchangeError | None = None
+        self.latched: list[tuple[int, int, int]] = []
+        self.bill: FundingBill | None = None
 
     def touch(self, tick: int) -> Touch:
         self.now = round(self.market.open[tick] * 10)
         return Touch(bid=self.now - 2, ask=self.now + 3, book_sha256="b" * 64)
 
-    def take(self, plan: Any) -> tuple[str, list[VenueTrade] | None]:
+    def take(self, plan: Any) -> list[SentOrder]:
+        forced, left, orders = any(one.force for one in plan.deltas), plan.order_lots, []
+        for number in range(self.most_orders if forced else 1, 0, -1):
+            size = abs(left)
+            if forced and (number > 1 or not self.whole):
+                size = -(-size // 2)
+            elif not forced and self.part_every and (self.sent + 1) % self.part_every == 0:
+                size //= 3
+            orders.append(self.order(plan, left, size))
+            left -= size if left > 0 else -size
+            if not left:
+                break
+        self.hidden = orders
+        unknown = self.unproved_every and self.sent % self.unproved_every == 0
+        return [*orders[:-1], orders[-1]._replace(trades=None)] if unknown else orders
+
+    def order(self, plan: Any, asked: int, size: int) -> SentOrder:
         self.sent += 1
-        size, side = abs(plan.order_lots), 1 if plan.order_lots > 0 else -1
-        if self.part_every and self.sent % self.part_every == 0 and all(not one.force for one in plan.deltas):
-            size //= 3
+        side = 1 if asked > 0 else -1
         best = plan.touch.ask if side > 0 else plan.touch.bid
         trades = []
         with exactly():
@@ -56,13 +79,19 @@ class Exchange:
                     trades.append(VenueTrade(f"{self.sent}x{level}", lots, price, fee))
                     self.flow += fee - side * lots * price * CONTRACT.quantum
         self.lots += side * size
-        self.hidden = trades
-        unknown = self.unproved_every and self.sent % self.unproved_every == 0
-        return f"order{self.sent}", None if unknown else trades
+        return SentOrder(f"order{self.sent}", asked, tuple(trades))
 
-    def prove(self, plan: Any) -> list[VenueTrade]:
+    def prove(self, plan: Any) -> list[SentOrder]:
         assert plan.order_lots
         return self.hidden
+
+    def left_open(self, tick: int, lots: int, orders: int) -> None:
+        self.latched.append((tick, lots, orders))
+
+    def billed_within(self) -> FundingBill | None:
+        if self.bill is not None:
+            self.flow += self.bill.balance_change
+        return self.bill
 
     def funding(self, tick: int) -> FundingBill | None:
         if self.market.funding[tick] == 0.0:
@@ -74,6 +103,8 @@ class Exchange:
         return FundingBill(price, rate, change)
 
     def truth(self) -> VenueTruth:
+        if self.silent is not None:
+            raise self.silent
         mark = Decimal(self.now) / 10
         with exactly():
             equity = self.flow + self.lots * CONTRACT.lot_btc * mark
@@ -104,7 +135,7 @@ def to_the_end(session: WorldSession) -> None:
 def test_a_population_trades_through_one_account_and_every_lot_and_quantum_is_accounted_for(factor: float) -> None:
     config = small(founders=48, leverage_cap=10.0, death_roi=-0.02, breed_roi=0.0, initial_total=48_000.0)
     market = wild(make_market(3, 200, config), factor)
-    session, fills, lines = begun(config, market, unproved_every=5, part_every=3)
+    session, fills, lines = begun(config, market, unproved_every=5, part_every=3, most_orders=3)
     while session.step():
         assert mirror_gap(session.experiment, fills.account) < 1e-4
     result = session.result()
@@ -117,6 +148,7 @@ def test_a_population_trades_through_one_account_and_every_lot_and_quantum_is_ac
     assert statuses.count("unproved") > 5
     assert sum(line["crossed_lots"] for line in read) > 0
     assert any(line["status"] == "settled" and line["filled_lots"] < abs(line["net_lots"]) for line in read)
+    assert max(len(line["orders"]) for line in read) == 3
     assert fills.account.house.surplus > 0
     assert fills.account.venue_lots == 0
     assert (exchange.DEAD_LIQUIDATION in result.deaths.reason) == (factor > 1.0)
@@ -153,7 +185,7 @@ def test_an_order_that_cannot_be_proved_leaves_its_line_and_nothing_after_it() -
     config = small(founders=12)
     session, fills, lines = begun(config, make_market(3, 60, config), unproved_every=1)
 
-    def never(plan: Any) -> list[VenueTrade]:
+    def never(plan: Any) -> list[SentOrder]:
         raise ExchangeError("the exchange does not say")
 
     fills.desk.prove = never  # type: ignore[method-assign]
@@ -162,3 +194,48 @@ def test_an_order_that_cannot_be_proved_leaves_its_line_and_nothing_after_it() -
     assert json.loads(lines[-1])["status"] == "unproved"
     with pytest.raises(ExchangeError, match="is not proved"):
         fills.at_open(session.experiment.tick + 1, [])
+
+
+def before_a_review(**options: Any) -> tuple[WorldSession, NettedFills, list[bytes], Exchange]:
+    """A population that holds positions, in whose next tick every one of them is closed for a review."""
+    config = small(founders=12, leverage_cap=10.0, review_ticks=20)
+    session, fills, lines = begun(config, make_market(3, 60, config), **options)
+    while session.experiment.tick < 19:
+        session.step()
+    return session, fills, lines, fills.desk  # type: ignore[return-value]
+
+
+def test_a_close_that_stays_open_is_shared_out_recorded_and_latched_and_ends_the_session() -> None:
+    session, fills, lines, desk = before_a_review(most_orders=2)
+    desk.whole = False
+    with pytest.raises(ExchangeError, match="the close of tick 19 must be whole, and leaves"):
+        session.step()
+    last = json.loads(lines[-1])
+    left = abs(last["left_lots"])
+    assert (last["status"], last["holds"], misfits(last), broken_order(map(json.loads, lines))) == (
+        "settled", True, [], [],
+    )  # fmt: skip
+    assert left > 0
+    assert unclosed(last) == left
+    assert desk.latched == [(19, left, 2)]
+    assert abs(fills.account.venue_lots) == left == abs(sum(one.lots for one in fills.account.accounts.values()))
+
+
+def test_a_round_after_which_the_exchange_is_silent_is_on_record() -> None:
+    session, _, lines, desk = before_a_review(most_orders=2)
+    desk.silent = ExchangeError("nobody answers")
+    with pytest.raises(ExchangeError, match="nobody answers"):
+        session.step()
+    last = json.loads(lines[-1])
+    asked = {one["name"]: one["residual"] for one in last["residuals"]}
+    assert (last["status"], asked["position"], asked["equity"], misfits(last)) == ("settled", "0", None, [])
+
+
+def test_funding_that_is_billed_between_two_orders_is_the_houses() -> None:
+    session, fills, lines, desk = before_a_review(most_orders=3)
+    before = fills.account.house.funding_rounding
+    desk.bill = FundingBill(Decimal(1), Decimal(0), Decimal("-0.25"))
+    session.step()
+    assert fills.account.house.funding_rounding == before - Decimal("0.25")
+    closing = [json.loads(line) for line in lines if b'"tick":19' in line][-1]
+    assert (len(closing["orders"]), closing["left_lots"], closing["holds"]) == (3, 0, True)

@@ -19,7 +19,7 @@ from prometheus.v10.execution.netting.netting_invariants import NAMES, AgentLimi
 from prometheus.v10.execution.netting.netting_record import settled_record, unproved_record
 from prometheus.v10.execution.netting.netting_terms import Contract, Delta, Force, Touch, exactly
 
-from .netting_desk import RUN, fills_of, rounds, trade
+from .netting_desk import RUN, fills_of, orders_of, rounds, trade
 
 CASES = settings(max_examples=150)
 
@@ -128,14 +128,19 @@ def histories(draw: st.DrawFn) -> tuple[NettedAccount, list[RoundResult], list[b
             if one.lots and draw(st.integers(0, 4)) == 0:
                 wishes[agent] = (-one.lots, int(Force.LIQUIDATION))
         plan = account.open_round(tick, touch, wishes)
-        sent = f"o{tick}" if plan.order_lots else None
+        trades = draw(fills_of(plan))
+        forced = any(one.force for one in plan.deltas)
+        sent = draw(orders_of(plan, trades, several=forced))
         if sent and draw(st.booleans()):
-            lines.append(to_line(unproved_record("BTC-USDT-SWAP", sent, account, plan)))
-        results.append(account.settle(draw(fills_of(plan))))
+            unproved = [*sent[:-1], sent[-1]._replace(trades=None)]
+            lines.append(to_line(unproved_record("BTC-USDT-SWAP", unproved, account, plan)))
+        results.append(account.settle(trades))
         truth = VenueTruth(lots=account.venue_lots, equity=equity_at(account, Decimal(100)), mark=Decimal(100))
         found = invariants_of(account, results[-1], truth, AgentLimits())
         assert [one.name for one in found if not one.holds or one.residual != 0] == []
         lines.append(to_line(settled_record("BTC-USDT-SWAP", sent, account, results[-1], found)))
+        if results[-1].unclosed:
+            break  # a session stops there
         if draw(st.booleans()):
             bill = draw(st.decimals("-0.00000001", "0.00000001", places=8))
             rate = draw(st.decimals("-0.01", "0.01", places=9))

@@ -1,6 +1,7 @@
-"""One round: the wishes of a bar become at most one order, and what came of it becomes shares.
+"""One round: the wishes of a bar become one net order, and what came of it becomes shares.
 
-`plan_round` says what to send. `settle_round` takes the fills, which the exchange's own record has proved, and says
+`plan_round` says what to send. A close that must be whole may take several orders, one after the other: their fills
+together are the net order's. `settle_round` takes the fills, which the exchange's own record has proved, and says
 what every agent traded, paid and was charged, and what the house keeps. Both are functions: the same input in any order
 gives the same bytes.
 
@@ -31,7 +32,7 @@ class RoundPlan:
 
     Attributes:
         deltas: in ascending order of agents.
-        order_lots: signed lots of the one order to send; 0 when none is.
+        order_lots: signed lots of the net order to send; 0 when none is.
         deferred: the net order would be below the smallest: nothing is sent, nothing is crossed, all wishes are left.
     """
 
@@ -82,6 +83,18 @@ class RoundResult:
     surplus: Decimal
 
     @property
+    def left(self) -> int:
+        """Signed lots of the net order that were not filled."""
+        lots = self.plan.order_lots
+        return lots - self.filled if lots > 0 else lots + self.filled
+
+    @property
+    def unclosed(self) -> int:
+        """Lots, unsigned, that forced closes wanted and did not get: 0 when each is whole."""
+        got = {share.agent: share.lots for share in self.shares}
+        return sum(abs(one.lots - got[one.agent]) for one in self.plan.deltas if one.force != Force.NONE)
+
+    @property
     def fee_difference(self) -> Decimal:
         """USDT by which the exchange charged less than its rate says; not 0 where it rounds, or has another rate."""
         with exactly():
@@ -125,7 +138,7 @@ def plan_round(run_id: str, tick: int, contract: Contract, touch: Touch, deltas:
 
 
 def settle_round(plan: RoundPlan, trades: Sequence[VenueTrade]) -> RoundResult:
-    """What came of a round whose order is known to have been filled by ``trades``, and by no others.
+    """What came of a round whose orders are known to have been filled by ``trades``, and by no others.
 
     Raises:
         ExchangeError: when the trades cannot be this order's: more lots than it had, an id twice, a price of nothing.

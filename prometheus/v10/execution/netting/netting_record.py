@@ -6,7 +6,7 @@ Exact money is text (Decimal), exact prices are numerator and denominator in tic
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -14,25 +14,40 @@ from typing import Any
 from attrs import field, frozen
 
 from prometheus.v10.base.names import Schema
-from prometheus.v10.evidence.schemas.shapes import COUNT, NAME, SHA256, TEXT, pattern, words
+from prometheus.v10.evidence.schemas.shapes import COUNT, NAME, SHA256, TEXT, absent, pattern, words
 from prometheus.v10.execution.netting.net_round import RoundPlan, RoundResult, deltas_sha256
 from prometheus.v10.execution.netting.netted_account import NettedAccount
 from prometheus.v10.execution.netting.netting_invariants import NAMES, NOT_ASKED, Invariant
+from prometheus.v10.execution.netting.netting_terms import SentOrder
 
 STATUS = ("settled", "deferred", "unproved")
 NO_ORDER = "nothing was sent"
 NOT_PROVED = "the outcome of the order is not proved"
 MONEY = pattern("-?[0-9]+(?:[.][0-9]+)?")
+ORDER_ID = pattern("[A-Za-z0-9]{1,32}")
+
+
+@frozen(kw_only=True)
+class NettingOrder:
+    """One order of a round, with the signed lots that it asked for."""
+
+    client_order_id: str = field(metadata=ORDER_ID)
+    lots: int
 
 
 @frozen(kw_only=True)
 class NettingFill:
-    """One fill of the net order; ``fee`` is USDT as the balance moved, negative is charged."""
+    """One fill of an order of the round; ``fee`` is USDT as the balance moved, negative is charged.
+
+    Attributes:
+        client_order_id: of its order; version 1, with one order a round, does not say it.
+    """
 
     trade_id: str = field(metadata=TEXT)
     lots: int = field(metadata=COUNT)
     price_ticks: int = field(metadata=COUNT)
     fee: str = field(metadata=MONEY)
+    client_order_id: str | None = field(default=None, metadata=absent(ORDER_ID))
 
 
 @frozen(kw_only=True)
@@ -47,10 +62,12 @@ class NettingResidual:
 
 @frozen(kw_only=True)
 class NettingRound:
-    """One round of ``netting_rounds.jsonl``.
+    """One round of ``netting_rounds.jsonl``; in version 1 a round has one order at most.
 
     Attributes:
-        client_order_id: null when nothing was sent.
+        client_order_id: of the first order; null when nothing was sent.
+        orders: in the order in which they were sent; each asks for what those before it left.
+        left_lots: signed lots of the net order that no order brought; left out while an order is not proved.
         lot_btc: base currency in one lot; ``tick_usdt``: USDT in one tick; ``taker_rate``: share of notional.
         wishes: one row an agent in ascending order: agent, lots held, lots wanted, force (0 none, 1 death,
             2 liquidation, 3 review, 4 stop).
@@ -65,12 +82,15 @@ class NettingRound:
         reserve: USDT after the round, the sub-ledger included; ``reserve_without_surplus`` without it.
     """
 
-    schema: str = Schema.NETTING_ROUND.value
+    schema: str = field(
+        default=Schema.NETTING_ROUND_2.value, metadata=words(Schema.NETTING_ROUND, Schema.NETTING_ROUND_2)
+    )
     run_id: str = field(metadata=NAME)
     instrument: str = field(metadata=TEXT)
     tick: int = field(metadata=COUNT)
     status: str = field(metadata=words(*STATUS))
-    client_order_id: str | None = field(metadata=pattern("[A-Za-z0-9]{1,32}"))
+    client_order_id: str | None = field(metadata=ORDER_ID)
+    orders: list[NettingOrder] | None = field(default=None, metadata=absent())
     lot_btc: str = field(metadata=MONEY)
     tick_usdt: str = field(metadata=MONEY)
     min_lots: int = field(metadata=COUNT)
@@ -85,6 +105,7 @@ class NettingRound:
     crossed_lots: int = field(metadata=COUNT)
     net_lots: int
     filled_lots: int | None
+    left_lots: int | None = field(default=None, metadata=absent())
     fills: list[NettingFill]
     mean_price: list[int] | None
     buy_price: list[int] | None
@@ -114,28 +135,31 @@ OF_A_RESULT = (
 
 
 def settled_record(
-    instrument: str, client_order_id: str | None, account: NettedAccount, result: RoundResult,
+    instrument: str, orders: Sequence[SentOrder], account: NettedAccount, result: RoundResult,
     invariants: Iterable[Invariant],
 ) -> NettingRound:  # fmt: skip
     """The line of a settled or a deferred round.
 
     Args:
         instrument: e.g. ``BTC-USDT-SWAP``.
-        client_order_id: of its order; None when nothing was sent.
+        orders: of the round, each proved; none when nothing was sent.
         account: after the round was booked.
         result: of the round.
         invariants: as they were found after it.
     """
-    found, prices, reasons = list(invariants), result.prices, _no_order(client_order_id)
+    found, prices = list(invariants), result.prices
+    reasons = {} if orders else {"client_order_id": NO_ORDER}
+    owner = {trade.trade_id: one.client_id for one in orders for trade in one.trades or ()}
     for place, one in enumerate(found):
         if one.residual is None:
             reasons[f"residuals.{place}.residual"] = NOT_ASKED
     return NettingRound(
-        **_planned(instrument, client_order_id, account, result.plan),
+        **_planned(instrument, orders, account, result.plan),
         status="deferred" if result.plan.deferred else "settled",
-        filled_lots=result.filled,
+        filled_lots=result.filled, left_lots=result.left,
         fills=[
-            NettingFill(trade_id=one.trade_id, lots=one.lots, price_ticks=one.price, fee=plain(one.fee))
+            NettingFill(trade_id=one.trade_id, lots=one.lots, price_ticks=one.price, fee=plain(one.fee),
+                        client_order_id=owner[one.trade_id])
             for one in result.trades
         ],
         mean_price=_pair(prices.mean), buy_price=_pair(prices.buy), sell_price=_pair(prices.sell),
@@ -147,11 +171,13 @@ def settled_record(
     )  # fmt: skip
 
 
-def unproved_record(instrument: str, client_order_id: str, account: NettedAccount, plan: RoundPlan) -> NettingRound:
-    """The line of a round whose order's outcome is not known: wishes and order, no allocation."""
+def unproved_record(
+    instrument: str, orders: Sequence[SentOrder], account: NettedAccount, plan: RoundPlan
+) -> NettingRound:
+    """The line of a round while the outcome of its last order is not known: wishes and orders, no allocation."""
     unknown: dict[str, Any] = dict.fromkeys(OF_A_RESULT)
     return NettingRound(
-        **_planned(instrument, client_order_id, account, plan), status="unproved", fills=[], shares=[], residuals=[],
+        **_planned(instrument, orders, account, plan), status="unproved", fills=[], shares=[], residuals=[],
         **unknown, null_reasons=dict.fromkeys(OF_A_RESULT, NOT_PROVED),
     )  # fmt: skip
 
@@ -164,10 +190,12 @@ def plain(amount: Decimal) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def _planned(instrument: str, client_order_id: str | None, account: NettedAccount, plan: RoundPlan) -> dict[str, Any]:
+def _planned(instrument: str, orders: Sequence[SentOrder], account: NettedAccount, plan: RoundPlan) -> dict[str, Any]:
     contract, house = plan.contract, account.house
     return {
-        "run_id": plan.run_id, "instrument": instrument, "tick": plan.tick, "client_order_id": client_order_id,
+        "run_id": plan.run_id, "instrument": instrument, "tick": plan.tick,
+        "client_order_id": orders[0].client_id if orders else None,
+        "orders": [NettingOrder(client_order_id=one.client_id, lots=one.lots) for one in orders],
         "lot_btc": plain(contract.lot_btc), "tick_usdt": plain(contract.tick), "min_lots": contract.min_lots,
         "taker_rate": plain(contract.taker_rate), "book_sha256": plan.touch.book_sha256,
         "bid_ticks": plan.touch.bid, "ask_ticks": plan.touch.ask,
@@ -177,10 +205,6 @@ def _planned(instrument: str, client_order_id: str | None, account: NettedAccoun
         "reserve": plain(house.reserve(contract, with_surplus=True)),
         "reserve_without_surplus": plain(house.reserve(contract, with_surplus=False)),
     }  # fmt: skip
-
-
-def _no_order(client_order_id: str | None) -> dict[str, str]:
-    return {} if client_order_id is not None else {"client_order_id": NO_ORDER}
 
 
 def _pair(value: Fraction) -> list[int]:

@@ -53,7 +53,7 @@ class Delta(NamedTuple):
 
 
 class VenueTrade(NamedTuple):
-    """One fill of the account's order, as the exchange told it.
+    """One fill of an order of the account, as the exchange told it.
 
     Attributes:
         trade_id: unique for the instrument.
@@ -66,6 +66,20 @@ class VenueTrade(NamedTuple):
     lots: int
     price: int
     fee: Decimal
+
+
+class SentOrder(NamedTuple):
+    """One order of a round, as it was sent.
+
+    Attributes:
+        client_id: under which it was sent; no other order has it.
+        lots: signed, what it asked for.
+        trades: its fills; None while it is not proved what became of it.
+    """
+
+    client_id: str
+    lots: int
+    trades: tuple[VenueTrade, ...] | None
 
 
 @frozen(kw_only=True)

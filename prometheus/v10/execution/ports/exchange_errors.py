@@ -73,6 +73,10 @@ class AnswerError(ExchangeError):
     """An answer that cannot be read as what it should be: another shape, a size between two lots, a hole in pages."""
 
 
+class EmptyBookError(AnswerError):
+    """A book without a bid or without an ask: nobody offers anything there now."""
+
+
 class MisconfiguredError(ConfigError):
     """Keys, mode, host, library or account settings are at fault; ``code`` is the exchange's, or ''."""
 

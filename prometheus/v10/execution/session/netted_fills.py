@@ -1,8 +1,9 @@
-"""Fills from one account at an exchange: every moment's orders become one net order, and its fills are shared out.
+"""Fills from one account at an exchange: every moment's wishes become one net order, and its fills are shared out.
 
 This joins the session to netting. Who talks to the exchange is a `VenueDesk`. Each moment at which agents trade (an
 open, forced closes, a review) is a round, is checked against the seven invariants and recorded; a bar without wishes
-has its round too. A round that breaks an invariant is recorded, and then nothing goes on.
+has its round too. A round that breaks an invariant is recorded, and then nothing goes on; so is one that leaves open a
+close that must be whole, and one after which the exchange does not say what it holds.
 
 The core keeps its accounts in floating point; the exact ones are in the `NettedAccount`. `mirror_gap` says how far the
 two are apart. The core's reserve, by which it collapses, holds nothing of what netting saves.
@@ -22,7 +23,8 @@ from prometheus.v10.execution.netting.net_round import RoundPlan, RoundResult
 from prometheus.v10.execution.netting.netted_account import NettedAccount
 from prometheus.v10.execution.netting.netting_invariants import AgentLimits, VenueTruth, invariants_of
 from prometheus.v10.execution.netting.netting_record import NettingRound, settled_record, unproved_record
-from prometheus.v10.execution.netting.netting_terms import CENT_FRACTION, Force, Touch, VenueTrade
+from prometheus.v10.execution.netting.netting_terms import CENT_FRACTION, Force, SentOrder, Touch
+from prometheus.v10.execution.ports.exchange_errors import EmptyBookError
 from prometheus.v10.execution.session.fills_port import AgentFill, AgentOrder, FundingRate, Opening, Succession
 
 FORCE = {
@@ -47,12 +49,23 @@ class VenueDesk(Protocol):
         """The book now, recorded before anything is sent."""
         ...
 
-    def take(self, plan: RoundPlan) -> tuple[str, Sequence[VenueTrade] | None]:
-        """Send the plan's order, once; its client id, and its fills when they are proved, None while they are not."""
+    def take(self, plan: RoundPlan) -> Sequence[SentOrder]:
+        """Send the plan's order, and further ones for what a forced close still lacks; at least one.
+
+        Only the last may not be proved.
+        """
         ...
 
-    def prove(self, plan: RoundPlan) -> Sequence[VenueTrade]:
-        """Ask until it is proved what became of the order that was sent; raises when it cannot be."""
+    def prove(self, plan: RoundPlan) -> Sequence[SentOrder]:
+        """Ask until it is proved what became of the last order that was sent; raises when it cannot be."""
+        ...
+
+    def left_open(self, tick: int, lots: int, orders: int) -> None:
+        """Latch that a close that must be whole leaves so many lots open, after so many orders."""
+        ...
+
+    def billed_within(self) -> FundingBill | None:
+        """Funding that was billed while the last round's orders were sent; None when there was none."""
         ...
 
     def funding(self, tick: int) -> FundingBill | None:
@@ -88,11 +101,11 @@ class NettedFills:
 
     def forced(self, tick: int, orders: Sequence[AgentOrder]) -> list[AgentFill]:
         """One round of the positions whose margin gave out."""
-        return self._round(tick, self.desk.touch(tick), orders)
+        return self._closing(tick, orders)
 
     def flat(self, tick: int, orders: Sequence[AgentOrder]) -> list[AgentFill]:
         """One round that closes everything."""
-        return self._round(tick, self.desk.touch(tick), orders)
+        return self._closing(tick, orders)
 
     def succession(self, tick: int, change: Succession) -> None:  # noqa: ARG002 - the port's
         """Follow deaths and births: what the dead leave goes to the reserve, a child gets its half."""
@@ -101,27 +114,54 @@ class NettedFills:
         for parent, child, stake in change.born:
             self.account.move(parent, child, Decimal(stake).quantize(CENT_FRACTION, rounding=ROUND_FLOOR))
 
+    def _closing(self, tick: int, orders: Sequence[AgentOrder]) -> list[AgentFill]:
+        try:
+            touch = self.desk.touch(tick)
+        except EmptyBookError:
+            self.desk.left_open(tick, sum(abs(order.lots) for order in orders), 0)
+            raise
+        return self._round(tick, touch, orders)
+
     def _round(self, tick: int, touch: Touch, orders: Sequence[AgentOrder]) -> list[AgentFill]:
         account = self.account
         wishes = {order.agent: (order.lots, int(FORCE.get(order.kind, Force.NONE))) for order in orders}
         plan = account.open_round(tick, touch, wishes)
-        sent, trades = self._sent(plan) if plan.order_lots else (None, ())
-        result = account.settle(trades)
-        found = invariants_of(account, result, self.desk.truth(), self.limits)
+        sent = self._sent(plan) if plan.order_lots else ()
+        result = account.settle([trade for one in sent for trade in one.trades or ()])
+        if len(sent) > 1 and (bill := self.desk.billed_within()) is not None:
+            account.fund(*bill)
+        truth, silent = self._truth()
+        found = invariants_of(account, result, truth, self.limits)
         self.record(settled_record(self.instrument, sent, account, result, found))
+        if result.unclosed:
+            self.desk.left_open(tick, result.unclosed, len(sent))
+        if silent is not None:
+            raise silent
         if broken := [f"{one.name} by {one.residual}" for one in found if not one.holds]:
             raise ExchangeError(
                 f"the round of tick {tick} breaks {', '.join(broken)}",
                 hint="stop trading, and reconcile the account with the exchange's own record",
             )
+        if result.unclosed:
+            raise ExchangeError(
+                f"the close of tick {tick} must be whole, and leaves {result.unclosed} lots open",
+                hint="the next start closes what is left; look at the book of the instrument before it",
+            )
         return self._fills(result, touch, orders)
 
-    def _sent(self, plan: RoundPlan) -> tuple[str, Sequence[VenueTrade]]:
-        sent, trades = self.desk.take(plan)
-        if trades is None:
+    def _sent(self, plan: RoundPlan) -> Sequence[SentOrder]:
+        sent = self.desk.take(plan)
+        if sent[-1].trades is None:
             self.record(unproved_record(self.instrument, sent, self.account, plan))
-            trades = self.desk.prove(plan)
-        return sent, trades
+            sent = self.desk.prove(plan)
+        return sent
+
+    def _truth(self) -> tuple[VenueTruth, ExchangeError | None]:
+        """What the exchange says after a round; nothing, and why, where it does not say it."""
+        try:
+            return self.desk.truth(), None
+        except ExchangeError as error:
+            return VenueTruth(), error
 
     def _fills(self, result: RoundResult, touch: Touch, orders: Sequence[AgentOrder]) -> list[AgentFill]:
         """Shares as the core books them: floating point, from exact money."""

@@ -1,5 +1,7 @@
 """One net order a bar: the state is asked, the intent chained, the order sent once, its truth found, all reconciled.
 
+A close that must be whole goes on with a new order for what is left, until it is whole or its limit is reached.
+
 The driver is told the position that is wanted, in lots, and which agents' parts make it; how those parts are netted
 and how fills are given back is not its matter. Whatever it cannot prove latches a reason in the chain, and no order
 follows in this run.
@@ -29,8 +31,9 @@ from prometheus.v10.execution.truth.stop_reasons import Reason, TradingState
 from prometheus.v10.execution.truth.trading_gate import TradingGate
 
 REFUSALS_IN_A_ROW: Final = 3
-AGAIN_S: Final = (1.1, 2.2, 4.4, 8.8)
-"""Pauses before a close that must be whole is asked for again. The exchange settles funding for about a second."""
+AGAIN_S: Final = (1.1, 2.2, 4.4, 8.8, 8.8, 8.8, 8.8)
+"""Pauses before a close that must be whole goes on with a new order: eight orders within some 45 s. The exchange
+settles funding for about a second; a book that was eaten, or is empty, may take longer."""
 ROUNDS: Final = 36
 """Of one bar at most; what is asked for again has a number of its own beyond them."""
 COOL_OFF_CODE: Final = "54094"
@@ -43,17 +46,22 @@ class BarResult:
     """What became of a bar.
 
     Attributes:
-        order: the bar's order; None when none was sent.
+        orders: of the bar, in the order in which they were sent; several only of a close that must be whole.
         deferred_lots: signed lots that were wanted and not asked for: below the smallest order, or not permitted.
         position_lots: by the fills that are booked.
         look: the reconciliation; None when it could not be made.
     """
 
     tick: int
-    order: OrderLife | None
+    orders: tuple[OrderLife, ...]
     deferred_lots: int
     position_lots: int
     look: Look | None
+
+    @property
+    def order(self) -> OrderLife | None:
+        """The last order; None when none was sent."""
+        return self.orders[-1] if self.orders else None
 
 
 @define
@@ -71,7 +79,7 @@ class BarDriver:
     truth: OrderTruth = field(init=False)
     reconciler: Reconciler = field(init=False)
     _refused: int = field(default=0, init=False)
-    _later: bool = field(default=False, init=False)  # the last order did nothing, and a new one may be tried
+    _later: bool = field(default=False, init=False)  # what is still missing may be asked for by a new order
 
     def __attrs_post_init__(self) -> None:
         self.gate = TradingGate(self.chain)
@@ -98,37 +106,47 @@ class BarDriver:
     ) -> BarResult:  # fmt: skip
         """Bring the position to ``target_lots`` with one order, find out what became of it, and reconcile.
 
-        A bar with several rounds (an open, forced closes, a review) numbers them by ``attempt``. Where the order is
-        proved to have done nothing, and may be tried later, ``insist`` tries again: a new order under an id of its own.
+        A bar with several rounds (an open, forced closes, a review) numbers them by ``attempt``. With ``insist`` what
+        is missing once the truth about an order is proved is asked for again, after each pause of `AGAIN_S`: a new
+        order under an id of its own. It ends when nothing is missing, and where the exchange refused for good.
 
         Raises:
+            ExchangeError: when the pause does, because a stop's time is over; what was sent stands in the chain.
             HostError: when the disk refuses; the process must end, and a restart finds the truth.
         """
-        missing = target_lots - self.position_lots
-        order, deferred = self._order(tick, missing, list(parts), NET, attempt=attempt)
-        for again, pause in enumerate(AGAIN_S if insist else (), 1):
-            if order is None or not self._later:
+        orders: list[OrderLife] = []
+        for pause in (0.0, *(AGAIN_S if insist else ())):
+            if pause:
+                self.pause(pause)
+            number = self._unused(tick, attempt) if insist else attempt
+            missing = target_lots - self.position_lots
+            order, deferred = self._order(tick, missing, list(parts), NET, attempt=number)
+            if order is not None:
+                orders.append(order)
+            if not self._later or self.position_lots == target_lots:
                 break
-            self.pause(pause)
-            order, deferred = self._order(tick, missing, list(parts), NET, attempt=attempt + again * ROUNDS)
         look = self.look()
-        return BarResult(tick=tick, order=order, deferred_lots=deferred, position_lots=self.position_lots, look=look)
+        return BarResult(tick=tick, orders=tuple(orders), deferred_lots=deferred, position_lots=self.position_lots,
+                         look=look)  # fmt: skip
 
     def flatten(self, tick: int, *, attempts: int = 10) -> BarResult:
         """Close the position reduce-only, for a stop; what could not be closed stands in ``position_lots``."""
-        order: OrderLife | None = None
+        orders: list[OrderLife] = []
         pauses = iter(AGAIN_S)
         for attempt in range(1, attempts + 1):
             if self.position_lots == 0:
                 break
-            if order is not None and self._later:
+            if orders and self._later:
                 self.pause(next(pauses, 0.0))
             order, _ = self._order(tick, -self.position_lots, [], STOPPING, attempt=attempt)
-            if order is None or order.state.is_open:
+            if order is None:
+                break
+            orders.append(order)
+            if order.state.is_open:
                 break
         look = self.look()
-        return BarResult(tick=tick, order=order, deferred_lots=-self.position_lots, position_lots=self.position_lots,
-                         look=look)  # fmt: skip
+        return BarResult(tick=tick, orders=tuple(orders), deferred_lots=-self.position_lots,
+                         position_lots=self.position_lots, look=look)  # fmt: skip
 
     def look(self) -> Look | None:
         """Reconcile; every finding latches its reason. None, and TRUTH_INCOMPLETE, when answers are missing."""
@@ -148,7 +166,7 @@ class BarDriver:
         self, tick: int, missing: int, parts: list[tuple[str, int]], purpose: str, *, attempt: int = 0
     ) -> tuple[OrderLife | None, int]:
         """The bar's order and what was not asked for."""
-        position = self.position_lots
+        position, self._later = self.position_lots, False
         if self.gate.state is TradingState.REDUCING and position * (position + missing) < 0:
             missing = -position  # what would turn the position closes it, and no more
         reduces = missing != 0 and abs(position + missing) < abs(position) and position * (position + missing) >= 0
@@ -156,6 +174,7 @@ class BarDriver:
         if lots < self.instrument.min_lots or not self.gate.permits(reduces=reduces) or self.chain.states.open_orders():
             return None, missing
         if not self._live():
+            self._later = True
             return None, missing
         asked = lots if missing > 0 else -lots
         now = self.now_ms()
@@ -171,6 +190,12 @@ class BarDriver:
         life = self._settled(life)
         self._judge(life, failed)
         return life, missing - asked
+
+    def _unused(self, tick: int, attempt: int) -> int:
+        """The first number from ``attempt`` on, in steps of `ROUNDS`, whose client id is on no line of the chain."""
+        while client_id(self.run_id, tick, self.plan.inst_id, attempt) in self.chain.states.orders:
+            attempt += ROUNDS
+        return attempt
 
     def _live(self) -> bool:
         """Whether the instrument takes orders; read anew after a refusal. Missing answers send nothing."""
@@ -195,10 +220,10 @@ class BarDriver:
         return life
 
     def _judge(self, life: OrderLife, failed: PrometheusError | None) -> None:
-        """What a refusal asks for."""
+        """What a refusal asks for, and whether another order may follow: only behind one that is proved."""
         refused = life.state is OrderState.REJECTED
-        nothing = not life.state.is_open and not life.fills and life.ending is not Ending.NO_POSITION_EFFECT
-        self._later = nothing and (not refused or (isinstance(failed, OrderRefusedError) and failed.again))
+        proved = not life.state.is_open and life.ending is not Ending.NO_POSITION_EFFECT
+        self._later = proved and (not refused or (isinstance(failed, OrderRefusedError) and failed.again))
         if not refused or not isinstance(failed, OrderRefusedError):
             self._refused = 0
             return

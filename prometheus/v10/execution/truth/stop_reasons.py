@@ -37,6 +37,7 @@ class Reason(StrEnum):
     ACCOUNT_RESTRICTED = "ACCOUNT_RESTRICTED"
     SETTINGS_CHANGED = "SETTINGS_CHANGED"
     REPEATED_REFUSALS = "REPEATED_REFUSALS"
+    CLOSE_INCOMPLETE = "CLOSE_INCOMPLETE"
     COOL_OFF = "COOL_OFF"
     DISK = "DISK"
     STOP = "STOP"
@@ -45,6 +46,7 @@ class Reason(StrEnum):
 
 ASKS: Final[dict[Reason, TradingState]] = {
     **dict.fromkeys(Reason, TradingState.HALTED),
+    Reason.CLOSE_INCOMPLETE: TradingState.REDUCING,
     Reason.COOL_OFF: TradingState.REDUCING,
     Reason.STOP: TradingState.REDUCING,
 }

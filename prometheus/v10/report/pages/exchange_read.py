@@ -17,6 +17,7 @@ from prometheus.v10.base.errors import PrometheusError
 from prometheus.v10.base.modes import Mode
 from prometheus.v10.base.names import Artifact
 from prometheus.v10.evidence.catalog import artifact_of
+from prometheus.v10.evidence.derive.netted.rederived_round import order_ids, unclosed
 from prometheus.v10.evidence.records.canonical import strict_loads
 from prometheus.v10.report.run_events import event_lines
 
@@ -50,7 +51,12 @@ class Order:
 
 
 class Round(NamedTuple):
-    """One netting round, in lots; ``broken`` are the names of residuals beyond their tolerance."""
+    """One netting round, in lots; ``broken`` are the names of residuals beyond their tolerance.
+
+    Attributes:
+        orders: how many were sent; several only of a close that must be whole.
+        unclosed: lots that forced closes did not get.
+    """
 
     tick: int
     status: str
@@ -62,6 +68,8 @@ class Round(NamedTuple):
     fees: float | None
     surplus: float | None
     broken: tuple[str, ...]
+    orders: int
+    unclosed: int
 
 
 class State(NamedTuple):
@@ -209,8 +217,9 @@ def _round(line: Plain) -> Round:
     broken = tuple(str(one["name"]) for one in residuals if one["holds"] is not True)
     return Round(
         int(line["tick"]), str(line["status"]), int(line["buy_lots"]), int(line["sell_lots"]),
-        int(line["crossed_lots"]), int(line["net_lots"]), int(line["filled_lots"]), _money(line.get("fees")),
-        _money(line.get("surplus")), broken,
+        int(line["crossed_lots"]), int(line["net_lots"]), int(line["filled_lots"] or 0), _money(line.get("fees")),
+        _money(line.get("surplus")), broken, len(order_ids(line)),
+        unclosed(line) if line["status"] != "unproved" else 0,
     )  # fmt: skip
 
 

@@ -157,23 +157,27 @@ def _rounds(found: ExchangeRead, _: Phrases) -> Section:
     rows = [
         (
             number(one.tick), Cell(one.status, "", "" if one.status == "settled" else "warn"), number(one.bought),
-            number(one.sold), number(one.crossed), number(one.net), number(one.filled), number(one.fees, 6),
+            number(one.sold), number(one.crossed), number(one.net), number(one.orders), number(one.filled),
+            number(one.fees, 6),
             number(one.surplus, 6), Cell(", ".join(one.broken) or _("hold"), "", "bad" if one.broken else ""),
         )
         for one in shown
     ]  # fmt: skip
     columns = (
-        _("tick"), _("status"), _("wanted to buy"), _("wanted to sell"), _("crossed"), _("net order"), _("filled"),
+        _("tick"), _("status"), _("wanted to buy"), _("wanted to sell"), _("crossed"), _("net order"), _("orders"),
+        _("filled"),
         _("fees, USDT"), _("surplus, USDT"), _("residuals"),
     )  # fmt: skip
     notes = [_("Sizes are lots. Rounds that did not settle, or a residual of which is broken, stand first.")]
     if broken:
         notes.insert(0, _("{count} rounds have a broken residual.", count=number(len(broken))))
+    if left := sum(one.unclosed for one in found.rounds):
+        notes.insert(0, _("Closes that must be whole left {lots} lots open.", lots=number(left)))
     if len(found.rounds) > len(shown):
         notes.append(_("{count} more are in netting_rounds.jsonl.", count=number(len(found.rounds) - len(shown))))
     return Section(
         name="rounds", title=title, lead=lead, figures=[_lots(found.rounds, _)], notes=notes,
-        grids=[Grid(columns=columns, rows=rows, left=frozenset([1, 9]))],
+        grids=[Grid(columns=columns, rows=rows, left=frozenset([1, 10]))],
     )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 from attrs import field, frozen
 
 from prometheus.v10.base.names import Artifact
+from prometheus.v10.evidence.derive.netted.rederived_round import order_ids
 from prometheus.v10.evidence.records.nulls import Nulls
 from prometheus.v10.report.rungs.ladder_evidence import PRACTICE, UNREADABLE, Gathered, Session
 from prometheus.v10.report.rungs.ladder_records import Condition, Kind, Verdict
@@ -212,8 +213,9 @@ def no_order_after_a_collapse(session: Session) -> list[int]:
 
 NO_SPAM: Final = (
     Ask(
-        name="orders_per_round", says="no round sends more than one order", file=Artifact.ORDER_CHAIN.value,
-        field="INTENT", wanted="at most one for each line of netting_rounds.jsonl, none without",
+        name="orders_per_round", says="a round sends one order; only a close that must be whole sends another",
+        file=Artifact.ORDER_CHAIN.value, field="INTENT",
+        wanted="each is named by one line of netting_rounds.jsonl, at most one by a line without a forced close",
         look=lambda session, _: _orders_per_round(session),
     ),
     Ask(
@@ -226,5 +228,7 @@ NO_SPAM: Final = (
 
 def _orders_per_round(session: Session) -> Seen:
     sent = [line["client_id"] for line in session.of_kind("INTENT") if line["payload"]["purpose"] == "net"]
-    of_rounds = [one["client_order_id"] for one in session.rounds if one["client_order_id"]]
-    return Seen(f"{len(sent)} orders, {len(session.rounds)} rounds", sorted(sent) == sorted(of_rounds))
+    named = [(order_ids(one), any(row[3] for row in one["wishes"])) for one in session.rounds]
+    right = sorted(sent) == sorted({name for names, _ in named for name in names})
+    alone = all(forced or len(names) <= 1 for names, forced in named)
+    return Seen(f"{len(sent)} orders, {len(session.rounds)} rounds", right and alone)

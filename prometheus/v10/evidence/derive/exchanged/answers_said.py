@@ -54,7 +54,11 @@ class Looked:
 
 @dataclass
 class Touched:
-    """A book, and the first look behind it."""
+    """A book, and the first look behind it.
+
+    Attributes:
+        funded: what funding had moved when the book was read; ``funded_then`` when the look was made.
+    """
 
     number: int
     bid: int
@@ -62,6 +66,7 @@ class Touched:
     sha256: str
     looked: Looked | None = None
     funded: Fraction = Fraction(0)
+    funded_then: Fraction = Fraction(0)
 
 
 @dataclass
@@ -102,6 +107,7 @@ class Answers:
         asked: when an order was asked for by its client id; ``denied`` how often it was not known.
         fills: rows of trades by their id, as told first; ``told_again`` those that came with other words, e.g. another
             bill. ``bills`` are rows of money by their id.
+        largest: lots of an order at market at most, each number that was told.
         times: what the exchange's clock said.
         balances: pairs of cash and equity; ``since`` is the last bill before trading began.
         touched: books, in order, each with the look behind it; ``looked`` is every look.
@@ -122,6 +128,7 @@ class Answers:
     fills: dict[str, dict[str, Any]] = field(default_factory=dict)
     told_again: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     bills: dict[int, dict[str, Any]] = field(default_factory=dict)
+    largest: set[int] = field(default_factory=set)
     times: set[int] = field(default_factory=set)
     balances: set[tuple[Fraction, Fraction]] = field(default_factory=set)
     leverages: list[str] = field(default_factory=list)
@@ -222,6 +229,8 @@ class Answers:
     def _setting(self, path: str, row: Mapping[str, Any]) -> None:
         """What the opening reads; the first answer counts, but for leverage and account, where the last does."""
         units = self.units
+        if path == "public/instruments" and row["instId"] == self.inst_id:
+            self.largest.add(whole(row["maxMktSz"], exact(row["lotSz"])))
         if path == "public/instruments" and row["instId"] == self.inst_id and not units.lot:
             units.contract, units.lot, units.tick = row["ctVal"], row["lotSz"], row["tickSz"]
             units.min_lots = whole(row["minSz"], units.size)
@@ -266,9 +275,11 @@ class Answers:
                     look = Looked(before[0], call["number"], before[1], before[2], before[3], one["eq"])
                     self.looked.append(look)
                     if self.touched and self.touched[-1].looked is None:
-                        self.touched[-1].looked = look
+                        self.touched[-1].looked, self.touched[-1].funded_then = look, self._funded
 
     def _book(self, row: Mapping[str, Any], call: Call) -> None:
+        if not row["bids"] or not row["asks"]:
+            return  # nobody offers anything: no touch
         tick = exact(self.units.tick)
         (bid, bid_size), (ask, ask_size) = row["bids"][0][:2], row["asks"][0][:2]
         prices = whole(bid, tick), whole(ask, tick)

@@ -1,5 +1,7 @@
 """The rounds of netting held against chain, books and looks: each trade once, and all agents together the exchange.
 
+A round's orders are those of the chain, in their order, each for what those before it left.
+
 Standard library only.
 """
 
@@ -19,7 +21,16 @@ from prometheus.v10.base.reading import open_regular
 from prometheus.v10.evidence.derive.exchanged.answers_said import Answers, Touched
 from prometheus.v10.evidence.derive.exchanged.exact_text import exact
 from prometheus.v10.evidence.derive.exchanged.order_lives import BEFORE_OPENING, Chain
-from prometheus.v10.evidence.derive.netted.rederived_round import UNPROVED, broken_order, digits, misfits
+from prometheus.v10.evidence.derive.netted.rederived_round import (
+    SETTLED,
+    UNPROVED,
+    broken_order,
+    digits,
+    is_first,
+    misfits,
+    order_ids,
+    unclosed,
+)
 from prometheus.v10.evidence.derive.typed import differing
 from prometheus.v10.evidence.records.canonical import is_canonical, strict_loads
 from prometheus.v10.evidence.records.nulls import violations
@@ -28,6 +39,8 @@ from prometheus.v10.evidence.schemas.schema_file import schema_of
 LONGEST = 16 << 20
 STOP = 4
 """The force of a round that closes everything at the end."""
+INCOMPLETE = "CLOSE_INCOMPLETE"
+"""Why trading is reduced behind a close that had to be whole and is not."""
 ZERO_AT_ALL_TIMES = ("trades", "money", "price", "order", "limits")
 Say = Callable[[str], None]
 Line = dict[str, Any]
@@ -42,6 +55,8 @@ class Booked:
         fees: USDT that each agent was charged, the settlement included.
         held: lots by agent now.
         asked: hash of the wishes at the open of each tick.
+        orders: client ids of all rounds' orders, in their order; of version 1 those of settled rounds alone.
+        unasked: whether the exchange was not asked after the last round.
     """
 
     lines: int = 0
@@ -54,7 +69,8 @@ class Booked:
     last: dict[int, int] = field(default_factory=dict)
     fees: dict[int, Fraction] = field(default_factory=lambda: defaultdict(Fraction))
     held: dict[int, int] = field(default_factory=lambda: defaultdict(int))
-    orders: set[str] = field(default_factory=set)
+    orders: dict[str, None] = field(default_factory=dict)
+    unasked: bool = False
     asked: dict[int, str] = field(default_factory=dict)
     flow: int = 0
     charged: Fraction = Fraction(0)
@@ -90,18 +106,26 @@ def lines_of(path: Path, say: Say) -> Iterator[Line]:
 class Rounds:
     """One pass over the lines."""
 
-    def __init__(self, run_id: str, chain: Chain, said: Answers, equity: Fraction, tolerance: str, say: Say) -> None:
+    def __init__(
+        self, run_id: str, chain: Chain, said: Answers, equity: Fraction, tolerance: str, say: Say, *, failed: bool
+    ) -> None:
         self.run_id, self.chain, self.said, self.equity, self.tolerance = run_id, chain, said, equity, tolerance
-        self.say, self.booked = say, Booked()
+        self.failed, self.say, self.booked, self._first = failed, say, Booked(), True
 
     def check(self, lines: Iterator[Line]) -> Booked:
         """Hold every line against the rest; what is behind the last line is the chain's."""
         for what in broken_order(self._each(lines)):
             self.say(what)
-        for life in self.chain.since_opening():
-            if life.client_id not in self.booked.orders and life.fills:
-                self.say(f"order {life.client_id} was filled, and no round has it")
-        return self.booked
+        booked, own = self.booked, self.chain.since_opening()
+        for life in own:
+            if life.client_id not in booked.orders and (life.fills or not self._first):
+                self.say(f"order {life.client_id} was {'filled' if life.fills else 'meant'}, and no round has it")
+        if not self._first and list(booked.orders) != [one.client_id for one in own if one.client_id in booked.orders]:
+            self.say("the orders of the rounds are not in the order of the chain")
+        reasons = (self.chain.trading or {}).get("reasons", [])
+        if booked.end is not None and not self._first and unclosed(booked.end) and INCOMPLETE not in reasons:
+            self.say(f"the last close had to be whole and is not, and the chain does not say {INCOMPLETE}")
+        return booked
 
     def _each(self, lines: Iterator[Line]) -> Iterator[Line]:
         touched = iter(self.said.touched)
@@ -120,6 +144,8 @@ class Rounds:
         found = misfits(line)
         if self.booked.end is not None and not self.booked.end["holds"]:
             found.append("it follows a round that breaks an invariant: the session stops there")
+        if self.booked.unasked:
+            found.append("it follows a round after which the exchange was not asked: the session stops there")
         units = self.said.units
         head = {
             "run_id": self.run_id, "instrument": self.said.inst_id, "lot_btc": digits(units.lot_btc),
@@ -133,7 +159,10 @@ class Rounds:
         found += differing({name: line[name] for name in head}, head)
         if digits(exact(line["reserve"]) - exact(line["surplus_total"])) != line["reserve_without_surplus"]:
             found.append("the reserve is not the one without the surplus, and the surplus")
-        found += self._order(line)
+        self._first = is_first(line)
+        found += self._order(line) if self._first else self._orders(line)
+        if not self._first:
+            self.booked.orders |= dict.fromkeys(order_ids(line))
         if line["status"] != UNPROVED and not found:
             self._book(line)
             if book is not None:
@@ -164,6 +193,35 @@ class Rounds:
             found.append(f"its fills are not those of its order {name}")
         return found
 
+    def _orders(self, line: Line) -> list[str]:
+        """The round's orders are on the chain: for the same agents, with the same trades, each for what was left."""
+        found: list[str] = []
+        left, proved = line["net_lots"], line["status"] != UNPROVED
+        trades: dict[str, dict[str, Any]] = defaultdict(dict)
+        for one in line["fills"]:
+            numbers = (one["lots"], one["price_ticks"], exact(one["fee"]))
+            trades[one["client_order_id"]][one["trade_id"]] = numbers
+        for one in line["orders"]:
+            name, lots = one["client_order_id"], one["lots"]
+            life = self.chain.lives.get(name)
+            if life is None or life.intent["purpose"] == BEFORE_OPENING:
+                return [*found, f"its order {name} is not on the chain"]
+            meant = {
+                "tick": line["tick"], "side": "buy" if lots > 0 else "sell", "lots": abs(lots), "purpose": "net",
+                "parts": [[f"a{row[0]}", row[2]] for row in line["wishes"]],
+            }  # fmt: skip
+            found += differing({key: life.intent[key] for key in meant}, meant, f"order {name}")
+            closes = abs(life.before) if life.intent["reduce_only"] else 0
+            if abs(lots) not in {min(abs(left), most) for most in (abs(left), closes, *self.said.largest) if most}:
+                found.append(f"order {name} is for {lots} lots, {left} were left")
+            told = {key: (fill["lots"], fill["price_ticks"], exact(fill["fee"])) for key, fill in life.fills.items()}
+            if proved and trades[name] != told:
+                found.append(f"its fills are not those of its order {name}")
+            if life.is_open and (proved or one is not line["orders"][-1]):
+                found.append(f"it is settled, and its order {name} is open")
+            left -= life.sign * life.lots
+        return found
+
     def _book(self, line: Line) -> None:
         booked, quantum = self.booked, self.said.units.quantum
         booked.end = line
@@ -171,7 +229,7 @@ class Rounds:
         for one in line["fills"]:
             booked.flow -= sign * one["lots"] * one["price_ticks"]
             booked.charged -= exact(one["fee"])
-        booked.orders |= {line["client_order_id"]} - {None}
+        booked.orders |= dict.fromkeys(order_ids(line))
         if not any(row[3] for row in line["wishes"]):
             wishes = [(row[0], row[2]) for row in line["wishes"]]
             booked.asked.setdefault(line["tick"], wishes_sha256(wishes))
@@ -179,14 +237,14 @@ class Rounds:
         for agent, lots, _ in line["shares"]:
             booked.held[agent] += lots
             value = abs(lots) * Fraction(*line["buy_price" if lots > 0 else "sell_price"])
-            if not line["holds"]:
+            if not line["holds"] or unclosed(line):
                 continue  # the session stopped there: the lives of its agents know nothing of it
             booked.fees[agent] += rate * -(-value // 1) * quantum
             if lots and force[agent] != STOP:
                 (booked.bought if lots > 0 else booked.sold)[agent] += abs(lots)
                 booked.trades[agent] += 1
                 booked.last[agent] = max(line["tick"], booked.last.get(agent, -1))
-        if line["status"] == "settled":
+        if line["status"] == SETTLED:
             booked.gross += sum(abs(lots) for _, lots, _ in line["shares"])
             booked.net += line["filled_lots"]
             booked.crossed += line["crossed_lots"]
@@ -197,11 +255,16 @@ class Rounds:
         found = {one["name"]: one for one in line["residuals"]}
         wrong = [f"{name} is {found[name]['residual']}, not 0" for name in ZERO_AT_ALL_TIMES
                  if found[name]["residual"] != "0"]  # fmt: skip
+        if found["equity"]["residual"] is None and not self._first and (look is None or self.failed):
+            booked.unasked = True  # the books stand for the exchange, and nothing follows
+            return wrong if found["position"]["residual"] == "0" else [*wrong, "the residual of position is not 0"]
         if look is None:
             return [*wrong, "the exchange was not looked at after it"]
         lots = sum(booked.held.values())
         mark = exact(look.mark) if look.mark and look.lots else Fraction(1)
-        worth = self.equity + booked.flow * units.quantum - booked.charged + book.funded + lots * mark * units.lot_btc
+        within = len(order_ids(line)) > 1  # funding that came between two orders is the house's
+        funded = book.funded_then if within else book.funded
+        worth = self.equity + booked.flow * units.quantum - booked.charged + funded + lots * mark * units.lot_btc
         derived = {"position": digits(Fraction(lots - look.lots)), "equity": digits(worth - exact(look.equity))}
         for name, value in derived.items():
             if found[name]["residual"] != value:

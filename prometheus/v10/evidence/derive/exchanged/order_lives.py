@@ -32,10 +32,11 @@ Payload = Mapping[str, Any]
 
 @dataclass
 class Life:
-    """One order: payloads of its lines, by kind, and where it stands."""
+    """One order: payloads of its lines, by kind, and where it stands; ``before`` is the position when it was meant."""
 
     client_id: str
     intent: Payload
+    before: int = 0
     state: str = "INTENT"
     sent: Payload | None = None
     answer: tuple[str, Payload] | None = None
@@ -166,7 +167,7 @@ class _Reading:
         self._waiting = [*waiting, name]
         if self.chain.trading is not None and self._forbidden(said):
             wrong.append(f"an order while trading was {self.chain.trading['state']}")
-        chain.lives[name] = Life(name, said)
+        chain.lives[name] = Life(name, said, chain.position)
         return wrong
 
     def _forbidden(self, said: Payload) -> bool:

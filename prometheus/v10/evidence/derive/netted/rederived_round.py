@@ -7,11 +7,12 @@ shares and money by the rule of docs/netting.md, and says where the line differs
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
-SCHEMA = "netting_round/1"
+SCHEMA, SCHEMA_2 = "netting_round/1", "netting_round/2"
 SETTLED, DEFERRED, UNPROVED = "settled", "deferred", "unproved"
 NAMES = ["position", "trades", "money", "price", "equity", "order", "limits"]
 
@@ -37,13 +38,14 @@ def misfits(line: Line) -> list[str]:
     sell = sum(max(-row[2], 0) for row in line["wishes"])
     net, small = buy - sell, abs(buy - sell) < line["min_lots"] and buy != sell
     wanted: dict[str, Any] = {
-        "schema": SCHEMA, "deltas_sha256": _hashed(line["wishes"]), "buy_lots": buy, "sell_lots": sell,
-        "crossed_lots": min(buy, sell), "net_lots": net,
+        "schema": SCHEMA if is_first(line) else SCHEMA_2, "deltas_sha256": _hashed(line["wishes"]), "buy_lots": buy,
+        "sell_lots": sell, "crossed_lots": min(buy, sell), "net_lots": net,
     }  # fmt: skip
     if not 0 < line["bid_ticks"] <= line["ask_ticks"]:
         found.append("the book is crossed or empty")
     if (line["client_order_id"] is None) == (net != 0 and not small):
         found.append("an order is named where none was sent, or none where one was")
+    found += _of_version_1(line) if is_first(line) else _orders(line, 0 if small else net)
     if line["status"] == UNPROVED:
         wanted |= {"fills": [], "shares": [], "residuals": [], **dict.fromkeys(OF_A_RESULT)}
     else:
@@ -55,29 +57,53 @@ def misfits(line: Line) -> list[str]:
     return found + [f"{name} is {str(line[name])[:80]}, not {str(wanted[name])[:80]}" for name in wrong]
 
 
+def is_first(line: Line) -> bool:
+    """Whether a line is of version 1, in which a round has one order at most."""
+    return bool(line["schema"] == SCHEMA)
+
+
+def order_ids(line: Line) -> list[str]:
+    """Client ids of a round's orders, in the order in which they were sent."""
+    if not is_first(line):
+        return [one["client_order_id"] for one in line["orders"]]
+    return [] if line["client_order_id"] is None else [line["client_order_id"]]
+
+
+def unclosed(line: Line) -> int:
+    """Lots, unsigned, that forced closes of a settled or deferred line wanted and did not get."""
+    got = {agent: lots for agent, lots, _ in line["shares"]}
+    return sum(abs(row[2] - got.get(row[0], 0)) for row in line["wishes"] if row[3])
+
+
 def broken_order(lines: Iterable[Line]) -> list[str]:
     """Everything in which the lines of a run do not follow each other; empty when they do.
 
     Ticks do not fall, a round whose order is not proved is settled before the next one, no order is sent twice, no
-    trade comes twice, an agent holds what its rounds left it with, and the sub-ledger is the sum of the surpluses. What
-    the exchange closed by itself between two rounds is not known here: such a run's positions are told by its bills.
+    trade comes twice, an agent holds what its rounds left it with, and the sub-ledger is the sum of the surpluses.
+    Nothing follows a close that had to be whole and is not. All lines are of one version. What the exchange closed by
+    itself between two rounds is not known here: such a run's positions are told by its bills.
     """
     found: list[str] = []
     held: dict[int, int] = {}
     trades: set[str] = set()
     orders: set[str] = set()
-    tick, waiting, surplus = -1, None, Fraction(0)
+    versions: set[str] = set()
+    waiting: list[str] = []
+    tick, surplus, left_open = -1, Fraction(0), False
     for number, line in enumerate(lines, 1):
         where = f"line {number}"
-        order = line["client_order_id"]
-        if waiting is not None and (line["status"] == UNPROVED or order != waiting or line["tick"] != tick):
-            found.append(f"{where}: the order {waiting} of tick {tick} was not proved before")
-        if order in orders and order != waiting:
-            found.append(f"{where}: the order {order} was sent before")
+        names, unproved = order_ids(line), line["status"] == UNPROVED
+        versions.add(line["schema"])
+        if waiting and (unproved or names != waiting or line["tick"] != tick):
+            found.append(f"{where}: the order {waiting[-1]} of tick {tick} was not proved before")
+        found += [f"{where}: the order {one} was sent before" for one in names if one in orders and one not in waiting]
+        if left_open:
+            found.append(f"{where}: it follows a close that had to be whole and is not: the session stops there")
         if line["tick"] < tick:
             found.append(f"{where}: tick {line['tick']} comes after tick {tick}")
-        tick, waiting = line["tick"], order if line["status"] == UNPROVED else None
-        orders |= {order} - {None}
+        tick, waiting = line["tick"], names if unproved else []
+        left_open = not is_first(line) and not unproved and unclosed(line) > 0
+        orders |= set(names)
         for agent, has, _, _ in line["wishes"]:
             if agent in held and held[agent] != has:
                 found.append(f"{where}: agent {agent} holds {has}, and was left with {held[agent]}")
@@ -90,6 +116,37 @@ def broken_order(lines: Iterable[Line]) -> list[str]:
         surplus += Fraction(line["surplus"] or 0)
         if Fraction(line["surplus_total"]) != surplus:
             found.append(f"{where}: surplus_total is {line['surplus_total']}, not {float(surplus)!r}")
+    return found if len(versions) < 2 else [*found, "its lines are of two versions"]
+
+
+def _of_version_1(line: Line) -> list[str]:
+    more = {"orders", "left_lots"} & line.keys() or any("client_order_id" in fill for fill in line["fills"])
+    return ["it is of version 1, and says more than one order could"] if more else []
+
+
+def _orders(line: Line, net: int) -> list[str]:
+    """Each order asks for what those before it left; only a close that must be whole takes a second one."""
+    names = order_ids(line)
+    found = [] if line["client_order_id"] == (names[0] if names else None) else ["client_order_id is not its first"]
+    if len(set(names)) != len(names):
+        found.append("an order stands in it twice")
+    if len(names) > 1 and not any(row[3] for row in line["wishes"]):
+        found.append(f"{len(names)} orders, and no close that must be whole")
+    filled: Counter[str] = Counter()
+    for fill in line["fills"]:
+        filled[fill.get("client_order_id", "")] += fill["lots"]
+    found += [f"a fill is of the order {one!a}, which is not its own" for one in sorted(filled.keys() - set(names))]
+    left, side = net, 1 if net > 0 else -1
+    for one in line["orders"]:
+        name, lots = one["client_order_id"], one["lots"]
+        if not 0 < lots * side <= left * side:
+            found.append(f"the order {name} is for {lots} lots, {left} were left")
+        if filled[name] > abs(lots):
+            found.append(f"{filled[name]} lots are filled of the order {name} for {lots}")
+        left -= side * filled[name]
+    proved = line["status"] != UNPROVED
+    if line.get("left_lots") != (left if proved else None) or ("left_lots" in line) != proved:
+        found.append(f"left_lots is {line.get('left_lots')}, not {left if proved else None}")
     return found
 
 

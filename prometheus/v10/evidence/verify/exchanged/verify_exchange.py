@@ -206,7 +206,8 @@ class _Exchange:
             return Booked()
         tolerance = table(table(self.manifest.get("config")).get("exchange")).get("equity_tolerance", "0")
         equity = exact(chain.opening["equity"])
-        return Rounds(self.dir.name, chain, said, equity, tolerance, say).check(
+        failed = self.manifest.get("status") == "failed"
+        return Rounds(self.dir.name, chain, said, equity, tolerance, say, failed=failed).check(
             lines_of(self.files.place(self.at), say)
         )
 

@@ -25,7 +25,7 @@ from prometheus.v10.execution.ports.contract_units import (
     TopOfBook,
     whole,
 )
-from prometheus.v10.execution.ports.exchange_errors import AnswerError
+from prometheus.v10.execution.ports.exchange_errors import AnswerError, EmptyBookError
 from prometheus.v10.execution.ports.order_terms import Fill, MarginMode, OrderReport, Side, VenueState
 
 CHANGES: Final = "upcChg"
@@ -71,12 +71,15 @@ def book_of(row: Row, instrument: Instrument) -> TopOfBook:
     """``market/books``.
 
     Raises:
-        AnswerError: when a side is empty, or the best prices cross.
+        EmptyBookError: when a side is empty.
+        AnswerError: when it cannot be read, or the best prices cross.
     """
     sides = []
     for name in ("bids", "asks"):
         levels = row.get(name)
-        if not isinstance(levels, list) or not levels or not isinstance(levels[0], list) or len(levels[0]) < 2:
+        if levels == []:
+            raise EmptyBookError(f"the book of {instrument.inst_id} has no {name}")
+        if not isinstance(levels, list) or not isinstance(levels[0], list) or len(levels[0]) < 2:
             raise AnswerError(f"the book of {instrument.inst_id} has no {name}")
         level = {"px": levels[0][0], "sz": levels[0][1]}
         sides.append((instrument.ticks(number(level, "px")), instrument.lots(number(level, "sz"))))
