@@ -28,7 +28,6 @@ from prometheus.v10.execution.adapters.senders.signing_credentials import Creden
 from prometheus.v10.execution.exchange_run.exchange_means import Means, TradingHaltedError
 from prometheus.v10.execution.exchange_run.exchange_setting import table_of, total_and_share
 from prometheus.v10.execution.ports.exchange_errors import ForeignActivityError, MisconfiguredError
-from prometheus.v10.runs.control import StopReason
 from tests.execution.sealed_house import Sealed, StopWithin, do_session, in_steps, profile_of, somebody_else_trades
 
 BAR_S = 60
@@ -316,40 +315,3 @@ def test_a_session_whose_population_collapses_verifies(venue, tmp_path):
     (event,) = [json.loads(line) for line in (outcome.path / Artifact.COLLAPSES).read_text().splitlines()]
     assert event["reason"] == "extinction"
     assert verified(tmp_path, outcome.path) == []
-
-
-# ---- closes that must be whole ---------------------------------------------------------------------------------------
-
-
-class ThinAt(StopWithin):
-    """Thins the book out while the session trades bar ``tick``; with ``stop`` it says stop once orders came of that."""
-
-    def __init__(self, venue, tick: int, percent: str, *, orders: int = 0) -> None:
-        super().__init__()
-        self.venue, self.tick, self.percent, self.orders = venue, tick, percent, orders
-        self.run: Path | None = None
-        self.thin = False
-
-    def run_opened(self, run_id: str, path: Path) -> None:
-        super().run_opened(run_id, path)
-        self.run = path
-
-    def progress(self, progress) -> None:
-        if self.opened and progress.tick >= self.tick and not self.thin:
-            self.thin = True
-            self.venue.inject("market.liquidity", percent=self.percent)
-
-    def stop_requested(self):
-        if not self.orders or self.run is None:
-            return None
-        sent = (self.run / Artifact.ORDER_CHAIN).read_bytes().count(b'"kind":"SENT"')
-        return StopReason.SIGTERM if self.thin and sent >= self.orders else None
-
-
-def rounds_of(run: Path) -> list[dict]:
-    return [json.loads(line) for line in (run / Artifact.NETTING_ROUNDS).read_text().splitlines()]
-
-
-def chain_of(run: Path, kind: str) -> list[dict]:
-    lines = [json.loads(line) for line in (run / Artifact.ORDER_CHAIN).read_text().splitlines()]
-    return [line for line in lines if line["kind"] == kind]

@@ -131,7 +131,8 @@ def histories(draw: st.DrawFn) -> tuple[NettedAccount, list[RoundResult], list[b
         trades = draw(fills_of(plan))
         forced = any(one.force for one in plan.deltas)
         sent = draw(orders_of(plan, trades, several=forced))
-        if sent and draw(st.booleans()):
+        asked_again = draw(st.booleans())
+        if sent and asked_again:
             unproved = [*sent[:-1], sent[-1]._replace(trades=None)]
             lines.append(to_line(unproved_record("BTC-USDT-SWAP", unproved, account, plan)))
         results.append(account.settle(trades))

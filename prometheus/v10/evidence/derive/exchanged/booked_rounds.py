@@ -200,8 +200,9 @@ class Rounds:
         trades: dict[str, dict[str, Any]] = defaultdict(dict)
         for one in line["fills"]:
             numbers = (one["lots"], one["price_ticks"], exact(one["fee"]))
-            trades[one["client_order_id"]][one["trade_id"]] = numbers
-        for one in line["orders"]:
+            trades[one.get("client_order_id", "")][one["trade_id"]] = numbers
+        orders = line.get("orders", [])
+        for one in orders:
             name, lots = one["client_order_id"], one["lots"]
             life = self.chain.lives.get(name)
             if life is None or life.intent["purpose"] == BEFORE_OPENING:
@@ -217,7 +218,7 @@ class Rounds:
             told = {key: (fill["lots"], fill["price_ticks"], exact(fill["fee"])) for key, fill in life.fills.items()}
             if proved and trades[name] != told:
                 found.append(f"its fills are not those of its order {name}")
-            if life.is_open and (proved or one is not line["orders"][-1]):
+            if life.is_open and (proved or one is not orders[-1]):
                 found.append(f"it is settled, and its order {name} is open")
             left -= life.sign * life.lots
         return found

@@ -220,13 +220,14 @@ def check_begins(chain: Chain, said: Answers, say: Say) -> None:
             say(f"call {number} asks from {begin} on, which is no moment of this run")
 
 
-def check_positions(chain: Chain, said: Answers, say: Say) -> None:
+def check_positions(chain: Chain, said: Answers, say: Say, *, asked: bool) -> None:
     """The last look at the account shows the position that the booked trades make.
 
-    Not where an order is open, nor where trading was halted: what halts it may be that very difference.
+    Not where an order is open, nor where trading was halted: what halts it may be that very difference. ``asked``:
+    whether the exchange was asked after the last round.
     """
     halted = (chain.trading or {}).get("state") == "HALTED"
-    if said.looked and not halted and not any(one.is_open for one in chain.lives.values()):
+    if said.looked and asked and not halted and not any(one.is_open for one in chain.lives.values()):
         last = said.looked[-1].lots
         if last != chain.position:
             say(f"the exchange holds {last} lots at the end, the booked trades make {chain.position}")

@@ -65,7 +65,7 @@ def is_first(line: Line) -> bool:
 def order_ids(line: Line) -> list[str]:
     """Client ids of a round's orders, in the order in which they were sent."""
     if not is_first(line):
-        return [one["client_order_id"] for one in line["orders"]]
+        return [one["client_order_id"] for one in line.get("orders", [])]
     return [] if line["client_order_id"] is None else [line["client_order_id"]]
 
 
@@ -128,6 +128,8 @@ def _orders(line: Line, net: int) -> list[str]:
     """Each order asks for what those before it left; only a close that must be whole takes a second one."""
     names = order_ids(line)
     found = [] if line["client_order_id"] == (names[0] if names else None) else ["client_order_id is not its first"]
+    if "orders" not in line:
+        found.append("its orders are left out")
     if len(set(names)) != len(names):
         found.append("an order stands in it twice")
     if len(names) > 1 and not any(row[3] for row in line["wishes"]):
@@ -137,7 +139,7 @@ def _orders(line: Line, net: int) -> list[str]:
         filled[fill.get("client_order_id", "")] += fill["lots"]
     found += [f"a fill is of the order {one!a}, which is not its own" for one in sorted(filled.keys() - set(names))]
     left, side = net, 1 if net > 0 else -1
-    for one in line["orders"]:
+    for one in line.get("orders", []):
         name, lots = one["client_order_id"], one["lots"]
         if not 0 < lots * side <= left * side:
             found.append(f"the order {name} is for {lots} lots, {left} were left")

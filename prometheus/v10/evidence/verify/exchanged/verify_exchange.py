@@ -136,7 +136,7 @@ class _Exchange:
         check_account(chain, said, table(self.manifest.get("exchange")), on_chain)
         if "ended" not in table(self.manifest.get("exchange")):
             return
-        check_positions(chain, said, on_chain)
+        check_positions(chain, said, on_chain, asked=not booked.unasked)
         check_begins(chain, said, self.about(Artifact.EXECUTION_RAW_INDEX))
         say = self.about(of_run)
         plan.check_claim(self.manifest, chain, said, booked, say)
