@@ -156,6 +156,7 @@ _TABLE: Final[dict[str, tuple[int, str]]] = {
     "60024": (200, "Wrong passphrase"),
     "60031": (200, "The WebSocket endpoint does not allow multiple or repeated logins"),
     "60032": (200, "API key doesn't exist"),
+    "63999": (200, "Internal system error"),
     "64003": (200, "Your trading fee tier doesn't meet the requirement to access this channel"),
     "64008": (200, "The connection closes soon for a service upgrade. Please reconnect."),
 }  # fmt: skip

@@ -100,6 +100,16 @@ def test_an_unknown_channel_or_instrument_is_60018(line):
     assert line.subscribe("books", instId="NOPE")[0]["code"] == "60018"
 
 
+@pytest.mark.parametrize("arg", [
+    {"channel": "candleX", "instId": BTC}, {"channel": "candle", "instId": BTC}, {"channel": "tickers"},
+    {"channel": "candle1m"}, {"channel": "books"}, {"channel": "price-limit", "instId": "X"}, {"channel": 5}, {},
+])  # fmt: skip
+def test_a_channel_that_could_never_push_is_60018(line, arg):
+    (event,) = line.say("subscribe", arg)
+    assert (event["event"], event["code"]) == ("error", "60018")
+    assert line.session.subscriptions == {}
+
+
 def test_the_fills_channel_is_closed_below_vip_4(line):
     assert line.subscribe("fills")[0]["code"] == "64003"
 
@@ -198,6 +208,17 @@ def test_orders_are_placed_amended_and_cancelled_over_the_connection(line):
     assert [row["sCode"] for row in cancelled["data"]] == ["0", "51400"]
     (late,) = line.say("order", arg, id="4", expTime="1")
     assert late["code"] == "50036"
+
+
+@pytest.mark.parametrize(("expires", "code"), [
+    ("\u00b2", "51000"), ("x", "51000"), (1.5, "51000"), ("9" * 5000, "51000"), (5, "50036"), ("5", "50036"),
+])  # fmt: skip
+def test_exp_time_over_the_connection_is_that_of_a_request(line, one, expires, code):
+    body = {"instId": BTC, "tdMode": "cross", "side": "buy", "ordType": "limit", "sz": "1", "px": "49000"}
+    placed = line.client.placed("buy", "1", "49000")
+    assert line.say("order", body, id="1", expTime=expires)[-1]["code"] == code
+    assert line.say("order", body, id="2", expTime=str(one.world.now))[-1]["code"] == "0"
+    assert line.say("cancel-order", {"instId": BTC, "ordId": placed}, id="3", expTime=expires)[-1]["code"] == "0"
 
 
 def test_orders_over_both_ways_share_their_bucket():
@@ -389,3 +410,26 @@ def test_a_socket_speaks_and_is_closed_after_thirty_silent_seconds(monkeypatch):
             await server.stop()
 
     assert apart(talk()) == ("pong", "subscribe", "50000", "CLOSE", 4004)
+
+
+def test_what_is_wrong_in_the_venue_is_63999_one_line_and_the_end(monkeypatch, capfd):
+    aiohttp = pytest.importorskip("aiohttp")
+    monkeypatch.setattr(Session, "receive", lambda *_: 1 / 0)
+
+    async def talk():
+        one = desk(flat())
+        server = LoopbackServer(one.gate, Pace(one.world, 0.0), "127.0.0.1", 0)
+        port = await server.start()
+        try:
+            async with (
+                aiohttp.ClientSession() as http,
+                http.ws_connect(f"ws://127.0.0.1:{port}/ws/v5/public") as socket,
+            ):
+                await socket.send_str("hello")
+                said, end = await socket.receive_json(), await socket.receive()
+                return said["code"], end.type.name, socket.close_code
+        finally:
+            await server.stop()
+
+    assert apart(talk()) == ("63999", "CLOSE", 4006)
+    assert capfd.readouterr().err == "venue: WS /ws/v5/public: ZeroDivisionError: division by zero\n"

@@ -75,6 +75,18 @@ def test_order_buckets_are_for_each_instrument():
     assert client.post("trade/order", body | {"instId": BTC, "px": "49000"})["code"] == "0"
 
 
+def test_a_batch_over_two_instruments_counts_in_the_bucket_of_each():
+    client = both(limits=True).client()
+    eth, btc = ({"instId": inst_id, "ordId": "1"} for inst_id in (ETH, BTC))
+    for _ in range(15):
+        assert client.post("trade/cancel-batch-orders", [eth] * 19 + [btc])["code"] == "1"
+    assert client.post("trade/cancel-batch-orders", [btc] * 2 + [eth] * 18)["code"] == "50011"
+    for _ in range(14):
+        assert client.post("trade/cancel-batch-orders", [btc] * 20)["code"] == "1"
+    assert client.post("trade/cancel-batch-orders", [btc] * 6)["code"] == "50011"
+    assert client.post("trade/cancel-batch-orders", [btc] * 5)["code"] == "1"
+
+
 def test_a_cross_account_is_liquidated_over_both_and_balances(one):
     client = one.client()
     for inst_id in (BTC, ETH):

@@ -71,7 +71,7 @@ ENDPOINTS: Final = (
     _public("market/candles", 40, "ip", _market.candles),
     _public("market/history-candles", 20, "ip", _market.history_candles),
     _public("market/mark-price-candles", 20, "ip", _market.mark_candles),
-    _public("market/history-mark-price-candles", 10, "ip", _market.mark_candles),
+    _public("market/history-mark-price-candles", 10, "ip", _market.mark_history),
     _public("market/books", 40, "ip", _market.books),
     _public("market/books-full", 10, "ip", _market.books),
     _public("market/ticker", 20, "ip", _market.ticker),

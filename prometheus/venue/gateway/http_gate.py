@@ -7,6 +7,7 @@ its endpoint. What is wrong ends as an answer of the venue, never as a failure o
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from typing import Any, Final, Protocol
 
 import orjson
@@ -101,7 +102,7 @@ class Gate:
             reply = self.mischief.before(call)
             if reply is None:
                 self.limited(endpoint, call)
-                _in_time(endpoint, call)
+                in_time(endpoint, call, call.asked.headers.get("exptime", ""))
                 answer = endpoint.answer(call)
                 envelope = answer if isinstance(answer, Envelope) else Envelope(answer)
                 reply = Reply(200, packed(envelope, self.world.now))
@@ -160,11 +161,11 @@ class Gate:
         path, limit = endpoint.path.removeprefix("/api/v5/"), endpoint.limit
         if endpoint.batch and count == 1:
             path, limit = f"trade/{SINGLE[path.removeprefix('trade/')]}", 60
-        name = f"{endpoint.method} {path} {_whose(endpoint, call)}"
-        if not self.buckets.take(name, limit, endpoint.window_ms, now, count):
+        counts = Counter(f"{endpoint.method} {path} {whose}" for whose in _whose(endpoint, call))
+        if not self.buckets.take(counts, limit, endpoint.window_ms, now):
             raise Refused("50011")
         if endpoint.orders in {"new", "amend"} and not self.buckets.take(
-            f"orders {call.owner.uid}", *SUB_ACCOUNT, now, count
+            {f"orders {call.owner.uid}": count}, *SUB_ACCOUNT, now
         ):
             raise Refused("50061")
 
@@ -186,21 +187,29 @@ def _permitted(endpoint: Endpoint, key: Key) -> None:
         raise Refused("50120")
 
 
-def _whose(endpoint: Endpoint, call: Call) -> str:
-    """What an endpoint's bucket counts, of this request."""
-    first: dict[str, Any] = call.items[0] if call.items and isinstance(call.items[0], dict) else call.params
+def _whose(endpoint: Endpoint, call: Call) -> list[str]:
+    """What an endpoint's bucket counts, of this request; of a batch, of each of its items."""
     who = call.asked.peer if endpoint.by.startswith("ip") else call.owner.uid
-    detail = {"type": "instType", "inst": "instId", "tag": "tag"}.get(endpoint.by.partition("+")[2])
-    return f"{who} {first.get(detail, '')!s:.40}" if detail else who
+    asked = [one if isinstance(one, dict) else {} for one in call.items] if endpoint.batch else []
+    return [f"{who} {_detail(endpoint, call, one)}".rstrip() for one in asked or [call.params]]
 
 
-def _in_time(endpoint: Endpoint, call: Call) -> None:
-    """`expTime` of placing and amending.
+def _detail(endpoint: Endpoint, call: Call, params: dict[str, Any]) -> str:
+    """What an endpoint's bucket counts beside the account or the address; an instrument's code is its name."""
+    name = {"type": "instType", "inst": "instId", "tag": "tag"}.get(endpoint.by.partition("+")[2], "")
+    said = params.get(name, "")
+    if name == "instId" and not said:
+        code = params.get("instIdCode")
+        said = next((inst_id for inst_id, one in call.state.markets.items() if one.instrument.code == code), "")
+    return f"{said!s:.40}"
+
+
+def in_time(endpoint: Endpoint, call: Call, said: str) -> None:
+    """`expTime` of placing and amending, as ``said`` in a header, or in a field of an order over a stream.
 
     Raises:
         Refused: 50036 when it is past, 51000 when it is no time.
     """
-    said = call.asked.headers.get("exptime", "")
     if not said or endpoint.orders not in {"new", "amend"}:
         return
     if not said.isascii() or not said.isdigit() or len(said) > 16:

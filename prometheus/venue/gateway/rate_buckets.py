@@ -5,6 +5,7 @@ A bucket of N per window fills evenly; it is full after a window of rest.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from attrs import define, field
@@ -21,12 +22,15 @@ class Buckets:
     levels: dict[str, tuple[int, int]] = field(factory=dict)
     """By name: level, and when it was that."""
 
-    def take(self, name: str, limit: int, window_ms: int, now: int, count: int = 1) -> bool:
-        """Take ``count`` requests out of a bucket; False, and nothing is taken, when it holds fewer."""
-        level, since = self.levels.get(name, (limit * 1000, now))
-        level = min(limit * 1000, level + max(0, now - since) * limit * 1000 // window_ms)
-        enough = level >= count * 1000
-        self.levels[name] = (level - count * 1000 if enough else level, now)
+    def take(self, counts: Mapping[str, int], limit: int, window_ms: int, now: int) -> bool:
+        """Take so many requests out of each bucket; False, and nothing is taken, when one of them holds fewer."""
+        found = {}
+        for name in counts:
+            level, since = self.levels.get(name, (limit * 1000, now))
+            found[name] = min(limit * 1000, level + max(0, now - since) * limit * 1000 // window_ms)
+        enough = all(found[name] >= count * 1000 for name, count in counts.items())
+        for name, count in counts.items():
+            self.levels[name] = (found[name] - count * 1000 if enough else found[name], now)
         if len(self.levels) > MOST_BUCKETS:
             oldest = sorted(self.levels, key=lambda one: self.levels[one][1])[: MOST_BUCKETS // 2]
             for one in oldest:

@@ -73,6 +73,8 @@ PUBLIC: Final[dict[str, Callable[[Call], list[Any]]]] = {
     "index-tickers": public_calls.index_tickers,
     "status": public_calls.status,
 }
+WHOLE_VENUE: Final = frozenset({"instruments", "status"})
+"""Public channels that need no instrument."""
 BOOKS: Final = {"books": 400, "books5": 5, "bbo-tbt": 1, "books-l2-tbt": 400, "books50-l2-tbt": 50}
 WHOLE_BOOKS: Final = frozenset({"books5", "bbo-tbt"})
 """Pushed whole at every change; the others as a snapshot and then what changed."""

@@ -17,11 +17,20 @@ from attrs import define, field
 from prometheus.venue.accounts.holdings import Fill
 from prometheus.venue.accounts.tickets import Order
 from prometheus.venue.error_codes import CODES, Refused
+from prometheus.venue.gateway.calls.market_calls import SIZES
 from prometheus.venue.gateway.endpoint_table import BY_PLACE
 from prometheus.venue.gateway.exchange_messages import Asked, Call, Envelope
-from prometheus.venue.gateway.http_gate import Gate
+from prometheus.venue.gateway.http_gate import Gate, in_time
 from prometheus.venue.gateway.signatures import WINDOW_MS, signature
-from prometheus.venue.gateway.stream_rows import BOOKS, PRIVATE, PUBLIC, WHOLE_BOOKS, BookChain, order_push
+from prometheus.venue.gateway.stream_rows import (
+    BOOKS,
+    PRIVATE,
+    PUBLIC,
+    WHOLE_BOOKS,
+    WHOLE_VENUE,
+    BookChain,
+    order_push,
+)
 from prometheus.venue.key_ring import TRADE, Key
 
 OPS: Final = {
@@ -77,6 +86,11 @@ class Session:
             self._do(body)
         except Refused as refused:
             self._error(refused, body)
+
+    def fail(self) -> None:
+        """Say that the venue itself is wrong, and end (4006)."""
+        self._error(Refused("63999"), {})
+        self.ended = 4006
 
     def _do(self, body: dict[str, Any]) -> None:
         op = str(body.get("op"))
@@ -140,11 +154,12 @@ class Session:
         if channel == "fills":
             raise Refused("64003")
         owned = channel in PRIVATE or channel == "orders"
-        if not owned and channel not in PUBLIC and channel not in BOOKS and not channel.startswith(CANDLE):
+        candles = channel.startswith(CANDLE) and channel.removeprefix(CANDLE) in SIZES
+        if not owned and channel not in PUBLIC and channel not in BOOKS and not candles:
             raise Refused("60018", channel)
         if owned and self.key is None:
             raise Refused("60011")
-        if channel in BOOKS or channel.startswith(CANDLE) or (channel in PUBLIC and "instId" in arg):
+        if not owned and (channel not in WHOLE_VENUE or "instId" in arg):
             self._known(arg, channel)
         book = BookChain(BOOKS[channel], channel in WHOLE_BOOKS) if channel in BOOKS else None
         self.subscriptions[orjson.dumps(arg, option=orjson.OPT_SORT_KEYS)] = Subscription(dict(arg), book)
@@ -182,7 +197,7 @@ class Session:
         call.items = body["args"] if endpoint.batch else []
         try:
             self.gate.limited(endpoint, call)
-            _in_time(call, str(body.get("expTime", "")))
+            in_time(endpoint, call, str(body.get("expTime", "")))
             answer = endpoint.answer(call)
         except Refused as refused:
             answer = Envelope([], refused.code, refused.message, timed=True)
@@ -285,13 +300,3 @@ class Session:
             self.ended = 1000
         if "stream.cut" in faults:
             self.ended = 1006
-
-
-def _in_time(call: Call, expires: str) -> None:
-    """`expTime` of an order over this connection: a field beside its arguments.
-
-    Raises:
-        Refused: 50036.
-    """
-    if expires and (not expires.isdigit() or int(expires) < call.now):
-        raise Refused("50036")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 import time
 from typing import Any, Final
 
@@ -56,8 +57,7 @@ class Streams:
                 if said is not None:
                     heard = time.monotonic()
                     self.pace.follow()
-                    session.receive(said)
-                session.pump()
+                _work(session, said, request.path)
                 while session.outbox:
                     heard = time.monotonic()
                     await socket.send_str(session.outbox.popleft().decode())
@@ -65,7 +65,8 @@ class Streams:
                     request.transport.abort()
                     break
                 if session.ended or time.monotonic() - heard > SILENT_S:
-                    await socket.close(code=session.ended or 4004, message=b"No data received in 30s.")
+                    silence = b"" if session.ended else b"No data received in 30s."
+                    await socket.close(code=session.ended or 4004, message=silence)
         except ConnectionError:
             pass
         finally:
@@ -85,3 +86,14 @@ class Streams:
                 await socket.close(code=4002, message=b"Invalid request")
             await asyncio.sleep(0)
         return None
+
+
+def _work(session: Session, said: str | None, path: str) -> None:
+    """Take a text of the client, where there is one, and push what changed; what fails is one line, and an answer."""
+    try:
+        if said is not None:
+            session.receive(said)
+        session.pump()
+    except Exception as error:  # noqa: BLE001  (a client sees an answer of the venue, whatever is wrong in it)
+        sys.stderr.write(f"venue: WS {path}: {type(error).__name__}: {error}\n")
+        session.fail()

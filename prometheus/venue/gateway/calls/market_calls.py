@@ -6,6 +6,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterable
 from decimal import Decimal
+from itertools import islice
 from typing import Any, Final
 
 from prometheus.venue.error_codes import Refused
@@ -16,10 +17,11 @@ from prometheus.venue.quanta import text
 
 MINUTE: Final = 60_000
 _MINUTES: Final = {"m": 1, "H": 60, "D": 1440, "W": 10080}
-_SIZES: Final = frozenset({
+SIZES: Final = frozenset({
     "1m", "3m", "5m", "15m", "30m", "1H", "2H", "4H", "6H", "12H", "1D", "2D", "3D", "1W",
     "6Hutc", "12Hutc", "1Dutc", "2Dutc", "3Dutc", "1Wutc",
 })  # fmt: skip
+"""Lengths of candles, by the interface's names."""
 MOST_RECENT: Final = 1440
 """Candles that `market/candles` reaches back."""
 _HONG_KONG: Final = 8 * 3_600_000
@@ -30,7 +32,7 @@ _MONDAY: Final = 4 * 86_400_000
 def _bar(call: Call) -> tuple[int, int]:
     """Length of the candles that are asked for and the shift of their boundaries, ms."""
     said = call.text("bar", "1m")
-    if said not in _SIZES:
+    if said not in SIZES:
         raise Refused("51000", "bar")
     found = re.fullmatch(r"(\d+)([mHDW])(utc)?", said)
     if found is None:
@@ -55,8 +57,14 @@ def _merged(rows: Iterable[list[int]], length: int, shift: int) -> list[list[int
     return found
 
 
-def _candles(call: Call, rows: list[list[int]], bar_ms: int, most: int) -> list[tuple[list[int], bool]]:
-    """The page of candles that is asked for, newest first, each with whether it is complete."""
+def _candles(
+    call: Call, rows: list[list[int]], bar_ms: int, most: int, reach: int | None = None, *, forming: bool = True
+) -> list[tuple[list[int], bool]]:
+    """The page of candles that is asked for, newest first, each with whether it is complete.
+
+    ``reach`` is how many candles there are to be had, the newest ones; without ``forming`` the last one is left out
+    until it is complete.
+    """
     length, shift = _bar(call)
     if length < bar_ms:
         raise Refused("51000", "bar")
@@ -64,24 +72,20 @@ def _candles(call: Call, rows: list[list[int]], bar_ms: int, most: int) -> list[
     if not limit:
         raise Refused("51000", "limit")
     wanted = min(limit, most)
-    if length == bar_ms:
-        kept = rows if after is not None or before is not None else rows[-wanted:]
-    else:
-        kept = _merged(rows, length, shift)
-    chosen = [row for row in reversed(kept)
-              if (after is None or row[0] < after) and (before is None or row[0] > before)]  # fmt: skip
-    return [(row, row[0] + length <= call.now) for row in chosen[:wanted]]
-
-
-def _last_candles(call: Call, most: int, reach: int | None) -> list[list[str]]:
-    market = call.market()
-    inst, rows = market.instrument, market.tape.candles
     if reach is not None:
-        length, _ = _bar(call)
-        rows = rows[-reach * max(1, length // market.tape.bar_ms) :]
-    ct_val = Decimal(inst.ct_val)
+        rows = rows[-(reach + 1) * (length // bar_ms) :]  # one more: the oldest may begin inside a candle
+    kept = rows if length == bar_ms else _merged(rows, length, shift)
+    newest = reversed(kept if reach is None else kept[-reach:])
+    chosen = ((row, row[0] + length <= call.now) for row in newest
+              if (after is None or row[0] < after) and (before is None or row[0] > before))  # fmt: skip
+    return list(islice(((row, over) for row, over in chosen if over or forming), wanted))
+
+
+def _last_candles(call: Call, most: int, reach: int | None, *, forming: bool = True) -> list[list[str]]:
+    market = call.market()
+    inst, ct_val = market.instrument, Decimal(market.instrument.ct_val)
     found = []
-    for row, over in _candles(call, rows, market.tape.bar_ms, most):
+    for row, over in _candles(call, market.tape.candles, market.tape.bar_ms, most, reach, forming=forming):
         contracts = Decimal(row[5]).scaleb(-inst.sz_dp)
         base = contracts * ct_val
         mean = Decimal(row[1] + row[2] + row[3] + row[4]).scaleb(-inst.px_dp) / 4
@@ -102,15 +106,24 @@ def candles(call: Call) -> list[list[str]]:
 
 def history_candles(call: Call) -> list[list[str]]:
     """`market/history-candles`: all that the venue keeps, complete ones only."""
-    return [row for row in _last_candles(call, 100, None) if row[-1] == "1"]
+    return _last_candles(call, 100, None, forming=False)
 
 
-def mark_candles(call: Call) -> list[list[str]]:
-    """`market/mark-price-candles` and its history."""
+def _mark_candles(call: Call, *, forming: bool) -> list[list[str]]:
     market = call.market()
     px = market.instrument.px
     return [[str(row[0]), *map(px, row[1:5]), "1" if over else "0"]
-            for row, over in _candles(call, market.reference.mark_candles, MINUTE, 100)]  # fmt: skip
+            for row, over in _candles(call, market.reference.mark_candles, MINUTE, 100, forming=forming)]  # fmt: skip
+
+
+def mark_candles(call: Call) -> list[list[str]]:
+    """`market/mark-price-candles`: the forming one included."""
+    return _mark_candles(call, forming=True)
+
+
+def mark_history(call: Call) -> list[list[str]]:
+    """`market/history-mark-price-candles`: complete ones only."""
+    return _mark_candles(call, forming=False)
 
 
 def _strangers(market: Market, side: int) -> tuple[list[int], list[list[str]]]:
@@ -193,8 +206,8 @@ def ticker(call: Call) -> list[dict[str, Any]]:
 
 def tickers(call: Call) -> list[dict[str, Any]]:
     """`market/tickers`: swaps; the other types are empty."""
-    kind = call.needed("instType")
-    return [_ticker(call, one) for one in call.state.markets.values()] if kind == "SWAP" else []
+    call.needed("instType")
+    return [_ticker(call, one) for one in call.state.markets.values()] if call.of_swaps() else []
 
 
 def trades(call: Call) -> list[dict[str, Any]]:
