@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 from urllib.parse import parse_qsl
 
 import orjson
@@ -16,6 +16,8 @@ from prometheus.venue.floor.trading import Market, Trading
 from prometheus.venue.key_ring import Key
 
 JSON = "application/json"
+TYPES: Final = frozenset({"SPOT", "MARGIN", "SWAP", "FUTURES", "OPTION", "EVENTS"})
+"""The interface's types of instruments; this venue has swaps alone."""
 
 
 @frozen(kw_only=True)
@@ -143,6 +145,17 @@ class Call:
         if value == "true":
             return True
         raise Refused("51000", name)
+
+    def of_swaps(self) -> bool:
+        """Whether `instType`, where it is given, is that of swaps: the other types have no rows here.
+
+        Raises:
+            Refused: 51000 for what is no type.
+        """
+        said = self.text("instType", "SWAP")
+        if said not in TYPES:
+            raise Refused("51000", "instType")
+        return said == "SWAP"
 
     def market(self, name: str = "instId") -> Market:
         """The market that a parameter names.

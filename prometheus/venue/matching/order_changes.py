@@ -46,10 +46,13 @@ def cancel(state: Trading, account: Account, instrument: Instrument, ord_id: str
     return order
 
 
-def amend(state: Trading, account: Account, order: Order, new_sz: int | None, new_px: int | None) -> None:
+def amend(
+    state: Trading, account: Account, order: Order, new_sz: int | None, new_px: int | None, *, px_amend: bool = False
+) -> None:
     """Change size (the total, with what is filled) or price of a pending order.
 
-    A smaller size keeps its place in the queue; a larger one and a new price lose it, and a new price may trade.
+    A smaller size keeps its place in the queue; a larger one and a new price lose it, and a new price may trade. With
+    ``px_amend`` a price beyond the price limit becomes the limit.
 
     Raises:
         Refused: 51509, 51510 when it is over; 51511 when a post-only order would take; the rules of a new order.
@@ -61,7 +64,7 @@ def amend(state: Trading, account: Account, order: Order, new_sz: int | None, ne
     check_open(state, account, market, order.kind, shrinks=order.closes)
     if sz > order.filled:
         check_size(order.instrument, sz, order.kind)
-    wish = Wish(instrument=order.instrument, side=order.side, kind=order.kind, sz=max(sz, 1), px=px)
+    wish = Wish(instrument=order.instrument, side=order.side, kind=order.kind, sz=max(sz, 1), px=px, px_amend=px_amend)
     limit = checked_price(market, wish) if new_px is not None else order.limit
     if limit != order.limit and order.kind in PASSIVE and market.ladder.crosses(order.side, limit):
         raise Refused("51511")
@@ -74,7 +77,7 @@ def amend(state: Trading, account: Account, order: Order, new_sz: int | None, ne
     moves = limit != order.limit or sz > order.sz
     if moves:
         market.ladder.remove(order)
-    order.sz, order.px, order.limit = sz, px if order.px else 0, limit
+    order.sz, order.px, order.limit = sz, limit if order.px else 0, limit
     state.heard(order, None)
     if moves:
         run(state, order)
@@ -100,8 +103,11 @@ def _check_growth(state: Trading, account: Account, order: Order, sz: int, limit
 def close_position(state: Trading, account: Account, wish: Wish, *, auto_cancel: bool) -> Order:
     """Close a whole position at market; ``wish`` names instrument, mode, position side and client id.
 
+    Nothing is cancelled for an order that is refused.
+
     Raises:
-        Refused: 51023 no position, 51115 closing orders pend, 51108 too large for a market order.
+        Refused: 51023 no position, 51115 closing orders pend, 51108 too large for a market order, 51016 the client id
+            is another order's; the rules of a new order.
     """
     place_of = (wish.instrument.inst_id, wish.td_mode, wish.pos_side)
     position = account.positions.get(place_of)
@@ -116,6 +122,11 @@ def close_position(state: Trading, account: Account, wish: Wish, *, auto_cancel:
     size = abs(position.pos)
     if size > wish.instrument.max_mkt_sz:
         raise Refused("51108")
+    check_open(state, account, state.market(wish.instrument), Kind.MARKET, shrinks=True)
+    check_size(wish.instrument, size, Kind.MARKET)
+    namesake = account.by_client.get(wish.cl_ord_id)
+    if namesake is not None and namesake not in against:
+        raise Refused("51016")
     for order in against:
         end(state, order, CancelSource.USER)
     asked = Wish(

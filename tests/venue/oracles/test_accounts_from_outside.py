@@ -127,6 +127,17 @@ def test_closing_a_position_leaves_none(one):
     assert one.client.post("trade/close-position", closing).json["code"] in {"51023", "1"}
 
 
+def test_a_close_that_is_refused_cancels_nothing(one):
+    one.place("buy", "optimal_limit_ioc", 20)
+    one.place("buy", "limit", 1, one.far_below(), clOrdId="taken")
+    _, ask = one.top()
+    waiting = one.place("sell", "limit", 20, ask + 1000 * one.tick)
+    close = {"instId": one.instrument, "mgnMode": "cross", "autoCxl": True, "clOrdId": "taken"}
+    assert one.client.post("trade/close-position", close).code == "51016"
+    assert one.order(waiting)["state"] == "live"
+    assert one.position() == 20 * one.lot
+
+
 def test_more_than_the_margin_bears_is_refused(one):
     most = Decimal(one.client.get("account/max-size", instId=one.instrument, tdMode="cross").data[0]["maxBuy"])
     limit = Decimal(one.facts["maxMktSz"])

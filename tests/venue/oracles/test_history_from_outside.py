@@ -84,6 +84,15 @@ def test_candles_are_newest_first_and_only_the_last_is_forming(one, venue):
         assert all(isinstance(volume, str) for volume in volumes)
 
 
+def test_complete_candles_are_walked_one_by_one(one, venue):
+    venue.step(600)
+    asked = {"instId": one.instrument, "bar": "1m"}
+    newest = one.client.get("market/history-candles", **asked, limit=1).data
+    older = one.client.get("market/history-candles", **asked, limit=1, after=newest[0][0]).data
+    assert [*newest, *older] == one.client.get("market/history-candles", **asked, limit=2).data
+    assert {candle[8] for candle in [*newest, *older]} == {"1"}
+
+
 def test_the_index_and_the_mark_are_not_the_last_price(one, venue):
     apart = 0
     for _ in range(5):

@@ -52,6 +52,13 @@ def test_a_batch_of_more_than_twenty_is_refused(one):
     assert one.client.post("trade/batch-orders", [order] * 21).json["code"] == "51111"
 
 
+def test_a_batch_that_is_refused_as_a_whole_does_nothing(one):
+    size, price = str(one.lot), str(one.far_below())
+    order = {"instId": one.instrument, "tdMode": "cross", "side": "buy", "ordType": "limit", "sz": size, "px": price}
+    assert one.client.post("trade/batch-orders", [order, "no order"]).code == "50002"
+    assert one.client.get("trade/orders-pending").data == []
+
+
 def test_a_size_between_lots_is_refused(one):
     assert one.refusal("buy", "limit", str(one.lot * 3 / 2), one.far_below()) == "51121"
 

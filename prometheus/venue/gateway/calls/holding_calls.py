@@ -21,10 +21,7 @@ def positions(call: Call) -> list[dict[str, Any]]:
     account = call.owner
     inst_ids = [one for one in call.text("instId").split(",") if one]
     pos_ids = [one for one in call.text("posId").split(",") if one]
-    kind = call.text("instType")
-    if kind and kind not in {"SWAP", "FUTURES", "MARGIN", "OPTION", "EVENTS"}:
-        raise Refused("51000", "instType")
-    if kind not in {"", "SWAP"}:
+    if not call.of_swaps():
         return []
     if len(inst_ids) > 10 or len(pos_ids) > 20:
         raise Refused("50025", "instId" if len(inst_ids) > 10 else "posId", "10" if len(inst_ids) > 10 else "20")
@@ -107,6 +104,8 @@ def positions_history(call: Call) -> list[dict[str, Any]]:
     """`account/positions-history`: three months, by the time of the last change."""
     inst_id, mode, kind = call.text("instId"), call.text("mgnMode"), call.text("type")
     pos_id = call.text("posId")
+    if not call.of_swaps():
+        return []
     rows = [one for one in call.owner.closings
             if one.u_time > call.now - MONTHS_MS and (not inst_id or one.position.instrument.inst_id == inst_id)
             and (not mode or one.position.mgn_mode == mode) and (not kind or one.kind == kind)
@@ -145,13 +144,15 @@ def bills_archive(call: Call) -> list[dict[str, Any]]:
 
 
 def _bills(call: Call, reach: int) -> list[dict[str, Any]]:
-    wanted = {name: call.text(name) for name in ("instId", "mgnMode", "type", "subType", "ccy", "instType")}
+    swaps, typed = call.of_swaps(), bool(call.text("instType"))
+    wanted = {name: call.text(name) for name in ("instId", "mgnMode", "type", "subType", "ccy")}
     rows = [one for one in call.owner.bills if one.ts > call.now - reach and within(call, one.ts)
             and (not wanted["instId"] or (one.inst is not None and one.inst.inst_id == wanted["instId"]))
             and (not wanted["mgnMode"] or one.mgn_mode == wanted["mgnMode"])
             and (not wanted["type"] or one.kind == wanted["type"])
             and (not wanted["subType"] or one.sub_type == wanted["subType"])
-            and wanted["ccy"] in {"", "USDT"} and wanted["instType"] in {"", "SWAP" if one.inst is not None else ""}
+            and wanted["ccy"] in {"", "USDT"}
+            and (not typed or (swaps and one.inst is not None))
             ]  # fmt: skip
     return [bill_row(one) for one in page(call, rows, lambda one: one.bill_id)]
 

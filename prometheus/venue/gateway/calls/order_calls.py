@@ -39,16 +39,14 @@ def _item(call: Call, work: Callable[[Call], dict[str, Any]], **always: str) -> 
     try:
         return work(call)
     except Refused as refused:
-        names = {}
-        for name in ("clOrdId", "ordId", "tag"):
-            value = call.params.get(name)
-            names[name] = value if isinstance(value, str) else ""
+        said = {name: call.params.get(name) for name in ("clOrdId", "ordId", "tag")}
+        names = {name: str(value) for name, value in said.items() if type(value) in {str, int}}
         message = refused.message or "Placed"
         return _result(call, **names, **always, sCode=refused.code, sMsg=message)
 
 
 def _batch(call: Call, work: Callable[[Call], dict[str, Any]], too_many: str, **always: str) -> Envelope:
-    """All items in their order.
+    """All items in their order. What is refused as a whole is refused before the first item is worked on.
 
     Raises:
         Refused: 50000 for an empty array, 51111 or 51501 for more than 20, 50002 for an item that is no object.
@@ -57,10 +55,10 @@ def _batch(call: Call, work: Callable[[Call], dict[str, Any]], too_many: str, **
         raise Refused("50000")
     if len(call.items) > MOST_ITEMS:
         raise Refused(too_many, str(MOST_ITEMS))
+    if not all(isinstance(item, dict) for item in call.items):
+        raise Refused("50002")
     rows = []
     for item in call.items:
-        if not isinstance(item, dict):
-            raise Refused("50002")
         one = Call(call.asked, call.world, call.state, call.account, call.key, item)
         rows.append(_item(one, work, **always))
     return _envelope(rows)
@@ -156,8 +154,20 @@ def _wish(call: Call) -> Wish:
     return Wish(
         instrument=instrument, side=side, kind=kind, sz=sz, td_mode=mode, pos_side=pos_side, px=px,
         cl_ord_id=client_id(call), tag=_tag(call), reduce_only=reduce_only, stp=stp,
-        px_amend=call.text("pxAmendType", "0") == "1", tgt_ccy=call.text("tgtCcy"),
+        px_amend=_price_may_move(call), tgt_ccy=call.text("tgtCcy"),
     )  # fmt: skip
+
+
+def _price_may_move(call: Call) -> bool:
+    """`pxAmendType`: whether a price beyond the limit becomes the limit.
+
+    Raises:
+        Refused: 51000 for anything but 0 and 1.
+    """
+    said = call.text("pxAmendType", "0")
+    if said not in {"0", "1"}:
+        raise Refused("51000", "pxAmendType")
+    return said == "1"
 
 
 def _stp(call: Call, kind: Kind) -> Stp | None:
@@ -218,7 +228,7 @@ def _amend(call: Call) -> dict[str, Any]:
     try:
         new_sz = _amount(call, "newSz", instrument.sz_dp, "51121") if call.text("newSz") else None
         new_px = _amount(call, "newPx", instrument.px_dp, "51000") if call.text("newPx") else None
-        amend(call.state, call.owner, order, new_sz, new_px)
+        amend(call.state, call.owner, order, new_sz, new_px, px_amend=_price_may_move(call))
     except Refused:
         if call.flag("cxlOnFail") and not order.over:
             end(call.state, order, CancelSource.USER)

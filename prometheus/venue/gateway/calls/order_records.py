@@ -63,7 +63,7 @@ def _wanted(call: Call, one: Order) -> bool:
     return all(
         not call.text(name) or value in call.text(name).split(",")
         for name, value in (
-            ("instId", one.instrument.inst_id), ("instType", "SWAP"), ("ordType", one.kind.value),
+            ("instId", one.instrument.inst_id), ("ordType", one.kind.value),
             ("state", one.state.value), ("category", one.category), ("instFamily", one.instrument.family),
         )
     )  # fmt: skip
@@ -73,6 +73,8 @@ def orders_pending(call: Call) -> list[dict[str, Any]]:
     """`trade/orders-pending`: live and partially filled."""
     if call.text("state") and call.text("state") not in {State.LIVE, State.PARTIALLY_FILLED}:
         raise Refused("51000", "state")
+    if not call.of_swaps():
+        return []
     rows = [one for one in call.owner.pending.values() if _wanted(call, one)]
     return [order_row(one) for one in page(call, rows, lambda one: one.ord_id)]
 
@@ -91,6 +93,8 @@ def _history(call: Call, reach: int) -> list[dict[str, Any]]:
     call.needed("instType")
     if call.text("state") and call.text("state") not in STATES:
         raise Refused("51000", "state")
+    if not call.of_swaps():
+        return []
     account = call.owner
     rows = [one for kept in (account.void, account.done) for one in kept
             if _kept(call, one, reach) and _wanted(call, one) and within(call, one.c_time)]  # fmt: skip
@@ -127,7 +131,7 @@ def fills_history(call: Call) -> list[dict[str, Any]]:
 
 def _fills(call: Call, reach: int) -> list[dict[str, Any]]:
     inst_id, ord_id, sub_type = call.text("instId"), call.text("ordId"), call.text("subType")
-    if call.text("instType") not in {"", "SWAP"}:
+    if not call.of_swaps():
         return []
     rows = [one for one in call.owner.fills
             if one.done.ts > call.now - reach and within(call, one.done.ts)

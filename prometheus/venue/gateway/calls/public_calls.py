@@ -11,7 +11,6 @@ from prometheus.venue.gateway.result_pages import page
 from prometheus.venue.market.instruments import Instrument
 from prometheus.venue.quanta import rate, text
 
-TYPES: Final = frozenset({"SPOT", "MARGIN", "SWAP", "FUTURES", "OPTION", "EVENTS"})
 DAY_MS: Final = 86_400_000
 
 
@@ -27,11 +26,9 @@ def status(call: Call) -> list[dict[str, Any]]:
     return [dict(row)] if row and (not wanted or row["state"] == wanted) else []
 
 
-def _chosen(call: Call, *, type_needed: bool = True) -> list[Market]:
-    kind = call.needed("instType") if type_needed else call.text("instType", "SWAP")
-    if kind not in TYPES:
-        raise Refused("51000", "instType")
-    if kind != "SWAP":
+def _chosen(call: Call) -> list[Market]:
+    call.needed("instType")
+    if not call.of_swaps():
         return []
     family, inst_id = call.text("instFamily") or call.text("uly"), call.text("instId")
     found = [one for one in call.state.markets.values()
