@@ -43,6 +43,22 @@ def position_push(call: Call) -> list[dict[str, Any]]:
     return [holding_calls.position_row(call, account, one) | {"pTime": str(call.now)} for one in held]
 
 
+def account_push(call: Call) -> list[dict[str, Any]]:
+    """The account as its channel pushes it: with what a coin is worth in USD."""
+    return [row | {"details": [one | {"coinUsdPrice": "1"} for one in row["details"]]}
+            for row in account_calls.balance(call)]  # fmt: skip
+
+
+def trades_push(call: Call) -> list[dict[str, Any]]:
+    """Trades as their channel pushes them: with how many were aggregated."""
+    return [row | {"count": "1"} for row in market_calls.trades(call)]
+
+
+def status_push(call: Call) -> list[dict[str, Any]]:
+    """A maintenance as its channel pushes it: with the time of the push."""
+    return [row | {"ts": str(call.now)} for row in public_calls.status(call)]
+
+
 def balance_and_position(call: Call) -> list[dict[str, Any]]:
     """The channel of the same name."""
     account = call.owner
@@ -52,6 +68,7 @@ def balance_and_position(call: Call) -> list[dict[str, Any]]:
         "balData": [{"ccy": "USDT", "cashBal": money(account.cash), "uTime": str(account.u_time)}],
         "posData": [{key: value for key, value in holding_calls.position_row(call, account, one).items() if key in {
             "posId", "tradeId", "instId", "instType", "mgnMode", "posSide", "pos", "ccy", "posCcy", "avgPx", "uTime",
+            "baseBal", "quoteBal",
         }} for one in held],
         "trades": [{"instId": one.order.instrument.inst_id, "tradeId": str(one.done.trade_id)}
                    for one in list(account.fills)[-1:]],
@@ -60,18 +77,18 @@ def balance_and_position(call: Call) -> list[dict[str, Any]]:
 
 PRIVATE: Final[dict[str, Callable[[Call], list[Any]]]] = {
     "positions": position_push,
-    "account": account_calls.balance,
+    "account": account_push,
     "balance_and_position": balance_and_position,
 }
 PUBLIC: Final[dict[str, Callable[[Call], list[Any]]]] = {
     "tickers": market_calls.ticker,
-    "trades": market_calls.trades,
+    "trades": trades_push,
     "mark-price": public_calls.mark_price,
     "price-limit": public_calls.price_limit,
     "funding-rate": public_calls.funding_rate,
     "instruments": public_calls.instruments,
     "index-tickers": public_calls.index_tickers,
-    "status": public_calls.status,
+    "status": status_push,
 }
 WHOLE_VENUE: Final = frozenset({"instruments", "status"})
 """Public channels that need no instrument."""

@@ -292,7 +292,9 @@ class Session:
         if "stream.page_missing" in faults and said.get("eventType") == "snapshot":
             rows = said["data"]
             said = {**said, "curPage": 2, "data": rows[(len(rows) + 1) // 2 :]}
-        sent = orjson.dumps({"arg": one.arg, **said})
+        owned = one.arg["channel"] == "orders" or one.arg["channel"] in PRIVATE
+        whose = {"uid": self.key.uid} if owned and self.key is not None else {}
+        sent = orjson.dumps({"arg": one.arg | whose, **said})
         self.outbox.extend([sent] * (2 if "stream.twice" in faults else 1))
         if "stream.notice" in faults:
             code = CODES["64008"]

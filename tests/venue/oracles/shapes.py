@@ -12,7 +12,7 @@ FILE = Path(__file__).resolve().parent / "recorded_shapes.toml"
 KINDS = {"strings": "string", "booleans": "boolean", "lists": "list", "objects": "object", "integers": "integer"}
 MAY_BE_NULL = frozenset({"instIdCode"})
 IDENTITIES = frozenset({"ordId", "tradeId", "billId", "posId"})
-NUMBERS = frozenset({"instIdCode", "code", "seqId"})
+NUMBERS = frozenset({"instIdCode", "code", "seqId", "prevSeqId", "checksum", "curPage"})
 """Keys whose values are numbers in JSON."""
 PLAIN = re.compile(r"-?\d+(\.\d+)?")
 

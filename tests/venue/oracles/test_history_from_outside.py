@@ -131,6 +131,11 @@ READS: dict[str, dict[str, str]] = {
     "account/bills-archive": {},
     "trade/orders-history-archive": {"instType": "SWAP"},
     "trade/fills-history": {"instType": "SWAP"},
+    "public/open-interest": {"instType": "SWAP"},
+    "market/index-tickers": {"instId": "BTC-USDT"},
+    "market/trades": {"instId": "BTC-USDT-SWAP"},
+    "account/account-position-risk": {},
+    "account/max-avail-size": {"instId": "BTC-USDT-SWAP", "tdMode": "cross"},
 }
 """A question to each call whose records are recorded; trade/order is asked with an order of the test's own."""
 
@@ -161,6 +166,7 @@ def test_every_recorded_key_of_a_result_is_there_with_its_type(one):
     order["sz"] = str(one.lot)
     named = {"instId": one.instrument, "clOrdId": "shape1"}
     posts: list[tuple[str, object]] = [
+        ("account/set-position-mode", {"posMode": "net_mode"}),
         ("account/set-leverage", {"lever": "5", "mgnMode": "cross", "instId": one.instrument}),
         ("trade/order", order | {"clOrdId": "shape1"}),
         ("trade/batch-orders", [order, order | {"sz": "0.0000001"}]),
