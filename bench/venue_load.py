@@ -1,4 +1,4 @@
-"""How many signed requests the venue serves, how long a day of minutes takes, and what a million orders weigh.
+"""Signed requests a second, connections one after the other, a day of minutes, and what a million orders weigh.
 
 Run it alone on a quiet machine: ``python -m bench.venue_load``. It judges nothing; it prints figures.
 """
@@ -9,10 +9,12 @@ import asyncio
 import json
 import os
 import resource
+import socket
 import subprocess
 import sys
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from prometheus.v10.market.synthetic import synthetic
@@ -24,6 +26,7 @@ from prometheus.venue.key_ring import Key
 
 INST = "BTC-USDT-SWAP"
 CONNECTIONS = 8
+CONNECTIONS_IN_TURN = 10_000
 SECONDS = 5.0
 
 
@@ -73,8 +76,28 @@ def _worked(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def served() -> dict[str, tuple[float, float]]:
-    """Signed requests that one process on one core answers, by kind: a second, and a second of its processor time."""
+def one_after_the_other(port: int, pid: int) -> str:
+    """So many connections, each of which asks the time, is answered and closed: what became of them, in a line."""
+    asked = b"GET /api/v5/public/time HTTP/1.1\r\nhost: venue\r\nconnection: close\r\n\r\n"
+    files, answered, begun = _open_files(pid), 0, time.monotonic()
+    for _ in range(CONNECTIONS_IN_TURN):
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            client.sendall(asked)
+            answered += client.makefile("rb").read().startswith(b"HTTP/1.1 200")
+    rate = CONNECTIONS_IN_TURN / (time.monotonic() - begun)
+    said = f"{CONNECTIONS_IN_TURN:,} connections in turn: {answered:,} answered, {rate:,.0f} a second"
+    return f"{said}; open files {files} before, {_open_files(pid)} after"
+
+
+def _open_files(pid: int) -> int:
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+
+
+def served() -> tuple[dict[str, tuple[float, float]], str]:
+    """Signed requests that one process on one core answers, by kind: a second, and a second of its processor time.
+
+    The second is what became of ten thousand connections one after the other.
+    """
     command = [sys.executable, "-m", "prometheus.cli", "venue", "serve", "--unlimited", "--json", "--days", "1"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     said = json.loads(process.stdout.readline() if process.stdout else "")
@@ -92,7 +115,8 @@ def served() -> dict[str, tuple[float, float]]:
     mixed = [*kinds["place and cancel"] * 2, *kinds["balance"] * 2, *kinds["book of 400 levels"]]
     try:
         asked = (kinds | {"mixed": mixed}).items()
-        return {name: asyncio.run(_rate(port, requests, process.pid)) for name, requests in asked}
+        rates = {name: asyncio.run(_rate(port, requests, process.pid)) for name, requests in asked}
+        return rates, one_after_the_other(port, process.pid)
     finally:
         process.terminate()
         process.wait()
@@ -151,8 +175,10 @@ def main() -> None:
     """Print the figures."""
     orders = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
     print(f"a day of 1 m bars: {a_day():.1f} s of processor time")  # noqa: T201
-    for name, (rate, worked) in served().items():
+    rates, in_turn = served()
+    for name, (rate, worked) in rates.items():
         print(f"{name}: {rate:,.0f} signed requests/s on one core, {worked:,.0f} for each processor second")  # noqa: T201
+    print(in_turn)  # noqa: T201
     a_million(orders)
 
 

@@ -173,11 +173,21 @@ def test_a_body_that_does_not_come_is_given_up(served, monkeypatch):
     assert answer.startswith(b"HTTP/1.1 408")
 
 
-def test_connections_one_after_the_other_are_all_served(served):
-    for _ in range(500):
+def test_ten_thousand_connections_one_after_the_other_leave_nothing_behind(served, capfd):
+    def open_files() -> int:
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    served.talk(TIME)
+    before = open_files()
+    for at in range(10_000):
+        if at % 10 == 0:
+            assert served.talk(TIME).startswith(b"HTTP/1.1 200")
+            continue
         with socket.create_connection(("127.0.0.1", served.port)) as client:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     assert served.talk(TIME).startswith(b"HTTP/1.1 200")
+    assert open_files() <= before + 10
+    assert capfd.readouterr().err == ""
 
 
 def test_what_is_wrong_in_the_venue_is_50026_and_one_line(served, monkeypatch, capfd):
