@@ -85,7 +85,7 @@ def test_candles_are_newest_first_and_only_the_last_is_forming(one, venue):
 
 
 def test_complete_candles_are_walked_one_by_one(one, venue):
-    venue.step(600)
+    venue.step(630)
     asked = {"instId": one.instrument, "bar": "1m"}
     newest = one.client.get("market/history-candles", **asked, limit=1).data
     older = one.client.get("market/history-candles", **asked, limit=1, after=newest[0][0]).data
