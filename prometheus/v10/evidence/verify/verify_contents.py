@@ -8,20 +8,22 @@ exactly what is missing. Standard library only.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any
 
 from prometheus.v10.base.modes import Tier
 from prometheus.v10.base.names import Artifact, Schema, required
-from prometheus.v10.evidence.chains.ledger_view import LedgerView
+from prometheus.v10.evidence.chains.ledger_view import LedgerView, Started
 from prometheus.v10.evidence.derive.eras.founded import ERA, era_number
 from prometheus.v10.evidence.derive.exchanged.exchange_modes import OWED, is_exchange
 from prometheus.v10.evidence.derive.orders import Orders
 from prometheus.v10.evidence.derive.rows import FILES
 from prometheus.v10.evidence.derive.setting import Setting
+from prometheus.v10.evidence.derive.typed import same, shown
 from prometheus.v10.evidence.records.canonical import strict_loads
 from prometheus.v10.evidence.records.nulls import violations
 from prometheus.v10.evidence.records.series.moments import SERIES
-from prometheus.v10.evidence.records.verify_manifest import check_manifest
+from prometheus.v10.evidence.records.verify_manifest import Say, check_manifest
 from prometheus.v10.evidence.schemas.schema_file import schema_of
 from prometheus.v10.evidence.verify.unpacking import RunFiles
 from prometheus.v10.evidence.verify.verify_derived import (
@@ -39,6 +41,25 @@ from prometheus.v10.evidence.verify.verify_seal import CHANGED, SealedFiles
 
 MOST_WRONG = 20
 """Sentences about the fields of one artifact."""
+REPEATED = ("stage", "mode", "run_counter", "config_hash", "core_hash", "git_commit")
+"""What a run says at its beginning in the ledger, and again in its manifest."""
+
+
+def check_beginning(begun: Started, manifest: Mapping[str, Any], say: Say) -> None:
+    """Hold a manifest against the entry that stands in the ledger since before its run had a directory.
+
+    Args:
+        begun: that entry. What it does not know, for example the count of a run that nobody counts, says nothing.
+        manifest: of the run.
+        say: hears what is wrong.
+    """
+    said = {"instance": begun.instance, "tier": begun.payload["tier"]}
+    said |= {name: begun.payload[name] for name in REPEATED if begun.payload.get(name) is not None}
+    meta = manifest.get("meta")
+    own = {**manifest, "tier": meta.get("tier") if isinstance(meta, dict) else None}
+    for name, value in said.items():
+        if name in own and not same(own[name], value):
+            say(f"{name} is {shown(own[name])}, the ledger began it with {shown(value)}")
 
 
 class Contents:
@@ -218,6 +239,8 @@ class Contents:
         of_era = begun is not None and manifest is not None and self.dir.name.startswith("HF_")
         if begun is not None and of_era and begun.payload.get(ERA) != era:
             self._say_about(Artifact.MANIFEST)(f"era is {era}, the ledger began it as era {begun.payload.get(ERA)}")
+        if begun is not None and manifest is not None:
+            check_beginning(begun, manifest, self._say_about(Artifact.MANIFEST))
         if manifest is not None and is_stage2(manifest, self.dir.name):
             from prometheus.v10.evidence.verify.verify_judged import check_entry
 
@@ -229,6 +252,10 @@ class Contents:
             if seal is not None and entry.get("seal") != seal:
                 what = f"the ledger has the seal {entry.get('seal')}, the run's is {seal}: rewritten"
                 self.report.fail(self.dir, what)
+            files, nbytes = self._files.counted()
+            if seal is not None and (entry.get("files"), entry.get("bytes")) != (files, nbytes):
+                said = f"{entry.get('files')} files and {entry.get('bytes')} bytes"
+                self.report.fail(self.dir, f"the ledger sealed {said}, the seal covers {files} and {nbytes}")
 
     def _object(self, artifact: Artifact, schema: Schema) -> dict[str, Any] | None:
         """One JSON artifact with its schema, run id and null rule checked; None when there is none to be read."""

@@ -111,6 +111,12 @@ class SealedFiles:
         there = [one.st_size for name, one in self.present.items() if name not in _UNHASHED and not self._packs(name)]
         return there + [self._listed[name].size for name in absent if name in self._listed]
 
+    def counted(self) -> tuple[int, int]:
+        """How many files the seal covers, and the bytes of those that stayed when they were sealed."""
+        kept = sum(one.size for name, one in self._listed.items() if name + PACKED_SUFFIX not in self._listed)
+        own = self.present.get(Artifact.FILELIST)
+        return len(self.sums), kept + (0 if own is None else own.st_size)
+
     def read(self, name: str) -> bytes | None:
         """The bytes of a file; None where it is not there."""
         return (self.dir / name).read_bytes() if name in self.present else None
