@@ -274,8 +274,7 @@ def test_a_stop_while_a_large_pool_is_checked_is_heard(with_a_pool, host):
     runs = len(stage.own_runs())
     with stage.program(SLOW_CHECK.replace("@SECONDS@", "60.0"), ONE_START):
         host.do("systemctl", "start", "--no-block", stage.unit)
-        stage.wait_for("ActiveState", "activating")
-        time.sleep(2.0)
+        wait_until("the pool is being checked", lambda: "checking" in stage.show("StatusText"))
         assert stage.stop() < allowed(STOP_SECONDS)
         assert stage.show("Result") == "success"
     assert len(stage.own_runs()) == runs

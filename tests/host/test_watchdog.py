@@ -8,7 +8,7 @@ from lab.stage import Stage, passes_the_audit
 MOST_LINES = 60
 """Of the journal for one hang: the stack (every thread of it), what systemd says, the end and the next start."""
 
-SETTINGS = "[Unit]\nStartLimitBurst=200\n[Service]\nWatchdogSec=3\nRestartSec=500ms\nTimeoutStopSec=3\n"
+SETTINGS = "[Unit]\nStartLimitBurst=200\n[Service]\nWatchdogSec=5\nRestartSec=500ms\nTimeoutStopSec=3\n"
 HANGS = """\
 #!/usr/local/bin/python3
 import sys, time
