@@ -74,12 +74,15 @@ class SmallDisk:
         return self.tree.layout.state / "HF" / "reserve.bin"
 
     def fill(self, *, leave: int) -> Path:
-        """Take all but ``leave`` bytes, to the last one when 0; returns what to remove."""
-        ballast = self.tree.root / "ballast"
+        """Take all but ``leave`` bytes, to the last one when 0; returns what to remove.
+
+        Never the room that a reserve gives back: a service at work may give it up before this is through.
+        """
+        ballast, had_reserve = self.tree.root / "ballast", self.reserve.exists()
         with ballast.open("ab", buffering=0) as file:
-            while self.free > leave:
+            while (free := self.free) > leave and self.reserve.exists() == had_reserve:
                 try:
-                    os.posix_fallocate(file.fileno(), file.seek(0, os.SEEK_END), min(self.free - leave, 16 * MIB) or 1)
+                    os.posix_fallocate(file.fileno(), file.seek(0, os.SEEK_END), min(free - leave, 16 * MIB))
                 except OSError as error:
                     if error.errno != errno.ENOSPC:
                         raise
