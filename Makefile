@@ -3,7 +3,7 @@
 #   make run     evolve eight eras over the built-in market into ./var, sealed and verifiable, and show what was gained
 #   make run-demo  let a population trade a day through one account on our own exchange, seal the run, and verify it
 #   make ladder  drill the C ladder and Gate 4 on our own exchange, and judge what the sessions left, some five minutes
-#   make test    every test, failures on purpose and (as root) a real host among them, in half an hour
+#   make test    the tests, failures on purpose and (as root) a real host among them
 #   make drills  the same with every case of what takes its time, without a host
 #   make coverage  of these all but the host's, and by room the share of branches that they took
 #   make faults  of these, full disks, torn files, kill -9, flipped bits: every failure on purpose
@@ -67,7 +67,7 @@ coverage: $(STAMP)
 	$(BIN)/python tests/branches/run.py $(BIN)/pytest -n 2 --ignore tests/host --ignore tests/torture/test_soak.py
 
 faults: $(STAMP)
-	$(BIN)/pytest -n 2 tests/integration/faults
+	PQ_DRILLS=1 $(BIN)/pytest -n 2 tests/integration/faults
 
 mutants: $(STAMP)
 	nice $(BIN)/python tests/mutants/run.py

@@ -47,8 +47,7 @@ def main() -> int:
     dirty = state.dirty or set(module.present(out, folders)) | (there - set(module.present(root, folders))) != set(
         expected
     )
-    plain: dict[str, bool] = {}
-    dirty = dirty or not all(module.holds(out, name, said, plain) for name, said in expected.items())
+    dirty = dirty or any(module.changed(out, expected))
     sys.stdout.write(f"commit={state.commit or ''}\ndirty={str(dirty).lower()}\n")
     for name in state.differing[:10]:
         sys.stderr.write(f"differs from the commit: {name!r}\n")

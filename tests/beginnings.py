@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from prometheus.v10.base.clock import Clock, SystemClock
@@ -23,8 +24,10 @@ def enter_beginning(
     stage: Stage = Stage.STAGE1,
     clock: Clock | None = None,
     files: Files = FILES,
+    manifest: Mapping[str, Any] | None = None,
 ) -> None:
-    """One ``run_started`` entry for ``run_id``."""
+    """One ``run_started`` entry for ``run_id``; with the hashes of its manifest, where it has one that is verified."""
+    own = manifest or {"config_hash": "0" * 64, "core_hash": "0" * 64}
     tier = RunPrefix(run_id.split("_", maxsplit=1)[0]).tier
     pool = layout.pool(stage)
     ledger = InstallationLedger(
@@ -34,7 +37,8 @@ def enter_beginning(
         LedgerEntryType.RUN_STARTED,
         {
             "run_id": run_id, "run_dir": f"{tier.root_name}/{run_id}", "tier": tier.value, "stage": stage.value,
-            "mode": "offline", "run_counter": None, "config_hash": "0" * 64, "core_hash": "0" * 64, "git_commit": None,
+            "mode": "offline", "run_counter": None, "git_commit": None,
+            "config_hash": own["config_hash"], "core_hash": own["core_hash"],
             "pool": {"path": str(pool.relative_to(layout.lib)), **place_of(pool)}, "curve": None,
         },
         null_reasons={"payload.git_commit": "a test", "payload.run_counter": "a test", "payload.curve": "a test"},

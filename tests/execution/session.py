@@ -17,6 +17,21 @@ from prometheus.v10.execution.trading.bar_driver import BarDriver
 from tests.callbacks import never
 from tests.execution.practice import BTC, PracticeVenue
 
+BEGUN_ELSEWHERE = """\
+import json, sys
+from pathlib import Path
+from prometheus.v10.base.clock import SystemClock
+from tests.execution.practice import Disturbed
+from tests.execution.session import Session
+
+place = json.loads(sys.argv[1])
+venue = Disturbed(place["said"], Path(place["socket"]))
+session = Session(venue, Path(place["folder"]), SystemClock(), place["run"])
+session.open_chain(on_torn=lambda _: None)
+driver = session.driver()
+"""
+"""How a program that is to be killed begins a session; its first argument says where."""
+
 
 def plan(**more) -> AccountPlan:
     known = {

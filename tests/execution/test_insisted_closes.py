@@ -13,7 +13,7 @@ import pytest
 from prometheus.v10.execution.orders.order_states import Ending, OrderState
 from prometheus.v10.execution.trading.bar_driver import AGAIN_S
 from prometheus.v10.execution.truth.stop_reasons import Reason, TradingState
-from tests.execution.session import Session
+from tests.execution.session import BEGUN_ELSEWHERE, Session
 
 THIN = "0.005"
 """Of the usual depth, in percent: some ten to some hundred lots on each side, by the bar's volume."""
@@ -105,19 +105,11 @@ def test_a_refusal_for_good_ends_it_with_what_is_left(session, venue, holding):
     once_each(session)
 
 
-PROGRAM = """
-import json, sys, time
-from pathlib import Path
-from prometheus.v10.base.clock import SystemClock
-from tests.execution.practice import Disturbed
-from tests.execution.session import Session
+PROGRAM = f"""
+{BEGUN_ELSEWHERE}
+import time
 from tests.execution.test_insisted_closes import HELD, between_orders
 
-place = json.loads(sys.argv[1])
-venue = Disturbed(place["said"], Path(place["socket"]))
-session = Session(venue, Path(place["folder"]), SystemClock(), place["run"])
-session.open_chain(on_torn=lambda _: None)
-driver = session.driver()
 between_orders(driver, lambda: (print("between", flush=True), time.sleep(600)))
 driver.trade(2, 0, [("a1", -HELD)], insist=True)
 """

@@ -15,22 +15,12 @@ import pytest
 
 from prometheus.v10.execution.orders.client_ids import is_ours
 from prometheus.v10.execution.truth.stop_reasons import TradingState
-from tests.execution.session import Session
+from tests.execution.session import BEGUN_ELSEWHERE, Session
 
 KILLS = int(os.environ.get("PQ_SESSION_KILLS", "5"))
 """How often the process is killed; a long run sets more."""
-PROGRAM = """
-import json, sys
-from pathlib import Path
-from prometheus.v10.base.clock import SystemClock
-from tests.execution.practice import Disturbed
-from tests.execution.session import Session
-
-place = json.loads(sys.argv[1])
-venue = Disturbed(place["said"], Path(place["socket"]))
-session = Session(venue, Path(place["folder"]), SystemClock(), place["run"])
-session.open_chain(on_torn=lambda _: None)
-driver = session.driver()
+PROGRAM = f"""
+{BEGUN_ELSEWHERE}
 driver.start()
 print("started", flush=True)
 tick = max([life.intent["tick"] for life in driver.chain.states.orders.values()], default=0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -385,51 +386,48 @@ def test_a_connection_is_cut_or_ends_with_a_notice(line, one, fault, code):
 # ---- the socket ------------------------------------------------------------------------------------------------------
 
 
+@asynccontextmanager
+async def a_socket():
+    """A client of a venue that is served on the loopback, on its public socket."""
+    import aiohttp
+
+    one = desk(flat())
+    server = LoopbackServer(one.gate, Pace(one.world, 0.0), "127.0.0.1", 0)
+    port = await server.start()
+    try:
+        async with aiohttp.ClientSession() as http, http.ws_connect(f"ws://127.0.0.1:{port}/ws/v5/public") as socket:
+            yield socket
+    finally:
+        await server.stop()
+
+
 def test_a_socket_speaks_and_is_closed_after_thirty_silent_seconds(monkeypatch):
-    aiohttp = pytest.importorskip("aiohttp")
+    pytest.importorskip("aiohttp")
     from prometheus.venue.server import stream_server
 
     monkeypatch.setattr(stream_server, "SILENT_S", 0.5)
 
     async def talk():
-        one = desk(flat())
-        server = LoopbackServer(one.gate, Pace(one.world, 0.0), "127.0.0.1", 0)
-        port = await server.start()
-        try:
-            async with (
-                aiohttp.ClientSession() as http,
-                http.ws_connect(f"ws://127.0.0.1:{port}/ws/v5/public") as socket,
-            ):
-                await socket.send_str("ping")
-                pong = await socket.receive_str()
-                await socket.send_json({"op": "subscribe", "args": [{"channel": "tickers", "instId": BTC}]})
-                event, push = await socket.receive_json(), await socket.receive_json()
-                end = await socket.receive()
-                return pong, event["event"], push["data"][0]["last"], end.type.name, socket.close_code
-        finally:
-            await server.stop()
+        async with a_socket() as socket:
+            await socket.send_str("ping")
+            pong = await socket.receive_str()
+            await socket.send_json({"op": "subscribe", "args": [{"channel": "tickers", "instId": BTC}]})
+            event, push = await socket.receive_json(), await socket.receive_json()
+            end = await socket.receive()
+            return pong, event["event"], push["data"][0]["last"], end.type.name, socket.close_code
 
     assert apart(talk()) == ("pong", "subscribe", "50000", "CLOSE", 4004)
 
 
 def test_what_is_wrong_in_the_venue_is_63999_one_line_and_the_end(monkeypatch, capfd):
-    aiohttp = pytest.importorskip("aiohttp")
+    pytest.importorskip("aiohttp")
     monkeypatch.setattr(Session, "receive", lambda *_: 1 / 0)
 
     async def talk():
-        one = desk(flat())
-        server = LoopbackServer(one.gate, Pace(one.world, 0.0), "127.0.0.1", 0)
-        port = await server.start()
-        try:
-            async with (
-                aiohttp.ClientSession() as http,
-                http.ws_connect(f"ws://127.0.0.1:{port}/ws/v5/public") as socket,
-            ):
-                await socket.send_str("hello")
-                said, end = await socket.receive_json(), await socket.receive()
-                return said["code"], end.type.name, socket.close_code
-        finally:
-            await server.stop()
+        async with a_socket() as socket:
+            await socket.send_str("hello")
+            said, end = await socket.receive_json(), await socket.receive()
+            return said["code"], end.type.name, socket.close_code
 
     assert apart(talk()) == ("63999", "CLOSE", 4006)
     assert capfd.readouterr().err == "venue: WS /ws/v5/public: ZeroDivisionError: division by zero\n"

@@ -154,7 +154,7 @@ def choose_machine_code(
     if not (package / LIST).exists():
         return None
     import json  # noqa: PLC0415  (an image alone has the list)
-    import platform  # noqa: PLC0415
+    import platform  # noqa: PLC0415  (likewise)
 
     try:
         listed = json.loads((package / LIST).read_bytes())

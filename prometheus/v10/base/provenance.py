@@ -12,7 +12,7 @@ import hashlib
 import os
 import stat
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -61,25 +61,33 @@ def tree_state(root: Path, *, under: Sequence[str] = (PACKAGE,)) -> TreeState:
         return TreeState(None, dirty=True, differing=[])
     if MARK not in files:
         return TreeState(None, dirty=True, differing=[])
-    plain: dict[str, bool] = {}
-    differing = {name for name, (mode, blob) in files.items() if not holds(root, name, (mode, blob), plain)}
+    differing = set(changed(root, files))
     differing.update(name for name in present(root, under) if name not in files)
     return TreeState(commit, dirty=bool(differing), differing=sorted(differing), files=files)
 
 
-def holds(root: Path, name: str, wanted: tuple[str, str], plain: dict[str, bool]) -> bool:
-    """Whether the file ``name`` below ``root`` has git's mode and the blob that are wanted; links count.
+def changed(root: Path, files: Mapping[str, tuple[str, str]]) -> Iterator[str]:
+    """Those of ``files`` that are not below ``root`` with git's mode and the content of the blob; links count.
 
     Args:
-        root: of the checkout.
-        name: path below it, with slashes.
-        wanted: mode and blob id.
-        plain: directories that were looked at, and whether none on the way to them is a link; grows.
+        root: of the files.
+        files: mode and blob id by the path below it, as `TreeState.files`.
     """
-    mode, blob = wanted
-    if not _is_plain(root, name.rpartition("/")[0], plain):
-        return False
-    place = root / name
+    plain: dict[str, bool] = {}
+    for name, (mode, blob) in files.items():
+        if not (_is_plain(root, name.rpartition("/")[0], plain) and _holds(root / name, mode, blob)):
+            yield name
+
+
+def _is_plain(root: Path, folder: str, known: dict[str, bool]) -> bool:
+    """Whether no directory on the way from ``root`` to ``folder`` is a link; each is looked at once."""
+    if folder and folder not in known:
+        above = folder.rpartition("/")[0]
+        known[folder] = _is_plain(root, above, known) and not (root / folder).is_symlink()
+    return not folder or known[folder]
+
+
+def _holds(place: Path, mode: str, blob: str) -> bool:
     try:
         found = place.lstat()
         if stat.S_ISLNK(found.st_mode):
@@ -92,13 +100,6 @@ def holds(root: Path, name: str, wanted: tuple[str, str], plain: dict[str, bool]
         return _object_id("blob", place.read_bytes(), blob) == blob
     except OSError:
         return False
-
-
-def _is_plain(root: Path, folder: str, known: dict[str, bool]) -> bool:
-    if folder and folder not in known:
-        above = folder.rpartition("/")[0]
-        known[folder] = _is_plain(root, above, known) and not (root / folder).is_symlink()
-    return not folder or known[folder]
 
 
 def present(root: Path, under: Sequence[str]) -> Iterator[str]:

@@ -268,7 +268,8 @@ class SealPart(Part):
         ledger = InstallationLedger(self.layout, clock=self.clock, instance="HF", on_torn=untold, files=files)
         for staged in sorted(self.staged.iterdir()):
             run = self.layout.runs(Tier.TIER1_HF) / staged.name
-            enter_beginning(self.layout, run.name, clock=self.clock, files=files)
+            manifest = json.loads((staged / Artifact.MANIFEST).read_bytes())
+            enter_beginning(self.layout, run.name, clock=self.clock, files=files, manifest=manifest)
             staged.rename(run)
             seal = seal_run(run, files=files)
             where = str(run.relative_to(self.layout.lib))

@@ -1,7 +1,7 @@
 """EIO and short writes at every call to the kernel: the work fails with one clear error, and nothing is lost.
 
 The calls of each part are numbered; call number k fails once, or from then on for all calls of its kind. After that the
-part is checked as the next start would find it. A part with many calls has about ``PQ_CALLS`` of them fail (16 by
+part is checked as the next start would find it. A part with many calls has ``PQ_CALLS`` of them or more fail (16 by
 default, every one in ``make torture``), spread over all of its work, each test beginning at another one.
 """
 

@@ -54,8 +54,10 @@ def lines_of(figures: Figures, missing: str | None, then: dict[str, float], now:
     """
     if missing is not None or not figures:
         return [f"no figures of this host: {missing or 'the file is empty'}"]
-    came = {key: value - then.get(key, 0.0) for key, value in sums_of(figures).items()}
-    came = {key: value if value >= 0 else sums_of(figures)[key] for key, value in came.items()}  # counted anew
+    came = {}
+    for key, value in sums_of(figures).items():
+        before = then.get(key, 0.0)
+        came[key] = value - (before if before <= value else 0.0)  # less than before: counted anew
     instances = sorted({key.partition(" ")[2] for key in came})
     lines = [f"alive      {'; '.join(_alive(figures, now)) or 'no instance has ever worked'}"]
     for name in instances:
