@@ -18,7 +18,8 @@ import pytest
 from attrs import frozen
 
 from prometheus.v10.base.kernel import FILES
-from tests.integration.faults.parts import PARTS, expected_lines
+from tests.integration.faults.part import expected_lines
+from tests.integration.faults.parts import PARTS
 from tests.integration.faults.support import how_many, offsets_of
 
 CALLS = (

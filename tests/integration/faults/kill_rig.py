@@ -15,7 +15,8 @@ import time
 from pathlib import Path
 
 from prometheus.v10.base.kernel import FILES
-from tests.integration.faults.parts import PARTS, Part
+from tests.integration.faults.part import Part
+from tests.integration.faults.parts import PARTS
 from tests.integration.faults.support import say, some_entries
 
 MORE_THAN_ENOUGH = 5.0

@@ -8,8 +8,7 @@ import json
 import shutil
 import stat
 import tempfile
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -27,78 +26,20 @@ from prometheus.v10.evidence.chains.scan import scan
 from prometheus.v10.evidence.pools.pool import PoolWriter
 from prometheus.v10.evidence.pools.snapshot import create_snapshot, list_snapshots
 from prometheus.v10.evidence.records.canonical import object_of_line
-from prometheus.v10.evidence.records.findings import Level, VerifyReport
 from prometheus.v10.evidence.verify.verify_chain import verify_ledger, verify_pool, verify_snapshot
 from prometheus.v10.evidence.verify.verify_run import verify_run
 from prometheus.v10.evidence.writing.installation import InstallationLedger
-from prometheus.v10.evidence.writing.journal import Journal
 from prometheus.v10.evidence.writing.seal import seal_run
 from tests.beginnings import enter_beginning, untouched_pool
 from tests.conftest import FakeClock
-from tests.integration.faults.support import UnsyncedFiles, entry, lines_of, reopen, untold
+from tests.integration.faults.part import Ack, Part, expected_bytes, silent_journal
+from tests.integration.faults.support import UnsyncedFiles, entry, reopen, untold
 from tests.unit.ops.old_runs import RUN_ID, write_old_run
 
 if TYPE_CHECKING:
     from tests.unit.ops.retention_house import House
 
 # Parts import what only they need when they need it: a rig that forks thousands of children must be a small process.
-
-Ack = Callable[[str], object]
-EXPECTED = 1200  # records; a pool is begun anew before it has so many
-
-
-def silent_journal() -> Journal:
-    return Journal(instance="HF", mode=Mode.OFFLINE, stage=Stage.STAGE1, run_id=None, sender=None, absent_reason="test")
-
-
-@functools.cache
-def expected_lines() -> list[bytes]:
-    return lines_of(EXPECTED)
-
-
-@functools.cache
-def expected_bytes() -> bytes:
-    return b"".join(expected_lines())
-
-
-def failures(report: VerifyReport) -> list[str]:
-    return [finding.line() for finding in report.findings if finding.level is not Level.NOTE]
-
-
-class Part(ABC):
-    """One part, in a directory of its own; `renew` before `work`."""
-
-    name: ClassVar[str]
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.layout = Layout.under(root)
-        self.clock = FakeClock()
-        self.verdicts = 0
-
-    @abstractmethod
-    def renew(self) -> None:
-        """Begin with fresh files, where the work needs them or has become too much to check quickly."""
-
-    @abstractmethod
-    def work(self, files: Files, ack: Ack) -> None:
-        """Do it, through these files, and acknowledge."""
-
-    @abstractmethod
-    def check(self, acks: Sequence[str]) -> None:
-        """Look at what is left: nothing acknowledged is missing, each verdict is right, and the next start mends it."""
-
-    def says(self, report: VerifyReport, wrong: Sequence[str]) -> None:
-        """The verdict is right: exactly the findings that contain ``wrong``, in this order."""
-        self.verdicts += 1
-        found = failures(report)
-        assert len(found) == len(wrong), (found, wrong)
-        assert all(words in line for words, line in zip(wrong, found, strict=True)), (found, wrong)
-
-    def clear(self) -> None:
-        shutil.rmtree(self.root, ignore_errors=True)
-        self.root.mkdir(parents=True)
-        self.layout.prepare()
 
 
 class PoolPart(Part):

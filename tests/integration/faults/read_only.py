@@ -15,7 +15,8 @@ from prometheus.v10.evidence.pools.pool import PoolWriter, iter_records
 from prometheus.v10.evidence.verify.verify_chain import verify_pool
 from tests.conftest import FakeClock
 from tests.integration.faults.mounts import mount_tmpfs, remount, run
-from tests.integration.faults.parts import PARTS, Part, try_work
+from tests.integration.faults.part import Part
+from tests.integration.faults.parts import PARTS, try_work
 from tests.integration.faults.support import entry, say, untold
 
 IMAGE_BYTES = 32 << 20

@@ -36,7 +36,8 @@ from prometheus.v10.ops.retention import retention_apply as retention
 from prometheus.v10.ops.retention.retention_plan import RetentionPolicy, plan
 from tests.callbacks import never
 from tests.integration.conftest import Tree
-from tests.integration.faults.parts import PROFILE, silent_journal
+from tests.integration.faults.part import silent_journal
+from tests.integration.faults.parts import PROFILE
 from tests.integration.faults.support import lines_of
 from tests.integration.faults.tampering import (
     cut_whole_lines,
