@@ -80,7 +80,7 @@ put() { # mode, place, files: install with that mode
 put 644 /usr/lib/systemd/system units/*.service units/*.socket units/*.timer units/*.path units/*.target units/*.slice
 put 644 /usr/lib/systemd/system/prometheus-stage1@OKX_DEMO.service.d units/networked.conf
 put 755 /usr/lib/systemd/system-generators units/libexec/prometheus-quant-generator
-put 755 /usr/lib/prometheus-quant units/libexec/instance-env units/libexec/record-result
+put 755 /usr/lib/prometheus-quant units/libexec/instance-env units/libexec/record-result units/libexec/start-container
 install -m 755 packaging/provision-host.sh "$lib/provision-host"
 put 644 /usr/lib/sysusers.d packaging/sysusers.d/prometheus-quant.conf
 put 644 /usr/lib/tmpfiles.d packaging/tmpfiles.d/prometheus-quant.conf

@@ -280,5 +280,25 @@ def test_a_stop_while_a_large_pool_is_checked_is_heard(with_a_pool, host):
     assert len(stage.own_runs()) == runs
 
 
+UNTIL_IT_IS_MADE = """\
+seen() {{ pgrep -u {user} -f 'podman .* run -d .*name={name} ' >/dev/null; }}
+for i in $(seq 2000); do seen && break; sleep 0.005; done
+seen && sleep {more}
+"""
+
+
+def test_a_stop_while_podman_makes_the_container_is_heard(stage, host, repeats):
+    """From the first moment that Podman is there on, and a little later each time."""
+    for count in range(2 * repeats):
+        began = len(stage.own_runs())
+        host.do("systemctl", "start", "--no-block", stage.unit)
+        host.shell(UNTIL_IT_IS_MADE.format(user=SERVICE_USER, name=stage.container, more=0.05 * (count % 6)))
+        assert stage.stop() < allowed(STOP_SECONDS), count
+        assert stage.show("Result") == "success", count
+        assert stage.show("ControlGroup") == ""
+        for run in stage.own_runs()[began:]:
+            assert stage.is_sealed(run)
+
+
 def test_all_of_that_passes_the_audit(host):
     passes_the_audit(host)
