@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import time
 
 import pytest
 
+from prometheus.v10.base import custody
 from prometheus.v10.base.modes import Stage
 
 SEED = 20260101
@@ -68,6 +70,28 @@ def test_a_stop_while_the_pool_is_being_checked_begins_nothing(tree, start):
     tree.assert_in_order()
     assert start("--max-runs", "1").end() == (0, "")
     tree.assert_in_order()
+
+
+def test_a_stop_while_no_custodian_answers_ends_0_and_writes_nothing(tree, tmp_path):
+    """systemd starts no custodian for a payload whose unit it stops: its socket takes the connection, no more."""
+    before = sorted(tree.root.rglob("*"))
+    place = tmp_path / "socket"
+    words = ["--mode", "offline", "--stage", "stage1", "--instance", "HF", "--root", str(tree.root)]
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(place))
+        listening.listen()
+        with subprocess.Popen(
+            [sys.executable, "-m", "prometheus.v10.ops.run_v10_service", *words, "--custodian", str(place)],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        ) as service:  # fmt: skip
+            peer, _ = listening.accept()
+            assert custody.receive(peer) == ({"call": "root", "arguments": [], "bytes": 0}, b"")
+            service.send_signal(signal.SIGTERM)
+            _, said = service.communicate(timeout=120)
+            peer.close()
+    assert service.returncode == 0
+    assert said == "stopped before the custodian of the evidence answered; nothing was written\n"
+    assert sorted(tree.root.rglob("*")) == before
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

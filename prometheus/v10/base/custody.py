@@ -15,11 +15,12 @@ from __future__ import annotations
 import errno
 import json
 import os
+import select
 import socket
 import struct
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,8 @@ MOST_WRITE = 1 << 24
 """A larger write goes in several messages, parted behind whole lines where there are any."""
 MOST_BYTES = MOST_WRITE
 """Most bytes that follow one message's head."""
+LOOK_SECONDS = 0.1
+"""How often a process that waits for its custodian looks whether it has been told to stop."""
 _LENGTH = struct.Struct(">I")
 
 
@@ -127,6 +130,17 @@ class CustodianFiles(Files):
                 if self._root is None:
                     self._root = Path(str(self._answer()[0]))
         return self._root
+
+    def answers(self, seconds: float) -> bool:
+        """Whether the custodian has said its root, or does within so many seconds.
+
+        Raises:
+            OSError: when it is gone.
+        """
+        if self._root is None and not select.select([self._socket], [], [], seconds)[0]:
+            return False
+        _ = self.root
+        return True
 
     def disconnect(self) -> None:
         """Close the connection; the custodian then closes every file that is open in it."""
@@ -282,8 +296,14 @@ def _nobody(place: Path, error: OSError) -> HostError:
     )
 
 
-def await_custodian() -> None:
-    """Wait until the custodian that writes for this process, if any, has answered.
+def await_custodian(stopped: Callable[[], bool]) -> bool:
+    """Wait until the custodian that writes for this process, if any, has answered; false when told to stop before.
+
+    systemd starts a custodian when a payload connects, but not while it stops the payload's own unit: the two are
+    ordered. So nobody answers a payload that is told to stop in its first moments.
+
+    Args:
+        stopped: whether this process has been told to stop.
 
     Raises:
         HostError: when it does not answer.
@@ -291,9 +311,12 @@ def await_custodian() -> None:
     files = kernel.FILES
     if isinstance(files, CustodianFiles):
         try:
-            _ = files.root
+            while not files.answers(LOOK_SECONDS):
+                if stopped():
+                    return False
         except OSError as error:
             raise _nobody(files.place, error) from error
+    return True
 
 
 def entrust(arguments: Sequence[str]) -> None:

@@ -25,6 +25,7 @@ from typing import NoReturn
 import attrs
 from attrs import frozen
 
+from prometheus.v10.base import early
 from prometheus.v10.base.clock import Clock, SystemClock
 from prometheus.v10.base.custody import OPTION, await_custodian
 from prometheus.v10.base.error_lines import as_host_error, error_lines
@@ -319,7 +320,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     tighten_umask()
     try:
         request = parse(sys.argv[1:] if arguments is None else arguments)
-        await_custodian()
+        if not await_custodian(lambda: early.came() is not None):
+            say("stopped before the custodian of the evidence answered; nothing was written")
+            return ExitCode.DONE
         return serve(request, SystemClock(), os.environ)
     except PrometheusError as error:
         say("\n".join(error_lines(error)))
