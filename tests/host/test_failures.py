@@ -10,7 +10,7 @@ import time
 
 import pytest
 from lab.host import SERVICE_USER
-from lab.stage import PROFILES, STATE, Stage, passes_the_audit
+from lab.stage import PROFILES, STATE, Stage, passes_the_audit, wait_until
 
 MANY_STARTS = "[Unit]\nStartLimitBurst=200\n[Service]\nRestartSec=500ms\n"
 
@@ -52,7 +52,7 @@ def test_whoever_is_killed_the_service_comes_back(stage, host, victim, repeats, 
 @pytest.mark.full
 def test_nothing_of_podman_stays_that_could_be_killed(stage):
     stage.start()
-    assert set(stage.processes()) == {"conmon", "python3"}
+    wait_until("the payload is alone with conmon", lambda: set(stage.processes()) == {"conmon", "python3"}, seconds=10)
 
 
 @pytest.mark.full
