@@ -62,7 +62,7 @@ import json, socket
 
 def reaches(address):
     try:
-        socket.create_connection((address, 8443), 2).close()
+        socket.create_connection((address, 8443), 5).close()
         return True
     except OSError:
         return False
