@@ -128,7 +128,7 @@ def test_sigterm_at_random_moments(tree, start, times):
 
 
 def test_the_stop_file_at_random_moments(tree, start, times):
-    """As often as asked, and on until one of them came in the middle of a run: a busy machine looks late."""
+    """As often as asked, and on until one came in the middle of a run; on a busy machine it may come after it."""
     chance = random.Random(SEED + 1)
     stops, reasons = times("STOP", 3), set()
     for count in range(stops + 30):
